@@ -1,0 +1,80 @@
+"""A fake hypervisor for tests, and a pytest plugin that hands it to them.
+
+The public names are loaded when they are first used, so that a test run that uses none of them doesn't
+pay for them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.constants import InstanceState
+    from pytest_fakehv.engine.errors import DeclarationError, HotplugError, HypervisorError
+    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+    from pytest_fakehv.engine.interface import BaseHypervisor
+    from pytest_fakehv.engine.journal import Call, Journal
+    from pytest_fakehv.engine.node import NodeInfo, NodeSpec
+    from pytest_fakehv.engine.objects import (
+        Instance,
+        InstanceConsole,
+        InstanceInfo,
+        InstanceLike,
+        InstanceSpec,
+        MigrationStatus,
+    )
+    from pytest_fakehv.fixtures import ClusterFactory
+
+_HOMES = {
+    "BaseHypervisor": "engine.interface",
+    "Call": "engine.journal",
+    "ClusterFactory": "fixtures",
+    "DeclarationError": "engine.errors",
+    "FakeCluster": "engine.cluster",
+    "FakeHypervisor": "engine.hypervisor",
+    "HotplugError": "engine.errors",
+    "HypervisorError": "engine.errors",
+    "Instance": "engine.objects",
+    "InstanceConsole": "engine.objects",
+    "InstanceInfo": "engine.objects",
+    "InstanceLike": "engine.objects",
+    "InstanceSpec": "engine.objects",
+    "InstanceState": "engine.constants",
+    "Journal": "engine.journal",
+    "MigrationStatus": "engine.objects",
+    "NodeInfo": "engine.node",
+    "NodeSpec": "engine.node",
+}
+
+__all__ = [  # written out, for type checkers
+    "BaseHypervisor",
+    "Call",
+    "ClusterFactory",
+    "DeclarationError",
+    "FakeCluster",
+    "FakeHypervisor",
+    "HotplugError",
+    "HypervisorError",
+    "Instance",
+    "InstanceConsole",
+    "InstanceInfo",
+    "InstanceLike",
+    "InstanceSpec",
+    "InstanceState",
+    "Journal",
+    "MigrationStatus",
+    "NodeInfo",
+    "NodeSpec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name's module when the name is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names too, loaded or not."""
+    return sorted({*globals(), *__all__})

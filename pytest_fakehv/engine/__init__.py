@@ -1,0 +1,1 @@
+"""The fake hypervisor itself; it knows nothing of pytest."""

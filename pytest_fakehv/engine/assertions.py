@@ -1,0 +1,104 @@
+"""What a test asserts, of a node or of a whole cluster."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from pytest_fakehv.engine import explain
+from pytest_fakehv.engine.journal import Journal
+from pytest_fakehv.engine.objects import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+
+
+class Assertions(ABC):
+    """Assertions on the state of one or more nodes.
+
+    Each raises `AssertionError` with a message that says what was expected, what is, and where to look
+    next. They read the files, but are no calls of the interface and leave no trace in the journal.
+    """
+
+    _declared: dict[str, Instance]
+
+    @property
+    @abstractmethod
+    def journal(self) -> Journal:
+        """The calls of the interface, in order."""
+
+    @abstractmethod
+    def _nodes(self) -> "Sequence[FakeHypervisor]":
+        """Return the nodes that the assertions are about."""
+
+    def assert_running(self, name: str, *, memory: int | None = None, vcpus: int | None = None) -> None:
+        """Assert that an instance runs and is not paused.
+
+        Args:
+            name: the instance.
+            memory: what it must have now, in MiB; None for any.
+            vcpus: how many virtual CPUs it must have; None for any.
+
+        Raises:
+            AssertionError: it does not run, is paused, or has other figures.
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        __tracebackhide__ = True
+        self._assert_state(name, "running", memory=memory, vcpus=vcpus)
+
+    def assert_paused(self, name: str, *, memory: int | None = None, vcpus: int | None = None) -> None:
+        """Assert that an instance was started and is paused.
+
+        Args:
+            name: the instance.
+            memory: what it must have now, in MiB; None for any.
+            vcpus: how many virtual CPUs it must have; None for any.
+
+        Raises:
+            AssertionError: it is not paused, or has other figures.
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        __tracebackhide__ = True
+        self._assert_state(name, "paused", memory=memory, vcpus=vcpus)
+
+    def assert_stopped(self, name: str) -> None:
+        """Assert that an instance neither runs nor is paused.
+
+        Args:
+            name: the instance.
+
+        Raises:
+            AssertionError: it runs or is paused.
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        __tracebackhide__ = True
+        self._assert_state(name, "stopped")
+
+    def _assert_state(
+        self, name: str, expected: str, *, memory: int | None = None, vcpus: int | None = None
+    ) -> None:
+        __tracebackhide__ = True
+        nodes = {node.name: node.instances for node in self._nodes()}
+        found = {node: instances[name] for node, instances in nodes.items() if name in instances}
+        last_call = self.journal.last_about(name)
+        states = {explain.state_of(info) for info in found.values()} or {explain.state_of(None)}
+        if states != {expected}:
+            raise AssertionError(
+                explain.wrong_state(
+                    name,
+                    expected=expected,
+                    found=found,
+                    nodes=nodes,
+                    known=self._declared,
+                    last_call=last_call,
+                )
+            )
+        for node, info in found.items():
+            for figure, value in (("memory", memory), ("vcpus", vcpus)):
+                actual = getattr(info, figure)
+                if value is not None and value != actual:
+                    raise AssertionError(
+                        explain.wrong_figure(
+                            name, node, figure=figure, expected=value, actual=actual, last_call=last_call
+                        )
+                    )

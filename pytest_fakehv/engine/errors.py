@@ -1,0 +1,21 @@
+"""What the engine raises."""
+
+
+class HypervisorError(Exception):
+    """A call of the hypervisor interface failed: the one type that its callers catch."""
+
+
+class HotplugError(HypervisorError):
+    """A device can't be added, removed or changed while the instance runs."""
+
+
+class DeclarationError(ValueError):
+    """A node or an instance was declared wrongly: a mistake of the test, not of the code under test."""
+
+
+class RefusedError(HypervisorError):
+    """Why an operation can't be done, before the operation's own name stands in front of it.
+
+    Raised below the interface; the interface turns it into ``HypervisorError("Failed to ...: why")``.
+    It is a ``HypervisorError`` itself, for a subclass that calls the inner methods directly.
+    """

@@ -1,0 +1,528 @@
+"""The hypervisor interface on one fake node."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from types import TracebackType
+from typing import Any, ClassVar, TypedDict, Unpack
+
+from pytest_fakehv.engine.assertions import Assertions
+from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
+from pytest_fakehv.engine.door import Door
+from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
+from pytest_fakehv.engine.interface import BaseHypervisor, HvParams, Parameters
+from pytest_fakehv.engine.journal import Journal
+from pytest_fakehv.engine.names import is_amount, natural_order, shown
+from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
+from pytest_fakehv.engine.objects import (
+    DeclaredState,
+    Instance,
+    InstanceConsole,
+    InstanceInfo,
+    InstanceLike,
+    InstanceSpec,
+    MigrationStatus,
+)
+from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK
+from pytest_fakehv.engine.storage import Record, Root, Storage, reason
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+
+class InstanceArguments(TypedDict, total=False):
+    """How to declare an instance: the keyword arguments of `InstanceSpec` but the node and the state."""
+
+    memory: int
+    min_memory: int | None
+    vcpus: int
+
+
+class FakeHypervisor(BaseHypervisor, Assertions):
+    """The fake hypervisor of one node.
+
+    CamelCase methods are the hypervisor interface, for the code under test; snake_case ones are the
+    test's. The interface behaves as Ganeti's own fake hypervisor but where the README's table says.
+
+    Args:
+        root: the directory for the instance files, one a running instance; made at once if it is absent.
+        spec: the node's size; None for the size of the machine that runs the test.
+        door: what its calls pass; nodes of one cluster share one.
+        declared: the instances that the test has declared, by name; nodes of one cluster share them.
+
+    Raises:
+        DeclarationError: the root can't be made.
+    """
+
+    PARAMETERS: ClassVar[Parameters] = {HV_MIGRATION_MODE: MIGRATION_MODE_CHECK}
+    CAN_MIGRATE: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | Root,
+        *,
+        spec: NodeSpec | None = None,
+        door: Door | None = None,
+        declared: dict[str, Instance] | None = None,
+    ) -> None:
+        self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
+        self._declared = {} if declared is None else declared
+        self.spec = spec
+        self.door = door or Door()
+
+    def __repr__(self) -> str:
+        """Show which node it is."""
+        return f"<{type(self).__name__} {self.name}>"
+
+    # The test's side
+
+    @property
+    def name(self) -> str:
+        """The node's name; "localhost" for one that has the machine's own size."""
+        return self.spec.name if self.spec else "localhost"
+
+    @property
+    def root(self) -> str:
+        """The path of the directory with the instance files; made now if it wasn't needed before."""
+        return self._storage.root
+
+    @property
+    def journal(self) -> Journal:
+        """The calls of the interface, in order."""
+        return self.door.journal
+
+    @property
+    def instances(self) -> dict[str, InstanceInfo]:
+        """The running and the paused instances' figures, by name; web2 comes before web10.
+
+        Raises:
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        with self._doing("list the instances"):
+            return _infos(self._storage.read_all())
+
+    @property
+    def last_seen(self) -> Mapping[str, InstanceInfo]:
+        """The same as the calls so far last saw it, without touching a file: for reports."""
+        return _infos(self._storage.last_seen)
+
+    def instance(
+        self, name: str, *, hvparams: Mapping[str, Any] | None = None, **arguments: Unpack[InstanceArguments]
+    ) -> Instance:
+        """Describe an instance, without starting it.
+
+        Args:
+            name: its name; if one is declared by that name, that one is described.
+            hvparams: its hypervisor parameters.
+            **arguments: ``memory`` and ``min_memory`` in MiB and ``vcpus``, as in `InstanceSpec`.
+
+        Returns:
+            What the interface's methods take.
+
+        Raises:
+            DeclarationError: an argument is wrong; the message names it.
+        """
+        if not arguments and hvparams is None and name in self._declared:
+            return self._declared[name]
+        instance = self._declared[name] = InstanceSpec(name, **arguments).instance(hvparams or {})
+        return instance
+
+    def add_instance(
+        self, name: str, *, state: DeclaredState = "running", **arguments: Unpack[InstanceArguments]
+    ) -> Instance:
+        """Set the scene: put an instance on this node, without a call of the interface.
+
+        Args:
+            name: its name.
+            state: "running", "paused" or "stopped".
+            **arguments: ``memory`` and ``min_memory`` in MiB and ``vcpus``, as in `InstanceSpec`.
+
+        Returns:
+            What the interface's methods take.
+
+        Raises:
+            DeclarationError: an argument is wrong, or the instance runs here already, or does not fit.
+        """
+        return self.place(InstanceSpec(name, state=state, **arguments))
+
+    def place(self, spec: InstanceSpec) -> Instance:
+        """Do what `add_instance` does, for an instance that is described already."""
+        instance = self._declared[spec.name] = spec.instance({})
+        if spec.state != "stopped":
+            try:
+                with self._doing(f"place {spec.name} on {self.name}"):
+                    self._start(instance, paused=spec.state == "paused")
+            except HypervisorError as error:
+                raise DeclarationError(str(error)) from error
+        return instance
+
+    def _nodes(self) -> Sequence["FakeHypervisor"]:
+        return (self,)
+
+    # The interface: instances
+
+    def StartInstance(
+        self, instance: InstanceLike, block_devices: Sequence[Any], startup_paused: bool
+    ) -> None:
+        """Start an instance; of any number of concurrent starts, one succeeds.
+
+        Args:
+            instance: which; its beparams say how much memory it gets, in MiB: ``maxmem`` if that is free,
+                what is free if it isn't, at least ``minmem``.
+            block_devices: its disks; ignored.
+            startup_paused: whether it starts paused.
+
+        Raises:
+            HypervisorError: it runs already, lacks a beparam, can't be written, or doesn't fit on a node
+                that doesn't overcommit.
+        """
+        with self._doing(f"start instance {instance.name}"):
+            self._start(instance, paused=startup_paused)
+
+    def StopInstance(
+        self,
+        instance: InstanceLike | None,
+        force: bool = False,
+        retry: bool = False,
+        name: str | None = None,
+        timeout: int | None = None,
+    ) -> None:
+        """Stop an instance, at once; of any number of concurrent stops, one succeeds.
+
+        Args:
+            instance: which; None will do if ``name`` is given.
+            force: ignored.
+            retry: ignored.
+            name: which, by name alone.
+            timeout: in seconds; ignored.
+
+        Raises:
+            HypervisorError: it does not run, or its file can't be removed.
+        """
+        if name is None:
+            if instance is None:
+                raise HypervisorError("Failed to stop instance: neither an instance nor a name is given")
+            name = instance.name
+        with self._doing(f"stop instance {name}"):
+            try:
+                self._MarkDown(name)
+            except FileNotFoundError:
+                self._storage.check_root()
+                raise RefusedError("not running") from None
+
+    def RebootInstance(self, instance: InstanceLike) -> None:
+        """Reboot an instance: nothing changes."""
+
+    def ListInstances(self, hvparams: HvParams | None = None) -> list[str]:
+        """List the running and paused instances.
+
+        Args:
+            hvparams: ignored.
+
+        Returns:
+            Their names, in no order.
+
+        Raises:
+            HypervisorError: the root directory can't be read.
+        """
+        with self._doing("list the instances"):
+            return self._storage.names()
+
+    def GetInstanceInfo(self, instance_name: str, hvparams: HvParams | None = None) -> InstanceInfo | None:
+        """Return a running or paused instance's figures.
+
+        Args:
+            instance_name: its name.
+            hvparams: ignored.
+
+        Returns:
+            Its figures, equal to a plain six-tuple; None if it doesn't run.
+
+        Raises:
+            HypervisorError: its file is malformed or unreadable.
+        """
+        with self._doing(f"get info of instance {instance_name}"):
+            record = self._storage.read(self._InstanceFile(instance_name))
+            return _info(instance_name, record) if record else None
+
+    def GetAllInstancesInfo(self, hvparams: HvParams | None = None) -> list[InstanceInfo]:
+        """Return every running or paused instance's figures.
+
+        Args:
+            hvparams: ignored.
+
+        Returns:
+            Their figures, in no order.
+
+        Raises:
+            HypervisorError: an instance's file is malformed or unreadable; the message names it.
+        """
+        with self._doing("get info of all instances"):
+            return [_info(name, record) for name, record in self._storage.read_all().items()]
+
+    def BalloonInstanceMemory(self, instance: InstanceLike, mem: int) -> None:
+        """Change a running instance's memory; whoever looks sees the old or the new figures.
+
+        Args:
+            instance: which; its beparams say how many ``vcpus`` it has.
+            mem: its new memory, in MiB.
+
+        Raises:
+            HypervisorError: it doesn't run, ``mem`` is no positive integer, a beparam is missing, its
+                file can't be written, or it doesn't fit on a node that doesn't overcommit.
+        """
+        with self._doing(f"balloon memory for {instance.name}"), self._storage.exclusive():
+            path = self._InstanceFile(instance.name)
+            old = self._storage.read(path)
+            if old is None:
+                raise RefusedError("not running")
+            new = Record(_amount("memory", mem), _beparam(instance, BE_VCPUS), old.paused)
+            self._refuse_overcommit(new.memory - old.memory)
+            self._storage.replace(path, new)
+
+    @classmethod
+    def GetInstanceConsole(
+        cls,
+        instance: Any,
+        primary_node: Any,
+        node_group: Any,
+        hvparams: HvParams,
+        beparams: Mapping[str, Any],
+    ) -> InstanceConsole:
+        """Say that there is no console.
+
+        Args:
+            instance: whose console.
+            primary_node: ignored.
+            node_group: ignored.
+            hvparams: ignored.
+            beparams: ignored.
+
+        Returns:
+            A console of kind "msg".
+        """
+        return InstanceConsole(
+            instance=instance.name, kind="msg", message="Console not available for fake hypervisor"
+        )
+
+    # The interface: the node
+
+    def GetNodeInfo(self, hvparams: HvParams | None = None) -> NodeInfo:
+        """Return the node's figures: the `NodeSpec`'s, or those of the machine that runs the test.
+
+        Args:
+            hvparams: ignored.
+
+        Returns:
+            Memory in MiB and CPU counts; what is free excludes the running instances' memory and is
+            never below 0.
+
+        Raises:
+            HypervisorError: an instance's file is malformed or unreadable; the message names it.
+        """
+        with self._doing("get node info"):
+            used = sum(record.memory for record in self._storage.read_all().values())
+            return less_used(self._size(), used)
+
+    def Verify(self, hvparams: HvParams | None = None) -> str | None:
+        """Say what is wrong with the hypervisor.
+
+        Args:
+            hvparams: ignored.
+
+        Returns:
+            None, or that the root directory is gone.
+        """
+        exists = self._storage.exists()
+        return None if exists else f"The required directory '{self.root}' does not exist"
+
+    def PowercycleNode(self, hvparams: HvParams | None = None) -> None:
+        """Reset this fake node at once: its instances are gone, and it is back.
+
+        A malformed file is no instance's and stays. The machine that runs the test is never touched.
+
+        Args:
+            hvparams: ignored.
+
+        Raises:
+            HypervisorError: an instance's file can't be removed.
+        """
+        self.LinuxPowercycle()
+        with self._doing("powercycle the node"), self._storage.exclusive():
+            self._storage.remove_all()
+
+    # The interface: migration
+
+    def AcceptInstance(self, instance: InstanceLike, info: str, target: str) -> None:
+        """Get ready, on the target, for an instance that will migrate here.
+
+        Args:
+            instance: which.
+            info: what `MigrationInfo` returned on the source.
+            target: this node's address or name.
+
+        Raises:
+            HypervisorError: it runs here, or doesn't fit on a node that doesn't overcommit.
+        """
+        with self._doing(f"accept instance {instance.name}"):
+            alive = self._IsAlive(instance.name)
+            if not alive and self._is_strict:
+                self._refuse_overcommit(self._InstanceStartupMemory(instance))
+        if alive:
+            raise HypervisorError("Can't accept instance, already running")
+
+    def MigrateInstance(self, cluster_name: str, instance: InstanceLike, target: str, live: bool) -> None:
+        """Start, on the source, to migrate an instance; it completes at the first status call.
+
+        Args:
+            cluster_name: the cluster's name; ignored.
+            instance: which.
+            target: the target node's address or name.
+            live: whether it keeps running meanwhile.
+        """
+
+    def GetMigrationStatus(self, instance: InstanceLike) -> MigrationStatus:
+        """Say, on the source, how far a migration is.
+
+        Args:
+            instance: which.
+
+        Returns:
+            That it is completed.
+        """
+        return MigrationStatus(status="completed")
+
+    def FinalizeMigrationSource(self, instance: InstanceLike, success: bool, live: bool) -> None:
+        """End a migration on the source; a second time, nothing changes.
+
+        Args:
+            instance: which.
+            success: whether it moved; then it no longer runs here.
+            live: whether it kept running meanwhile.
+
+        Raises:
+            HypervisorError: its file can't be removed.
+        """
+        if success:
+            with self._doing(f"finalize the migration of {instance.name} on the source"):
+                self._make_sure_it_is_down(instance.name)
+
+    def FinalizeMigrationDst(self, instance: InstanceLike, info: str, success: bool) -> None:
+        """End a migration on the target; a second time, nothing changes.
+
+        Args:
+            instance: which.
+            info: what `MigrationInfo` returned on the source.
+            success: whether it moved; then it runs here, else it doesn't.
+
+        Raises:
+            HypervisorError: it can't be written or removed, or doesn't fit on a node that doesn't
+                overcommit.
+        """
+        with self._doing(f"finalize the migration of {instance.name} on the target"):
+            if not success:
+                self._make_sure_it_is_down(instance.name)
+            elif not self._IsAlive(instance.name):
+                self._start(instance, paused=False)
+
+    # For subclasses, under the names that they know
+
+    def _InstanceFile(self, instance_name: str) -> str:
+        return self._storage.path(instance_name)
+
+    def _IsAlive(self, instance_name: str) -> bool:
+        return self._storage.holds_instance(self._InstanceFile(instance_name))
+
+    def _InstanceStartupMemory(self, instance: InstanceLike, hvparams: HvParams | None = None) -> int:
+        minimum, maximum = (_beparam(instance, key) for key in (BE_MINMEM, BE_MAXMEM))
+        return startup_memory(minimum, maximum, self._free_memory())
+
+    def _MarkUp(self, instance: InstanceLike, memory: int, *, paused: bool = False) -> None:
+        record = Record(_amount("memory", memory), _beparam(instance, BE_VCPUS), paused)
+        path = self._InstanceFile(instance.name)
+        try:
+            self._storage.create(path, record)
+        except FileExistsError:
+            taken = "already running" if self._storage.holds_instance(path) else "its file's name is taken"
+            raise RefusedError(taken) from None
+
+    def _MarkDown(self, instance_name: str) -> None:
+        self._storage.remove(self._InstanceFile(instance_name))
+
+    # Inside
+
+    def _start(self, instance: InstanceLike, *, paused: bool) -> None:
+        # A strict node's free memory must not be given away twice; for others the file alone decides.
+        with self._storage.exclusive() if self._is_strict else nullcontext():
+            if self._IsAlive(instance.name):
+                raise RefusedError("already running")
+            memory = self._InstanceStartupMemory(instance)
+            self._refuse_overcommit(memory)
+            # Subclasses know _MarkUp with two arguments.
+            self._MarkUp(instance, memory, **({"paused": True} if paused else {}))
+
+    def _make_sure_it_is_down(self, name: str) -> None:
+        try:
+            self._MarkDown(name)
+        except FileNotFoundError:
+            self._storage.check_root()
+
+    @property
+    def _is_strict(self) -> bool:
+        return self.spec is not None and not self.spec.overcommit
+
+    def _refuse_overcommit(self, more: int) -> None:
+        if self._is_strict and more > (free := self._free_memory()):
+            raise RefusedError(
+                f"{self.name} does not overcommit: {more} MiB more are needed, {free} MiB are free"
+            )
+
+    def _free_memory(self) -> int:
+        return less_used(self._size(), self._storage.used_memory())["memory_free"]
+
+    def _size(self) -> NodeInfo:
+        return self.spec.info() if self.spec else type(self).GetLinuxNodeInfo()
+
+    def _doing(self, what: str) -> "_Doing":
+        return _Doing(what, self._storage)
+
+
+class _Doing:
+    """Raise what goes wrong inside as a `HypervisorError` that says what could not be done."""
+
+    def __init__(self, what: str, storage: Storage) -> None:
+        self._what = what
+        self._storage = storage
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, RefusedError):
+            raise HypervisorError(f"Failed to {self._what}: {error}") from None
+        if isinstance(error, OSError):
+            where = f"(root {shown(self._storage.root)})"
+            raise HypervisorError(f"Failed to {self._what}: {reason(error)} {where}") from error
+
+
+def _info(name: str, record: Record) -> InstanceInfo:
+    return InstanceInfo.of(name, record.memory, record.vcpus, paused=record.paused)
+
+
+def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
+    return {name: _info(name, records[name]) for name in sorted(records, key=natural_order)}
+
+
+def _amount(what: str, value: object) -> int:
+    if not is_amount(value):
+        raise RefusedError(f"{what} must be a positive integer, not {shown(value)}")
+    return value
+
+
+def _beparam(instance: InstanceLike, key: str) -> int:
+    if key not in instance.beparams:
+        raise RefusedError(
+            f"beparams lack {key!r}; they have: {', '.join(sorted(instance.beparams)) or 'nothing'}"
+        )
+    return _amount(f"beparams[{key!r}]", instance.beparams[key])

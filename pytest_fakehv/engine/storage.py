@@ -1,0 +1,531 @@
+"""The root directory of a node: one small file per running instance, on a real or a fake filesystem.
+
+All file access of the engine goes through here. Readers take no lock: a file appears complete (it is
+written under another name and linked) and changes at once (it is renamed over), so whoever looks, this
+process, another one or a person, sees each instance before or after a call. Starting needs no lock
+either: of any number of links to one name, one succeeds. Removing and replacing do, since a replacement
+must not bring back what another process has just removed; they lock the directory itself, a lock that
+leaves no file behind and that the kernel drops when its holder dies.
+"""
+
+import errno
+import fcntl
+import itertools
+import os
+import re
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Protocol, Self, cast
+
+from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
+from pytest_fakehv.engine.names import name_fault, shown
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+ROOT_MODE: Final = 0o775
+FILE_MODE: Final = 0o644
+
+_MOST_BYTES: Final = 256
+"""More than any file of ours has; a longer one is malformed and is not read on."""
+
+_LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
+
+_temporary_numbers = itertools.count()
+
+
+class OsModule(Protocol):
+    """The operations of `os` that the storage uses; `os` itself has them and so does a fake one."""
+
+    def open(self, path: str, flags: int, mode: int = ..., /) -> int: ...
+    def read(self, fd: int, length: int, /) -> bytes: ...
+    def write(self, fd: int, data: bytes, /) -> int: ...
+    def close(self, fd: int, /) -> None: ...
+    def link(self, source: str, target: str, /) -> None: ...
+    def replace(self, source: str, target: str, /) -> None: ...
+    def unlink(self, path: str, /) -> None: ...
+    def lstat(self, path: str, /) -> os.stat_result: ...
+    def stat(self, path: str, /) -> os.stat_result: ...
+    def listdir(self, path: str, /) -> list[str]: ...
+    def mkdir(self, path: str, /) -> None: ...
+    def makedirs(self, name: str) -> None: ...
+    def chmod(self, path: str, mode: int, /) -> None: ...
+
+
+class Filesystem(Protocol):
+    """Where a root directory lies. Three operations differ between a real and a fake one."""
+
+    @property
+    def os(self) -> OsModule:
+        """The filesystem's operations."""
+
+    def files(self, directory: str) -> list[str]:
+        """List the regular files in a directory: no directories, links, pipes or sockets."""
+
+    def stamp(self, directory: str) -> int:
+        """Return a number that moves when a file is put into or taken out of a directory."""
+
+    def locked(self, directory: str) -> AbstractContextManager[None]:
+        """Keep other processes from locking the same directory."""
+
+
+class Disk:
+    """The machine's own filesystems."""
+
+    # Attributes of the class: a fake filesystem that a test patches in swaps a module's globals alone.
+    _scandir: ClassVar[Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]] = staticmethod(
+        os.scandir
+    )
+    _flock = staticmethod(fcntl.flock)
+    os: ClassVar[OsModule] = os
+
+    def files(self, directory: str) -> list[str]:
+        """List the regular files, by what the directory itself says of each."""
+        with self._scandir(directory) as entries:
+            return [each.name for each in entries if each.is_file(follow_symlinks=False)]
+
+    def stamp(self, directory: str) -> int:
+        """Return the directory's modification time, in nanoseconds."""
+        return self.os.stat(directory).st_mtime_ns
+
+    @contextmanager
+    def locked(self, directory: str) -> Iterator[None]:
+        """Lock the directory through a descriptor of its own, so that a forked child shares no lock."""
+        descriptor = self.os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            # Closing alone leaves it locked in a child that another thread forked meanwhile.
+            self._flock(descriptor, fcntl.LOCK_UN)
+            self.os.close(descriptor)
+
+
+class FakeDisk:
+    """A fake filesystem, reached through its fake `os` module: the test's own or a private one."""
+
+    def __init__(self, fake_os: object) -> None:
+        """Take the fake `os` module, for instance pyfakefs's ``FakeOsModule``."""
+        self.os = cast("OsModule", _OneAtATime(fake_os))
+
+    def files(self, directory: str) -> list[str]:
+        """List the regular files; pyfakefs's ``scandir`` is far slower than a ``stat`` of each."""
+        return [name for name in self.os.listdir(directory) if self._is_file(f"{directory}/{name}")]
+
+    def _is_file(self, path: str) -> bool:
+        try:
+            return stat.S_ISREG(self.os.lstat(path).st_mode)
+        except FileNotFoundError:  # removed since the listing, by another thread
+            return False
+
+    def unused(self, path: str) -> str:
+        """Return the path, or, if something is there, one like it where nothing is."""
+        for number in itertools.count(2):
+            try:
+                self.os.lstat(path)
+            except FileNotFoundError:
+                break
+            path = f"{path.partition('~')[0]}~{number}"
+        return path
+
+    def stamp(self, directory: str) -> int:
+        """Return the number of entries: the modification time never moves there."""
+        return len(self.os.listdir(directory))
+
+    def locked(self, directory: str) -> AbstractContextManager[None]:  # noqa: ARG002  # see below
+        """Lock nothing: no other process sees this filesystem."""
+        return nullcontext()
+
+
+class _OneAtATime:
+    """A fake `os` whose every call is atomic among threads, as the kernel's are."""
+
+    def __init__(self, fake_os: object) -> None:
+        self._os = fake_os
+        self._lock = threading.RLock()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._os, name)
+
+        def call(*args: Any) -> Any:
+            with self._lock:
+                return function(*args)
+
+        setattr(self, name, call)
+        return call
+
+
+def current_filesystem() -> Filesystem:
+    """Return what a plain `open` would use now: the disk, or the fake that the test has patched in.
+
+    A patched-in pyfakefs swaps this module's global ``os``; so it is found without importing it.
+    """
+    now: object = os
+    return Disk() if now is Disk.os else FakeDisk(now)
+
+
+class Root:
+    """A directory for instance files, found and made when it is first needed.
+
+    Args:
+        find: called once, at the first need, for the filesystem and the directory's path there.
+    """
+
+    def __init__(self, find: Callable[[], tuple[Filesystem, str]]) -> None:
+        self._find = find
+        self._found: tuple[Filesystem, str] | None = None
+        self._lock = threading.RLock()
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Self:
+        """Make the root at a path of the filesystem in use now, at once.
+
+        Raises:
+            DeclarationError: there is no path, or it can't be made a directory.
+        """
+        if not isinstance(path, str | PurePath):
+            raise DeclarationError(f"root must be a path, not {shown(path)}")
+        filesystem, absolute = current_filesystem(), os.path.abspath(path)
+        root = cls(lambda: (filesystem, absolute))
+        root.get()
+        return root
+
+    def child(self, name: str) -> "Root":
+        """Return the directory of that name in this one, not made yet."""
+
+        def find() -> tuple[Filesystem, str]:
+            filesystem, path = self.get()
+            return filesystem, f"{path}/{name}"
+
+        return Root(find)
+
+    def get(self) -> tuple[Filesystem, str]:
+        """Return the filesystem and the path; the first time, make the directory.
+
+        One that exists keeps its mode; a new one gets 0775 whatever the umask.
+
+        Raises:
+            DeclarationError: it can't be made.
+        """
+        with self._lock:
+            if self._found is None:
+                filesystem, path = self._find()
+                _make_directory(filesystem.os, path)
+                self._found = filesystem, path
+            return self._found
+
+
+def _make_directory(os_module: OsModule, path: str) -> None:
+    try:
+        parent = os.path.dirname(path)
+        with suppress(FileExistsError):
+            os_module.makedirs(parent)
+        try:
+            os_module.mkdir(path)
+        except FileExistsError:
+            if not stat.S_ISDIR(os_module.stat(path).st_mode):
+                raise
+        else:
+            os_module.chmod(path, ROOT_MODE)
+    except OSError as error:
+        raise DeclarationError(f"root can't be made: {shown(path)}: {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """Return the system's word for an error, the same on a real and a fake filesystem."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an instance's file says: memory in MiB, virtual CPUs, and whether it is paused.
+
+    Source: Ganeti's fake hypervisor, which writes an id (always 0), the memory and the CPUs on a line
+    each; the fourth line of a paused one is ours, and is ignored there.
+    """
+
+    memory: int
+    vcpus: int
+    paused: bool = False
+
+    def encode(self) -> bytes:
+        """Return the file's content."""
+        return b"0\n%d\n%d\n%s" % (self.memory, self.vcpus, b"paused\n" if self.paused else b"")
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self | None:
+        """Read a file's content; None if it is malformed."""
+        found = _LAYOUT.fullmatch(content)
+        return found and cls(int(found[1]), int(found[2]), found[3] is not None)
+
+
+class Storage:
+    """One node's running instances.
+
+    The paths that its methods take are the instance files'. It keeps a ledger of what it last saw of
+    each instance, for two uses only: the sum of the memory that a start needs, so that a start costs the
+    same however many run, and reports that must not touch a file. The ledger is believed as long as the
+    directory's `Filesystem.stamp` is the one of our own last change; any foreign change that moves the
+    stamp makes the next start count anew, and every `recount` puts the ledger right. A foreign program
+    that rewrites a file in place moves no stamp: until the next recount, a start does not see that.
+    Everything else reads the files.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._lock = threading.RLock()
+        self._locks_held = 0
+        self._ledger: dict[str, Record] = {}
+        self._used = 0
+        self._stamp: int | None = None
+
+    @property
+    def root(self) -> str:
+        """The directory's path."""
+        return self._root.get()[1]
+
+    @property
+    def _filesystem(self) -> Filesystem:
+        return self._root.get()[0]
+
+    @property
+    def _os(self) -> OsModule:
+        return self._root.get()[0].os
+
+    @property
+    def last_seen(self) -> MappingProxyType[str, Record]:
+        """What the ledger says of each instance, by name, without looking."""
+        return MappingProxyType(dict(self._ledger))
+
+    def path(self, name: object) -> str:
+        """Return the path of an instance's file.
+
+        Raises:
+            HypervisorError: the name can't be a file's; no file was touched.
+        """
+        if fault := name_fault(name):
+            raise HypervisorError(f"Invalid instance name {shown(name)}: {fault}")
+        return f"{self.root}/{name}"
+
+    def exists(self) -> bool:
+        """Tell whether the root directory is still there."""
+        try:
+            return stat.S_ISDIR(self._os.stat(self.root).st_mode)
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other threads and processes from removing and replacing; can be nested."""
+        with self._lock:
+            outermost = self._locks_held == 0
+            with self._filesystem.locked(self.root) if outermost else nullcontext():
+                self._locks_held += 1
+                try:
+                    yield
+                finally:
+                    self._locks_held -= 1
+
+    def create(self, path: str, record: Record) -> None:
+        """Make an instance's file; of any number of callers at once, one succeeds.
+
+        Raises:
+            FileExistsError: something has that name.
+            OSError: it can't be written; nothing is left behind.
+        """
+        with self._change():
+            temporary = self._write_temporary(record)
+            try:
+                self._os.link(temporary, path)
+            finally:
+                self._os.unlink(temporary)
+            self._note(path, record)
+
+    def replace(self, path: str, record: Record) -> None:
+        """Change an instance's file at once, or not at all.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it can't be written; the old one stands.
+        """
+        with self.exclusive(), self._change():
+            if not self.holds_instance(path):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            temporary = self._write_temporary(record)
+            try:
+                self._os.replace(temporary, path)
+            except OSError:
+                self._os.unlink(temporary)
+                raise
+            self._note(path, record)
+
+    def remove(self, path: str) -> None:
+        """Remove an instance's file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it can't be removed.
+        """
+        with self.exclusive(), self._change():
+            if not self.holds_instance(path):
+                self._note(path, None)
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            self._os.unlink(path)
+            self._note(path, None)
+
+    def remove_all(self) -> None:
+        """Remove every well-formed instance's file: what is malformed may be somebody else's.
+
+        Raises:
+            OSError: one can't be removed.
+        """
+        with self.exclusive():
+            for name in self._read_each()[0]:
+                self.remove(f"{self.root}/{name}")
+
+    def check_root(self) -> None:
+        """Refuse to go on when the root directory is gone.
+
+        Raises:
+            OSError: it is.
+        """
+        self._os.stat(self.root)
+
+    def holds_instance(self, path: str) -> bool:
+        """Tell whether a path is an instance's file: a regular file, well-formed or not.
+
+        Raises:
+            FileNotFoundError: the root directory is gone, and so nothing can be said.
+        """
+        try:
+            return stat.S_ISREG(self._os.lstat(path).st_mode)
+        except FileNotFoundError:
+            self.check_root()
+            return False
+
+    def read(self, path: str) -> Record | None:
+        """Read an instance's file; never waits and never reads more than a few hundred bytes.
+
+        Returns:
+            What it says; None when no instance's file is there.
+
+        Raises:
+            HypervisorError: it is malformed; the message names it.
+            OSError: it can't be read.
+        """
+        try:
+            content = self._content(path)
+        except OSError:
+            # Links, sockets and directories fail to open or to be read, which is no one's error.
+            if not self.holds_instance(path):
+                return None
+            raise
+        record = Record.decode(content)
+        # A pipe without a writer reads as an empty file.
+        if record is None and self.holds_instance(path):
+            size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
+            raise RefusedError(
+                f"malformed instance file {shown(path)} ({size}, starting with {shown(content[:16])}); "
+                "it should have the lines '0', memory in MiB and vcpus"
+            )
+        return record
+
+    def _content(self, path: str) -> bytes:
+        os_module = self._os
+        descriptor = os_module.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os_module.read(descriptor, _MOST_BYTES)
+        finally:
+            os_module.close(descriptor)
+
+    def names(self) -> list[str]:
+        """List the instances that have a file, in no order."""
+        return [name for name in self._filesystem.files(self.root) if not name_fault(name)]
+
+    def read_all(self) -> dict[str, Record]:
+        """Read every instance's file, and put the ledger right.
+
+        Raises:
+            HypervisorError: one is malformed; the message names it. The ledger then has the others.
+            OSError: one can't be read.
+        """
+        records, faults = self._read_each()
+        if faults:
+            raise faults[0]
+        return records
+
+    def _read_each(self) -> tuple[dict[str, Record], list[RefusedError | OSError]]:
+        with self._lock:
+            stamp = self._filesystem.stamp(self.root)
+            records: dict[str, Record] = {}
+            faults: list[RefusedError | OSError] = []
+            for name in self._os.listdir(self.root):
+                if name_fault(name):
+                    continue
+                try:
+                    record = self.read(f"{self.root}/{name}")
+                except (RefusedError, OSError) as fault:
+                    faults.append(fault)
+                else:
+                    if record is not None:
+                        records[name] = record
+            self._ledger = dict(records)
+            self._used = sum(record.memory for record in records.values())
+            self._stamp = stamp
+            return records, faults
+
+    def used_memory(self) -> int:
+        """Return the running instances' memory, in MiB, from the ledger where it can be believed.
+
+        A malformed or unreadable file counts nothing, so that it stops no other instance's start.
+        """
+        with self._lock:
+            if self._filesystem.stamp(self.root) != self._stamp:
+                self._read_each()
+            return self._used
+
+    def _write_temporary(self, record: Record) -> str:
+        """Write a file that no reader takes for an instance, since no instance's name has a newline."""
+        os_module, root = self._os, self.root
+        while True:
+            path = f"{root}/\n{os.getpid()}.{next(_temporary_numbers)}"
+            try:
+                descriptor = os_module.open(
+                    path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
+                )
+                break
+            except FileExistsError:  # left by a killed process that had our number
+                continue
+        try:
+            try:
+                content = record.encode()
+                while content:
+                    content = content[os_module.write(descriptor, content) :]
+            finally:
+                os_module.close(descriptor)
+        except OSError:
+            os_module.unlink(path)
+            raise
+        return path
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Keep the ledger believed across a change of ours, unless a foreign one came before it."""
+        with self._lock:
+            believed = self._stamp is not None and self._filesystem.stamp(self.root) == self._stamp
+            try:
+                yield
+            finally:
+                self._stamp = self._filesystem.stamp(self.root) if believed else None
+
+    def _note(self, path: str, record: Record | None) -> None:
+        name = path.rpartition("/")[2]
+        old = self._ledger.pop(name, None)
+        self._used -= old.memory if old else 0
+        if record:
+            self._ledger[name] = record
+            self._used += record.memory

@@ -1,0 +1,184 @@
+"""The fixtures: what a test asks for by name."""
+
+import sys
+from contextlib import ExitStack
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakSet
+
+import pytest
+
+from pytest_fakehv.settings import (
+    SETTINGS,
+    MarkerError,
+    Settings,
+    declared_instances,
+    declared_nodes,
+    for_test,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+    from pytest_fakehv.engine.node import NodeSpec
+    from pytest_fakehv.engine.objects import InstanceSpec
+    from pytest_fakehv.engine.storage import Filesystem
+    from pytest_fakehv.roots import Folders
+
+NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory"})
+
+CLUSTER: Final = pytest.StashKey["FakeCluster"]()
+"""On a test: the cluster of its function fixtures."""
+
+_LAST_LOADED: Final = "pytest_fakehv.engine.cluster"
+"""The module of the engine that imports all others."""
+
+FOLDERS: Final = pytest.StashKey["Folders"]()
+"""On the session: what hands out folders to tests."""
+
+FACTORY_CLUSTERS: Final = pytest.StashKey["WeakSet[FakeCluster]"]()
+"""On the session: the clusters that the factory has built and somebody still has."""
+
+
+class ClusterFactory(Protocol):
+    """The type of the fixture `fakehv_factory`."""
+
+    def __call__(
+        self,
+        *nodes: "NodeSpec",
+        instances: "Iterable[InstanceSpec]" = (),
+        hypervisor: "type[FakeHypervisor] | None" = None,
+    ) -> "FakeCluster":
+        """Build a cluster of its own.
+
+        Args:
+            *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
+            instances: the instances to begin with.
+            hypervisor: the class of each node; None for `FakeHypervisor`.
+
+        Returns:
+            The cluster; its roots lie where the run's settings say.
+
+        Raises:
+            DeclarationError: two nodes have one name or address, or an instance can't be placed.
+        """
+
+
+def load_engine() -> None:
+    """Import the engine, on the real filesystem.
+
+    A patched-in fake filesystem would put itself into what is imported meanwhile, and throw it away
+    afterwards; so it is paused.
+    """
+    if _LAST_LOADED in sys.modules:
+        return
+    with ExitStack() as stack:
+        unittest_support = sys.modules.get("pyfakefs.fake_filesystem_unittest")
+        if unittest_support and (patcher := unittest_support.Patcher.PATCHER):
+            stack.enter_context(unittest_support.Pause(patcher))
+        import_module(_LAST_LOADED)
+
+
+@pytest.fixture(scope="session")
+def fakehv_factory(
+    request: pytest.FixtureRequest,
+) -> ClusterFactory:
+    """Builder of fake clusters, for fixtures of wider scope and for property tests.
+
+    Called as ``fakehv_factory()``, it returns a new `FakeCluster` each time.
+    """
+    load_engine()
+    from pytest_fakehv.engine.cluster import DEFAULT_NODES, FakeCluster
+    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+    from pytest_fakehv.engine.storage import Root
+
+    settings = request.config.stash[SETTINGS]
+    clusters = request.session.stash.setdefault(FACTORY_CLUSTERS, WeakSet())
+
+    def build(
+        *nodes: "NodeSpec",
+        instances: "Iterable[InstanceSpec]" = (),
+        hypervisor: "type[FakeHypervisor] | None" = None,
+    ) -> "FakeCluster":
+        cluster = FakeCluster(
+            Root(lambda: _find_place(request, settings, "factory")),
+            nodes or DEFAULT_NODES,
+            instances=instances,
+            hypervisor=hypervisor or FakeHypervisor,
+        )
+        clusters.add(cluster)
+        return cluster
+
+    return build
+
+
+@pytest.fixture
+def fakehv_cluster(request: pytest.FixtureRequest) -> "FakeCluster":
+    """A fake cluster, with the nodes and instances of the test's markers.
+
+    Without ``fakehv_node`` markers it has two equal nodes, "node1" and "node2".
+    """
+    load_engine()
+    from pytest_fakehv.engine.cluster import DEFAULT_NODES, FakeCluster
+    from pytest_fakehv.engine.errors import DeclarationError
+    from pytest_fakehv.engine.storage import Root
+
+    item: pytest.Item = request.node
+    try:
+        settings = for_test(item)
+        cluster = item.stash[CLUSTER] = FakeCluster(
+            Root(lambda: _find_place(request, settings, item.nodeid)),
+            declared_nodes(item) or DEFAULT_NODES,
+            instances=declared_instances(item),
+        )
+    except (MarkerError, DeclarationError) as error:
+        problem = str(error)
+    else:
+        return cluster
+    pytest.fail(problem, pytrace=False)
+
+
+@pytest.fixture
+def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
+    """A fake hypervisor: the first node of the test's cluster.
+
+    It has 64 GiB of memory and 16 CPUs, unless a ``fakehv_node`` marker says otherwise.
+    """
+    return fakehv_cluster.nodes[0]
+
+
+def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) -> "tuple[Filesystem, str]":
+    """Choose the filesystem and the directory for a cluster, when it first needs them.
+
+    Not earlier: a test's own fake filesystem may come up after our fixture, and from then on real
+    directories can't be seen; and ``tmp_path`` must not be asked for while it is up.
+    """
+    from pytest_fakehv.engine.storage import FakeDisk, current_filesystem
+
+    if "fs" in request.fixturenames:
+        request.getfixturevalue("fs")
+    filesystem = current_filesystem()
+    if settings.backend == "pyfakefs" and not isinstance(filesystem, FakeDisk):
+        from pyfakefs.fake_filesystem import FakeFilesystem
+        from pyfakefs.fake_os import FakeOsModule
+
+        filesystem = FakeDisk(FakeOsModule(FakeFilesystem()))
+    if isinstance(filesystem, FakeDisk):
+        return filesystem, filesystem.unused("/fakehv")
+    return filesystem, _folders(request, settings).new(title)
+
+
+def _folders(request: pytest.FixtureRequest, settings: Settings) -> "Folders":
+    """Return what hands out this worker's folders."""
+    from pytest_fakehv.roots import Folders
+
+    stash = request.session.stash
+    if FOLDERS not in stash:
+        if settings.root is None:
+            base = request.getfixturevalue("tmp_path_factory").getbasetemp() / "fakehv"
+        else:
+            base = settings.root / getattr(request.config, "workerinput", {"workerid": "main"})["workerid"]
+        stash[FOLDERS] = Folders(base)
+    return stash[FOLDERS]

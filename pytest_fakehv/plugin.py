@@ -1,0 +1,117 @@
+"""pytest's hooks; they decide nothing themselves."""
+
+import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import pytest
+
+from pytest_fakehv.fixtures import (
+    CLUSTER,
+    FACTORY_CLUSTERS,
+    NAMES,
+    fakehv,
+    fakehv_cluster,
+    fakehv_factory,
+    load_engine,
+)
+from pytest_fakehv.settings import MARKERS, SETTINGS, add_options, read_options
+
+if TYPE_CHECKING:
+    from pytest_fakehv.engine.cluster import FakeCluster
+
+__all__ = ["fakehv", "fakehv_cluster", "fakehv_factory"]
+
+_SECTION: Final = "fakehv"
+
+_CALLS_BEFORE: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, int]"]()
+"""On a test: how many calls the factory's clusters had seen when it began."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the settings and register the markers."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    settings = config.stash[SETTINGS] = read_options(config)
+    if settings.root is not None and not _is_worker(config):
+        from pytest_fakehv.roots import RootError, claim
+
+        try:
+            lock = claim(settings.root, rootdir=config.rootpath)
+        except RootError as error:
+            raise pytest.UsageError(
+                f"--fakehv-root {str(settings.root)!r} can't be used: {error}; "
+                "name a new or empty folder, or one that an earlier run left"
+            ) from None
+        config.add_cleanup(lambda: os.close(lock))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say where the root directories are kept, if they are."""
+    root = config.stash[SETTINGS].root
+    return f"fakehv: root directories are kept in {root}" if root else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Get ready before the first test, which may patch the filesystem."""
+    settings = session.config.stash[SETTINGS]
+    if session.config.option.collectonly:
+        return
+    if settings.root is not None and not _is_worker(session.config):
+        from pytest_fakehv.roots import empty
+
+        empty(settings.root)
+    if any(NAMES.intersection(getattr(item, "fixturenames", ())) for item in session.items):
+        load_engine()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember what the factory's clusters had seen before this test."""
+    clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
+    item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: len(each.journal) for each in clusters})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Describe the fake nodes in the report; from memory, as the filesystem may be a fake one."""
+    report = yield
+    show = item.config.stash[SETTINGS].show
+    if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
+        report.sections += [(_SECTION, cluster.describe()) for cluster in _clusters(item)]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the sections of tests that passed, which pytest itself prints with -rP alone."""
+    if config.stash[SETTINGS].show != "all" or terminalreporter.hasopt("P"):
+        return
+    for report in terminalreporter.getreports("passed"):
+        for title, text in report.sections:
+            if title == _SECTION:
+                terminalreporter.section(f"{_SECTION}: {report.nodeid}", sep="-")
+                terminalreporter.line(text)
+
+
+def _clusters(item: pytest.Item) -> list["FakeCluster"]:
+    """Return the clusters that a test used: its own, and the factory's that it called."""
+    before = item.stash[_CALLS_BEFORE]
+    used = [
+        cluster
+        for cluster in item.session.stash.get(FACTORY_CLUSTERS, ())
+        if len(cluster.journal) > before.get(cluster, 0)
+    ]
+    return [item.stash[CLUSTER], *used] if CLUSTER in item.stash else used
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
