@@ -77,9 +77,7 @@ class Disk:
     """The machine's own filesystems."""
 
     # Attributes of the class: a fake filesystem that a test patches in swaps a module's globals alone.
-    _scandir: ClassVar[Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]] = staticmethod(
-        os.scandir
-    )
+    _scandir: ClassVar[Any] = staticmethod(os.scandir)
     _flock = staticmethod(fcntl.flock)
     os: ClassVar[OsModule] = os
 
