@@ -502,8 +502,10 @@ class _Doing:
         if isinstance(error, RefusedError):
             raise HypervisorError(f"Failed to {self._what}: {error}") from None
         if isinstance(error, OSError):
-            where = f"(root {shown(self._storage.root)})"
-            raise HypervisorError(f"Failed to {self._what}: {reason(error)} {where}") from error
+            # A temporary file's name would tell nobody anything.
+            is_telling = isinstance(error.filename, str) and "\n" not in error.filename
+            path = error.filename if is_telling else self._storage.root
+            raise HypervisorError(f"Failed to {self._what}: {reason(error)}: {shown(path)}") from error
 
 
 def _info(name: str, record: Record) -> InstanceInfo:

@@ -1,0 +1,63 @@
+"""What the tests share: a node on each kind of storage."""
+
+import pytest
+from pyfakefs.fake_filesystem import FakeFilesystem
+from pyfakefs.fake_os import FakeOsModule
+
+from pytest_fakehv import FakeHypervisor, NodeSpec
+from pytest_fakehv.engine.storage import Disk, FakeDisk, Filesystem, Root
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(params=["disk", "pyfakefs"])
+def filesystem(request) -> Filesystem:
+    """A real filesystem, and a private fake one."""
+    if request.param == "disk":
+        return Disk()
+    fake = FakeFilesystem()
+    fake.create_dir("/tmp")
+    return FakeDisk(FakeOsModule(fake))
+
+
+@pytest.fixture
+def root(filesystem, tmp_path) -> Root:
+    path = str(tmp_path / "root") if isinstance(filesystem, Disk) else "/tmp/root"
+    return Root(lambda: (filesystem, path))
+
+
+@pytest.fixture
+def hv(root) -> FakeHypervisor:
+    """A node of 8192 MiB, of which it keeps 1024, and 4 CPUs."""
+    return FakeHypervisor(root, spec=NodeSpec("node1", memory=8192, cpus=4, reserved_memory=1024))
+
+
+@pytest.fixture
+def put(filesystem, hv):
+    """Write into the root as somebody else would."""
+
+    def write(name: str, content: bytes) -> None:
+        import os
+
+        path = f"{hv.root}/{name}"
+        descriptor = filesystem.os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        filesystem.os.write(descriptor, content)
+        filesystem.os.close(descriptor)
+
+    return write
+
+
+@pytest.fixture
+def get(filesystem, hv):
+    """Read from the root as somebody else would."""
+
+    def read(name: str) -> bytes:
+        import os
+
+        descriptor = filesystem.os.open(f"{hv.root}/{name}", os.O_RDONLY)
+        try:
+            return filesystem.os.read(descriptor, 1000)
+        finally:
+            filesystem.os.close(descriptor)
+
+    return read
