@@ -78,8 +78,7 @@ class Assertions(ABC):
         self, name: str, expected: str, *, memory: int | None = None, vcpus: int | None = None
     ) -> None:
         __tracebackhide__ = True
-        nodes = {node.name: node.instances for node in self._nodes()}
-        found = {node: instances[name] for node, instances in nodes.items() if name in instances}
+        found = {node.name: info for node in self._nodes() if (info := node.instance_info(name))}
         last_call = self.journal.last_about(name)
         states = {explain.state_of(info) for info in found.values()} or {explain.state_of(None)}
         if states != {expected}:
@@ -88,7 +87,7 @@ class Assertions(ABC):
                     name,
                     expected=expected,
                     found=found,
-                    nodes=nodes,
+                    nodes={node.name: node.instance_names for node in self._nodes()},
                     known=self._declared,
                     last_call=last_call,
                 )

@@ -73,7 +73,7 @@ def wrong_state(
     *,
     expected: str,
     found: Mapping[str, InstanceInfo],
-    nodes: Mapping[str, Mapping[str, InstanceInfo]],
+    nodes: Mapping[str, Iterable[str]],
     known: Iterable[str],
     last_call: Call | None,
 ) -> str:
@@ -83,7 +83,7 @@ def wrong_state(
         name: the instance.
         expected: "running", "paused" or "stopped".
         found: its figures, by the node where it was found.
-        nodes: the instances of every node that was looked at, by node and name.
+        nodes: the names of what runs or is paused on every node that was looked at, by node.
         known: every name that the test has declared.
         last_call: the last call about the instance, if any.
 
@@ -95,7 +95,7 @@ def wrong_state(
     is_now = " and ".join(f"is {state_of(info)} on {node}" for node, info in found.items())
     parts = [f"{name} {is_now}, not {expected}" if found else f"{name} is not {expected} {where}"]
     if not found:
-        there = {each for instances in nodes.values() for each in instances}
+        there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
         nearest = difflib.get_close_matches(name, {*there, *known} - {name}, n=1)
         parts += [f"nearest name: {each}" for each in nearest]

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from typing import ClassVar
 
 from pytest_fakehv.engine.errors import HypervisorError
@@ -9,9 +10,9 @@ from pytest_fakehv.engine.node import NodeInfo
 
 
 class _Machine:
-    """The real `os.open`, which a fake filesystem that a test patches in doesn't swap here."""
+    """The real `open`, which a fake filesystem that a test patches in doesn't swap here."""
 
-    open: ClassVar = staticmethod(os.open)
+    open: ClassVar = staticmethod(open)
 
 
 def read_host(meminfo: str, cpuinfo: str) -> NodeInfo:
@@ -45,13 +46,10 @@ def read_host(meminfo: str, cpuinfo: str) -> NodeInfo:
 
 def _read(path: str) -> str:
     try:
-        try:
-            descriptor: int | None = None
-            os.stat(path)
-        except FileNotFoundError:
-            descriptor = _Machine.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with open(path if descriptor is None else descriptor, encoding="utf-8", errors="replace") as file:
+        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
+        with _Machine.open(path, encoding="utf-8", errors="replace") as file:
+            return str(file.read())
     except OSError as error:
         raise HypervisorError(f"Failed to get node info: {path}: {os.strerror(error.errno or 0)}") from error
 

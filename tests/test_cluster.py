@@ -1,0 +1,224 @@
+"""Several nodes, their declarations, and the journal of their calls."""
+
+import os
+
+import pytest
+
+from pytest_fakehv import (
+    DeclarationError,
+    FakeCluster,
+    FakeHypervisor,
+    HypervisorError,
+    InstanceSpec,
+    NodeSpec,
+)
+
+
+def message(function, *args, error=DeclarationError, **kwargs):
+    with pytest.raises(error) as caught:
+        function(*args, **kwargs)
+    return caught.value.args[0]
+
+
+def test_two_equal_nodes_unless_declared(root):
+    cluster = FakeCluster(root)
+    assert repr(cluster) == "<FakeCluster node1, node2>"
+    assert [node.name for node in cluster] == ["node1", "node2"]
+    assert list(cluster) == list(cluster.nodes)
+    assert len(cluster) == 2
+    assert cluster["node2"] is cluster.nodes[1]
+    for node in cluster:
+        info = node.GetNodeInfo()
+        assert (info["memory_total"], info["memory_free"], info["cpu_total"]) == (65536, 65536, 16)
+
+
+def test_an_unknown_node(root):
+    cluster = FakeCluster(root)
+    assert message(cluster.__getitem__, "node3", error=KeyError) == (
+        "no node is named 'node3'; there are: node1, node2"
+    )
+
+
+def test_each_node_has_a_root_of_its_own_made_when_needed(tmp_path):
+    cluster = FakeCluster(tmp_path / "c", instances=[InstanceSpec("web1", node="node2")])
+    assert os.listdir(tmp_path / "c") == ["node2"]
+    assert os.listdir(cluster["node2"].root) == ["web1"]
+    assert cluster["node1"].root == str(tmp_path / "c" / "node1")
+    assert sorted(os.listdir(tmp_path / "c")) == ["node1", "node2"]
+
+
+def test_a_class_of_the_users_own(root):
+    class Own(FakeHypervisor):
+        pass
+
+    assert {type(node) for node in FakeCluster(root, hypervisor=Own)} == {Own}
+
+
+def test_instances(root):
+    cluster = FakeCluster(
+        root,
+        [NodeSpec("a"), NodeSpec("b")],
+        instances=[InstanceSpec("web1", memory=5), InstanceSpec("web2", node="b", state="stopped")],
+    )
+    web3 = cluster.add_instance("web3", node="b", memory=7, min_memory=2, vcpus=3, state="paused")
+    assert cluster["a"].instances == {"web1": ("web1", "0", 5, 1, 0, 0)}
+    assert cluster["b"].instances == {"web3": ("web3", "0", 7, 3, 0, 0)}
+    assert cluster["a"].instance("web3") is web3
+    assert web3.beparams == {"minmem": 2, "maxmem": 7, "vcpus": 3}
+    assert cluster["a"].instance("web2").beparams["maxmem"] == 1024
+
+
+@pytest.mark.parametrize(
+    ("nodes", "text"),
+    [
+        ([], "a cluster needs at least one node"),
+        ([NodeSpec("a"), NodeSpec("b"), NodeSpec("a")], "two nodes are named 'a'"),
+        ([NodeSpec("a", address="x"), NodeSpec("b", address="x")], "'b' has the address of 'a': 'x'"),
+        ([NodeSpec("a"), NodeSpec("b", address="a")], "'b' has the address of 'a': 'a'"),
+        ([NodeSpec("a", address="b"), NodeSpec("b")], "'b' has the address of 'a': 'b'"),
+    ],
+)
+def test_bad_nodes(root, nodes, text):
+    assert message(FakeCluster, root, nodes) == text
+
+
+def test_an_instance_on_an_unknown_node(root):
+    cluster = FakeCluster(root)
+    assert message(cluster.add_instance, "web1", node="node3") == (
+        "'web1' is on an unknown node 'node3'; there are: node1, node2"
+    )
+    assert message(cluster.add_instance, "web1", node="") == (
+        "'web1' is on an unknown node ''; there are: node1, node2"
+    )
+
+
+def test_temporary():
+    with FakeCluster.temporary([NodeSpec("only")]) as cluster:
+        hv = cluster["only"]
+        hv.add_instance("web1")
+        assert os.listdir(hv.root) == ["web1"]
+        assert len(list(FakeCluster.temporary().__enter__().nodes)) == 2
+    assert not os.path.exists(hv.root)
+
+
+class TestJournal:
+    def test_a_call(self, root):
+        cluster = FakeCluster(root)
+        node1, node2 = cluster
+        web1 = node1.instance("web1")
+        node1.StartInstance(web1, ["/dev/vda"], startup_paused=True)
+        node2.GetNodeInfo()
+        with pytest.raises(HypervisorError) as caught:
+            node2.StopInstance(web1)
+        first, second, third = cluster.journal
+        assert (first.number, first.node, first.method, first.instance) == (1, "node1", "StartInstance", "web1")
+        assert (first.arguments, first.keywords) == (("web1", ["/dev/vda"]), {"startup_paused": True})
+        assert (first.result, first.error) == (None, None)
+        assert first.filename == __file__
+        assert (second.number, second.instance, second.result["memory_total"]) == (2, None, 65536)
+        assert third.error is caught.value
+        assert third.line == second.line + 2
+        assert len(cluster.journal) == len(node1.journal) == 3
+        assert cluster.journal.last(2) == [second, third]
+        assert cluster.journal.last_about("web1") is third
+        assert cluster.journal.last_about("web2") is None
+
+    @pytest.mark.parametrize(
+        ("method", "args", "kwargs", "instance"),
+        [
+            ("GetInstanceInfo", ("web1",), {}, "web1"),
+            ("GetInstanceInfo", (), {"instance_name": "web1"}, "web1"),
+            ("CleanupInstance", ("web1",), {}, "web1"),
+            ("ListInstances", (), {}, None),
+            ("CheckParameterSyntax", ({"migration_mode": "live"},), {}, None),
+            ("VersionsSafeForMigration", (1, 1), {}, None),
+        ],
+    )
+    def test_which_instance(self, hv, method, args, kwargs, instance):
+        getattr(hv, method)(*args, **kwargs)
+        (call,) = hv.journal
+        assert (call.method, call.instance) == (method, instance)
+
+    def test_a_stop_by_name_is_about_that_name(self, hv):
+        hv.add_instance("web1")
+        hv.add_instance("web2")
+        hv.StopInstance(hv.instance("web1"), name="web2")
+        hv.StopInstance(None, False, False, "web1")
+        assert [call.instance for call in hv.journal] == ["web2", "web1"]
+
+    def test_it_keeps_what_was_asked_whatever_its_owner_does_later(self, hv):
+        disks = ["/dev/vda"]
+        hv.StartInstance(hv.instance("web1"), disks, False)
+        disks.clear()
+        result = hv.GetAllInstancesInfo()
+        result.clear()
+        start, info = hv.journal
+        assert start.arguments[1] == ["/dev/vda"]
+        assert len(info.result) == 1
+
+
+class TestDescribe:
+    def test_a_quiet_cluster(self, root):
+        assert FakeCluster(root).describe() == (
+            "node1: 65536 of 65536 MiB free, 16 CPUs, no instances\n"
+            "node2: 65536 of 65536 MiB free, 16 CPUs, no instances\n"
+            "no calls"
+        )
+
+    def test_calls_and_instances(self, root):
+        cluster = FakeCluster(
+            root,
+            [NodeSpec("node1", memory=4096, reserved_memory=96, cpus=2, overcommit=False), NodeSpec("n2")],
+        )
+        hv = cluster["node1"]
+        web2 = hv.instance("web2", vcpus=2)
+        hv.add_instance("web10", memory=500, state="paused")
+        hv.StartInstance(web2, [], False)
+        with pytest.raises(HypervisorError):
+            hv.StartInstance(web2, [], False)
+        with pytest.raises(HypervisorError):
+            cluster["n2"].StopInstance(web2, timeout=5)
+        hv.GetNodeInfo()
+        first = cluster.journal.last(4)[0].line
+        here = "tests/test_cluster.py"
+        assert cluster.describe() == (
+            "node1: 2476 of 4096 MiB free, 2 CPUs, no overcommit\n"
+            "  web2  running, 1024 MiB, 2 vcpus\n"
+            "  web10 paused, 500 MiB, 1 vcpus\n"
+            "n2: 65536 of 65536 MiB free, 16 CPUs, no instances\n"
+            "calls:\n"
+            f"  1 node1 StartInstance('web2', [], False) at {here}:{first} -> None\n"
+            f"  2 node1 StartInstance('web2', [], False) at {here}:{first + 2}\n"
+            "      -> HypervisorError: Failed to start instance web2: already running\n"
+            f"  3 n2    StopInstance('web2', timeout=5) at {here}:{first + 4}\n"
+            "      -> HypervisorError: Failed to stop instance web2: not running\n"
+            f"  4 node1 GetNodeInfo() at {here}:{first + 5}\n"
+            "      -> {'memory_total': 4096, 'memory_free': 2476, 'memory_dom0': 9...'cpu_sockets': 1}"
+        )
+
+    def test_much_is_cut(self, root):
+        cluster = FakeCluster(root, [NodeSpec("node1")])
+        hv = cluster["node1"]
+        for number in range(25):
+            hv.StartInstance(hv.instance(f"web{number}"), [], False)
+        lines = cluster.describe().splitlines()
+        assert lines[1] == "  web0  running, 1024 MiB, 1 vcpus"
+        assert lines[21] == "  and 5 more instances"
+        assert lines[22] == "calls, the last 10 of 25:"
+        assert lines[23].startswith("  16 node1 StartInstance('web15', [], False)")
+        assert len(lines) == 33
+
+    def test_it_fits_100_columns(self, root):
+        cluster = FakeCluster(root, [NodeSpec("node1", memory=10, overcommit=False)])
+        hv = cluster["node1"]
+        with pytest.raises(HypervisorError):
+            hv.StartInstance(hv.instance("web" * 10), ["/dev/" + "disk" * 8] * 3, startup_paused=False)
+        assert max(map(len, cluster.describe().splitlines())) <= 100
+
+    def test_it_touches_no_file(self, tmp_path):
+        import shutil
+
+        cluster = FakeCluster(tmp_path / "c")
+        cluster.add_instance("web1")
+        shutil.rmtree(tmp_path)
+        assert "web1 running, 1024 MiB, 1 vcpus" in cluster.describe()

@@ -1,0 +1,394 @@
+"""The root directory: among threads, among processes, after a kill, under somebody else's hands."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, Instance, NodeSpec
+
+SPEC = NodeSpec("node1")
+WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")
+
+
+def make(name="web1", memory=1024):
+    return Instance(name, beparams={"minmem": memory, "maxmem": memory, "vcpus": 2})
+
+
+def failure(function, *args):
+    with pytest.raises(HypervisorError) as caught:
+        function(*args)
+    return caught.value
+
+
+def run(code, *args):
+    """Start another process that has `hv`, `make` and the arguments."""
+    prelude = (
+        "import sys\n"
+        "from pytest_fakehv import FakeHypervisor, HypervisorError, Instance, NodeSpec\n"
+        "hv = FakeHypervisor(sys.argv[1], spec=NodeSpec('node1'))\n"
+        "def make(name, memory=1024):\n"
+        "    return Instance(name, beparams={'minmem': memory, 'maxmem': memory, 'vcpus': 2})\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", prelude + code, *map(str, args)], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_of_many_processes_exactly_one_wins(tmp_path, action):
+    names = [f"web{number}" for number in range(200)]
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    if action == "stop":
+        for name in names:
+            hv.StartInstance(make(name), [], False)
+    code = f"""
+for number in range(200):
+    web = make(f"web{{number}}")
+    try:
+        {"hv.StartInstance(web, [], False)" if action == "start" else "hv.StopInstance(web)"}
+    except HypervisorError:
+        continue
+    print(web.name)
+"""
+    processes = [run(code, tmp_path) for _ in range(4)]
+    winners = Counter(name for process in processes for name in process.communicate()[0].split())
+    assert [process.returncode for process in processes] == [0] * 4
+    assert winners == Counter(names)
+    assert sorted(os.listdir(tmp_path)) == (sorted(names) if action == "start" else [])
+
+
+def test_threads_on_every_backend(hv):
+    """What is atomic on the disk is so on a fake filesystem."""
+    errors, wins = [], Counter()
+
+    def work():
+        for number in range(30):
+            web = make(f"web{number}")
+            try:
+                with suppress(HypervisorError):
+                    hv.StartInstance(web, [], False)
+                    wins[web.name] += 1
+                with suppress(HypervisorError):
+                    hv.BalloonInstanceMemory(web, 7)
+                hv.GetAllInstancesInfo()
+                hv.ListInstances()
+                hv.GetNodeInfo()
+            except Exception as error:
+                errors.append(error)
+                raise
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert wins == Counter({f"web{number}": 1 for number in range(30)})
+    assert {info.memory for info in hv.instances.values()} == {7}
+
+
+def test_threads_give_a_strict_nodes_memory_away_once(root):
+    hv = FakeHypervisor(root, spec=NodeSpec("node1", memory=10, overcommit=False))
+    barrier = threading.Barrier(4)
+
+    def work(number):
+        barrier.wait()
+        for each in range(10):
+            with suppress(HypervisorError):
+                hv.StartInstance(make(f"web{number}-{each}", 1), [], False)
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(hv.ListInstances()) == 10
+
+
+def test_processes_give_a_strict_nodes_memory_away_once(tmp_path):
+    code = """
+hv = FakeHypervisor(sys.argv[1], spec=NodeSpec("node1", memory=100, overcommit=False))
+for number in range(60):
+    try:
+        hv.StartInstance(make(f"{sys.argv[2]}-{number}", 1), [], False)
+    except HypervisorError:
+        break
+"""
+    processes = [run(code, tmp_path, number) for number in range(3)]
+    for process in processes:
+        process.communicate()
+    assert len(os.listdir(tmp_path)) == 100
+
+
+def test_a_reader_never_sees_an_instance_torn_or_gone_during_a_balloon(tmp_path):
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    hv.StartInstance(make(), [], False)
+    code = """
+print("ready", flush=True)
+for number in range(1500):
+    hv.BalloonInstanceMemory(make("web1"), 10 ** (number % 12))
+"""
+    process = run(code, tmp_path)
+    process.stdout.readline()
+    contents, names = Counter(), set()
+    while process.poll() is None:
+        contents[(tmp_path / "web1").read_bytes()] += 1
+        names.update(hv.ListInstances())
+        assert hv.GetInstanceInfo("web1").vcpus == 2
+    process.communicate()
+    assert len(contents) > 1
+    assert contents.keys() <= {b"0\n%d\n2\n" % memory for memory in [1024, *(10**n for n in range(12))]}
+    assert names == {"web1"}
+
+
+def test_a_balloon_never_brings_back_what_another_process_stopped(tmp_path):
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    code = """
+while True:
+    try:
+        hv.BalloonInstanceMemory(make("web1"), 7)
+    except HypervisorError:
+        print("absent", flush=True)
+"""
+    process = run(code, tmp_path)
+    try:
+        for _ in range(300):
+            hv.StartInstance(make(), [], False)
+            hv.StopInstance(make())
+            process.stdout.readline()
+            assert hv.ListInstances() == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_killed_process_leaves_each_instance_before_or_after_and_blocks_nobody(tmp_path):
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    chance = random.Random(1)
+    code = """
+number = 0
+while True:
+    number += 1
+    web = make(f"web{number % 3}")
+    hv.StartInstance(web, [], number % 2 == 0)
+    print(number, flush=True)
+    hv.BalloonInstanceMemory(web, number)
+    hv.StopInstance(web)
+"""
+    for _ in range(15):
+        process = run(code, tmp_path)
+        for _ in range(chance.randrange(1, 40)):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        names = hv.ListInstances()
+        assert set(names) <= {"web0", "web1", "web2"}
+        assert all(WELL_FORMED.fullmatch((tmp_path / name).read_bytes()) for name in names)
+        assert sorted(info.name for info in hv.GetAllInstancesInfo()) == sorted(names)
+        for name in names:
+            hv.BalloonInstanceMemory(make(name), 5)
+            hv.StopInstance(make(name))
+
+
+def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_path):
+    """Whatever number a killed process had reached, its file is skipped."""
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    hv.StartInstance(make("web1"), [], False)
+    for number in range(10_000):
+        (tmp_path / f"\n{os.getpid()}.{number}").touch()
+    assert hv.ListInstances() == ["web1"]
+    assert hv.GetAllInstancesInfo() == [("web1", "0", 1024, 2, 0, 0)]
+    hv.StartInstance(make("web2"), [], False)
+    assert sorted(hv.ListInstances()) == ["web1", "web2"]
+
+
+class TestSomebodyElsesFiles:
+    """They count at the very next listing, info and node info."""
+
+    def test_put_there(self, hv, put):
+        free = hv.GetNodeInfo()["memory_free"]
+        for number in range(50):
+            put(f"web{number}", b"0\n10\n1\n")
+            assert hv.GetNodeInfo()["memory_free"] == free - 10 * (number + 1)
+            assert len(hv.ListInstances()) == number + 1
+            assert hv.GetInstanceInfo(f"web{number}") == (f"web{number}", "0", 10, 1, 0, 0)
+
+    def test_changed_in_place(self, hv, put):
+        free = hv.GetNodeInfo()["memory_free"]
+        for memory in range(1, 50):
+            put("web1", b"0\n%d\n1\n" % memory)
+            assert hv.GetInstanceInfo("web1").memory == memory
+            assert hv.GetAllInstancesInfo()[0].memory == memory
+            assert hv.GetNodeInfo()["memory_free"] == free - memory
+
+    def test_taken_out(self, hv, filesystem):
+        free = hv.GetNodeInfo()["memory_free"]
+        for _ in range(50):
+            hv.StartInstance(make(), [], False)
+            filesystem.os.unlink(f"{hv.root}/web1")
+            assert hv.ListInstances() == []
+            assert hv.GetInstanceInfo("web1") is None
+            assert hv.GetNodeInfo()["memory_free"] == free
+
+    def test_a_start_counts_what_was_put_there(self, hv, put):
+        hv.StartInstance(make("web1"), [], False)
+        put("foreign", b"0\n6000\n1\n")
+        hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 4096, "vcpus": 1}), [], False)
+        assert hv.instances["web2"].memory == 7168 - 1024 - 6000
+
+    def test_a_start_counts_what_was_taken_out(self, hv, put, filesystem):
+        put("foreign", b"0\n7000\n1\n")
+        hv.StartInstance(make("web1", 100), [], False)
+        filesystem.os.unlink(f"{hv.root}/foreign")
+        hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
+        assert hv.instances["web2"].memory == 7000
+
+    def test_a_node_info_puts_right_what_a_start_could_not_see(self, hv, put):
+        """Rewriting a file in place doesn't show in the directory."""
+        put("foreign", b"0\n1000\n1\n")
+        hv.StartInstance(make("web1", 100), [], False)
+        put("foreign", b"0\n7000\n1\n")
+        hv.GetNodeInfo()
+        hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
+        assert hv.instances["web2"].memory == 68
+
+    def test_files_without_a_last_newline_are_read(self, hv, put):
+        put("web1", b"0\n10\n1")
+        put("web2", b"0\n10\n1\npaused")
+        assert [info.paused for info in hv.instances.values()] == [False, True]
+
+
+def test_starts_ballons_and_stops_keep_the_sum(hv):
+    """A start's memory follows every call of ours, also one that failed."""
+    chance = random.Random(2)
+    for _ in range(300):
+        web = make(f"web{chance.randrange(5)}", chance.randrange(1, 2000))
+        with suppress(HypervisorError):
+            match chance.randrange(4):
+                case 0:
+                    hv.StartInstance(web, [], False)
+                case 1:
+                    hv.StopInstance(web)
+                case 2:
+                    hv.BalloonInstanceMemory(web, chance.randrange(1, 2000))
+                case 3:
+                    hv.FinalizeMigrationDst(web, "", chance.random() < 0.5)
+        probe = Instance("probe", beparams={"minmem": 1, "maxmem": 10_000, "vcpus": 1})
+        used = sum(info.memory for info in hv.instances.values())
+        hv.StartInstance(probe, [], False)
+        assert hv.instances["probe"].memory == max(1, 7168 - used)
+        hv.StopInstance(probe)
+
+
+class TestTrouble:
+    """The system fails under a running test: a clear error, and what ran still runs."""
+
+    @pytest.fixture
+    def hv(self, fs):
+        fs.set_disk_usage(60, "/")
+        hv = FakeHypervisor("/root", spec=SPEC)
+        hv.StartInstance(make("web1"), [], False)
+        return hv
+
+    def check(self, hv, error, text, cause):
+        assert str(error) == text
+        assert isinstance(error.__cause__, cause)
+        assert os.listdir("/root") == ["web1"]
+        assert hv.instances == {"web1": ("web1", "0", 1024, 2, 0, 0)}
+
+    def test_disk_full(self, hv, fs):
+        fs.set_disk_usage(fs.get_disk_usage("/").used + 3, "/")
+        for function, args, what in (
+            (hv.StartInstance, (make("web2"), [], False), "start instance web2"),
+            (hv.BalloonInstanceMemory, (make("web1"), 5), "balloon memory for web1"),
+            (
+                hv.FinalizeMigrationDst,
+                (make("web2"), "", True),
+                "finalize the migration of web2 on the target",
+            ),
+        ):
+            error = failure(function, *args)
+            text = f"Failed to {what}: No space left on device: '/root'"
+            self.check(hv, error, text, OSError)
+        hv.StopInstance(make("web1"))
+        assert hv.instances == {}
+
+    def test_read_only(self, hv, fs):
+        from pyfakefs.fake_filesystem import set_uid
+
+        fs.chmod("/root", 0o555)
+        set_uid(1000)
+        try:
+            for function, args, what in (
+                (hv.StartInstance, (make("web2"), [], False), "start instance web2"),
+                (hv.BalloonInstanceMemory, (make("web1"), 5), "balloon memory for web1"),
+            ):
+                error = failure(function, *args)
+                text = f"Failed to {what}: Permission denied: '/root'"
+                self.check(hv, error, text, PermissionError)
+            for function, args, what in (
+                (hv.StopInstance, (make("web1"),), "stop instance web1"),
+                (hv.PowercycleNode, (), "powercycle the node"),
+            ):
+                error = failure(function, *args)
+                text = f"Failed to {what}: Permission denied: '/root'"
+                self.check(hv, error, text, PermissionError)
+        finally:
+            set_uid(0)
+
+
+class TestRoot:
+    @pytest.mark.parametrize("root", [5, None, b"/tmp", ["a"]])
+    def test_no_path(self, root):
+        with pytest.raises(DeclarationError) as caught:
+            FakeHypervisor(root)
+        assert str(caught.value) == f"root must be a path, not {root!r}"
+
+    def test_a_file(self, tmp_path):
+        path = tmp_path / "file"
+        path.write_text("mine")
+        for root, problem in ((path, "File exists"), (path / "below", "Not a directory")):
+            with pytest.raises(DeclarationError) as caught:
+                FakeHypervisor(root)
+            assert str(caught.value) == f"root can't be made: '{root}': {problem}"
+        assert path.read_text() == "mine"
+
+    def test_relative(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        hv = FakeHypervisor("here", spec=SPEC)
+        monkeypatch.chdir("/")
+        hv.StartInstance(make(), [], False)
+        assert (tmp_path / "here" / "web1").exists()
+        assert hv.root == str(tmp_path / "here")
+
+    def test_in_a_fake_filesystem_that_is_in_use(self, fs):
+        hv = FakeHypervisor("/somewhere/deep", spec=SPEC)
+        hv.StartInstance(make(), [], False)
+        with open("/somewhere/deep/web1") as file:
+            assert file.read() == "0\n1024\n2\n"
+
+    def test_on_the_disk_while_a_fake_filesystem_is_in_use(self, tmp_path, fs):
+        """A node stays where it was made."""
+        fs.pause()
+        hv = FakeHypervisor(tmp_path / "real", spec=SPEC)
+        fs.resume()
+        hv.StartInstance(make(), [], False)
+        hv.BalloonInstanceMemory(make(), 5)
+        assert hv.ListInstances() == ["web1"]
+        assert not os.path.exists(tmp_path / "real")
+        fs.pause()
+        assert (tmp_path / "real" / "web1").read_bytes() == b"0\n5\n2\n"
+
+    def test_the_machines_size_in_a_fake_filesystem(self, fs):
+        hv = FakeHypervisor("/root")
+        assert hv.GetNodeInfo()["memory_total"] > 0
+        fs.create_file("/proc/meminfo", contents="MemTotal: 4096 kB\nMemAvailable: 2048 kB\n")
+        assert hv.GetNodeInfo()["memory_total"] == 4
