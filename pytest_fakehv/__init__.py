@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         InstanceSpec,
         MigrationStatus,
     )
+    from pytest_fakehv.engine.parameters import ParameterCheck, Parameters, ParamInSet
     from pytest_fakehv.fixtures import ClusterFactory
 
 _HOMES = {
@@ -44,6 +45,9 @@ _HOMES = {
     "MigrationStatus": "engine.objects",
     "NodeInfo": "engine.node",
     "NodeSpec": "engine.node",
+    "ParamInSet": "engine.parameters",
+    "ParameterCheck": "engine.parameters",
+    "Parameters": "engine.parameters",
 }
 
 __all__ = [  # written out, for type checkers
@@ -65,6 +69,9 @@ __all__ = [  # written out, for type checkers
     "MigrationStatus",
     "NodeInfo",
     "NodeSpec",
+    "ParamInSet",
+    "ParameterCheck",
+    "Parameters",
 ]
 
 

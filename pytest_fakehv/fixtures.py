@@ -51,7 +51,7 @@ class ClusterFactory(Protocol):
         instances: "Iterable[InstanceSpec]" = (),
         hypervisor: "type[FakeHypervisor] | None" = None,
     ) -> "FakeCluster":
-        """Build a cluster of its own.
+        """Build a cluster of its own, whatever the test's markers say.
 
         Args:
             *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
@@ -114,8 +114,20 @@ def fakehv_factory(
     return build
 
 
+@pytest.fixture(scope="session")
+def fakehv_class() -> "type[FakeHypervisor]":
+    """The class of the nodes of `fakehv` and `fakehv_cluster`: override it to test with your own.
+
+    Return a subclass of `FakeHypervisor` from a fixture of this name, in a test module or a conftest.
+    """
+    load_engine()
+    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+
+    return FakeHypervisor
+
+
 @pytest.fixture
-def fakehv_cluster(request: pytest.FixtureRequest) -> "FakeCluster":
+def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]") -> "FakeCluster":
     """A fake cluster, with the nodes and instances of the test's markers.
 
     Without ``fakehv_node`` markers it has two equal nodes, "node1" and "node2".
@@ -126,16 +138,26 @@ def fakehv_cluster(request: pytest.FixtureRequest) -> "FakeCluster":
     from pytest_fakehv.engine.storage import Root
 
     item: pytest.Item = request.node
+
+    def find() -> "tuple[Filesystem, str]":
+        if "fs" in request.fixturenames:
+            request.getfixturevalue("fs")
+        return _find_place(request, settings, item.nodeid)
+
+    where = "fakehv_node"
     try:
         settings = for_test(item)
-        cluster = item.stash[CLUSTER] = FakeCluster(
-            Root(lambda: _find_place(request, settings, item.nodeid)),
-            declared_nodes(item) or DEFAULT_NODES,
-            instances=declared_instances(item),
-        )
-    except (MarkerError, DeclarationError) as error:
+        nodes = declared_nodes(item) or DEFAULT_NODES
+        cluster = FakeCluster(Root(find), nodes, hypervisor=fakehv_class)
+        for spec in declared_instances(item):
+            where = f"fakehv_instance({spec.name!r})"
+            cluster.place(spec)
+    except MarkerError as error:
         problem = str(error)
+    except DeclarationError as error:
+        problem = f"{where}: {error}"
     else:
+        item.stash[CLUSTER] = cluster
         return cluster
     pytest.fail(problem, pytrace=False)
 
@@ -157,8 +179,6 @@ def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) 
     """
     from pytest_fakehv.engine.storage import FakeDisk, current_filesystem
 
-    if "fs" in request.fixturenames:
-        request.getfixturevalue("fs")
     filesystem = current_filesystem()
     if settings.backend == "pyfakefs" and not isinstance(filesystem, FakeDisk):
         from pyfakefs.fake_filesystem import FakeFilesystem

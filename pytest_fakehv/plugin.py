@@ -12,6 +12,7 @@ from pytest_fakehv.fixtures import (
     FACTORY_CLUSTERS,
     NAMES,
     fakehv,
+    fakehv_class,
     fakehv_cluster,
     fakehv_factory,
     load_engine,
@@ -21,7 +22,7 @@ from pytest_fakehv.settings import MARKERS, SETTINGS, add_options, read_options
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
 
-__all__ = ["fakehv", "fakehv_cluster", "fakehv_factory"]
+__all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
 

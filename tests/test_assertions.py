@@ -71,8 +71,7 @@ def test_nothing_runs(hv):
 def test_nearest_name_may_be_one_that_is_only_declared(hv):
     hv.instance("database1")
     assert failure(hv.assert_running, "databse1") == (
-        "databse1 is not running on node1; nothing runs there; nearest name: database1; "
-        "no call was about it"
+        "databse1 is not running on node1; nothing runs there; nearest name: database1; no call was about it"
     )
 
 

@@ -111,7 +111,12 @@ class TestJournal:
         with pytest.raises(HypervisorError) as caught:
             node2.StopInstance(web1)
         first, second, third = cluster.journal
-        assert (first.number, first.node, first.method, first.instance) == (1, "node1", "StartInstance", "web1")
+        assert (first.number, first.node, first.method, first.instance) == (
+            1,
+            "node1",
+            "StartInstance",
+            "web1",
+        )
         assert (first.arguments, first.keywords) == (("web1", ["/dev/vda"]), {"startup_paused": True})
         assert (first.result, first.error) == (None, None)
         assert first.filename == __file__

@@ -1,5 +1,7 @@
 """The parameter checks of the interface, on the class and on the node."""
 
+from typing import ClassVar
+
 import pytest
 
 from pytest_fakehv import FakeHypervisor, HypervisorError, NodeSpec
@@ -34,6 +36,10 @@ def test_the_one_parameter_of_the_fake(hypervisor, mode):
         ({"migration_mode": None}, "Parameter 'migration_mode' is required but is currently not defined"),
         ({"migration_mode": ""}, "Parameter 'migration_mode' is required but is currently not defined"),
         (
+            {"migration_mode": []},
+            "Parameter 'migration_mode' fails syntax check: invalid migration mode (current value: '[]')",
+        ),
+        (
             {"migration_mode": "warp"},
             "Parameter 'migration_mode' fails syntax check: invalid migration mode (current value: 'warp')",
         ),
@@ -57,7 +63,7 @@ def test_validation_asks_for_the_same_values(hypervisor, hvparams, text):
 class Kvm(FakeHypervisor):
     """A user's class, with a plain tuple among its parameters."""
 
-    PARAMETERS = {
+    PARAMETERS: ClassVar = {
         **FakeHypervisor.PARAMETERS,
         "kernel": parameters.OPT_FILE_CHECK,
         "cpus": (False, lambda value: value > 1, "too few", lambda value: value < 9, "too many here"),
@@ -165,4 +171,5 @@ def test_param_in_set():
     assert ParamInSet(True, {"a"}).required
     assert check.syntax("ide")
     assert not check.syntax("sata")
+    assert not ParamInSet(True, {"a"}).syntax(["a"])
     assert check.syntax_text == "must be one of: ide, scsi"

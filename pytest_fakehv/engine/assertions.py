@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 
 from pytest_fakehv.engine import explain
 from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.objects import Instance
+from pytest_fakehv.engine.objects import Instance, InstanceLike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
+
+
+__tracebackhide__ = True  # a failed assertion is shown at the test's own line
 
 
 class Assertions(ABC):
@@ -20,7 +23,7 @@ class Assertions(ABC):
     next. They read the files, but are no calls of the interface and leave no trace in the journal.
     """
 
-    _declared: dict[str, Instance]
+    declared: dict[str, Instance]
 
     @property
     @abstractmethod
@@ -31,11 +34,17 @@ class Assertions(ABC):
     def _nodes(self) -> "Sequence[FakeHypervisor]":
         """Return the nodes that the assertions are about."""
 
-    def assert_running(self, name: str, *, memory: int | None = None, vcpus: int | None = None) -> None:
+    @abstractmethod
+    def _other_nodes(self) -> "Sequence[FakeHypervisor]":
+        """Return the nodes beside them, where a message may point to."""
+
+    def assert_running(
+        self, instance: str | InstanceLike, *, memory: int | None = None, vcpus: int | None = None
+    ) -> None:
         """Assert that an instance runs and is not paused.
 
         Args:
-            name: the instance.
+            instance: which, by name or as the object that the interface takes.
             memory: what it must have now, in MiB; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
@@ -43,14 +52,15 @@ class Assertions(ABC):
             AssertionError: it does not run, is paused, or has other figures.
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        __tracebackhide__ = True
-        self._assert_state(name, "running", memory=memory, vcpus=vcpus)
+        self._assert_state(instance, "running", memory=memory, vcpus=vcpus)
 
-    def assert_paused(self, name: str, *, memory: int | None = None, vcpus: int | None = None) -> None:
+    def assert_paused(
+        self, instance: str | InstanceLike, *, memory: int | None = None, vcpus: int | None = None
+    ) -> None:
         """Assert that an instance was started and is paused.
 
         Args:
-            name: the instance.
+            instance: which, by name or as the object that the interface takes.
             memory: what it must have now, in MiB; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
@@ -58,26 +68,29 @@ class Assertions(ABC):
             AssertionError: it is not paused, or has other figures.
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        __tracebackhide__ = True
-        self._assert_state(name, "paused", memory=memory, vcpus=vcpus)
+        self._assert_state(instance, "paused", memory=memory, vcpus=vcpus)
 
-    def assert_stopped(self, name: str) -> None:
+    def assert_stopped(self, instance: str | InstanceLike) -> None:
         """Assert that an instance neither runs nor is paused.
 
         Args:
-            name: the instance.
+            instance: which, by name or as the object that the interface takes.
 
         Raises:
             AssertionError: it runs or is paused.
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        __tracebackhide__ = True
-        self._assert_state(name, "stopped")
+        self._assert_state(instance, "stopped")
 
     def _assert_state(
-        self, name: str, expected: str, *, memory: int | None = None, vcpus: int | None = None
+        self,
+        instance: str | InstanceLike,
+        expected: str,
+        *,
+        memory: int | None = None,
+        vcpus: int | None = None,
     ) -> None:
-        __tracebackhide__ = True
+        name = instance if isinstance(instance, str) else instance.name
         found = {node.name: info for node in self._nodes() if (info := node.instance_info(name))}
         last_call = self.journal.last_about(name)
         states = {explain.state_of(info) for info in found.values()} or {explain.state_of(None)}
@@ -88,7 +101,10 @@ class Assertions(ABC):
                     expected=expected,
                     found=found,
                     nodes={node.name: node.instance_names for node in self._nodes()},
-                    known=self._declared,
+                    elsewhere={
+                        node.name: info for node in self._other_nodes() if (info := node.instance_info(name))
+                    },
+                    known=self.declared,
                     last_call=last_call,
                 )
             )

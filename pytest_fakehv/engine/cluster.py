@@ -29,6 +29,10 @@ class FakeCluster(Assertions):
         instances: the instances to begin with.
         hypervisor: the class of each node: `FakeHypervisor` or a subclass of it.
 
+    Attributes:
+        door: what all calls of its nodes pass.
+        declared: the instances that the test has declared, by name.
+
     Raises:
         DeclarationError: two nodes have one name or address, or an instance is on an unknown node.
     """
@@ -43,15 +47,15 @@ class FakeCluster(Assertions):
     ) -> None:
         self._root = root if isinstance(root, Root) else Root.at(root)
         self._hypervisor = hypervisor
-        self._declared: dict[str, Instance] = {}
         self._by_name: dict[str, FakeHypervisor] = {}
-        self._door = Door()
+        self.declared: dict[str, Instance] = {}
+        self.door = Door()
         for spec in nodes:
             self._add(spec)
         if not self._by_name:
             raise DeclarationError("a cluster needs at least one node")
         for each in instances:
-            self._place(each)
+            self.place(each)
 
     @classmethod
     @contextmanager
@@ -81,6 +85,10 @@ class FakeCluster(Assertions):
             raise KeyError(f"no node is named {name!r}; there are: {', '.join(self._by_name)}")
         return self._by_name[name]
 
+    def __contains__(self, node: object) -> bool:
+        """Tell whether a node, or the node of a name, is in the cluster."""
+        return node in self._by_name if isinstance(node, str) else node in self.nodes
+
     def __iter__(self) -> Iterator[FakeHypervisor]:
         """Go through the nodes, in the order of their declaration."""
         return iter(self.nodes)
@@ -97,7 +105,7 @@ class FakeCluster(Assertions):
     @property
     def journal(self) -> Journal:
         """The calls of the interface on any node, in order."""
-        return self._door.journal
+        return self.door.journal
 
     def describe(self) -> str:
         """Describe nodes, instances and the last calls, as the calls so far last saw them.
@@ -107,7 +115,7 @@ class FakeCluster(Assertions):
         Returns:
             The text of a failed test's section.
         """
-        views = [explain.NodeView(name=node.name, spec=node.spec, instances=node.last_seen) for node in self]
+        views = [node.last_seen for node in self]
         return explain.section(views, self.journal.last(explain.MOST_CALLS), len(self.journal))
 
     def add_instance(
@@ -132,19 +140,20 @@ class FakeCluster(Assertions):
         Raises:
             DeclarationError: an argument is wrong, or the instance runs there already, or does not fit.
         """
-        return self._place(InstanceSpec(name, node=node, state=state, **arguments))
+        return self.place(InstanceSpec(name, node=node, state=state, **arguments))
 
     def _add(self, spec: NodeSpec) -> None:
+        if not isinstance(spec, NodeSpec):
+            raise DeclarationError(f"a node is declared by a NodeSpec, not {shown(spec)}")
         for other in self._by_name.values():
             if other.name == spec.name:
                 raise DeclarationError(f"two nodes are named {spec.name!r}")
             if other.spec and (both := spec.addresses & other.spec.addresses):
                 raise DeclarationError(f"{spec.name!r} has the address of {other.name!r}: {both.pop()!r}")
-        self._by_name[spec.name] = self._hypervisor(
-            self._root.child(spec.name), spec=spec, door=self._door, declared=self._declared
-        )
+        self._by_name[spec.name] = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
 
-    def _place(self, spec: InstanceSpec) -> Instance:
+    def place(self, spec: InstanceSpec) -> Instance:
+        """Do what `add_instance` does, for an instance that is described already."""
         if spec.node is not None and spec.node not in self._by_name:
             raise DeclarationError(
                 f"{spec.name!r} is on an unknown node {shown(spec.node)}; "
@@ -155,3 +164,6 @@ class FakeCluster(Assertions):
 
     def _nodes(self) -> Sequence[FakeHypervisor]:
         return self.nodes
+
+    def _other_nodes(self) -> Sequence[FakeHypervisor]:
+        return ()

@@ -28,11 +28,13 @@ class NodeView:
         name: the node's name.
         spec: its size; None for that of the machine that runs the test.
         instances: the running and the paused instances there.
+        malformed: the instances whose files can't be made sense of.
     """
 
     name: str
     spec: NodeSpec | None
     instances: Mapping[str, InstanceInfo]
+    malformed: Sequence[str]
 
 
 def state_of(info: InstanceInfo | None) -> str:
@@ -74,6 +76,7 @@ def wrong_state(
     expected: str,
     found: Mapping[str, InstanceInfo],
     nodes: Mapping[str, Iterable[str]],
+    elsewhere: Mapping[str, InstanceInfo],
     known: Iterable[str],
     last_call: Call | None,
 ) -> str:
@@ -84,6 +87,7 @@ def wrong_state(
         expected: "running", "paused" or "stopped".
         found: its figures, by the node where it was found.
         nodes: the names of what runs or is paused on every node that was looked at, by node.
+        elsewhere: its figures, by the node where it was found beside those.
         known: every name that the test has declared.
         last_call: the last call about the instance, if any.
 
@@ -92,14 +96,21 @@ def wrong_state(
     """
     places = ", ".join(nodes)
     where = f"on {places}" if len(nodes) == 1 else f"on any of {places}"
-    is_now = " and ".join(f"is {state_of(info)} on {node}" for node, info in found.items())
-    parts = [f"{name} {is_now}, not {expected}" if found else f"{name} is not {expected} {where}"]
-    if not found:
+    if found:
+        parts = [f"{name} {_states(found)}, not {expected}"]
+    elif elsewhere:
+        parts = [f"{name} is not {expected} {where}, but {_states(elsewhere)}"]
+    else:
+        parts = [f"{name} is not {expected} {where}"]
         there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
         nearest = difflib.get_close_matches(name, {*there, *known} - {name}, n=1)
         parts += [f"nearest name: {each}" for each in nearest]
     return "; ".join([*parts, _last_call(last_call)])
+
+
+def _states(found: Mapping[str, InstanceInfo]) -> str:
+    return " and ".join(f"is {state_of(info)} on {node}" for node, info in found.items())
 
 
 def wrong_figure(
@@ -168,8 +179,9 @@ def _node_lines(node: NodeView) -> list[str]:
             f"{node.name}: {info['memory_free']} of {info['memory_total']} MiB free, "
             f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
         )
+    malformed = [f"  {name} malformed or unreadable file" for name in node.malformed]
     if not node.instances:
-        return [f"{head}, no instances"]
+        return [f"{head}, no instances", *malformed]
     shown_ones = list(node.instances.values())[:MOST_INSTANCES]
     width = max(len(each.name) for each in shown_ones)
     lines = [
@@ -177,4 +189,4 @@ def _node_lines(node: NodeView) -> list[str]:
         for each in shown_ones
     ]
     left_out = len(node.instances) - len(shown_ones)
-    return [head, *lines, *([f"  and {left_out} more instances"] if left_out else [])]
+    return [head, *lines, *([f"  and {left_out} more instances"] if left_out else []), *malformed]

@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
 from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
-from pytest_fakehv.engine.interface import BaseHypervisor, HvParams, Parameters
+from pytest_fakehv.engine.explain import NodeView
+from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.names import is_amount, natural_order, shown
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
@@ -23,8 +24,11 @@ from pytest_fakehv.engine.objects import (
     InstanceSpec,
     MigrationStatus,
 )
-from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK
+from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
 from pytest_fakehv.engine.storage import Record, Root, Storage, reason
+
+if TYPE_CHECKING:
+    from pytest_fakehv.engine.cluster import FakeCluster
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -46,11 +50,10 @@ class FakeHypervisor(BaseHypervisor, Assertions):
     Args:
         root: the directory for the instance files, one a running instance; made at once if it is absent.
         spec: the node's size; None for the size of the machine that runs the test.
-        door: what its calls pass; nodes of one cluster share one.
-        declared: the instances that the test has declared, by name; nodes of one cluster share them.
+        cluster: the cluster that it is a node of; None for a node on its own.
 
     Raises:
-        DeclarationError: the root can't be made.
+        DeclarationError: the root can't be made, or ``spec`` is something else.
     """
 
     PARAMETERS: ClassVar[Parameters] = {HV_MIGRATION_MODE: MIGRATION_MODE_CHECK}
@@ -61,13 +64,16 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         root: str | os.PathLike[str] | Root,
         *,
         spec: NodeSpec | None = None,
-        door: Door | None = None,
-        declared: dict[str, Instance] | None = None,
+        cluster: "FakeCluster | None" = None,
     ) -> None:
+        if not isinstance(spec, NodeSpec | None):
+            raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
         self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
-        self._declared = {} if declared is None else declared
         self.spec = spec
-        self.door = door or Door()
+        self.cluster = cluster
+        # A cluster that has no node yet has no length.
+        self.door = Door() if cluster is None else cluster.door
+        self.declared: dict[str, Instance] = {} if cluster is None else cluster.declared
 
     def __repr__(self) -> str:
         """Show which node it is."""
@@ -82,7 +88,10 @@ class FakeHypervisor(BaseHypervisor, Assertions):
 
     @property
     def root(self) -> str:
-        """The path of the directory with the instance files; made now if it wasn't needed before."""
+        """The path of the directory with the instance files; made now if it wasn't needed before.
+
+        In a private fake filesystem it can't be reached from outside.
+        """
         return self._storage.root
 
     @property
@@ -120,9 +129,14 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             return _info(name, record) if record else None
 
     @property
-    def last_seen(self) -> Mapping[str, InstanceInfo]:
-        """The same as the calls so far last saw it, without touching a file: for reports."""
-        return _infos(self._storage.last_seen)
+    def last_seen(self) -> NodeView:
+        """The node as the calls so far last saw it, without touching a file: for reports."""
+        return NodeView(
+            name=self.name,
+            spec=self.spec,
+            instances=_infos(self._storage.last_seen),
+            malformed=sorted(self._storage.last_malformed, key=natural_order),
+        )
 
     def instance(
         self, name: str, *, hvparams: Mapping[str, Any] | None = None, **arguments: Unpack[InstanceArguments]
@@ -130,7 +144,7 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         """Describe an instance, without starting it.
 
         Args:
-            name: its name; if one is declared by that name, that one is described.
+            name: its name; if one is declared by that name, what is not given here is as it has it.
             hvparams: its hypervisor parameters.
             **arguments: ``memory`` and ``min_memory`` in MiB and ``vcpus``, as in `InstanceSpec`.
 
@@ -140,15 +154,24 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         Raises:
             DeclarationError: an argument is wrong; the message names it.
         """
-        if not arguments and hvparams is None and name in self._declared:
-            return self._declared[name]
-        instance = self._declared[name] = InstanceSpec(name, **arguments).instance(hvparams or {})
-        return instance
+        old = self.declared.get(name)
+        if old and not arguments and hvparams is None:
+            return old
+        if old:
+            as_before = InstanceArguments(memory=old.beparams[BE_MAXMEM], vcpus=old.beparams[BE_VCPUS])
+            if "memory" not in arguments:
+                as_before["min_memory"] = old.beparams[BE_MINMEM]
+            arguments = {**as_before, **arguments}
+            hvparams = old.hvparams if hvparams is None else hvparams
+        new = self.declared[name] = InstanceSpec(name, **arguments).instance(hvparams or {})
+        return new
 
     def add_instance(
         self, name: str, *, state: DeclaredState = "running", **arguments: Unpack[InstanceArguments]
     ) -> Instance:
         """Set the scene: put an instance on this node, without a call of the interface.
+
+        No method of a subclass is asked, so that a test can set up what the class would refuse.
 
         Args:
             name: its name.
@@ -165,7 +188,7 @@ class FakeHypervisor(BaseHypervisor, Assertions):
 
     def place(self, spec: InstanceSpec) -> Instance:
         """Do what `add_instance` does, for an instance that is described already."""
-        instance = self._declared[spec.name] = spec.instance({})
+        instance = self.declared[spec.name] = spec.instance({})
         if spec.state != "stopped":
             try:
                 with self._doing(f"place {spec.name} on {self.name}"):
@@ -176,6 +199,9 @@ class FakeHypervisor(BaseHypervisor, Assertions):
 
     def _nodes(self) -> Sequence["FakeHypervisor"]:
         return (self,)
+
+    def _other_nodes(self) -> Sequence["FakeHypervisor"]:
+        return [] if self.cluster is None else [node for node in self.cluster if node is not self]
 
     # The interface: instances
 
@@ -523,7 +549,7 @@ class _Doing:
             # A temporary file's name would tell nobody anything; pyfakefs sometimes leaves out the folder.
             if not isinstance(path, str) or "\n" in path or not os.path.isabs(path):
                 path = self._storage.root
-            raise HypervisorError(f"Failed to {self._what}: {reason(error)}: {shown(path)}") from error
+            raise HypervisorError(f"Failed to {self._what}: {reason(error)}: {path!r}") from error
 
 
 def _info(name: str, record: Record) -> InstanceInfo:

@@ -13,10 +13,8 @@ from pytest_fakehv.engine.errors import HotplugError, HypervisorError
 from pytest_fakehv.engine.host import read_host
 from pytest_fakehv.engine.node import NodeInfo
 from pytest_fakehv.engine.objects import InstanceConsole, InstanceInfo, InstanceLike, MigrationStatus
-from pytest_fakehv.engine.parameters import ParameterCheck
+from pytest_fakehv.engine.parameters import ParameterEntry, Parameters
 
-_Entry = ParameterCheck | tuple[bool, Any, str | None, Any, str | None]
-Parameters = Mapping[str, _Entry]
 HvParams = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
@@ -278,7 +276,7 @@ class BaseHypervisor(ABC):
             _check(key, value, check, f"fails validation: {text}")
 
     @classmethod
-    def _SpecifiedParameters(cls, hvparams: HvParams) -> Iterator[tuple[str, Any, _Entry]]:
+    def _SpecifiedParameters(cls, hvparams: HvParams) -> Iterator[tuple[str, Any, ParameterEntry]]:
         for key, entry in cls.PARAMETERS.items():
             if key not in hvparams:
                 raise HypervisorError(f"Parameter '{key}' is missing")

@@ -6,7 +6,7 @@ its sense on the node (which may look at the node's files), and what to say when
 """
 
 import os.path
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -32,6 +32,12 @@ class ParameterCheck(NamedTuple):
     syntax_text: str | None
     node: Callable[[Any], bool] | None
     node_text: str | None
+
+
+ParameterEntry = ParameterCheck | tuple[bool, Any, str | None, Any, str | None]
+
+Parameters = Mapping[str, ParameterEntry]
+"""The type of a hypervisor class's ``PARAMETERS``."""
 
 
 def _is_path(value: object) -> bool:
@@ -99,7 +105,7 @@ REQ_NONNEGATIVE_INT_CHECK, OPT_NONNEGATIVE_INT_CHECK = _pair(
     lambda value: is_amount(value, least=0), "not an integer of 0 or more", None, None
 )
 MIGRATION_MODE_CHECK = ParameterCheck(
-    True, lambda value: value in MIGRATION_MODES, "invalid migration mode", None, None
+    True, lambda value: value in tuple(MIGRATION_MODES), "invalid migration mode", None, None
 )
 
 
@@ -113,6 +119,7 @@ def ParamInSet(required: bool, values: Collection[Any]) -> ParameterCheck:
     Returns:
         The entry for ``PARAMETERS``.
     """
+    valid = tuple(values)  # where a value need not be hashable to be looked for
     return ParameterCheck(
-        required, lambda value: value in values, f"must be one of: {', '.join(map(str, values))}", None, None
+        required, lambda value: value in valid, f"must be one of: {', '.join(map(str, valid))}", None, None
     )

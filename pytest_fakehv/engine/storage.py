@@ -14,6 +14,7 @@ import itertools
 import os
 import re
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -160,9 +161,9 @@ class _OneAtATime:
 def current_filesystem() -> Filesystem:
     """Return what a plain `open` would use now: the disk, or the fake that the test has patched in.
 
-    A patched-in pyfakefs swaps this module's global ``os``; so it is found without importing it.
+    A patched-in pyfakefs puts its own ``os`` among the loaded modules; so it is found without importing it.
     """
-    now: object = os
+    now: object = sys.modules["os"]
     return Disk() if now is Disk.os else FakeDisk(now)
 
 
@@ -187,7 +188,7 @@ class Root:
         """
         if not isinstance(path, str | PurePath):
             raise DeclarationError(f"root must be a path, not {shown(path)}")
-        filesystem, absolute = current_filesystem(), os.path.abspath(path)
+        filesystem, absolute = current_filesystem(), sys.modules["os"].path.abspath(path)
         root = cls(lambda: (filesystem, absolute))
         root.get()
         return root
@@ -230,7 +231,7 @@ def _make_directory(os_module: OsModule, path: str) -> None:
         else:
             os_module.chmod(path, ROOT_MODE)
     except OSError as error:
-        raise DeclarationError(f"root can't be made: {shown(path)}: {reason(error)}") from error
+        raise DeclarationError(f"root can't be made: {path!r}: {reason(error)}") from error
 
 
 def reason(error: OSError) -> str:
@@ -271,6 +272,9 @@ class Storage:
     stamp makes the next start count anew, and every `recount` puts the ledger right. A foreign program
     that rewrites a file in place moves no stamp: until the next recount, a start does not see that.
     Everything else reads the files.
+
+    Attributes:
+        last_malformed: the names whose files could not be read or made sense of at the last recount.
     """
 
     def __init__(self, root: Root) -> None:
@@ -278,6 +282,7 @@ class Storage:
         self._lock = threading.RLock()
         self._locks_held = 0
         self._ledger: dict[str, Record] = {}
+        self.last_malformed: list[str] = []
         self._used = 0
         self._stamp: int | None = None
 
@@ -427,7 +432,7 @@ class Storage:
         if record is None and self.holds_instance(path):
             size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
             raise RefusedError(
-                f"malformed instance file {shown(path)} ({size}, starting with {shown(content[:16])}); "
+                f"malformed instance file {path!r} ({size}, starting with {shown(content[:16])}); "
                 "it should have the lines '0', memory in MiB and vcpus"
             )
         return record
@@ -452,26 +457,27 @@ class Storage:
             OSError: one can't be read.
         """
         records, faults = self._read_each()
-        if faults:
-            raise faults[0]
+        for fault in faults.values():
+            raise fault
         return records
 
-    def _read_each(self) -> tuple[dict[str, Record], list[RefusedError | OSError]]:
+    def _read_each(self) -> tuple[dict[str, Record], dict[str, RefusedError | OSError]]:
         with self._lock:
             stamp = self._filesystem.stamp(self.root)
             records: dict[str, Record] = {}
-            faults: list[RefusedError | OSError] = []
+            faults: dict[str, RefusedError | OSError] = {}
             for name in self._os.listdir(self.root):
                 if name_fault(name):
                     continue
                 try:
                     record = self.read(f"{self.root}/{name}")
                 except (RefusedError, OSError) as fault:
-                    faults.append(fault)
+                    faults[name] = fault
                 else:
                     if record is not None:
                         records[name] = record
             self._ledger = dict(records)
+            self.last_malformed = list(faults)
             self._used = sum(record.memory for record in records.values())
             self._stamp = stamp
             return records, faults

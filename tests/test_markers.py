@@ -1,0 +1,193 @@
+"""The markers: what they declare, which one counts, and what is said of a wrong one."""
+
+import pytest
+
+PRELUDE = "import pytest\nfrom pytest import mark\n\n"
+
+
+def run(pytester, source, *args):
+    pytester.makepyfile(PRELUDE + source)
+    return pytester.runpytest_subprocess(*args) if args else pytester.runpytest()
+
+
+NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
+INSTANCE = "name, node, memory, min_memory, vcpus, state"
+POSITIVE = "must be a positive integer, not"
+
+WRONG = [
+    ("fakehv_node('n', mem=5)", f"fakehv_node('n'): unknown argument 'mem'; valid: {NODE}"),
+    ("fakehv_node()", f"fakehv_node(): missing argument 'name'; valid: {NODE}"),
+    ("fakehv_node(memory=5)", f"fakehv_node(): missing argument 'name'; valid: {NODE}"),
+    ("fakehv_node('n', name='n')", f"fakehv_node('n'): argument 'name' is given twice; valid: {NODE}"),
+    ("fakehv_node('n', 5)", f"fakehv_node('n', 5): argument 5 needs a name; valid: {NODE}"),
+    ("fakehv_node(5)", "fakehv_node(5): name is invalid: 5: it is a int, not a text"),
+    ("fakehv_node('a/b')", "fakehv_node('a/b'): name is invalid: 'a/b': it contains '/'"),
+    ("fakehv_node('n', memory=0)", f"fakehv_node('n'): memory {POSITIVE} 0"),
+    ("fakehv_node('n', memory=-5)", f"fakehv_node('n'): memory {POSITIVE} -5"),
+    ("fakehv_node('n', memory=True)", f"fakehv_node('n'): memory {POSITIVE} True"),
+    ("fakehv_node('n', memory=1.5)", f"fakehv_node('n'): memory {POSITIVE} 1.5"),
+    ("fakehv_node('n', memory='5')", f"fakehv_node('n'): memory {POSITIVE} '5'"),
+    ("fakehv_node('n', cpus=0)", f"fakehv_node('n'): cpus {POSITIVE} 0"),
+    (
+        "fakehv_node('n', overcommit='no')",
+        "fakehv_node('n'): overcommit must be one of True, False, not 'no'",
+    ),
+    (
+        "fakehv_node('n', memory=5)\n@mark.fakehv_node('n', memory=6)",
+        "fakehv_node('n'): there are two of this name",
+    ),
+    (
+        "fakehv_node('a', address='x')\n@mark.fakehv_node('b', address='x')",
+        "fakehv_node: 'b' has the address of 'a': 'x'",
+    ),
+    ("fakehv_instance('i', mem=5)", f"fakehv_instance('i'): unknown argument 'mem'; valid: {INSTANCE}"),
+    ("fakehv_instance()", f"fakehv_instance(): missing argument 'name'; valid: {INSTANCE}"),
+    (
+        "fakehv_instance('i', name='i')",
+        f"fakehv_instance('i'): argument 'name' is given twice; valid: {INSTANCE}",
+    ),
+    ("fakehv_instance('')", "fakehv_instance(''): name is invalid: '': it is empty"),
+    ("fakehv_instance('i', memory=0)", f"fakehv_instance('i'): memory {POSITIVE} 0"),
+    ("fakehv_instance('i', memory='1')", f"fakehv_instance('i'): memory {POSITIVE} '1'"),
+    ("fakehv_instance('i', vcpus=-1)", f"fakehv_instance('i'): vcpus {POSITIVE} -1"),
+    ("fakehv_instance('i', vcpus=True)", f"fakehv_instance('i'): vcpus {POSITIVE} True"),
+    ("fakehv_instance('i', vcpus=1.0)", f"fakehv_instance('i'): vcpus {POSITIVE} 1.0"),
+    (
+        "fakehv_instance('i', state='off')",
+        "fakehv_instance('i'): state must be one of 'running', 'paused', 'stopped', not 'off'",
+    ),
+    (
+        "fakehv_instance('i', node='n9')",
+        "fakehv_instance('i'): 'i' is on an unknown node 'n9'; there are: node1, node2",
+    ),
+    (
+        "fakehv_instance('i', memory=5)\n@mark.fakehv_instance('i', memory=5)",
+        "fakehv_instance('i'): there are two of this name",
+    ),
+    (
+        "fakehv_node('n', memory=5, overcommit=False)\n@mark.fakehv_instance('i', memory=6)",
+        (
+            "fakehv_instance('i'): Failed to place i on n: "
+            "n does not overcommit: 6 MiB more are needed, 5 MiB are free"
+        ),
+    ),
+    ("fakehv('pyfakefs')", "fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: backend"),
+    ("fakehv(backnd='x')", "fakehv(): unknown argument 'backnd'; valid: backend"),
+    ("fakehv(backend='x')", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 'x'"),
+    ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not ['x']"),
+]
+
+
+@pytest.mark.parametrize("args", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_wrong_marker_fails_its_test_alone_with_one_line(pytester, args):
+    tests = "".join(
+        f"@mark.{marker}\ndef test_{number}(fakehv): pass\n\n" for number, (marker, _) in enumerate(WRONG)
+    )
+    result = run(pytester, f"{tests}\ndef test_good(fakehv): pass\n", *args)
+    result.assert_outcomes(passed=1, errors=len(WRONG))
+    lines = result.stdout.lines
+    said = {}
+    for number, line in enumerate(lines):
+        if "ERROR at setup of" in line:
+            name = line.strip("_ ").split()[-1]
+            body = lines[number + 1 :]
+            end = next(i for i, each in enumerate(body) if each.startswith(("___", "===")))
+            said[name] = [each for each in body[:end] if each and not each.startswith("[gw")]
+    assert said == {f"test_{number}": [text] for number, (_, text) in enumerate(WRONG)}
+
+
+def test_the_first_node_in_reading_order_is_the_hypervisor(pytester):
+    run(
+        pytester,
+        """
+pytestmark = [mark.fakehv_node("a", memory=1), mark.fakehv_node("b", memory=2)]
+
+def test_module(fakehv, fakehv_cluster):
+    assert fakehv.name == "a"
+    assert [node.name for node in fakehv_cluster] == ["a", "b"]
+
+@mark.fakehv_node("d")
+@mark.fakehv_node("c")
+class TestClass:
+    @mark.fakehv_node("f")
+    @mark.fakehv_node("e")
+    def test_function(self, fakehv_cluster):
+        assert [node.name for node in fakehv_cluster] == ["a", "b", "d", "c", "f", "e"]
+""",
+    ).assert_outcomes(passed=2)
+
+
+def test_the_closest_wins_by_name(pytester):
+    run(
+        pytester,
+        """
+pytestmark = [
+    mark.fakehv(backend="tmp_path"),
+    mark.fakehv_node("a", memory=1, cpus=5),
+    mark.fakehv_instance("web1", memory=1),
+]
+
+@mark.fakehv(backend="pyfakefs")
+@mark.fakehv_node("a", memory=2)
+class TestClass:
+    @mark.fakehv_node("a", memory=3)
+    @mark.fakehv_instance("web1", memory=2)
+    def test_function(self, fakehv):
+        assert fakehv.spec.memory == 3
+        assert fakehv.spec.cpus == 16
+        assert fakehv.instances["web1"].memory == 2
+        assert fakehv.root == "/fakehv/a"
+
+    def test_class(self, fakehv):
+        assert fakehv.spec.memory == 2
+        assert fakehv.instances["web1"].memory == 1
+        assert fakehv.root == "/fakehv/a"
+
+    @mark.fakehv()
+    @mark.parametrize("memory", [
+        pytest.param(7, marks=[mark.fakehv_node("a", memory=7), mark.fakehv_node("b")]),
+        pytest.param(8, marks=mark.fakehv_node("a", memory=8)),
+        2,
+    ])
+    def test_parameters(self, fakehv, memory):
+        assert fakehv.spec.memory == memory
+
+def test_module(fakehv):
+    assert fakehv.spec.memory == 1
+    assert fakehv.root != "/fakehv/a"
+""",
+    ).assert_outcomes(passed=6)
+
+
+def test_parameters_override_the_function(pytester):
+    run(
+        pytester,
+        """
+@mark.fakehv_node("a", memory=1)
+@mark.parametrize("memory", [pytest.param(7, marks=mark.fakehv_node("a", memory=7)), 1])
+def test_parameters(fakehv, memory):
+    assert fakehv.spec.memory == memory
+""",
+    ).assert_outcomes(passed=2)
+
+
+def test_instances(pytester):
+    run(
+        pytester,
+        """
+@mark.fakehv_node("node1", memory=8192, cpus=4, reserved_memory=192)
+@mark.fakehv_node("node2")
+@mark.fakehv_instance("web1", memory=1000, vcpus=2)
+@mark.fakehv_instance("web2", node="node2", state="paused", min_memory=5)
+@mark.fakehv_instance("web3", state="stopped")
+def test_instances(fakehv, fakehv_cluster):
+    assert fakehv.instances == {"web1": ("web1", "0", 1000, 2, 0, 0)}
+    assert fakehv.GetNodeInfo()["memory_free"] == 7000
+    fakehv_cluster["node2"].assert_paused("web2", memory=1024)
+    fakehv_cluster.assert_stopped("web3")
+    fakehv.StopInstance(fakehv.instance("web1"))
+    fakehv.StartInstance(fakehv.instance("web3"), [], False)
+    fakehv.assert_running("web3", memory=1024)
+    assert fakehv.instance("web2").beparams["minmem"] == 5
+""",
+    ).assert_outcomes(passed=1)

@@ -1,0 +1,153 @@
+"""What is seen of the fake nodes when a test fails, and when one asks for more."""
+
+import pytest
+
+FAILS = """
+    import pytest
+
+    @pytest.mark.fakehv_node("node1", memory=4096)
+    def test_fails(fakehv):
+        fakehv.StartInstance(fakehv.instance("web1"), [], False)
+        assert False
+"""
+
+SECTION = [
+    "*- fakehv -*",
+    "node1: 3072 of 4096 MiB free, 16 CPUs",
+    "  web1 running, 1024 MiB, 1 vcpus",
+    "calls:",
+    "  1 node1 StartInstance('web1', [[]], False) at *test_*.py:5 -> None",
+]
+
+
+def has_section(result):
+    return any("- fakehv -" in line or "- fakehv: " in line for line in result.stdout.lines)
+
+
+@pytest.mark.parametrize("args", [(), ("-n", "2"), ("--fakehv-backend=pyfakefs",), ("--fakehv-show=failed",)])
+def test_a_failed_test_has_a_section(pytester, args):
+    pytester.makepyfile(FAILS)
+    result = pytester.runpytest_subprocess(*args)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(SECTION)
+
+
+def test_also_in_its_own_fake_filesystem(pytester):
+    pytester.makepyfile(FAILS.replace("(fakehv)", "(fs, fakehv)"))
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(SECTION)
+
+
+def test_none_when_it_passes_or_no_fixture_was_used(pytester):
+    pytester.makepyfile("def test_passes(fakehv): pass\n\ndef test_fails(): assert False")
+    result = pytester.runpytest()
+    result.assert_outcomes(passed=1, failed=1)
+    assert not has_section(result)
+
+
+@pytest.mark.parametrize("where", ["option", "ini"])
+def test_none_when_switched_off(pytester, where):
+    pytester.makepyfile(FAILS)
+    if where == "ini":
+        pytester.makeini("[pytest]\nfakehv_show = none")
+    result = pytester.runpytest(*["--fakehv-show=none"] if where == "option" else [])
+    result.assert_outcomes(failed=1)
+    assert not has_section(result)
+
+
+@pytest.mark.parametrize("args", [(), ("-n", "2"), ("-rP",)])
+def test_all_shows_those_that_passed_too(pytester, args):
+    pytester.makepyfile(FAILS.replace("assert False", "pass"))
+    result = pytester.runpytest_subprocess("--fakehv-show=all", *args)
+    result.assert_outcomes(passed=1)
+    title = "*- fakehv -*" if args == ("-rP",) else "*- fakehv: test_*.py::test_fails -*"
+    result.stdout.fnmatch_lines([title, *SECTION[1:]])
+    assert sum("web1 running" in line for line in result.stdout.lines) == 1
+
+
+def test_failed_set_up_and_tear_down(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def before(fakehv):
+            fakehv.add_instance("web1")
+            raise ValueError
+
+        @pytest.fixture
+        def after(fakehv):
+            yield
+            raise ValueError
+
+        def test_before(before): pass
+
+        def test_after(after): pass
+        """
+    )
+    result = pytester.runpytest()
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at setup of test_before*",
+            "*- fakehv -*",
+            "  web1 running, 1024 MiB, 1 vcpus",
+            "*ERROR at teardown of test_after*",
+            "*- fakehv -*",
+            "node1: 65536 of 65536 MiB free, 16 CPUs, no instances",
+        ]
+    )
+
+
+def test_a_factorys_cluster_is_shown_where_it_was_used(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def hv(fakehv_factory):
+            return fakehv_factory()["node1"]
+
+        def test_first(hv):
+            hv.StartInstance(hv.instance("web1"), [], False)
+
+        def test_second(hv):
+            assert False
+
+        def test_third(hv):
+            hv.StartInstance(hv.instance("web2"), [], False)
+            assert False
+        """
+    )
+    result = pytester.runpytest("-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=2)
+    assert sum("- fakehv -" in line for line in result.stdout.lines) == 1
+    result.stdout.fnmatch_lines(
+        ["*_ test_third _*", "*- fakehv -*", "  web1 running, *", "  web2 running, *", "calls:"]
+    )
+
+
+def test_a_failed_call_is_shown_at_the_tests_own_line(pytester):
+    """The plugin's own frames don't stand between a test and its error."""
+    pytester.makepyfile(
+        """
+        def test_call(fakehv):
+            fakehv.StopInstance(fakehv.instance("web1"))
+
+        def test_assertion(fakehv):
+            fakehv.assert_running("web1")
+        """
+    )
+    result = pytester.runpytest("-p", "no:randomly")
+    result.assert_outcomes(failed=2)
+    shown = [line for line in result.stdout.lines if "pytest_fakehv/" in line or "contextlib" in line]
+    assert shown == []
+    result.stdout.fnmatch_lines(
+        [
+            '>       fakehv.StopInstance(fakehv.instance("web1"))',
+            "E       *HypervisorError: Failed to stop instance web1: not running",
+            '>       fakehv.assert_running("web1")',
+            "E       AssertionError: web1 is not running on node1; nothing runs there; no call was about it",
+        ]
+    )
