@@ -1,0 +1,58 @@
+"""The suite in environments of its own: every Python, the installed wheel, the lowest versions."""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["tests", "lowest", "coverage"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+
+
+def groups(*names: str) -> list[str]:
+    """Return the requirements of dependency groups."""
+    return list(nox.project.dependency_groups(PYPROJECT, *names))
+
+
+def run_suite(session: nox.Session, *command: str) -> None:
+    """Run the suite where the source tree can't be imported, so that it tests what is installed."""
+    away = Path(session.create_tmp()) / "away"
+    shutil.rmtree(away, ignore_errors=True)
+    away.mkdir()
+    for name in ("tests", "examples"):
+        shutil.copytree(name, away / name)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(name, away)
+    with session.chdir(away):
+        session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The suite and the examples, against the wheel."""
+    wheel = Path(session.create_tmp()) / "wheel"
+    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(wheel), external=True)
+    session.install(str(next(wheel.glob("*.whl"))), *groups("test"))
+    run_suite(session, "pytest")
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """The same with the lowest supported versions of the runtime dependencies."""
+    session.install("--resolution=lowest-direct", ".", *groups("test"))
+    session.run("uv", "pip", "list")
+    run_suite(session, "pytest", "--override-ini=filterwarnings=default")
+
+
+@nox.session(python=PYTHONS[0])
+def coverage(session: nox.Session) -> None:
+    """Every line and branch of the package is run by the suite."""
+    session.install("-e", ".", *groups("test"), *groups("coverage"))
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", "auto", "tests", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
