@@ -1,6 +1,7 @@
 """The suite in environments of its own: every Python, the installed wheel, the lowest versions."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -20,23 +21,21 @@ def groups(*names: str) -> list[str]:
 
 def run_suite(session: nox.Session, *command: str) -> None:
     """Run the suite where the source tree can't be imported, so that it tests what is installed."""
-    away = Path(session.create_tmp()) / "away"
-    shutil.rmtree(away, ignore_errors=True)
-    away.mkdir()
-    for name in ("tests", "examples"):
-        shutil.copytree(name, away / name)
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(name, away)
-    with session.chdir(away):
-        session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
+    with tempfile.TemporaryDirectory() as away:
+        for name in ("tests", "examples"):
+            shutil.copytree(name, Path(away, name))
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(name, away)
+        with session.chdir(away):
+            session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The suite and the examples, against the wheel."""
-    wheel = Path(session.create_tmp()) / "wheel"
-    session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(wheel), external=True)
-    session.install(str(next(wheel.glob("*.whl"))), *groups("test"))
+    with tempfile.TemporaryDirectory() as wheel:
+        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", wheel, external=True)
+        session.install(str(next(Path(wheel).glob("*.whl"))), *groups("test"))
     run_suite(session, "pytest")
 
 

@@ -142,7 +142,8 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
     def find() -> "tuple[Filesystem, str]":
         if "fs" in request.fixturenames:
             request.getfixturevalue("fs")
-        return _find_place(request, settings, item.nodeid)
+        title = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
+        return _find_place(request, settings, title)
 
     where = "fakehv_node"
     try:

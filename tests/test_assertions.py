@@ -35,6 +35,12 @@ def test_running(hv):
     hv.assert_running("web1", memory=512, vcpus=3)
 
 
+def test_by_the_object_that_the_interface_takes(hv):
+    web1 = hv.add_instance("web1")
+    hv.assert_running(web1)
+    assert failure(hv.assert_paused, web1) == "web1 is running on node1, not paused; no call was about it"
+
+
 def test_paused(hv):
     hv.add_instance("web1", memory=512, vcpus=3, state="paused")
     hv.assert_paused("web1")
@@ -121,6 +127,9 @@ def test_a_cluster_looks_at_every_node(cluster):
     cluster.add_instance("web1", node="node2")
     cluster.assert_running("web1")
     cluster["node1"].assert_stopped("web1")
+    assert failure(cluster["node1"].assert_paused, "web1") == (
+        "web1 is not paused on node1, but is running on node2; no call was about it"
+    )
     assert failure(cluster.assert_stopped, "web1") == (
         "web1 is running on node2, not stopped; no call was about it"
     )

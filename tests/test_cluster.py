@@ -1,6 +1,7 @@
 """Several nodes, their declarations, and the journal of their calls."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,15 @@ def test_two_equal_nodes_unless_declared(root):
     for node in cluster:
         info = node.GetNodeInfo()
         assert (info["memory_total"], info["memory_free"], info["cpu_total"]) == (65536, 65536, 16)
+
+
+def test_in(root):
+    cluster = FakeCluster(root)
+    assert "node1" in cluster
+    assert cluster["node1"] in cluster
+    assert "node3" not in cluster
+    assert FakeCluster(root)["node1"] not in cluster
+    assert cluster["node1"].cluster is cluster
 
 
 def test_an_unknown_node(root):
@@ -72,6 +82,7 @@ def test_instances(root):
     ("nodes", "text"),
     [
         ([], "a cluster needs at least one node"),
+        (["node1"], "a node is declared by a NodeSpec, not 'node1'"),
         ([NodeSpec("a"), NodeSpec("b"), NodeSpec("a")], "two nodes are named 'a'"),
         ([NodeSpec("a", address="x"), NodeSpec("b", address="x")], "'b' has the address of 'a': 'x'"),
         ([NodeSpec("a"), NodeSpec("b", address="a")], "'b' has the address of 'a': 'a'"),
@@ -219,6 +230,25 @@ class TestDescribe:
         with pytest.raises(HypervisorError):
             hv.StartInstance(hv.instance("web" * 10), ["/dev/" + "disk" * 8] * 3, startup_paused=False)
         assert max(map(len, cluster.describe().splitlines())) <= 100
+
+    def test_a_malformed_file_is_named_once_it_was_met(self, tmp_path):
+        cluster = FakeCluster(tmp_path, [NodeSpec("node1")])
+        hv = cluster["node1"]
+        for name in ("bad10", "bad9"):
+            Path(hv.root, name).touch()
+        with pytest.raises(HypervisorError):
+            hv.GetNodeInfo()
+        assert cluster.describe().splitlines()[:3] == [
+            "node1: 65536 of 65536 MiB free, 16 CPUs, no instances",
+            "  bad9 malformed or unreadable file",
+            "  bad10 malformed or unreadable file",
+        ]
+        hv.add_instance("web1")
+        assert cluster.describe().splitlines()[1:4] == [
+            "  web1 running, 1024 MiB, 1 vcpus",
+            "  bad9 malformed or unreadable file",
+            "  bad10 malformed or unreadable file",
+        ]
 
     def test_it_touches_no_file(self, tmp_path):
         import shutil

@@ -172,6 +172,34 @@ def test_it(fakehv, fs):
     )
 
 
+class TestClass:
+    OWN = """
+from pytest_fakehv import FakeHypervisor
+
+class Own(FakeHypervisor):
+    pass
+
+@pytest.fixture
+def fakehv_class():
+    return Own
+"""
+
+    def test_overriding_it_decides_the_class_of_the_nodes(self, pytester):
+        run(
+            pytester,
+            f"""
+{self.OWN}
+
+@pytest.mark.fakehv_node("a", memory=5)
+@pytest.mark.fakehv_node("b")
+def test_it(fakehv, fakehv_cluster):
+    assert {{type(node) for node in fakehv_cluster}} == {{Own}}
+    assert type(fakehv) is Own
+    assert fakehv.spec.memory == 5
+""",
+        )
+
+
 class TestFactory:
     def test_builds_clusters_for_wider_scopes(self, pytester):
         run(
@@ -230,6 +258,16 @@ class Own(FakeHypervisor):
 
 def test_it(fakehv_factory):
     assert {type(node) for node in fakehv_factory(hypervisor=Own)} == {Own}
+""",
+        )
+
+    def test_its_markers_do_not_count(self, pytester):
+        run(
+            pytester,
+            """
+@pytest.mark.fakehv_node("mine")
+def test_it(fakehv_factory):
+    assert [node.name for node in fakehv_factory()] == ["node1", "node2"]
 """,
         )
 

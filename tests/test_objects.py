@@ -196,6 +196,18 @@ class TestDeclaring:
         assert hv.instance("web1", memory=4096).beparams["maxmem"] == 4096
         assert hv.instance("web1").beparams["maxmem"] == 4096
 
+    def test_what_is_not_given_anew_is_as_it_was_declared(self, hv):
+        hv.instance("web1", memory=2048, min_memory=512, vcpus=3, hvparams={"a": 1})
+        same = {"minmem": 512, "maxmem": 2048, "vcpus": 3}
+        assert hv.instance("web1", hvparams={"b": 2}) == Instance("web1", {"b": 2}, same)
+        assert hv.instance("web1", vcpus=4) == Instance("web1", {"b": 2}, {**same, "vcpus": 4})
+        assert hv.instance("web1", memory=600) == (
+            Instance("web1", {"b": 2}, {"minmem": 600, "maxmem": 600, "vcpus": 4})
+        )
+        assert hv.instance("web1", min_memory=100) == (
+            Instance("web1", {"b": 2}, {"minmem": 100, "maxmem": 600, "vcpus": 4})
+        )
+
     def test_states(self, hv):
         hv.add_instance("web10")
         hv.add_instance("web2", memory=512, vcpus=2, state="paused")
@@ -221,3 +233,8 @@ class TestDeclaring:
 
     def test_repr(self, hv):
         assert repr(hv) == "<FakeHypervisor node1>"
+
+    def test_a_size_that_is_none(self, tmp_path):
+        assert message(DeclarationError, FakeHypervisor, tmp_path, spec="node1") == (
+            "spec must be a NodeSpec, not 'node1'"
+        )

@@ -86,7 +86,7 @@ def test_failed_set_up_and_tear_down(pytester):
         def test_after(after): pass
         """
     )
-    result = pytester.runpytest()
+    result = pytester.runpytest("-p", "no:randomly")
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(
         [
@@ -126,6 +126,26 @@ def test_a_factorys_cluster_is_shown_where_it_was_used(pytester):
     result.stdout.fnmatch_lines(
         ["*_ test_third _*", "*- fakehv -*", "  web1 running, *", "  web2 running, *", "calls:"]
     )
+
+
+def test_a_factorys_cluster_is_shown_also_when_only_a_node_is_kept(pytester):
+    pytester.makepyfile(
+        """
+        import gc
+        import pytest
+
+        @pytest.fixture
+        def hv(fakehv_factory):
+            return fakehv_factory()["node2"]
+
+        def test_it(hv):
+            gc.collect()
+            hv.StartInstance(hv.instance("web1"), [], False)
+            assert False
+        """
+    )
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(["*- fakehv -*", "node1: *", "node2: *", "  web1 running, *"])
 
 
 def test_a_failed_call_is_shown_at_the_tests_own_line(pytester):

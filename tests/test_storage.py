@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -210,6 +211,50 @@ def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_p
     assert sorted(hv.ListInstances()) == ["web1", "web2"]
 
 
+def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeypatch):
+    """Between a start's failed link and its look at what is there, another process stops the instance."""
+    web1 = make()
+
+    def stop_first(path, look=hv._storage.holds_something_else):
+        hv._storage.remove(path)
+        return look(path)
+
+    hv.StartInstance(web1, [], False)
+    monkeypatch.setattr(hv, "_IsAlive", lambda name: False)
+    monkeypatch.setattr(hv._storage, "holds_something_else", stop_first)
+    assert str(failure(hv.StartInstance, web1, [], False)) == (
+        "Failed to start instance web1: already running"
+    )
+
+
+def test_a_child_forked_in_the_middle_of_a_call_is_not_blocked(tmp_path):
+    """The thread that was in the call, and held the locks, does not exist in the child."""
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    hv.StartInstance(make(), [], False)
+    inside, done = threading.Event(), threading.Event()
+
+    def hold():
+        with hv._storage.exclusive():
+            inside.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:  # pragma: no cover  # the child ends without writing what it covered
+        signal.alarm(20)
+        hv.GetNodeInfo()
+        hv.StartInstance(make("web2"), [], False)
+        os._exit(0)
+    try:
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        thread.join()
+    assert sorted(hv.ListInstances()) == ["web1", "web2"]
+
+
 class TestSomebodyElsesFiles:
     """They count at the very next listing, info and node info."""
 
@@ -243,6 +288,17 @@ class TestSomebodyElsesFiles:
         put("foreign", b"0\n6000\n1\n")
         hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 4096, "vcpus": 1}), [], False)
         assert hv.instances["web2"].memory == 7168 - 1024 - 6000
+
+    def test_a_start_counts_what_was_taken_out_at_once(self, tmp_path):
+        """Also where a directory's time is too coarse to tell, as in memory."""
+        where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path
+        with tempfile.TemporaryDirectory(dir=where) as directory:
+            hv = FakeHypervisor(directory, spec=NodeSpec("node1", memory=4096, overcommit=False))
+            for _ in range(20):
+                hv.StartInstance(make("web1", 4000), [], False)
+                os.unlink(f"{directory}/web1")
+                hv.StartInstance(make("web2", 4000), [], False)
+                hv.StopInstance(make("web2"))
 
     def test_a_start_counts_what_was_taken_out(self, hv, put, filesystem):
         put("foreign", b"0\n7000\n1\n")

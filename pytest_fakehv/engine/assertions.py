@@ -92,7 +92,6 @@ class Assertions(ABC):
     ) -> None:
         name = instance if isinstance(instance, str) else instance.name
         found = {node.name: info for node in self._nodes() if (info := node.instance_info(name))}
-        last_call = self.journal.last_about(name)
         states = {explain.state_of(info) for info in found.values()} or {explain.state_of(None)}
         if states != {expected}:
             raise AssertionError(
@@ -105,7 +104,7 @@ class Assertions(ABC):
                         node.name: info for node in self._other_nodes() if (info := node.instance_info(name))
                     },
                     known=self.declared,
-                    last_call=last_call,
+                    last_call=self.journal.last_about(name),
                 )
             )
         for node, info in found.items():
@@ -114,6 +113,11 @@ class Assertions(ABC):
                 if value is not None and value != actual:
                     raise AssertionError(
                         explain.wrong_figure(
-                            name, node, figure=figure, expected=value, actual=actual, last_call=last_call
+                            name,
+                            node,
+                            figure=figure,
+                            expected=value,
+                            actual=actual,
+                            last_call=self.journal.last_about(name),
                         )
                     )

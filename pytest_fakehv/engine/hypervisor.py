@@ -485,8 +485,8 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         try:
             self._storage.create(path, record)
         except FileExistsError:
-            taken = "already running" if self._storage.holds_instance(path) else "its file's name is taken"
-            raise RefusedError(taken) from None
+            taken = self._storage.holds_something_else(path)
+            raise RefusedError("its file's name is taken" if taken else "already running") from None
 
     def _MarkDown(self, instance_name: str) -> None:
         self._storage.remove(self._InstanceFile(instance_name))

@@ -1,8 +1,9 @@
 """What was called, in order, with what result."""
 
-import threading
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 
@@ -40,7 +41,8 @@ class Journal:
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
-        self._lock = threading.Lock()
+        # Without a lock, which a fork could leave held: both the counter and the list are atomic.
+        self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         """Return how many calls there were."""
@@ -48,7 +50,7 @@ class Journal:
 
     def __iter__(self) -> Iterator[Call]:
         """Go through the calls so far, in order."""
-        return iter(self._calls[:])
+        return iter(sorted(self._calls, key=attrgetter("number")))
 
     def add(
         self,
@@ -63,26 +65,25 @@ class Journal:
         caller: tuple[str, int],
     ) -> None:
         """Write down one call, once its end is known."""
-        with self._lock:
-            self._calls.append(
-                Call(
-                    number=len(self._calls) + 1,
-                    node=node,
-                    method=method,
-                    instance=instance,
-                    arguments=arguments,
-                    keywords=keywords,
-                    result=result,
-                    error=error,
-                    filename=caller[0],
-                    line=caller[1],
-                )
+        self._calls.append(
+            Call(
+                number=next(self._numbers),
+                node=node,
+                method=method,
+                instance=instance,
+                arguments=arguments,
+                keywords=keywords,
+                result=result,
+                error=error,
+                filename=caller[0],
+                line=caller[1],
             )
+        )
 
     def last(self, count: int) -> list[Call]:
         """Return the last calls, at most ``count``, in order."""
-        return self._calls[-count:]
+        return list(self)[-count:]
 
     def last_about(self, instance: str) -> Call | None:
         """Return the last call about an instance."""
-        return next((call for call in reversed(self._calls[:]) if call.instance == instance), None)
+        return next((call for call in reversed(list(self)) if call.instance == instance), None)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol, Self, cast
+from weakref import WeakSet
 
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
 from pytest_fakehv.engine.names import name_fault, shown
@@ -88,8 +89,9 @@ class Disk:
             return [each.name for each in entries if each.is_file(follow_symlinks=False)]
 
     def stamp(self, directory: str) -> int:
-        """Return the directory's modification time, in nanoseconds."""
-        return self.os.stat(directory).st_mtime_ns
+        """Return the directory's modification time and size in one: on tmpfs, the time is too coarse."""
+        status = self.os.stat(directory)
+        return hash((status.st_mtime_ns, status.st_size))
 
     @contextmanager
     def locked(self, directory: str) -> Iterator[None]:
@@ -210,12 +212,13 @@ class Root:
         Raises:
             DeclarationError: it can't be made.
         """
-        with self._lock:
-            if self._found is None:
-                filesystem, path = self._find()
-                _make_directory(filesystem.os, path)
-                self._found = filesystem, path
-            return self._found
+        if self._found is None:
+            with self._lock:
+                if self._found is None:
+                    filesystem, path = self._find()
+                    _make_directory(filesystem.os, path)
+                    self._found = filesystem, path
+        return self._found
 
 
 def _make_directory(os_module: OsModule, path: str) -> None:
@@ -269,22 +272,35 @@ class Storage:
     each instance, for two uses only: the sum of the memory that a start needs, so that a start costs the
     same however many run, and reports that must not touch a file. The ledger is believed as long as the
     directory's `Filesystem.stamp` is the one of our own last change; any foreign change that moves the
-    stamp makes the next start count anew, and every `recount` puts the ledger right. A foreign program
-    that rewrites a file in place moves no stamp: until the next recount, a start does not see that.
-    Everything else reads the files.
+    stamp makes the next start count anew, and every `read_all`, and so every node info, puts the ledger
+    right. Until then, a start does not see what moves no stamp: a file rewritten in place, or a change in
+    the very moment of one of our own. Everything else reads the files.
 
     Attributes:
         last_malformed: the names whose files could not be read or made sense of at the last recount.
     """
 
+    _every: ClassVar[WeakSet["Storage"]] = WeakSet()
+
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._lock = threading.RLock()
-        self._locks_held = 0
         self._ledger: dict[str, Record] = {}
         self.last_malformed: list[str] = []
         self._used = 0
+        self.begin()
+        self._every.add(self)
+
+    def begin(self) -> None:
+        """Hold no lock and believe no ledger: at first, and in a forked child."""
+        self._lock = threading.RLock()
+        self._locks_held = 0
         self._stamp: int | None = None
+
+    @classmethod
+    def begin_in_child(cls) -> None:
+        """After a fork, let go of what another thread, which the child has not, was in the middle of."""
+        for storage in cls._every:
+            storage.begin()
 
     @property
     def root(self) -> str:
@@ -410,6 +426,13 @@ class Storage:
             self.check_root()
             return False
 
+    def holds_something_else(self, path: str) -> bool:
+        """Tell whether a path is a directory, a link, a pipe or a socket, and so no instance's."""
+        try:
+            return not stat.S_ISREG(self._os.lstat(path).st_mode)
+        except FileNotFoundError:
+            return False
+
     def read(self, path: str) -> Record | None:
         """Read an instance's file; never waits and never reads more than a few hundred bytes.
 
@@ -533,3 +556,6 @@ class Storage:
         if record:
             self._ledger[name] = record
             self._used += record.memory
+
+
+os.register_at_fork(after_in_child=Storage.begin_in_child)
