@@ -49,14 +49,14 @@ class ClusterFactory(Protocol):
         self,
         *nodes: "NodeSpec",
         instances: "Iterable[InstanceSpec]" = (),
-        hypervisor: "type[FakeHypervisor] | None" = None,
+        hypervisor: "type[FakeHypervisor]" = ...,
     ) -> "FakeCluster":
-        """Build a cluster of its own, whatever the test's markers say.
+        """Build a cluster of its own, whatever the test's markers and `fakehv_class` say.
 
         Args:
             *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
             instances: the instances to begin with.
-            hypervisor: the class of each node; None for `FakeHypervisor`.
+            hypervisor: the class of each node; `FakeHypervisor` unless given.
 
         Returns:
             The cluster; its roots lie where the run's settings say.
@@ -90,7 +90,7 @@ def fakehv_factory(
     Called as ``fakehv_factory()``, it returns a new `FakeCluster` each time.
     """
     load_engine()
-    from pytest_fakehv.engine.cluster import DEFAULT_NODES, FakeCluster
+    from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
     from pytest_fakehv.engine.storage import Root
 
@@ -100,17 +100,18 @@ def fakehv_factory(
     def build(
         *nodes: "NodeSpec",
         instances: "Iterable[InstanceSpec]" = (),
-        hypervisor: "type[FakeHypervisor] | None" = None,
+        hypervisor: "type[FakeHypervisor]" = FakeHypervisor,
     ) -> "FakeCluster":
         cluster = FakeCluster(
             Root(lambda: _find_place(request, settings, "factory")),
-            nodes or DEFAULT_NODES,
+            *nodes,
             instances=instances,
-            hypervisor=hypervisor or FakeHypervisor,
+            hypervisor=hypervisor,
         )
         clusters.add(cluster)
         return cluster
 
+    build.__doc__ = ClusterFactory.__call__.__doc__
     return build
 
 
@@ -133,7 +134,7 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
     Without ``fakehv_node`` markers it has two equal nodes, "node1" and "node2".
     """
     load_engine()
-    from pytest_fakehv.engine.cluster import DEFAULT_NODES, FakeCluster
+    from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.errors import DeclarationError
     from pytest_fakehv.engine.storage import Root
 
@@ -148,8 +149,7 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
     where = "fakehv_node"
     try:
         settings = for_test(item)
-        nodes = declared_nodes(item) or DEFAULT_NODES
-        cluster = FakeCluster(Root(find), nodes, hypervisor=fakehv_class)
+        cluster = FakeCluster(Root(find), *declared_nodes(item), hypervisor=fakehv_class)
         for spec in declared_instances(item):
             where = f"fakehv_instance({spec.name!r})"
             cluster.place(spec)

@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
             lock = claim(settings.root, rootdir=config.rootpath)
         except RootError as error:
             raise pytest.UsageError(
-                f"--fakehv-root {str(settings.root)!r} can't be used: {error}; "
+                f"{settings.root_origin} {str(settings.root)!r} can't be used: {error}; "
                 "name a new or empty folder, or one that an earlier run left"
             ) from None
         config.add_cleanup(lambda: os.close(lock))
@@ -104,12 +104,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _clusters(item: pytest.Item) -> list["FakeCluster"]:
-    """Return the clusters that a test used: its own, and the factory's that it called."""
+    """Return the clusters that a test used: its own, and the factory's that it built or called."""
     before = item.stash[_CALLS_BEFORE]
     used = [
         cluster
         for cluster in item.session.stash.get(FACTORY_CLUSTERS, ())
-        if len(cluster.journal) > before.get(cluster, 0)
+        if cluster not in before or len(cluster.journal) > before[cluster]
     ]
     return [item.stash[CLUSTER], *used] if CLUSTER in item.stash else used
 

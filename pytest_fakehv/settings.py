@@ -39,11 +39,13 @@ class Settings:
         backend: where root directories lie.
         show: for which tests the report has a section on the fake hypervisor.
         root: the folder that keeps the root directories; None for pytest's temporary one.
+        root_origin: the name of the option or ini value that set it.
     """
 
     backend: Backend
     show: Show
     root: Path | None
+    root_origin: str
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()
@@ -62,7 +64,7 @@ def add_options(parser: pytest.Parser) -> None:
         ),
     ):
         group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
-        parser.addini(f"fakehv_{name}", f"the same as --fakehv-{name}", default=None)
+        parser.addini(f"fakehv_{name}", f"{text} (as --fakehv-{name})", default=None)
 
 
 def read_options(config: pytest.Config) -> Settings:
@@ -74,17 +76,17 @@ def read_options(config: pytest.Config) -> Settings:
     backend, _ = _option(config, "backend", "tmp_path")
     show, _ = _option(config, "show", "failed")
     root, origin = _option(config, "root", None)
-    if root is not None and backend == "pyfakefs":
+    if root and backend == "pyfakefs":
         raise pytest.UsageError(
-            f"{origin} needs a backend with real files; the backend is 'pyfakefs', valid: 'tmp_path'"
+            f"{origin} needs a backend with real files, but the backend is 'pyfakefs'; "
+            "choose 'tmp_path', or keep no files with --fakehv-root="
         )
-    if root == "":
-        raise pytest.UsageError(f"{origin} is empty; it takes the path of a folder")
     start = config.invocation_params.dir if origin.startswith("--") else config.rootpath
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
-        root=None if root is None else start / root,
+        root=start / Path(root).expanduser() if root else None,
+        root_origin=origin,
     )
 
 
@@ -112,8 +114,8 @@ MARKERS: Final = (
         "cpu_sockets): a node of this test's cluster; memory in MiB"
     ),
     (
-        "fakehv_instance(name, *, node, memory, min_memory, vcpus, state): an instance of this test's "
-        "cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
+        "fakehv_instance(name, *, node, memory, min_memory, vcpus, state, hvparams): an instance of this "
+        "test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
     ),
 )
 

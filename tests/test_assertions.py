@@ -81,6 +81,13 @@ def test_nearest_name_may_be_one_that_is_only_declared(hv):
     )
 
 
+def test_nearest_name_may_be_the_same_with_a_domain(hv):
+    hv.add_instance("web1.example.org")
+    hv.add_instance("web2")
+    rest = "running there: web1.example.org, web2; nearest name: web1.example.org; no call was about it"
+    assert failure(hv.assert_running, "web1") == f"web1 is not running on node1; {rest}"
+
+
 def test_the_last_call_may_have_failed(hv):
     web1 = hv.instance("web1")
     with pytest.raises(HypervisorError):
@@ -109,9 +116,12 @@ def test_wrong_figures(hv):
     where = f"tests/test_assertions.py:{inspect.currentframe().f_lineno - 1}"
     last = f"last call: BalloonInstanceMemory('web1', 256) at {where}"
     assert failure(hv.assert_running, "web1", memory=512) == (
-        f"web1 has memory 256 on node1, not 512; {last}"
+        f"web1 has on node1 memory 256, not 512; {last}"
     )
-    assert failure(hv.assert_running, "web1", vcpus=1) == f"web1 has vcpus 3 on node1, not 1; {last}"
+    assert failure(hv.assert_running, "web1", vcpus=1) == f"web1 has on node1 vcpus 3, not 1; {last}"
+    assert failure(hv.assert_running, "web1", memory="256", vcpus=1) == (
+        f"web1 has on node1 memory 256, not '256' and vcpus 3, not 1; {last}"
+    )
 
 
 def test_long_lists_are_cut(hv):

@@ -62,18 +62,23 @@ def test_a_class_of_the_users_own(root):
         pass
 
     assert {type(node) for node in FakeCluster(root, hypervisor=Own)} == {Own}
+    for wrong in (int, Own(root)):
+        assert message(FakeCluster, root, hypervisor=wrong) == (
+            f"the class of a node must be FakeHypervisor or a subclass, not {wrong!r}"
+        )
 
 
 def test_instances(root):
     cluster = FakeCluster(
         root,
-        [NodeSpec("a"), NodeSpec("b")],
+        NodeSpec("a"),
+        NodeSpec("b"),
         instances=[InstanceSpec("web1", memory=5), InstanceSpec("web2", node="b", state="stopped")],
     )
     web3 = cluster.add_instance("web3", node="b", memory=7, min_memory=2, vcpus=3, state="paused")
     assert cluster["a"].instances == {"web1": ("web1", "0", 5, 1, 0, 0)}
     assert cluster["b"].instances == {"web3": ("web3", "0", 7, 3, 0, 0)}
-    assert cluster["a"].instance("web3") is web3
+    assert cluster["a"].instance("web3") == web3
     assert web3.beparams == {"minmem": 2, "maxmem": 7, "vcpus": 3}
     assert cluster["a"].instance("web2").beparams["maxmem"] == 1024
 
@@ -81,7 +86,6 @@ def test_instances(root):
 @pytest.mark.parametrize(
     ("nodes", "text"),
     [
-        ([], "a cluster needs at least one node"),
         (["node1"], "a node is declared by a NodeSpec, not 'node1'"),
         ([NodeSpec("a"), NodeSpec("b"), NodeSpec("a")], "two nodes are named 'a'"),
         ([NodeSpec("a", address="x"), NodeSpec("b", address="x")], "'b' has the address of 'a': 'x'"),
@@ -90,7 +94,7 @@ def test_instances(root):
     ],
 )
 def test_bad_nodes(root, nodes, text):
-    assert message(FakeCluster, root, nodes) == text
+    assert message(FakeCluster, root, *nodes) == text
 
 
 def test_an_instance_on_an_unknown_node(root):
@@ -104,7 +108,7 @@ def test_an_instance_on_an_unknown_node(root):
 
 
 def test_temporary():
-    with FakeCluster.temporary([NodeSpec("only")]) as cluster:
+    with FakeCluster.temporary(NodeSpec("only")) as cluster:
         hv = cluster["only"]
         hv.add_instance("web1")
         assert os.listdir(hv.root) == ["web1"]
@@ -136,6 +140,9 @@ class TestJournal:
         assert third.line == second.line + 2
         assert len(cluster.journal) == len(node1.journal) == 3
         assert cluster.journal.last(2) == [second, third]
+        assert cluster.journal[0] is first
+        assert cluster.journal[-1] is third
+        assert repr(cluster.journal) == "<Journal of 3 calls>"
         assert cluster.journal.last_about("web1") is third
         assert cluster.journal.last_about("web2") is None
 
@@ -184,7 +191,8 @@ class TestDescribe:
     def test_calls_and_instances(self, root):
         cluster = FakeCluster(
             root,
-            [NodeSpec("node1", memory=4096, reserved_memory=96, cpus=2, overcommit=False), NodeSpec("n2")],
+            NodeSpec("node1", memory=4096, reserved_memory=96, cpus=2, overcommit=False),
+            NodeSpec("n2"),
         )
         hv = cluster["node1"]
         web2 = hv.instance("web2", vcpus=2)
@@ -209,11 +217,12 @@ class TestDescribe:
             f"  3 n2    StopInstance('web2', timeout=5) at {here}:{first + 4}\n"
             "      -> HypervisorError: Failed to stop instance web2: not running\n"
             f"  4 node1 GetNodeInfo() at {here}:{first + 5}\n"
-            "      -> {'memory_total': 4096, 'memory_free': 2476, 'memory_dom0': 9...'cpu_sockets': 1}"
+            "      -> {'memory_total': 4096, 'memory_free': 2476, 'memory_dom0': 96, 'cpu_total': 2, 'cpu_dom0':\n"
+            "         2, 'cpu_nodes': 1, 'cpu_sockets': 1}"
         )
 
     def test_much_is_cut(self, root):
-        cluster = FakeCluster(root, [NodeSpec("node1")])
+        cluster = FakeCluster(root, NodeSpec("node1"))
         hv = cluster["node1"]
         for number in range(25):
             hv.StartInstance(hv.instance(f"web{number}"), [], False)
@@ -225,14 +234,14 @@ class TestDescribe:
         assert len(lines) == 33
 
     def test_it_fits_100_columns(self, root):
-        cluster = FakeCluster(root, [NodeSpec("node1", memory=10, overcommit=False)])
+        cluster = FakeCluster(root, NodeSpec("node1", memory=10, overcommit=False))
         hv = cluster["node1"]
         with pytest.raises(HypervisorError):
             hv.StartInstance(hv.instance("web" * 10), ["/dev/" + "disk" * 8] * 3, startup_paused=False)
         assert max(map(len, cluster.describe().splitlines())) <= 100
 
     def test_a_malformed_file_is_named_once_it_was_met(self, tmp_path):
-        cluster = FakeCluster(tmp_path, [NodeSpec("node1")])
+        cluster = FakeCluster(tmp_path, NodeSpec("node1"))
         hv = cluster["node1"]
         for name in ("bad10", "bad9"):
             Path(hv.root, name).touch()

@@ -139,7 +139,7 @@ def test_an_invalid_name_touches_no_file(hv, files, name, text, tmp_path):
 
 
 def test_a_name_that_is_no_text(hv):
-    assert str(failure(hv.GetInstanceInfo, 5)) == "Invalid instance name 5: it is a int, not a text"
+    assert str(failure(hv.GetInstanceInfo, 5)) == "Invalid instance name 5: it is of type int, not a text"
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "..a", "a b", "-rf", "*", "\t"])

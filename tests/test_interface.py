@@ -404,6 +404,15 @@ class TestWhatIsNoInstance:
             "StartInstance takes an instance, an object with name, hvparams and beparams, not 'web1'"
         )
 
+    def test_nothing_instead_of_an_instance(self, hv):
+        assert message(hv.StartInstance, None, [], False, error=TypeError) == (
+            "StartInstance takes an instance, an object with name, hvparams and beparams, not None"
+        )
+
+    def test_a_refused_call_was_a_call(self, hv):
+        message(hv.StartInstance, "web1", [], False, error=TypeError)
+        assert [(call.method, call.instance) for call in hv.journal] == [("StartInstance", None)]
+
     def test_any_object_with_the_attributes_will_do(self, hv):
         beparams = MappingProxyType({"minmem": 1, "maxmem": 2, "vcpus": 3})
         foreign = SimpleNamespace(name="web1", hvparams={}, beparams=beparams, disks=(), nics=())

@@ -11,7 +11,7 @@ def run(pytester, source, *args):
 
 
 NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
-INSTANCE = "name, node, memory, min_memory, vcpus, state"
+INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams"
 POSITIVE = "must be a positive integer, not"
 
 WRONG = [
@@ -20,7 +20,7 @@ WRONG = [
     ("fakehv_node(memory=5)", f"fakehv_node(): missing argument 'name'; valid: {NODE}"),
     ("fakehv_node('n', name='n')", f"fakehv_node('n'): argument 'name' is given twice; valid: {NODE}"),
     ("fakehv_node('n', 5)", f"fakehv_node('n', 5): argument 5 needs a name; valid: {NODE}"),
-    ("fakehv_node(5)", "fakehv_node(5): name is invalid: 5: it is a int, not a text"),
+    ("fakehv_node(5)", "fakehv_node(5): name is invalid: 5: it is of type int, not a text"),
     ("fakehv_node('a/b')", "fakehv_node('a/b'): name is invalid: 'a/b': it contains '/'"),
     ("fakehv_node('n', memory=0)", f"fakehv_node('n'): memory {POSITIVE} 0"),
     ("fakehv_node('n', memory=-5)", f"fakehv_node('n'): memory {POSITIVE} -5"),

@@ -144,7 +144,7 @@ def test_node_amounts(key, value):
     ("kwargs", "text"),
     [
         ({"name": "a/b"}, "name is invalid: 'a/b': it contains '/'"),
-        ({"name": 5}, "name is invalid: 5: it is a int, not a text"),
+        ({"name": 5}, "name is invalid: 5: it is of type int, not a text"),
         ({"reserved_memory": -1}, "reserved_memory must be an integer that is not negative, not -1"),
         ({"reserved_memory": False}, "reserved_memory must be an integer that is not negative, not False"),
         ({"memory": 5, "reserved_memory": 6}, "reserved_memory (6) is more than memory (5)"),
@@ -162,8 +162,9 @@ def test_other_node_arguments(kwargs, text):
 def test_instance_amounts(key, value, hv):
     text = f"{key} must be a positive integer, not {value!r}"
     assert message(DeclarationError, InstanceSpec, "web1", **{key: value}) == text
-    assert message(DeclarationError, hv.instance, "web1", **{key: value}) == text
-    assert message(DeclarationError, hv.add_instance, "web1", **{key: value}) == text
+    if value is not None:
+        assert message(DeclarationError, hv.instance, "web1", **{key: value}) == text
+        assert message(DeclarationError, hv.add_instance, "web1", **{key: value}) == text
     assert hv.ListInstances() == []
 
 
@@ -174,6 +175,7 @@ def test_instance_amounts(key, value, hv):
         ({"min_memory": 0}, "min_memory must be a positive integer, not 0"),
         ({"memory": 5, "min_memory": 6}, "min_memory (6) is more than memory (5)"),
         ({"node": 5}, "node must be the name of a node, not 5"),
+        ({"hvparams": "a"}, "hvparams must be a mapping by name, not 'a'"),
         ({"state": "off"}, "state must be one of 'running', 'paused', 'stopped', not 'off'"),
         ({"state": ["running"]}, "state must be one of 'running', 'paused', 'stopped', not ['running']"),
     ],
@@ -192,7 +194,8 @@ class TestDeclaring:
 
     def test_a_declared_one_is_found_again_by_its_name(self, hv):
         web1 = hv.add_instance("web1", memory=2048, state="paused")
-        assert hv.instance("web1") is web1
+        assert hv.instance("web1") == web1
+        assert hv.instance("web1").beparams["maxmem"] == 2048
         assert hv.instance("web1", memory=4096).beparams["maxmem"] == 4096
         assert hv.instance("web1").beparams["maxmem"] == 4096
 
@@ -206,6 +209,26 @@ class TestDeclaring:
         )
         assert hv.instance("web1", min_memory=100) == (
             Instance("web1", {"b": 2}, {"minmem": 100, "maxmem": 600, "vcpus": 4})
+        )
+
+    def test_one_that_is_declared_is_added_as_it_was(self, hv):
+        hv.instance("web1", memory=2048, vcpus=3)
+        assert hv.add_instance("web1") == Instance(
+            "web1", beparams={"minmem": 2048, "maxmem": 2048, "vcpus": 3}
+        )
+        hv.assert_running("web1", memory=2048, vcpus=3)
+
+    @pytest.mark.parametrize(
+        ("method", "arguments"), [("instance", {"state": "paused"}), ("add_instance", {"node": "node2"})]
+    )
+    def test_an_unknown_argument(self, hv, method, arguments):
+        assert message(TypeError, getattr(hv, method), "web1", **arguments) == (
+            f"FakeHypervisor.{method}() got an unexpected keyword argument '{next(iter(arguments))}'"
+        )
+
+    def test_an_unknown_state(self, hv):
+        assert message(DeclarationError, hv.add_instance, "web1", state="off") == (
+            "state must be one of 'running', 'paused', 'stopped', not 'off'"
         )
 
     def test_states(self, hv):

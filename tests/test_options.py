@@ -104,6 +104,20 @@ class TestRootIsKept:
         assert (pytester.path / "out" / "main").is_dir()
         assert not (below / "out").exists()
 
+    def test_below_the_home_directory(self, pytester, monkeypatch):
+        monkeypatch.setenv("HOME", str(pytester.mkdir("home")))
+        pytester.makepyfile(USES_IT)
+        pytester.runpytest("--fakehv-root=~/out").assert_outcomes(passed=1)
+        assert (pytester.path / "home" / "out" / "main").is_dir()
+        assert not (pytester.path / "~").exists()
+
+    def test_an_empty_one_is_none(self, pytester):
+        pytester.makepyfile(BACKEND.format(expected="pyfakefs"))
+        pytester.makeini("[pytest]\nfakehv_root = out")
+        args = ["--fakehv-root=", "--fakehv-backend=pyfakefs"]
+        pytester.runpytest(*args).assert_outcomes(passed=1)
+        assert not (pytester.path / "out").exists()
+
     def test_the_next_run_empties_it(self, pytester):
         pytester.makepyfile(test_old=USES_IT)
         pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
@@ -264,10 +278,12 @@ class TestRootIsRefused:
         else:  # what nobody can write to, root included
             self.refused(pytester, "/proc/fakehv", "No such file or directory")
 
-    def test_empty(self, pytester):
+    def test_by_the_ini_file(self, pytester):
+        pytester.makeini("[pytest]\nfakehv_root = .")
         refused(
-            pytester.runpytest("--fakehv-root="),
-            "--fakehv-root is empty; it takes the path of a folder",
+            pytester.runpytest(),
+            f"fakehv_root '{pytester.path}' can't be used: it is the rootdir; "
+            "name a new or empty folder, or one that an earlier run left",
         )
 
     @pytest.mark.parametrize("where", ["option", "ini"])
@@ -278,6 +294,7 @@ class TestRootIsRefused:
         origin = "--fakehv-root" if where == "option" else "fakehv_root"
         refused(
             pytester.runpytest(*args, "--fakehv-backend=pyfakefs"),
-            f"{origin} needs a backend with real files; the backend is 'pyfakefs', valid: 'tmp_path'",
+            f"{origin} needs a backend with real files, but the backend is 'pyfakefs'; "
+            "choose 'tmp_path', or keep no files with --fakehv-root=",
         )
         assert not (pytester.path / "out").exists()

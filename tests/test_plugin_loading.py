@@ -134,7 +134,7 @@ def test_markers_are_registered(pytester):
         [
             "@pytest.mark.fakehv(?, backend): *",
             "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, address, *): *",
-            "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state): *",
+            "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams): *",
         ]
     )
 

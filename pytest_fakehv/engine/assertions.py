@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pytest_fakehv.engine import explain
 from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.objects import Instance, InstanceLike
+from pytest_fakehv.engine.objects import InstanceLike, InstanceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Assertions(ABC):
     next. They read the files, but are no calls of the interface and leave no trace in the journal.
     """
 
-    declared: dict[str, Instance]
+    declared: dict[str, InstanceSpec]
 
     @property
     @abstractmethod
@@ -37,6 +37,17 @@ class Assertions(ABC):
     @abstractmethod
     def _other_nodes(self) -> "Sequence[FakeHypervisor]":
         """Return the nodes beside them, where a message may point to."""
+
+    def describe(self) -> str:
+        """Describe nodes, instances and the last calls, as the calls so far last saw them.
+
+        Touches no file: a file that somebody else put there or took away may not be known yet.
+
+        Returns:
+            The text of a failed test's section.
+        """
+        views = [node.last_seen for node in self._nodes()]
+        return explain.section(views, self.journal.last(explain.MOST_CALLS), len(self.journal))
 
     def assert_running(
         self, instance: str | InstanceLike, *, memory: int | None = None, vcpus: int | None = None
@@ -107,17 +118,13 @@ class Assertions(ABC):
                     last_call=self.journal.last_about(name),
                 )
             )
+        expected_figures = {"memory": memory, "vcpus": vcpus}
         for node, info in found.items():
-            for figure, value in (("memory", memory), ("vcpus", vcpus)):
-                actual = getattr(info, figure)
-                if value is not None and value != actual:
-                    raise AssertionError(
-                        explain.wrong_figure(
-                            name,
-                            node,
-                            figure=figure,
-                            expected=value,
-                            actual=actual,
-                            last_call=self.journal.last_about(name),
-                        )
-                    )
+            wrong = {
+                figure: (getattr(info, figure), value)
+                for figure, value in expected_figures.items()
+                if value is not None and value != getattr(info, figure)
+            }
+            if wrong:
+                last_call = self.journal.last_about(name)
+                raise AssertionError(explain.wrong_figures(name, node, wrong, last_call))

@@ -2,22 +2,22 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self, Unpack
+from dataclasses import fields
+from typing import Any, Self
 
-from pytest_fakehv.engine import explain
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.errors import DeclarationError
-from pytest_fakehv.engine.hypervisor import FakeHypervisor, InstanceArguments
+from pytest_fakehv.engine.hypervisor import FakeHypervisor
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.names import shown
 from pytest_fakehv.engine.node import NodeSpec
 from pytest_fakehv.engine.objects import DeclaredState, Instance, InstanceSpec
 from pytest_fakehv.engine.storage import Root
 
-DEFAULT_NODES = (NodeSpec("node1"), NodeSpec("node2"))
+__tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
 
 class FakeCluster(Assertions):
@@ -25,7 +25,7 @@ class FakeCluster(Assertions):
 
     Args:
         root: the directory in which each node's root directory lies, under the node's name.
-        nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
+        *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
         instances: the instances to begin with.
         hypervisor: the class of each node: `FakeHypervisor` or a subclass of it.
 
@@ -40,36 +40,45 @@ class FakeCluster(Assertions):
     def __init__(
         self,
         root: str | os.PathLike[str] | Root,
-        nodes: Iterable[NodeSpec] = DEFAULT_NODES,
-        *,
+        *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] = FakeHypervisor,
     ) -> None:
+        given: object = hypervisor
+        if not (isinstance(given, type) and issubclass(given, FakeHypervisor)):
+            raise DeclarationError(
+                f"the class of a node must be FakeHypervisor or a subclass, not {shown(hypervisor)}"
+            )
         self._root = root if isinstance(root, Root) else Root.at(root)
         self._hypervisor = hypervisor
         self._by_name: dict[str, FakeHypervisor] = {}
-        self.declared: dict[str, Instance] = {}
+        self.declared: dict[str, InstanceSpec] = {}
         self.door = Door()
-        for spec in nodes:
+        for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
             self._add(spec)
-        if not self._by_name:
-            raise DeclarationError("a cluster needs at least one node")
         for each in instances:
             self.place(each)
 
     @classmethod
     @contextmanager
-    def temporary(cls, nodes: Iterable[NodeSpec] = DEFAULT_NODES) -> Iterator[Self]:
+    def temporary(
+        cls,
+        *nodes: NodeSpec,
+        instances: Iterable[InstanceSpec] = (),
+        hypervisor: type[FakeHypervisor] = FakeHypervisor,
+    ) -> Iterator[Self]:
         """Make a cluster in a temporary directory, which goes with the ``with`` block.
 
         Args:
-            nodes: the nodes' sizes, as for `FakeCluster`.
+            *nodes: as for `FakeCluster`.
+            instances: as for `FakeCluster`.
+            hypervisor: as for `FakeCluster`.
 
         Returns:
             A context manager that yields the cluster.
         """
         with tempfile.TemporaryDirectory(prefix="fakehv-") as directory:
-            yield cls(directory, nodes)
+            yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor)
 
     def __repr__(self) -> str:
         """Show which nodes it has."""
@@ -107,24 +116,16 @@ class FakeCluster(Assertions):
         """The calls of the interface on any node, in order."""
         return self.door.journal
 
-    def describe(self) -> str:
-        """Describe nodes, instances and the last calls, as the calls so far last saw them.
-
-        Touches no file: a file that somebody else put there or took away may not be known yet.
-
-        Returns:
-            The text of a failed test's section.
-        """
-        views = [node.last_seen for node in self]
-        return explain.section(views, self.journal.last(explain.MOST_CALLS), len(self.journal))
-
     def add_instance(
         self,
         name: str,
         *,
         node: str | None = None,
         state: DeclaredState = "running",
-        **arguments: Unpack[InstanceArguments],
+        memory: int | None = None,
+        min_memory: int | None = None,
+        vcpus: int | None = None,
+        hvparams: Mapping[str, Any] | None = None,
     ) -> Instance:
         """Set the scene: put an instance on a node, without a call of the interface.
 
@@ -132,7 +133,10 @@ class FakeCluster(Assertions):
             name: its name.
             node: the node's name; None for the first.
             state: "running", "paused" or "stopped".
-            **arguments: ``memory`` and ``min_memory`` in MiB and ``vcpus``, as in `InstanceSpec`.
+            memory: as in `FakeHypervisor.instance`.
+            min_memory: as in `FakeHypervisor.instance`.
+            vcpus: as in `FakeHypervisor.instance`.
+            hvparams: as in `FakeHypervisor.instance`.
 
         Returns:
             What the interface's methods take.
@@ -140,7 +144,18 @@ class FakeCluster(Assertions):
         Raises:
             DeclarationError: an argument is wrong, or the instance runs there already, or does not fit.
         """
-        return self.place(InstanceSpec(name, node=node, state=state, **arguments))
+        if node is not None and node not in self._by_name:
+            raise DeclarationError(
+                f"{name!r} is on an unknown node {shown(node)}; there are: {', '.join(self._by_name)}"
+            )
+        hypervisor = self.nodes[0] if node is None else self._by_name[node]
+        return hypervisor.add_instance(
+            name, state=state, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams
+        )
+
+    def place(self, spec: InstanceSpec) -> Instance:
+        """Do what `add_instance` does, for an instance that is described already."""
+        return self.add_instance(**{each.name: getattr(spec, each.name) for each in fields(spec)})
 
     def _add(self, spec: NodeSpec) -> None:
         if not isinstance(spec, NodeSpec):
@@ -151,16 +166,6 @@ class FakeCluster(Assertions):
             if other.spec and (both := spec.addresses & other.spec.addresses):
                 raise DeclarationError(f"{spec.name!r} has the address of {other.name!r}: {both.pop()!r}")
         self._by_name[spec.name] = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
-
-    def place(self, spec: InstanceSpec) -> Instance:
-        """Do what `add_instance` does, for an instance that is described already."""
-        if spec.node is not None and spec.node not in self._by_name:
-            raise DeclarationError(
-                f"{spec.name!r} is on an unknown node {shown(spec.node)}; "
-                f"there are: {', '.join(self._by_name)}"
-            )
-        node = self._by_name[spec.node] if spec.node is not None else self.nodes[0]
-        return node.place(spec)
 
     def _nodes(self) -> Sequence[FakeHypervisor]:
         return self.nodes

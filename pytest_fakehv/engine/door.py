@@ -25,6 +25,8 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 _MARK: Final = "_is_behind_door"
 """The attribute of a method that was put behind the door."""
 
+_NOT_GIVEN: Final = object()
+
 _OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
 
 
@@ -75,11 +77,12 @@ class Door:
         inside: set[str] = self._thread.__dict__.setdefault("inside", set())
         if node.name in inside:
             return function(*arguments, **keywords)
-        instance = method.instance_name(arguments, keywords)
+        instance: str | None = None
         result: Any = None
         error: BaseException | None = None
         inside.add(node.name)
         try:
+            instance = method.instance_name(arguments, keywords)
             result = function(*arguments, **keywords)
         except BaseException as raised:
             error = raised
@@ -116,8 +119,8 @@ class _Method:
     def instance_name(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
         """Say which instance a call is about; None if about none."""
         for parameter, position in self._positions.items():
-            given = arguments[position] if position < len(arguments) else keywords.get(parameter)
-            if given is None:
+            given = arguments[position] if position < len(arguments) else keywords.get(parameter, _NOT_GIVEN)
+            if given is _NOT_GIVEN or (given is None and "name" in self._positions):
                 continue
             if parameter != "instance":
                 return str(given)

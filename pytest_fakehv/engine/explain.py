@@ -3,7 +3,7 @@
 import difflib
 import os
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_fakehv.engine.journal import Call
@@ -15,6 +15,7 @@ MOST_NAMES = 8
 MOST_INSTANCES = 20
 MOST_CALLS = 10
 WIDTH = 100
+LONGEST_RESULT = 240
 
 _START = os.path.join(os.getcwd(), "")
 """Files are shown as seen from the directory where the run began."""
@@ -61,7 +62,7 @@ def call_text(call: Call) -> str:
 def result_text(call: Call) -> str:
     """Show what came of a call, in one line."""
     if call.error is None:
-        return shown(call.result)
+        return shown(call.result, LONGEST_RESULT)
     return f"{type(call.error).__name__}: {' '.join(str(call.error).split())}"
 
 
@@ -104,20 +105,36 @@ def wrong_state(
         parts = [f"{name} is not {expected} {where}"]
         there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
-        nearest = difflib.get_close_matches(name, {*there, *known} - {name}, n=1)
-        parts += [f"nearest name: {each}" for each in nearest]
+        parts += [f"nearest name: {each}" for each in _nearest(name, {*there, *known} - {name})]
     return "; ".join([*parts, _last_call(last_call)])
+
+
+def _nearest(name: str, names: Collection[str]) -> list[str]:
+    """Return the name that was probably meant, if one was: the same with a domain, or one spelt alike."""
+    longer = sorted(each for each in names if each.startswith(f"{name}.") or name.startswith(f"{each}."))
+    return longer[:1] or difflib.get_close_matches(name, names, n=1)
 
 
 def _states(found: Mapping[str, InstanceInfo]) -> str:
     return " and ".join(f"is {state_of(info)} on {node}" for node, info in found.items())
 
 
-def wrong_figure(
-    name: str, node: str, *, figure: str, expected: int, actual: int, last_call: Call | None
+def wrong_figures(
+    name: str, node: str, wrong: Mapping[str, tuple[int, object]], last_call: Call | None
 ) -> str:
-    """Say that a running instance has another ``memory`` (in MiB) or other ``vcpus`` than expected."""
-    return f"{name} has {figure} {actual} on {node}, not {expected}; {_last_call(last_call)}"
+    """Say that a running instance has other figures than expected.
+
+    Args:
+        name: the instance.
+        node: where it runs.
+        wrong: what it has and what was expected, by "memory" (in MiB) or "vcpus".
+        last_call: the last call about the instance, if any.
+
+    Returns:
+        The message, in one line.
+    """
+    figures = " and ".join(f"{figure} {has}, not {expected!r}" for figure, (has, expected) in wrong.items())
+    return f"{name} has on {node} {figures}; {_last_call(last_call)}"
 
 
 def _last_call(call: Call | None) -> str:

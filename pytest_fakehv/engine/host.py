@@ -8,6 +8,8 @@ from typing import ClassVar
 from pytest_fakehv.engine.errors import HypervisorError
 from pytest_fakehv.engine.node import NodeInfo
 
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
 
 class _Machine:
     """The real `open`, which a fake filesystem that a test patches in doesn't swap here."""

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
@@ -23,6 +24,7 @@ from pytest_fakehv.engine.objects import (
     InstanceLike,
     InstanceSpec,
     MigrationStatus,
+    check_choice,
 )
 from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
 from pytest_fakehv.engine.storage import Record, Root, Storage, reason
@@ -31,14 +33,6 @@ if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-
-class InstanceArguments(TypedDict, total=False):
-    """How to declare an instance: the keyword arguments of `InstanceSpec` but the node and the state."""
-
-    memory: int
-    min_memory: int | None
-    vcpus: int
 
 
 class FakeHypervisor(BaseHypervisor, Assertions):
@@ -73,7 +67,7 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         self.cluster = cluster
         # A cluster that has no node yet has no length.
         self.door = Door() if cluster is None else cluster.door
-        self.declared: dict[str, Instance] = {} if cluster is None else cluster.declared
+        self.declared: dict[str, InstanceSpec] = {} if cluster is None else cluster.declared
 
     def __repr__(self) -> str:
         """Show which node it is."""
@@ -139,14 +133,25 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         )
 
     def instance(
-        self, name: str, *, hvparams: Mapping[str, Any] | None = None, **arguments: Unpack[InstanceArguments]
+        self,
+        name: str,
+        *,
+        memory: int | None = None,
+        min_memory: int | None = None,
+        vcpus: int | None = None,
+        hvparams: Mapping[str, Any] | None = None,
     ) -> Instance:
         """Describe an instance, without starting it.
 
+        What is not given is as it was when an instance of that name was last described or declared; at
+        first, 1024 MiB and 1 CPU.
+
         Args:
-            name: its name; if one is declared by that name, what is not given here is as it has it.
-            hvparams: its hypervisor parameters.
-            **arguments: ``memory`` and ``min_memory`` in MiB and ``vcpus``, as in `InstanceSpec`.
+            name: its name.
+            memory: what it may have at most, in MiB.
+            min_memory: what it must have at least, in MiB; ``memory`` where that alone is given.
+            vcpus: its virtual CPUs, a count.
+            hvparams: its hypervisor parameters, by name.
 
         Returns:
             What the interface's methods take.
@@ -154,20 +159,28 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         Raises:
             DeclarationError: an argument is wrong; the message names it.
         """
-        old = self.declared.get(name)
-        if old and not arguments and hvparams is None:
-            return old
-        if old:
-            as_before = InstanceArguments(memory=old.beparams[BE_MAXMEM], vcpus=old.beparams[BE_VCPUS])
-            if "memory" not in arguments:
-                as_before["min_memory"] = old.beparams[BE_MINMEM]
-            arguments = {**as_before, **arguments}
-            hvparams = old.hvparams if hvparams is None else hvparams
-        new = self.declared[name] = InstanceSpec(name, **arguments).instance(hvparams or {})
-        return new
+        given: dict[str, Any] = {
+            "memory": memory,
+            "min_memory": min_memory,
+            "vcpus": vcpus,
+            "hvparams": hvparams,
+        }
+        changes = {key: value for key, value in given.items() if value is not None}
+        old = self.declared.get(name, InstanceSpec(name))
+        if "memory" in changes:
+            changes.setdefault("min_memory", None)
+        self.declared[name] = replace(old, **changes)
+        return self.declared[name].instance()
 
     def add_instance(
-        self, name: str, *, state: DeclaredState = "running", **arguments: Unpack[InstanceArguments]
+        self,
+        name: str,
+        *,
+        state: DeclaredState = "running",
+        memory: int | None = None,
+        min_memory: int | None = None,
+        vcpus: int | None = None,
+        hvparams: Mapping[str, Any] | None = None,
     ) -> Instance:
         """Set the scene: put an instance on this node, without a call of the interface.
 
@@ -176,7 +189,10 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         Args:
             name: its name.
             state: "running", "paused" or "stopped".
-            **arguments: ``memory`` and ``min_memory`` in MiB and ``vcpus``, as in `InstanceSpec`.
+            memory: as in `instance`.
+            min_memory: as in `instance`.
+            vcpus: as in `instance`.
+            hvparams: as in `instance`.
 
         Returns:
             What the interface's methods take.
@@ -184,17 +200,17 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         Raises:
             DeclarationError: an argument is wrong, or the instance runs here already, or does not fit.
         """
-        return self.place(InstanceSpec(name, state=state, **arguments))
-
-    def place(self, spec: InstanceSpec) -> Instance:
-        """Do what `add_instance` does, for an instance that is described already."""
-        instance = self.declared[spec.name] = spec.instance({})
-        if spec.state != "stopped":
+        check_choice("state", state, get_args(DeclaredState))
+        instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
+        problem = None
+        if state != "stopped":
             try:
-                with self._doing(f"place {spec.name} on {self.name}"):
-                    self._start(instance, paused=spec.state == "paused")
+                with self._doing(f"place {name} on {self.name}"):
+                    self._start(instance, paused=state == "paused")
             except HypervisorError as error:
-                raise DeclarationError(str(error)) from error
+                problem = str(error)
+        if problem:
+            raise DeclarationError(problem)
         return instance
 
     def _nodes(self) -> Sequence["FakeHypervisor"]:

@@ -17,6 +17,8 @@ from pytest_fakehv.engine.parameters import ParameterEntry, Parameters
 
 HvParams = Mapping[str, Any]
 
+__tracebackhide__ = True  # a failed check is shown at the line that asked for it
+
 _log = logging.getLogger(__name__)
 
 

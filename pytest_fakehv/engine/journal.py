@@ -48,6 +48,14 @@ class Journal:
         """Return how many calls there were."""
         return len(self._calls)
 
+    def __repr__(self) -> str:
+        """Say how many calls there were."""
+        return f"<Journal of {len(self)} calls>"
+
+    def __getitem__(self, index: int) -> Call:
+        """Return a call by its place, from 0; -1 is the last."""
+        return list(self)[index]
+
     def __iter__(self) -> Iterator[Call]:
         """Go through the calls so far, in order."""
         return iter(sorted(self._calls, key=attrgetter("number")))

@@ -41,7 +41,7 @@ def name_fault(name: object) -> str | None:
         return _fault_of_text(name)
     if isinstance(name, str):
         return _fault_of_text(str(name))
-    return f"it is a {type(name).__name__}, not a text"
+    return f"it is of type {type(name).__name__}, not a text"
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
@@ -49,10 +49,10 @@ def natural_order(name: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", name)]
 
 
-def shown(value: object) -> str:
-    """Show a value in a message, in one line and at most 80 characters."""
+def shown(value: object, longest: int = _LONGEST_SHOWN) -> str:
+    """Show a value in a message, in at most so many characters."""
     text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 20]}...{text[-17:]}"
+    return text if len(text) <= longest else f"{text[: longest - 20]}...{text[-17:]}"
 
 
 def is_amount(value: Any, *, least: int = 1) -> TypeGuard[int]:

@@ -8,6 +8,8 @@ from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.names import name_fault, shown
 from pytest_fakehv.engine.objects import check_amount, check_choice
 
+__tracebackhide__ = True  # a wrong declaration is shown at the line that made it
+
 
 class NodeInfo(TypedDict):
     """What ``GetNodeInfo`` returns: memory in MiB, CPUs as counts."""

@@ -19,13 +19,15 @@ from pytest_fakehv.engine.constants import (
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.names import is_amount, name_fault, shown
 
+__tracebackhide__ = True  # a wrong declaration is shown at the line that made it
+
 DeclaredState = Literal["running", "paused", "stopped"]
 
 
 class InstanceLike(Protocol):
     """What the interface needs of an instance: any object with these attributes will do.
 
-    The caller's own class, Ganeti's ``objects.Instance`` or our `Instance`.
+    The caller's own class, Ganeti's ``objects.Instance`` (which has disks and nics too) or our `Instance`.
     """
 
     @property
@@ -39,14 +41,6 @@ class InstanceLike(Protocol):
     @property
     def beparams(self) -> Mapping[str, Any]:
         """Backend parameters: ``minmem`` and ``maxmem`` in MiB, ``vcpus`` as a count."""
-
-    @property
-    def disks(self) -> Sequence[Any]:
-        """Its disks."""
-
-    @property
-    def nics(self) -> Sequence[Any]:
-        """Its network cards."""
 
 
 @dataclass
@@ -79,6 +73,7 @@ class InstanceSpec:
         min_memory: what it must have at least, in MiB; None for ``memory``.
         vcpus: its virtual CPUs, a count.
         state: "running", "paused" or "stopped".
+        hvparams: its hypervisor parameters, by name.
 
     Raises:
         DeclarationError: an argument is wrong; the message names it.
@@ -91,6 +86,7 @@ class InstanceSpec:
     min_memory: int | None = None
     vcpus: int = 1
     state: DeclaredState = "running"
+    hvparams: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check every argument."""
@@ -105,13 +101,15 @@ class InstanceSpec:
         if self.node is not None and not isinstance(self.node, str):
             raise DeclarationError(f"node must be the name of a node, not {shown(self.node)}")
         check_choice("state", self.state, get_args(DeclaredState))
+        if not isinstance(self.hvparams, Mapping):
+            raise DeclarationError(f"hvparams must be a mapping by name, not {shown(self.hvparams)}")
 
-    def instance(self, hvparams: Mapping[str, Any]) -> Instance:
+    def instance(self) -> Instance:
         """Make the object that the interface's methods take."""
         minimum = self.memory if self.min_memory is None else self.min_memory
         return Instance(
             self.name,
-            hvparams=dict(hvparams),
+            hvparams=dict(self.hvparams),
             beparams={BE_MINMEM: minimum, BE_MAXMEM: self.memory, BE_VCPUS: self.vcpus},
         )
 
