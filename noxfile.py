@@ -39,7 +39,7 @@ def tests(session: nox.Session) -> None:
     run_suite(session, "pytest")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def lowest(session: nox.Session) -> None:
     """The same with the lowest supported versions of the runtime dependencies."""
     session.install("--resolution=lowest-direct", ".", *groups("test"))
@@ -47,7 +47,7 @@ def lowest(session: nox.Session) -> None:
     run_suite(session, "pytest", "--override-ini=filterwarnings=default")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package is run by the suite."""
     session.install("-e", ".", *groups("test"), *groups("coverage"))
@@ -55,3 +55,11 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", "-n", "auto", "tests", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the engine a little, again and again, and see whether a test notices; takes an hour or so."""
+    session.install("-e", ".", *groups("mutation"))
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")

@@ -142,7 +142,10 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
 
     def find() -> "tuple[Filesystem, str]":
         if "fs" in request.fixturenames:
-            request.getfixturevalue("fs")
+            # Once there is a fake filesystem, pytest can't make the temporary directory.
+            for name in ("tmp_path", "tmpdir", "fs"):
+                if name in request.fixturenames:
+                    request.getfixturevalue(name)
         title = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
         return _find_place(request, settings, title)
 
@@ -152,7 +155,7 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
         cluster = FakeCluster(Root(find), *declared_nodes(item), hypervisor=fakehv_class)
         for spec in declared_instances(item):
             where = f"fakehv_instance({spec.name!r})"
-            cluster.place(spec)
+            cluster.add_instance(**vars(spec))
     except MarkerError as error:
         problem = str(error)
     except DeclarationError as error:

@@ -26,7 +26,7 @@ __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
 
-_CALLS_BEFORE: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, int]"]()
+_CALLS_BEFORE: Final = pytest.StashKey["Mapping[FakeCluster, int]"]()
 """On a test: how many calls the factory's clusters had seen when it began."""
 
 
@@ -66,18 +66,35 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if settings.root is not None and not _is_worker(session.config):
-        from pytest_fakehv.roots import empty
+        from pytest_fakehv.roots import RootError, empty
 
-        empty(settings.root)
+        try:
+            empty(settings.root)
+        except RootError as error:
+            pytest.exit(
+                f"{settings.root_origin} {str(settings.root)!r} can't be emptied: {error}",
+                returncode=pytest.ExitCode.USAGE_ERROR,
+            )
     if any(NAMES.intersection(getattr(item, "fixturenames", ())) for item in session.items):
         load_engine()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Remember what the factory's clusters had seen before this test."""
+    """Forget what an earlier run of this test used, and remember what the factory's clusters have seen."""
+    if CLUSTER in item.stash:
+        del item.stash[CLUSTER]
     clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
     item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: len(each.journal) for each in clusters})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Let a test's cluster go once all its reports are made."""
+    result = yield
+    if CLUSTER in item.stash:
+        del item.stash[CLUSTER]
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,7 +122,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _clusters(item: pytest.Item) -> list["FakeCluster"]:
     """Return the clusters that a test used: its own, and the factory's that it built or called."""
-    before = item.stash[_CALLS_BEFORE]
+    # Another plugin's hook may have failed before ours.
+    before = item.stash.get(_CALLS_BEFORE, {})
     used = [
         cluster
         for cluster in item.session.stash.get(FACTORY_CLUSTERS, ())

@@ -4,14 +4,19 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-TAG: Final = ".pytest-fakehv"
-"""A file that says of a folder that we made it; the one at the top is locked by the run that uses it."""
+TAG: Final = ".pytest-fakehv-root"
+"""A file that says of a folder that it is ours to empty; the run that uses it locks the file."""
 
-_TAG_TEXT: Final = "This folder belongs to pytest-fakehv, which empties it at the start of each test run.\n"
+INNER_TAG: Final = ".pytest-fakehv"
+"""A file that says of a folder below that one that we made it, for a worker or a test."""
+
+_TAG_TEXT: Final = b"This folder belongs to pytest-fakehv, which empties it at the start of each test run.\n"
 _LONGEST_STEM: Final = 100
 
 
@@ -32,51 +37,96 @@ def claim(path: Path, *, rootdir: Path) -> int:
     Raises:
         RootError: it can't be used; if it was there before, it is as it was.
     """
-    for forbidden, what in ((Path("/"), "/"), (Path.home(), "the home directory"), (rootdir, "the rootdir")):
-        if path.resolve() == forbidden.resolve():
-            raise RootError(f"it is {what}")
     try:
+        _refuse_place(
+            path,
+            {
+                "/": Path("/"),
+                "the rootdir": rootdir,
+                "the home directory": Path.home(),
+                "the current directory": Path.cwd(),
+            },
+        )
         path.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(path)
-        lock = os.open(path / TAG, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        if not (path / TAG).exists():
+            _make_tagged(path, TAG)
+        lock = os.open(path / TAG, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             raise RootError("another test run is using it") from None
-        os.pwrite(lock, _TAG_TEXT.encode(), 0)
     except FileExistsError:
         raise RootError("it is not a directory") from None
     except OSError as error:
-        raise RootError(f"{os.strerror(error.errno or 0)}") from error
+        raise RootError(os.strerror(error.errno or 0)) from error
+    except (RuntimeError, ValueError) as error:  # no home directory; a NUL in the path
+        raise RootError(str(error)) from error
     return lock
+
+
+def _refuse_place(path: Path, forbidden: Mapping[str, Path]) -> None:
+    """Refuse a folder that is one of some others, or has one of them somewhere in it."""
+    real = os.path.realpath(path)
+    places = {what: os.path.realpath(place) for what, place in forbidden.items()}
+    for what, place in places.items():
+        if real == place:
+            raise RootError(f"it is {what}")
+    for what, place in places.items():
+        if os.path.commonpath([real, place]) == real:
+            raise RootError(f"it holds {what}")
 
 
 def empty(path: Path) -> None:
     """Remove what earlier runs left in a claimed folder.
 
     Raises:
-        OSError: something can't be removed.
+        RootError: something else has come into it since, or something can't be removed.
     """
-    for folder in path.iterdir():
-        if folder.name != TAG:
-            shutil.rmtree(folder)
+    _refuse_foreign(path)
+    try:
+        for folder in path.iterdir():
+            if folder.name != TAG:
+                shutil.rmtree(folder)
+    except OSError as error:
+        raise RootError(f"{os.strerror(error.errno or 0)}: {error.filename!r}") from error
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse a folder that holds anything but our tag and worker folders with our tag and folders."""
-    for entry in path.iterdir():
-        if entry.name == TAG and entry.is_file() and not entry.is_symlink():
-            continue
-        ours = (
-            entry.is_dir() and not entry.is_symlink() and (entry / TAG).is_file() and (path / TAG).is_file()
-        )
-        strangers = (
-            [] if not ours else [each for each in entry.iterdir() if each.name != TAG and not each.is_dir()]
-        )
-        if not ours or strangers:
-            stranger = (strangers or [entry])[0].relative_to(path)
-            raise RootError(f"it holds {str(stranger)!r}, which pytest-fakehv did not put there")
+    """Refuse a folder that holds anything but what an earlier run left.
+
+    That is our tag and a tagged folder for each worker, in it a tagged folder for each test, and in that a
+    folder for each node.
+    """
+    for entry in _strangers(path, TAG, *[INNER_TAG] * 2):
+        raise RootError(f"it holds {str(entry.relative_to(path))!r}, which pytest-fakehv did not put there")
+
+
+def _strangers(folder: Path, tag: str, *inner_tags: str) -> Iterator[Path]:
+    """Go through what we did not put into a folder, which should have a tag, nor into folders below it."""
+    entries = [entry for entry in sorted(folder.iterdir()) if entry.name != tag]
+    if entries and not _is_tag(folder / tag):
+        yield entries[0]
+    elif (folder / tag).exists() and not _is_tag(folder / tag):
+        yield folder / tag
+    for entry in entries:
+        if entry.is_symlink() or not entry.is_dir():
+            yield entry
+        elif inner_tags:
+            if not _is_tag(entry / inner_tags[0]):
+                yield entry
+            yield from _strangers(entry, *inner_tags)
+
+
+def _is_tag(path: Path) -> bool:
+    """Tell whether a path is a tag that we wrote, and no other file under that name nor a link to one."""
+    try:
+        status = path.lstat()
+        is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        return is_plain and status.st_size == len(_TAG_TEXT) and path.read_bytes() == _TAG_TEXT
+    except FileNotFoundError:
+        return False
 
 
 class Folders:
@@ -91,20 +141,27 @@ class Folders:
         self._counts: Counter[str] = Counter()
 
     def new(self, title: str) -> str:
-        """Name a folder for a test, or for whatever the title names, that nobody else has.
+        """Make a folder for a test, or for whatever the title names, that nobody else has.
 
         Args:
             title: any text; what can't stand in a file name is left out.
 
         Returns:
-            The folder's path; not made yet.
+            The folder's path.
         """
         if not self._counts:
-            self._base.mkdir(parents=True, exist_ok=True)
-            (self._base / TAG).write_text(_TAG_TEXT, encoding="utf-8")
+            _make_tagged(self._base, INNER_TAG)
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-.")[:_LONGEST_STEM] or "test"
         # Upper and lower case are one to some filesystems.
         key = stem.lower()
         self._counts[key] += 1
         count = self._counts[key]
-        return str(self._base / (stem if count == 1 else f"{stem}~{count}"))
+        folder = self._base / (stem if count == 1 else f"{stem}~{count}")
+        _make_tagged(folder, INNER_TAG)
+        return str(folder)
+
+
+def _make_tagged(folder: Path, tag: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / tag, "xb") as file:
+        file.write(_TAG_TEXT)

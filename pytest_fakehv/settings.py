@@ -5,6 +5,7 @@ the run starts; markers when a test that uses a fixture is set up.
 """
 
 import inspect
+import os.path
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def read_options(config: pytest.Config) -> Settings:
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
-        root=start / Path(root).expanduser() if root else None,
+        root=Path(os.path.abspath(start / Path(root).expanduser())) if root else None,
         root_origin=origin,
     )
 
@@ -139,10 +140,11 @@ def for_test(item: pytest.Item) -> Settings:
 
 def _fakehv_arguments(*, backend: object = None) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
+    from pytest_fakehv.engine.checks import check_choice
+
     if backend is None:
         return {}
-    if backend not in _CHOICES["backend"]:
-        raise ValueError(_not_among(backend, "backend"))
+    check_choice("backend", backend, _CHOICES["backend"])
     return {"backend": backend}
 
 
@@ -184,25 +186,38 @@ def _declared(item: pytest.Item, marker: str, make: Callable[..., _Spec]) -> lis
 def _levels(item: pytest.Item, marker: str) -> Iterator[list[pytest.Mark]]:
     """Group a test's markers by the place they stand in, the outermost first, in reading order."""
     for node in item.listchain():
-        marks = [mark for mark in node.own_markers if mark.name == marker]
-        of_parameters = []
-        if isinstance(node, pytest.Function) and hasattr(node, "callspec"):
-            of_parameters = [mark for mark in marks if mark in node.callspec.marks]
-        of_node = [mark for mark in marks if mark not in of_parameters]
+        rest = [mark for mark in node.own_markers if mark.name == marker]
+        inner: list[list[pytest.Mark]] = []
+        if isinstance(node, pytest.Class):
+            inner = [_taken(rest, cls.__dict__.get("pytestmark", [])) for cls in reversed(node.obj.__mro__)]
+        of_parameters = _taken(rest, node.callspec.marks) if hasattr(node, "callspec") else []
         # The decorator next to the function, or class, comes first.
-        yield of_node[::-1] if isinstance(node, pytest.Function | pytest.Class) else of_node
+        is_decorated = isinstance(node, pytest.Function)
+        yield rest[::-1] if is_decorated else rest
+        yield from (marks[::-1] for marks in inner)
         yield of_parameters
+
+
+def _taken(marks: list[pytest.Mark], chosen: Any) -> list[pytest.Mark]:
+    """Take out of a list the marks that are among the chosen ones, the very same and not just equal."""
+    every = chosen if isinstance(chosen, list | tuple) else [chosen]
+    ids = {id(getattr(each, "mark", each)) for each in every}
+    taken = [mark for mark in marks if id(mark) in ids]
+    marks[:] = [mark for mark in marks if id(mark) not in ids]
+    return taken
 
 
 def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
     """Call a function with a marker's arguments, and say of a wrong one which marker and what is valid."""
+    from pytest_fakehv.engine.text import shown
+
     parameters = inspect.signature(function).parameters
     positional = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
     required = [each.name for each in parameters.values() if each.default is each.empty]
     by_position = dict(zip(positional, mark.args, strict=False))
     problem = None
     if len(mark.args) > len(positional):
-        problem = f"argument {mark.args[len(positional)]!r} needs a name"
+        problem = f"argument {shown(mark.args[len(positional)])} needs a name"
     elif twice := by_position.keys() & mark.kwargs.keys():
         problem = f"argument {twice.pop()!r} is given twice"
     elif unknown := [name for name in mark.kwargs if name not in parameters]:
@@ -219,4 +234,6 @@ def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
 
 def _label(mark: pytest.Mark) -> str:
     """Show a marker as the test's author wrote it, as far as that tells it from the others."""
-    return f"{mark.name}({', '.join(map(repr, mark.args))})"
+    from pytest_fakehv.engine.text import shown
+
+    return f"{mark.name}({', '.join(map(shown, mark.args))})"

@@ -1,10 +1,14 @@
 """The assertion helpers: when they pass, and what they say when they fail."""
 
 import inspect
+import os
 
 import pytest
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
+
+HERE = os.path.relpath(__file__)
+"""This file as messages show it: from where the run began."""
 
 
 @pytest.fixture
@@ -19,7 +23,7 @@ def hv(cluster):
 
 def line():
     """Return the line that calls this, as messages show it."""
-    return f"tests/test_assertions.py:{inspect.currentframe().f_back.f_lineno}"
+    return f"{HERE}:{inspect.currentframe().f_back.f_lineno}"
 
 
 def failure(function, *args, **kwargs):
@@ -92,7 +96,7 @@ def test_the_last_call_may_have_failed(hv):
     web1 = hv.instance("web1")
     with pytest.raises(HypervisorError):
         hv.StopInstance(web1, force=True)
-    where = f"tests/test_assertions.py:{inspect.currentframe().f_lineno - 1}"
+    where = f"{HERE}:{inspect.currentframe().f_lineno - 1}"
     assert failure(hv.assert_running, "web1") == (
         "web1 is not running on node1; nothing runs there; "
         f"last call: StopInstance('web1', force=True) at {where}, "
@@ -113,7 +117,7 @@ def test_wrong_state(hv):
 def test_wrong_figures(hv):
     web1 = hv.add_instance("web1", memory=512, vcpus=3)
     hv.BalloonInstanceMemory(web1, 256)
-    where = f"tests/test_assertions.py:{inspect.currentframe().f_lineno - 1}"
+    where = f"{HERE}:{inspect.currentframe().f_lineno - 1}"
     last = f"last call: BalloonInstanceMemory('web1', 256) at {where}"
     assert failure(hv.assert_running, "web1", memory=512) == (
         f"web1 has on node1 memory 256, not 512; {last}"

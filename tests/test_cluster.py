@@ -204,7 +204,7 @@ class TestDescribe:
             cluster["n2"].StopInstance(web2, timeout=5)
         hv.GetNodeInfo()
         first = cluster.journal.last(4)[0].line
-        here = "tests/test_cluster.py"
+        here = os.path.relpath(__file__)
         assert cluster.describe() == (
             "node1: 2476 of 4096 MiB free, 2 CPUs, no overcommit\n"
             "  web2  running, 1024 MiB, 2 vcpus\n"
@@ -217,7 +217,8 @@ class TestDescribe:
             f"  3 n2    StopInstance('web2', timeout=5) at {here}:{first + 4}\n"
             "      -> HypervisorError: Failed to stop instance web2: not running\n"
             f"  4 node1 GetNodeInfo() at {here}:{first + 5}\n"
-            "      -> {'memory_total': 4096, 'memory_free': 2476, 'memory_dom0': 96, 'cpu_total': 2, 'cpu_dom0':\n"
+            "      -> {'memory_total': 4096, 'memory_free': 2476, 'memory_dom0': 96, 'cpu_total': 2, "
+            "'cpu_dom0':\n"
             "         2, 'cpu_nodes': 1, 'cpu_sockets': 1}"
         )
 
@@ -258,6 +259,48 @@ class TestDescribe:
             "  bad9 malformed or unreadable file",
             "  bad10 malformed or unreadable file",
         ]
+
+    def test_what_can_not_be_shown_is_said_so(self, root):
+        class Bad:
+            def __repr__(self):
+                raise ValueError
+
+        class Odd:
+            def __repr__(self):
+                return "two\nlines\x1b[31m\udcff"
+
+        class BadError(Exception):
+            def __str__(self):
+                raise ValueError
+
+        class Own(FakeHypervisor):
+            def StopInstance(self, *args, **kwargs):
+                raise BadError
+
+        hv = FakeCluster(root, NodeSpec("node1"), hypervisor=Own)["node1"]
+        hv.StartInstance(hv.instance("web\x1b[31m"), Bad(), False)
+        hv.StartInstance(hv.instance("web2"), Odd(), False)
+        with pytest.raises(BadError):
+            hv.StopInstance(hv.instance("web2"))
+        text = hv.describe()
+        assert "<Bad that can't be shown>" in text
+        assert "two\\nlines\\x1b[31m\\udcff" in text
+        assert "-> BadError: what it says can't be shown" in text
+        assert "  web\\x1b[31m running" in text
+        assert text.replace("\n", "").isprintable()
+
+    def test_a_call_in_progress(self, root):
+        seen = []
+
+        class Own(FakeHypervisor):
+            def RebootInstance(self, instance):
+                seen.append(self.describe())
+
+        hv = FakeCluster(root, hypervisor=Own)["node1"]
+        hv.RebootInstance(hv.instance("web1"))
+        assert "RebootInstance('web1')" in seen[0]
+        assert seen[0].endswith("-> still running")
+        assert hv.describe().endswith("-> None")
 
     def test_it_touches_no_file(self, tmp_path):
         import shutil

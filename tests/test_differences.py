@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from enum import Enum
 
 import pytest
 
@@ -142,6 +143,26 @@ def test_a_name_that_is_no_text(hv):
     assert str(failure(hv.GetInstanceInfo, 5)) == "Invalid instance name 5: it is of type int, not a text"
 
 
+def test_a_name_that_is_a_text_of_a_kind_of_its_own(hv, files):
+    class Escaping(str):
+        __slots__ = ()
+
+        def __format__(self, spec):
+            return "../../escaped"
+
+        def __str__(self):
+            return "../../escaped"
+
+    class Kind(str, Enum):  # noqa: UP042  # which formats itself otherwise than a StrEnum
+        WEB = "web2"
+
+    hv.StartInstance(make(Escaping("web1")), [], False)
+    hv.StartInstance(make(Kind.WEB), [], False)
+    assert files() == ["web1", "web2"]
+    hv.assert_running("web2")
+    assert [call.instance for call in hv.journal] == ["web1", "web2"]
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "..a", "a b", "-rf", "*", "\t"])
 def test_odd_names_that_are_valid(hv, name):
     hv.StartInstance(make(name), [], False)
@@ -265,6 +286,8 @@ def test_what_is_no_regular_file_is_no_instance(disk_hv):
     os.symlink("nowhere", f"{root}/dangling")
     os.mkfifo(f"{root}/pipe")
     os.mkdir(f"{root}/folder")
+    writer = os.open(f"{root}/pipe", os.O_RDWR | os.O_NONBLOCK)
+    os.write(writer, b"0\n10\n1\n")
     os.mknod(f"{root}/socket", stat.S_IFSOCK | 0o600)
     for name in ("link", "dangling", "pipe", "folder", "socket"):
         assert hv.GetInstanceInfo(name) is None
@@ -280,6 +303,8 @@ def test_what_is_no_regular_file_is_no_instance(disk_hv):
     assert hv.GetNodeInfo()["memory_free"] == 65536 - 1024
     hv.StartInstance(make("web2"), [], False)
     hv.PowercycleNode()
+    assert os.read(writer, 100) == b"0\n10\n1\n"  # nobody took it out of the pipe
+    os.close(writer)
     assert sorted(os.listdir(root)) == ["dangling", "folder", "link", "pipe", "socket"]
 
 

@@ -46,7 +46,7 @@ def test_it(fakehv, fakehv_cluster, tmp_path):
     base = tmp_path.parent / "fakehv"
     assert not base.exists()
     assert fakehv.ListInstances() == []
-    assert sorted(path.name for path in Path(fakehv.root).parent.iterdir()) == ["node1"]
+    assert [path.name for path in Path(fakehv.root).parent.iterdir() if path.is_dir()] == ["node1"]
     assert base.exists()
 """,
     )
@@ -114,6 +114,17 @@ def check(fs, fakehv):
     assert fs.exists("/fakehv/node1/web1")
 
 {source}
+""",
+    )
+
+
+def test_declared_instances_bring_up_the_fake_filesystem_after_the_temporary_directory(pytester):
+    run(
+        pytester,
+        """
+@pytest.mark.fakehv_instance("web0")
+def test_it(fakehv, tmp_path, fs):
+    assert fs.exists("/fakehv/node1/web0")
 """,
     )
 

@@ -409,6 +409,17 @@ class TestWhatIsNoInstance:
             "StartInstance takes an instance, an object with name, hvparams and beparams, not None"
         )
 
+    def test_an_argument_whose_attributes_fail(self, hv):
+        class Bad:
+            @property
+            def beparams(self):
+                raise OSError
+
+        assert message(hv.ResizeDisk, make(), Bad(), 1, error=HotplugError) == (
+            "Disk resize is not supported by this hypervisor"
+        )
+        assert len(hv.journal) == 1
+
     def test_a_refused_call_was_a_call(self, hv):
         message(hv.StartInstance, "web1", [], False, error=TypeError)
         assert [(call.method, call.instance) for call in hv.journal] == [("StartInstance", None)]
@@ -483,15 +494,85 @@ class TestSubclass:
                 super()._MarkDown(instance_name)
 
         hv = Own(root, spec=NodeSpec("node1"))
-        start(hv, "web1")
+        hv.StartInstance(make(), [], True)
         assert hv.GetInstanceInfo("web1") == ("web1", "0", 77, 2, 0, 0)
         assert hv.ListInstances() == ["web1.vm"]
+        assert set(seen) == {"file", "alive", "up"}
+        hv.assert_paused("web1")
+        seen.clear()
+        hv.BalloonInstanceMemory(make(), 78)
+        assert hv.GetInstanceInfo("web1") == ("web1", "0", 78, 2, 0, 0)
+        assert set(seen) == {"file", "alive", "up"}
+        hv.assert_paused("web1")
+        seen.clear()
         hv.StopInstance(make())
         assert hv.ListInstances() == []
-        assert {"file", "alive", "up", "down"} == set(seen)
+        assert set(seen) == {"file", "alive", "down"}
+
+    def test_own_node_info_decides_what_a_start_gets(self, root):
+        class Own(FakeHypervisor):
+            def GetNodeInfo(self, hvparams=None):
+                return {**super().GetNodeInfo(hvparams), "memory_free": 600}
+
+        class Heir(Own):
+            pass
+
+        hv = Heir(root, spec=NodeSpec("node1"))
+        start(hv, "web1")
+        assert hv.instances["web1"].memory == 600
+        hv.add_instance("web2")
+        assert hv.instances["web2"].memory == 1024
+        assert [call.method for call in hv.journal] == ["StartInstance"]
+
+    def test_arguments_by_other_names(self, root):
+        class Own(FakeHypervisor):
+            def StartInstance(self, *args, **kwargs):
+                super().StartInstance(*args, **kwargs)
+
+            def RebootInstance(self, vm):
+                return vm.name
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        start(hv, "web1")
+        assert hv.RebootInstance(make("web2")) == "web2"
+        assert [call.instance for call in hv.journal] == ["web1", "web2"]
+
+    def test_a_part_of_the_contract_in_a_class_of_its_own(self, root):
+        class Part(BaseHypervisor):
+            def MigrationInfo(self, instance):
+                return "part"
+
+        class First(Part, FakeHypervisor):
+            pass
+
+        class Last(FakeHypervisor, Part):
+            pass
+
+        for cls in (First, Last):
+            hv = cls(root, spec=NodeSpec("node1"))
+            assert hv.MigrationInfo(make()) == "part"
+            assert [call.method for call in hv.journal] == ["MigrationInfo"]
+
+    def test_a_class_of_the_bare_contract(self):
+        class Own(BaseHypervisor):
+            name = "own"
+            StartInstance = StopInstance = RebootInstance = BalloonInstanceMemory = lambda self, *args: args
+            ListInstances = GetInstanceInfo = GetAllInstancesInfo = GetNodeInfo = lambda self, *args: args
+            GetInstanceConsole = Verify = MigrateInstance = GetMigrationStatus = lambda self, *args: args
+
+        hv = Own()
+        assert hv.ListInstances(5) == (5,)
+        assert hv.VerifyInstance(make()) is True
+        assert hv.AcceptInstance(make(), "", "own") is None
+        assert hv.FinalizeMigrationSource(make(), True, True) is None
+        assert hv.FinalizeMigrationDst(make(), "", True) is None
+        assert hv.PowercycleNode() is None
+        assert [call.number for call in hv.door.journal] == [1, 2, 3, 4, 5, 6]
 
     def test_inner_methods_called_alone_raise_hypervisor_errors(self, hv):
-        hv._MarkUp(make(), 5)
         with pytest.raises(HypervisorError) as caught:
-            hv._MarkUp(make(), 5)
-        assert str(caught.value) == "already running"
+            hv._MarkDown("web1")
+        assert str(caught.value) == "not running"
+        hv._MarkUp(make(), 5)
+        hv._MarkUp(make(), 6)
+        assert hv.GetInstanceInfo("web1") == ("web1", "0", 6, 2, 0, 0)

@@ -2,7 +2,15 @@
 
 import pytest
 
-PRELUDE = "import pytest\nfrom pytest import mark\n\n"
+PRELUDE = """
+import pytest
+from pytest import mark
+
+class Bad:
+    def __repr__(self):
+        raise ValueError
+
+"""
 
 
 def run(pytester, source, *args):
@@ -74,6 +82,8 @@ WRONG = [
     ("fakehv('pyfakefs')", "fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: backend"),
     ("fakehv(backnd='x')", "fakehv(): unknown argument 'backnd'; valid: backend"),
     ("fakehv(backend='x')", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 'x'"),
+    ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 5"),
+    ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {POSITIVE} <Bad that can't be shown>"),
     ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not ['x']"),
 ]
 
@@ -169,6 +179,36 @@ def test_parameters(fakehv, memory):
     assert fakehv.spec.memory == memory
 """,
     ).assert_outcomes(passed=2)
+
+
+def test_a_class_overrides_its_base_class(pytester):
+    run(
+        pytester,
+        """
+class Base:
+    pytestmark = mark.fakehv_node("a", memory=1)
+
+@mark.fakehv_node("c")
+@mark.fakehv_node("b")
+@mark.fakehv_node("a", memory=2)
+class TestDerived(Base):
+    def test_it(self, fakehv_cluster):
+        assert [node.name for node in fakehv_cluster] == ["a", "c", "b"]
+        assert fakehv_cluster["a"].spec.memory == 2
+""",
+    ).assert_outcomes(passed=1)
+
+
+def test_a_parameter_may_repeat_its_function(pytester):
+    run(
+        pytester,
+        """
+@mark.fakehv_node("a", memory=1)
+@mark.parametrize("memory", [pytest.param(1, marks=mark.fakehv_node("a", memory=1))])
+def test_parameters(fakehv, memory):
+    assert fakehv.spec.memory == memory
+""",
+    ).assert_outcomes(passed=1)
 
 
 def test_instances(pytester):

@@ -62,7 +62,7 @@ class TestConsole:
             InstanceConsole(instance="a", kind="msg", message="none"),
             InstanceConsole(instance="a", kind="ssh", host="h", user="root", command=["x"]),
             InstanceConsole(instance="a", kind="vnc", host="h", port=5900, display=0),
-            InstanceConsole(instance="a", kind="spice", host="h", port=5900),
+            InstanceConsole(instance="a", kind="spice", host="h", port=5900, command=[]),
         ],
     )
     def test_valid(self, console):

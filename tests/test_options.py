@@ -85,7 +85,7 @@ class TestRootIsKept:
         result.stdout.fnmatch_lines([f"fakehv: root directories are kept in {out}"])
         for test in ("test_a.py-test_start", "test_b.py-test_start"):
             assert (out / "main" / test / "node1" / "web1").read_bytes() == b"0\n1024\n1\n"
-            assert os.listdir(out / "main" / test) == ["node1"]
+            assert sorted(os.listdir(out / "main" / test)) == [".pytest-fakehv", "node1"]
 
     def test_relative_to_the_invocation_directory_on_the_command_line(self, pytester):
         pytester.makepyfile(USES_IT)
@@ -141,7 +141,7 @@ class TestRootIsKept:
         )
         pytester.runpytest_subprocess("--fakehv-root=out", "-n", "2").assert_outcomes(passed=8)
         out = pytester.path / "out"
-        assert sorted(os.listdir(out)) == [".pytest-fakehv", "gw0", "gw1"]
+        assert sorted(os.listdir(out)) == [".pytest-fakehv-root", "gw0", "gw1"]
         tests = [name for each in ("gw0", "gw1") for name in os.listdir(out / each) if name[0] != "."]
         assert sorted(tests) == [f"test_each_worker_has_its_own.py-test_start-{n}" for n in range(8)]
 
@@ -237,7 +237,8 @@ class TestRootIsRefused:
     def test_ours_with_somebodys_file(self, pytester):
         pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
         out = pytester.path / "out"
-        for place in (out / "notes.txt", out / "main" / "notes.txt"):
+        test = out / "main" / "test_ours_with_somebodys_file.py-test_start"
+        for place in (out / "notes.txt", out / "main" / "notes.txt", test / "notes.txt"):
             place.write_text("mine")
             before = self.tree(out)
             name = place.relative_to(out)
@@ -245,16 +246,76 @@ class TestRootIsRefused:
             assert self.tree(out) == before
             place.unlink()
 
+    @pytest.mark.parametrize("where", ["", "main"])
+    def test_ours_with_somebodys_folder(self, pytester, where):
+        pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
+        precious = pytester.path / "out" / where / "data" / "node1" / "precious"
+        precious.parent.mkdir(parents=True)
+        precious.write_text("mine")
+        name = os.path.join(where, "data")
+        self.refused(
+            pytester, pytester.path / "out", f"it holds '{name}', which pytest-fakehv did not put there"
+        )
+        assert precious.read_text() == "mine"
+
+    def test_a_link_to_itself(self, pytester):
+        (pytester.path / "loop").symlink_to("loop")
+        self.refused(pytester, pytester.path / "loop", "it is not a directory")
+
     @pytest.mark.parametrize("linked", ["folder", "tag"])
     def test_a_link_is_not_followed(self, pytester, user_file, linked):
         pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
         out = pytester.path / "out"
-        name = "other" if linked == "folder" else ".pytest-fakehv"
+        name = "other" if linked == "folder" else ".pytest-fakehv-root"
         (out / name).unlink(missing_ok=True)
         (out / name).symlink_to(user_file if linked == "folder" else user_file / "notes.txt")
         result = pytester.runpytest("--fakehv-root=out")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert (user_file / "notes.txt").read_text() == "mine"
+
+    def test_a_hard_link_to_somebodys_file(self, pytester, user_file):
+        out = pytester.mkdir("out")
+        (out / ".pytest-fakehv-root").hardlink_to(user_file / "notes.txt")
+        self.refused(pytester, out, "it holds '.pytest-fakehv-root', which pytest-fakehv did not put there")
+        assert (user_file / "notes.txt").read_text() == "mine"
+
+    def test_the_root_of_another_run_in_it(self, pytester):
+        pytester.runpytest("--fakehv-root=out/inner").assert_outcomes(passed=1)
+        self.refused(
+            pytester, pytester.path / "out", "it holds 'inner', which pytest-fakehv did not put there"
+        )
+        pytester.runpytest("--fakehv-root=outer").assert_outcomes(passed=1)
+        (pytester.path / "out" / "inner").rename(pytester.path / "outer" / "inner")
+        self.refused(
+            pytester, pytester.path / "outer", "it holds 'inner', which pytest-fakehv did not put there"
+        )
+
+    def test_above_the_rootdir(self, pytester):
+        self.refused(pytester, pytester.path.parent, "it holds the rootdir")
+
+    def test_what_comes_into_it_before_the_first_test_stays(self, pytester):
+        pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
+        pytester.makepyfile(
+            test_other="""
+            from pathlib import Path
+
+            Path("out/main/data").mkdir()
+            Path("out/main/data/notes.txt").write_text("mine")
+
+            def test_it(fakehv): pass
+            """,
+        )
+        result = pytester.runpytest("--fakehv-root=out")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        why = "it holds 'main/data', which pytest-fakehv did not put there"
+        result.stdout.fnmatch_lines([f"*--fakehv-root '{pytester.path}/out' can't be emptied: {why}*"])
+        assert (pytester.path / "out" / "main" / "data" / "notes.txt").read_text() == "mine"
+
+    @pytest.mark.parametrize("home", ["~nobody-of-this-name", ""])
+    def test_without_a_home_directory(self, pytester, monkeypatch, home):
+        monkeypatch.setenv("HOME", home)
+        result = pytester.runpytest("--fakehv-root=out")
+        assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.USAGE_ERROR)
 
     def test_a_folder_that_only_looks_like_ours(self, pytester):
         folder = pytester.mkdir("data")
@@ -265,7 +326,7 @@ class TestRootIsRefused:
     def test_in_use_by_another_run(self, pytester):
         pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
         out = pytester.path / "out"
-        with open(out / ".pytest-fakehv") as tag:
+        with open(out / ".pytest-fakehv-root") as tag:
             fcntl.flock(tag, fcntl.LOCK_EX)
             self.refused(pytester, out, "another test run is using it")
         pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)

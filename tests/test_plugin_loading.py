@@ -145,7 +145,7 @@ def test_public_names(pytester):
     for name in set(pytest_fakehv.__all__) - {"Parameters"}:  # a type alias has no home
         assert getattr(pytest_fakehv, name).__module__.startswith("pytest_fakehv.")
     assert set(pytest_fakehv.__all__) <= set(dir(pytest_fakehv))
-    assert pytest_fakehv.__all__ == sorted(pytest_fakehv.__all__)
+    assert pytest_fakehv.__all__ == sorted(pytest_fakehv._HOMES)
     with pytest.raises(AttributeError) as caught:
         pytest_fakehv.Nonsense  # noqa: B018
     assert str(caught.value) == "module 'pytest_fakehv' has no attribute 'Nonsense'"

@@ -62,7 +62,7 @@ def test_the_commands_come_first_and_do_their_own_set_up():
 def test_the_tables_name_every_fixture_option_marker_and_method():
     text = README.read_text(encoding="utf-8")
     names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`"]
-    names += [f"`--fakehv-{option} " for option in ("root", "backend", "show")]
+    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show")]
     names += ["`fakehv_node(name, *, ...)`", "`fakehv_instance(name, *, ...)`", "`fakehv(*, ...)`"]
     assert [name for name in names if f"\n| {name}" not in text] == []
     assert [name for name in sorted(INTERFACE) if f"`{name}`" not in text] == []

@@ -148,6 +148,43 @@ def test_a_factorys_cluster_is_shown_also_when_only_a_node_is_kept(pytester):
     result.stdout.fnmatch_lines(["*- fakehv -*", "node1: *", "node2: *", "  web1 running, *"])
 
 
+def test_another_plugins_failing_hook_is_its_own_affair(pytester):
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_setup(item):
+            raise ValueError("theirs")
+        """
+    )
+    pytester.makepyfile("def test_one(fakehv): pass\n\ndef test_two(): pass")
+    pytester.runpytest().assert_outcomes(errors=2)
+
+
+def test_a_rerun_does_not_show_what_an_earlier_run_used(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        RUNS = []
+
+        @pytest.fixture(autouse=True)
+        def before():
+            RUNS.append(1)
+            if len(RUNS) == 2:
+                raise ValueError
+
+        def test_it(fakehv, before):
+            fakehv.add_instance("old")
+            assert False
+        """
+    )
+    result = pytester.runpytest_subprocess("--reruns=1")
+    assert result.parseoutcomes() == {"errors": 1, "rerun": 1}
+    assert not has_section(result)
+
+
 def test_a_failed_call_is_shown_at_the_tests_own_line(pytester):
     """The plugin's own frames don't stand between a test and its error."""
     pytester.makepyfile(

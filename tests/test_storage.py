@@ -10,10 +10,12 @@ import tempfile
 import threading
 from collections import Counter
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
-from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, Instance, NodeSpec
+from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
+from pytest_fakehv.engine.storage import Disk, Root, current_filesystem
 
 SPEC = NodeSpec("node1")
 WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")
@@ -94,6 +96,29 @@ def test_threads_on_every_backend(hv):
     assert errors == []
     assert wins == Counter({f"web{number}": 1 for number in range(30)})
     assert {info.memory for info in hv.instances.values()} == {7}
+
+
+def test_nodes_on_one_fake_root_share_a_lock(fs):
+    first, second = (FakeHypervisor("/root", spec=SPEC) for _ in range(2))
+    errors, stop = [], threading.Event()
+
+    def balloon():
+        while not stop.is_set():
+            try:
+                second.BalloonInstanceMemory(make(), 7)
+            except HypervisorError as error:
+                if str(error) != "Failed to balloon memory for web1: not running":
+                    errors.append(error)
+
+    thread = threading.Thread(target=balloon)
+    thread.start()
+    for _ in range(100):
+        first.StartInstance(make(), [], False)
+        first.StopInstance(make())
+        assert first.ListInstances() == []
+    stop.set()
+    thread.join()
+    assert errors == []
 
 
 def test_threads_give_a_strict_nodes_memory_away_once(root):
@@ -220,7 +245,7 @@ def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeyp
         return look(path)
 
     hv.StartInstance(web1, [], False)
-    monkeypatch.setattr(hv, "_IsAlive", lambda name: False)
+    monkeypatch.setattr(hv, "_IsAlive", lambda name: False)  # another program, which takes no lock, is faster
     monkeypatch.setattr(hv._storage, "holds_something_else", stop_first)
     assert str(failure(hv.StartInstance, web1, [], False)) == (
         "Failed to start instance web1: already running"
@@ -247,12 +272,51 @@ def test_a_child_forked_in_the_middle_of_a_call_is_not_blocked(tmp_path):
         hv.GetNodeInfo()
         hv.StartInstance(make("web2"), [], False)
         os._exit(0)
-    try:
-        assert os.waitpid(child, 0)[1] == 0
-    finally:
-        done.set()
-        thread.join()
+    done.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
     assert sorted(hv.ListInstances()) == ["web1", "web2"]
+
+
+@pytest.mark.parametrize("operation", ["link", "unlink", "replace", "write", "utime"])
+def test_an_interrupted_change_is_counted_as_it_ended(tmp_path, monkeypatch, operation):
+    """Ctrl-C may come after any system call: what is free is then counted anew."""
+    hv = FakeHypervisor(tmp_path, spec=NodeSpec("node1", memory=4000, overcommit=False))
+    hv.StartInstance(make("web0", 500), [], False)
+
+    def interrupted(*args, **kwargs):
+        getattr(os, operation)(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    for function, *args in (
+        (hv.StartInstance, make("web1", 1000), [], False),
+        (hv.BalloonInstanceMemory, make("web0"), 600),
+        (hv.StopInstance, make("web0")),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), operation: interrupted}))
+            with suppress(KeyboardInterrupt, HypervisorError):
+                function(*args)
+        free = hv.GetNodeInfo()["memory_free"]
+        assert free == 4000 - sum(info.memory for info in hv.instances.values())
+        error = failure(hv.StartInstance, make("web2", free + 1), [], False)
+        assert str(error) == (
+            "Failed to start instance web2: "
+            f"node1 does not overcommit: {free + 1} MiB more are needed, {free} MiB are free"
+        )
+
+
+def test_a_node_whose_filesystem_has_gone(tmp_path):
+    """It was first used, and so made, in a fake filesystem that is no longer there."""
+    from pyfakefs.fake_filesystem_unittest import Patcher
+
+    cluster = FakeCluster(Root(lambda: (current_filesystem(), str(tmp_path))))
+    hv = cluster["node1"]
+    with Patcher():
+        hv.StartInstance(make(), [], False)
+    assert str(failure(hv.StopInstance, make())) == (
+        f"Failed to stop instance web1: No such device: '{tmp_path}/node1'"
+    )
 
 
 class TestSomebodyElsesFiles:
@@ -306,6 +370,19 @@ class TestSomebodyElsesFiles:
         filesystem.os.unlink(f"{hv.root}/foreign")
         hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
         assert hv.instances["web2"].memory == 7000
+
+    def test_what_was_seen_of_them_is_in_the_description(self, hv, put, filesystem):
+        hv.StartInstance(make("web1"), [], False)
+        put("foreign", b"0\n10\n1\n")
+        filesystem.os.unlink(f"{hv.root}/web1")
+        assert hv.GetInstanceInfo("foreign")
+        hv.assert_stopped("web1")
+        assert [line for line in hv.describe().splitlines() if "MiB," in line] == [
+            "  foreign running, 10 MiB, 1 vcpus",
+        ]
+        filesystem.os.unlink(f"{hv.root}/foreign")
+        assert hv.ListInstances() == []
+        assert "no instances" in hv.describe()
 
     def test_a_node_info_puts_right_what_a_start_could_not_see(self, hv, put):
         """Rewriting a file in place doesn't show in the directory."""
@@ -402,7 +479,7 @@ class TestTrouble:
 
 
 class TestRoot:
-    @pytest.mark.parametrize("root", [5, None, b"/tmp", ["a"]])
+    @pytest.mark.parametrize("root", [5, None, b"/tmp", ["a"], "", "a\0b"])
     def test_no_path(self, root):
         with pytest.raises(DeclarationError) as caught:
             FakeHypervisor(root)
@@ -416,6 +493,33 @@ class TestRoot:
                 FakeHypervisor(root)
             assert str(caught.value) == f"root can't be made: '{root}': {problem}"
         assert path.read_text() == "mine"
+
+    def test_any_path_object(self, tmp_path):
+        class Own:
+            def __fspath__(self):
+                return str(tmp_path / "own")
+
+        assert FakeHypervisor(Own()).root == str(tmp_path / "own")
+
+    def test_one_that_is_needed_late_and_can_not_be_made(self, tmp_path):
+        cluster = FakeCluster(tmp_path / "c")
+        (tmp_path / "c" / "node1").write_text("mine")
+        hv = cluster["node1"]
+        text = f"File exists: '{hv._storage.root}'"
+        assert str(failure(hv.ListInstances)) == f"Failed to list the instances: {text}"
+        assert str(failure(hv.StartInstance, make(), [], False)) == f"Failed to start instance web1: {text}"
+        with pytest.raises(DeclarationError) as caught:
+            hv.add_instance("web1")
+        assert str(caught.value) == f"Failed to place web1 on node1: {text}"
+        with pytest.raises(HypervisorError, match="Failed to make the root directory: File exists"):
+            hv.root  # noqa: B018
+
+    def test_its_parent_becomes_a_file(self, tmp_path):
+        hv = FakeHypervisor(tmp_path / "parent" / "root", spec=SPEC)
+        (tmp_path / "parent" / "root").rmdir()
+        (tmp_path / "parent").rmdir()
+        (tmp_path / "parent").write_text("mine")
+        assert hv.Verify() == f"The required directory '{tmp_path}/parent/root' does not exist"
 
     def test_relative(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

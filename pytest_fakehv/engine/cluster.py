@@ -4,7 +4,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any, Self
 
 from pytest_fakehv.engine.assertions import Assertions
@@ -12,10 +11,10 @@ from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.hypervisor import FakeHypervisor
 from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.names import shown
 from pytest_fakehv.engine.node import NodeSpec
 from pytest_fakehv.engine.objects import DeclaredState, Instance, InstanceSpec
 from pytest_fakehv.engine.storage import Root
+from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -57,7 +56,7 @@ class FakeCluster(Assertions):
         for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
             self._add(spec)
         for each in instances:
-            self.place(each)
+            self.add_instance(**vars(each))
 
     @classmethod
     @contextmanager
@@ -152,10 +151,6 @@ class FakeCluster(Assertions):
         return hypervisor.add_instance(
             name, state=state, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams
         )
-
-    def place(self, spec: InstanceSpec) -> Instance:
-        """Do what `add_instance` does, for an instance that is described already."""
-        return self.add_instance(**{each.name: getattr(spec, each.name) for each in fields(spec)})
 
     def _add(self, spec: NodeSpec) -> None:
         if not isinstance(spec, NodeSpec):

@@ -10,12 +10,12 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.names import shown
+from pytest_fakehv.engine.text import shown
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,7 +33,9 @@ _OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
 class BehindDoor(Protocol):
     """A node whose calls pass a door."""
 
-    door: "Door"
+    @property
+    def door(self) -> "Door":
+        """What its calls pass."""
 
     @property
     def name(self) -> str:
@@ -54,7 +56,7 @@ class Door:
     def call(
         self,
         node: BehindDoor,
-        method: "_Method",
+        method: "Method",
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
@@ -77,40 +79,37 @@ class Door:
         inside: set[str] = self._thread.__dict__.setdefault("inside", set())
         if node.name in inside:
             return function(*arguments, **keywords)
-        instance: str | None = None
-        result: Any = None
-        error: BaseException | None = None
+        call = self.journal.begin(
+            node=node.name,
+            method=method.name,
+            instance=method.instance_name(arguments, keywords),
+            arguments=tuple(map(_noted, arguments)),
+            keywords={key: _noted(value) for key, value in keywords.items()},
+            caller=_caller(),
+        )
         inside.add(node.name)
         try:
-            instance = method.instance_name(arguments, keywords)
+            method.check_instance(arguments, keywords)
             result = function(*arguments, **keywords)
-        except BaseException as raised:
-            error = raised
+        except BaseException as error:
+            call.end(None, error)
             raise
         else:
+            call.end(_noted(result), None)
             return result
         finally:
             inside.discard(node.name)
-            self.journal.add(
-                node=node.name,
-                method=method.name,
-                instance=instance,
-                arguments=tuple(map(_noted, arguments)),
-                keywords={key: _noted(value) for key, value in keywords.items()},
-                result=_noted(result),
-                error=error,
-                caller=_caller(),
-            )
-            del error  # its traceback holds this frame, which would hold it
 
 
-class _Method:
+class Method:
     """An interface method's name, and where among its arguments an instance is named."""
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, name: str, declared: Any) -> None:
+        """Take the method as the interface declares it: an override may name its arguments otherwise."""
         self.name = name
+        function = declared.__func__ if isinstance(declared, classmethod | staticmethod) else declared
         parameters = [each for each in inspect.signature(function).parameters if each not in ("self", "cls")]
-        self._positions = {
+        self._positions: dict[str, int] = {
             each: parameters.index(each)
             for each in ("name", "instance", "instance_name")  # a bare name overrides the instance beside it
             if each in parameters
@@ -118,32 +117,39 @@ class _Method:
 
     def instance_name(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
         """Say which instance a call is about; None if about none."""
-        for parameter, position in self._positions.items():
-            given = arguments[position] if position < len(arguments) else keywords.get(parameter, _NOT_GIVEN)
-            if given is _NOT_GIVEN or (given is None and "name" in self._positions):
-                continue
-            if parameter != "instance":
-                return str(given)
-            if not hasattr(given, "name"):
-                raise TypeError(
-                    f"{self.name} takes an instance, an object with name, hvparams and beparams, "
-                    f"not {shown(given)}"
-                )
-            return str(given.name)
+        for parameter in self._positions:
+            given = self._given(parameter, arguments, keywords)
+            name = _name_of(given) if parameter == "instance" else given
+            if isinstance(name, str):
+                return str.__str__(name)
         return None
+
+    def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """Refuse what stands for an instance and is none, such as a name."""
+        given = self._given("instance", arguments, keywords)
+        may_be_left_out = given is _NOT_GIVEN or (given is None and "name" in self._positions)
+        if not may_be_left_out and not hasattr(given, "name"):
+            raise TypeError(
+                f"{self.name} takes an instance, an object with name, hvparams and beparams, "
+                f"not {shown(given)}"
+            )
+
+    def _given(self, parameter: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        position = self._positions.get(parameter, len(arguments))
+        return arguments[position] if position < len(arguments) else keywords.get(parameter, _NOT_GIVEN)
 
 
 class _OnNode:
     """A class or static method of the interface, which passes the door when it is called on a node."""
 
-    def __init__(self, method: _Method, inner: "classmethod[Any, Any, Any] | staticmethod[Any, Any]") -> None:
+    def __init__(self, method: Method, inner: Any) -> None:
         self._method = method
         self._inner = inner
         self.__doc__ = inner.__doc__
-        self.__wrapped__ = inner.__func__
+        self.__wrapped__ = inner
 
     def __get__(self, node: BehindDoor | None, owner: type[BehindDoor]) -> Callable[..., Any]:
-        bound = self._inner.__get__(node, owner)
+        bound: Callable[..., Any] = self._inner.__get__(node, owner)
         if node is None:
             return bound
 
@@ -154,19 +160,19 @@ class _OnNode:
         return call
 
 
-def put_behind_door(cls: type, names: frozenset[str]) -> None:
-    """Put a class's interface methods behind the door: its own, and those that it has from a base class."""
-    for name in names:
-        inner = inspect.getattr_static(cls, name)
+def put_behind_door(cls: type, methods: Iterable[Method]) -> None:
+    """Put a class's interface methods behind the door: its own, and those of a base class that is not."""
+    for method in methods:
+        inner = inspect.getattr_static(cls, method.name)
         if isinstance(inner, _OnNode) or hasattr(inner, _MARK):
             continue
-        if isinstance(inner, classmethod | staticmethod):
-            setattr(cls, name, _OnNode(_Method(name, inner.__func__), inner))
-        else:
-            setattr(cls, name, _behind_door(_Method(name, inner), inner))
+        if inspect.isfunction(inner):
+            setattr(cls, method.name, _behind_door(method, inner))
+        elif hasattr(inner, "__get__"):
+            setattr(cls, method.name, _OnNode(method, inner))
 
 
-def _behind_door(method: _Method, function: Callable[..., Any]) -> Callable[..., Any]:
+def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
         return self.door.call(self, method, functools.partial(function, self), arguments, keywords)
@@ -179,9 +185,16 @@ def _noted(value: Any) -> Any:
     """Return what the journal keeps of a value, which its owner may change later."""
     if isinstance(value, dict | list):
         return value.copy()
-    if hasattr(value, "beparams"):
-        return value.name
-    return value
+    name = _name_of(value)
+    return value if name is None else name
+
+
+def _name_of(value: Any) -> Any:
+    """Return the name of what looks like an instance, else None; the journal never fails for an argument."""
+    try:
+        return value.name if hasattr(value, "beparams") else None
+    except Exception:  # noqa: BLE001  # whatever a property of the caller's own may raise
+        return None
 
 
 def _caller() -> tuple[str, int]:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_fakehv.engine.journal import Call
-from pytest_fakehv.engine.names import natural_order, shown
 from pytest_fakehv.engine.node import NodeSpec, less_used
 from pytest_fakehv.engine.objects import InstanceInfo
+from pytest_fakehv.engine.text import natural_order, printable, shown, shown_error
 
 MOST_NAMES = 8
 MOST_INSTANCES = 20
@@ -17,8 +17,11 @@ MOST_CALLS = 10
 WIDTH = 100
 LONGEST_RESULT = 240
 
-_START = os.path.join(os.getcwd(), "")
-"""Files are shown as seen from the directory where the run began."""
+try:
+    _START = os.path.join(os.getcwd(), "")
+    """Files are shown as seen from the directory where the run began."""
+except FileNotFoundError:  # it has been removed
+    _START = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ def state_of(info: InstanceInfo | None) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """List names in one line, and say how many were left out."""
-    every = sorted(names, key=natural_order)
+    every = [printable(name) for name in sorted(names, key=natural_order)]
     rest = f" and {len(every) - MOST_NAMES} more" if len(every) > MOST_NAMES else ""
     return ", ".join(every[:MOST_NAMES]) + rest
 
@@ -61,9 +64,11 @@ def call_text(call: Call) -> str:
 
 def result_text(call: Call) -> str:
     """Show what came of a call, in one line."""
+    if not call.ended:
+        return "still running"
     if call.error is None:
         return shown(call.result, LONGEST_RESULT)
-    return f"{type(call.error).__name__}: {' '.join(str(call.error).split())}"
+    return shown_error(call.error)
 
 
 def place_text(call: Call) -> str:
@@ -95,6 +100,7 @@ def wrong_state(
     Returns:
         The message, in one line.
     """
+    name = printable(name)
     places = ", ".join(nodes)
     where = f"on {places}" if len(nodes) == 1 else f"on any of {places}"
     if found:
@@ -133,8 +139,10 @@ def wrong_figures(
     Returns:
         The message, in one line.
     """
-    figures = " and ".join(f"{figure} {has}, not {expected!r}" for figure, (has, expected) in wrong.items())
-    return f"{name} has on {node} {figures}; {_last_call(last_call)}"
+    figures = " and ".join(
+        f"{figure} {has}, not {shown(expected)}" for figure, (has, expected) in wrong.items()
+    )
+    return f"{printable(name)} has on {node} {figures}; {_last_call(last_call)}"
 
 
 def _last_call(call: Call | None) -> str:
@@ -196,13 +204,13 @@ def _node_lines(node: NodeView) -> list[str]:
             f"{node.name}: {info['memory_free']} of {info['memory_total']} MiB free, "
             f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
         )
-    malformed = [f"  {name} malformed or unreadable file" for name in node.malformed]
+    malformed = [f"  {printable(name)} malformed or unreadable file" for name in node.malformed]
     if not node.instances:
         return [f"{head}, no instances", *malformed]
     shown_ones = list(node.instances.values())[:MOST_INSTANCES]
-    width = max(len(each.name) for each in shown_ones)
+    width = max(len(printable(each.name)) for each in shown_ones)
     lines = [
-        f"  {each.name:<{width}} {state_of(each)}, {each.memory} MiB, {each.vcpus} vcpus"
+        f"  {printable(each.name):<{width}} {state_of(each)}, {each.memory} MiB, {each.vcpus} vcpus"
         for each in shown_ones
     ]
     left_out = len(node.instances) - len(shown_ones)

@@ -1,20 +1,19 @@
 """The hypervisor interface on one fake node."""
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pytest_fakehv.engine.assertions import Assertions
+from pytest_fakehv.engine.checks import check_choice, is_amount
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
-from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
 from pytest_fakehv.engine.explain import NodeView
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
 from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.names import is_amount, natural_order, shown
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
 from pytest_fakehv.engine.objects import (
     DeclaredState,
@@ -24,10 +23,10 @@ from pytest_fakehv.engine.objects import (
     InstanceLike,
     InstanceSpec,
     MigrationStatus,
-    check_choice,
 )
 from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
 from pytest_fakehv.engine.storage import Record, Root, Storage, reason
+from pytest_fakehv.engine.text import natural_order, shown
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -63,10 +62,12 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         if not isinstance(spec, NodeSpec | None):
             raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
         self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
+        self._starting: Literal["running", "paused"] | None = None
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
-        self.door = Door() if cluster is None else cluster.door
+        if cluster is not None:
+            self.door = cluster.door
         self.declared: dict[str, InstanceSpec] = {} if cluster is None else cluster.declared
 
     def __repr__(self) -> str:
@@ -85,8 +86,12 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         """The path of the directory with the instance files; made now if it wasn't needed before.
 
         In a private fake filesystem it can't be reached from outside.
+
+        Raises:
+            HypervisorError: it can't be made.
         """
-        return self._storage.root
+        with self._doing("make the root directory"):
+            return self._storage.make()
 
     @property
     def journal(self) -> Journal:
@@ -206,12 +211,21 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         if state != "stopped":
             try:
                 with self._doing(f"place {name} on {self.name}"):
-                    self._start(instance, paused=state == "paused")
+                    self._place(instance, paused=state == "paused")
             except HypervisorError as error:
                 problem = str(error)
         if problem:
             raise DeclarationError(problem)
         return instance
+
+    def _place(self, instance: Instance, *, paused: bool) -> None:
+        with self._storage.exclusive():
+            path = self._storage.path(instance.name)
+            if self._storage.holds_instance(path):
+                raise RefusedError("already running")
+            memory = self._startup_memory(instance, self._free_memory())
+            self._refuse_overcommit(memory)
+            self._create(path, Record(memory, _beparam(instance, BE_VCPUS), paused))
 
     def _nodes(self) -> Sequence["FakeHypervisor"]:
         return (self,)
@@ -263,12 +277,10 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             if instance is None:
                 raise HypervisorError("Failed to stop instance: neither an instance nor a name is given")
             name = instance.name
-        with self._doing(f"stop instance {name}"):
-            try:
-                self._MarkDown(name)
-            except FileNotFoundError:
-                self._storage.check_root()
-                raise RefusedError("not running") from None
+        with self._doing(f"stop instance {name}"), self._storage.exclusive():
+            if not self._IsAlive(name):
+                raise RefusedError("not running")
+            self._MarkDown(name)
 
     def RebootInstance(self, instance: InstanceLike) -> None:
         """Reboot an instance: nothing changes."""
@@ -330,13 +342,11 @@ class FakeHypervisor(BaseHypervisor, Assertions):
                 file can't be written, or it doesn't fit on a node that doesn't overcommit.
         """
         with self._doing(f"balloon memory for {instance.name}"), self._storage.exclusive():
-            path = self._InstanceFile(instance.name)
-            old = self._storage.read(path)
-            if old is None:
+            old = self._storage.read(self._InstanceFile(instance.name))
+            if old is None or not self._IsAlive(instance.name):
                 raise RefusedError("not running")
-            new = Record(_amount("memory", mem), _beparam(instance, BE_VCPUS), old.paused)
-            self._refuse_overcommit(new.memory - old.memory)
-            self._storage.replace(path, new)
+            self._refuse_overcommit(_amount("memory", mem) - old.memory)
+            self._MarkUp(instance, mem)
 
     @classmethod
     def GetInstanceConsole(
@@ -390,9 +400,13 @@ class FakeHypervisor(BaseHypervisor, Assertions):
 
         Returns:
             None, or that the root directory is gone.
+
+        Raises:
+            HypervisorError: nobody can tell.
         """
-        exists = self._storage.exists()
-        return None if exists else f"The required directory '{self.root}' does not exist"
+        with self._doing("verify the hypervisor"):
+            exists = self._storage.exists()
+        return None if exists else f"The required directory '{self._storage.root}' does not exist"
 
     def PowercycleNode(self, hvparams: HvParams | None = None) -> None:
         """Reset this fake node at once: its instances are gone, and it is back.
@@ -492,38 +506,68 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         return self._storage.holds_instance(self._InstanceFile(instance_name))
 
     def _InstanceStartupMemory(self, instance: InstanceLike, hvparams: HvParams | None = None) -> int:
-        minimum, maximum = (_beparam(instance, key) for key in (BE_MINMEM, BE_MAXMEM))
-        return startup_memory(minimum, maximum, self._free_memory())
+        own = type(self)._has_own_node_info  # noqa: SLF001  # it is this class's
+        free = self.GetNodeInfo(hvparams)["memory_free"] if own else self._free_memory()
+        return self._startup_memory(instance, free)
 
-    def _MarkUp(self, instance: InstanceLike, memory: int, *, paused: bool = False) -> None:
-        record = Record(_amount("memory", memory), _beparam(instance, BE_VCPUS), paused)
+    def _MarkUp(self, instance: InstanceLike, memory: int) -> None:
+        """Write an instance's file: a new one in a start, anew otherwise."""
         path = self._InstanceFile(instance.name)
+        amount, vcpus = _amount("memory", memory), _beparam(instance, BE_VCPUS)
+        if self._starting is not None:
+            self._create(path, Record(amount, vcpus, paused=self._starting == "paused"))
+            return
+        with self._storage.exclusive():
+            old = self._storage.read(path)
+            if old is None:
+                self._create(path, Record(amount, vcpus))
+            else:
+                self._storage.replace(path, Record(amount, vcpus, old.paused))
+
+    def _MarkDown(self, instance_name: str) -> None:
+        try:
+            self._storage.remove(self._InstanceFile(instance_name))
+        except FileNotFoundError:
+            self._storage.check_root()
+            raise RefusedError("not running") from None
+
+    # Inside
+
+    _has_own_node_info: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Notice a class that decides itself how much memory is free, which a start must then ask."""
+        super().__init_subclass__(**keywords)
+        cls._has_own_node_info = inspect.unwrap(cls.GetNodeInfo) is not _NODE_INFO
+
+    def _start(self, instance: InstanceLike, *, paused: bool) -> None:
+        with self._storage.exclusive():
+            if self._IsAlive(instance.name):
+                raise RefusedError("already running")
+            memory = self._InstanceStartupMemory(instance)
+            self._refuse_overcommit(memory)
+            # Not an argument: subclasses know _MarkUp without it.
+            self._starting = "paused" if paused else "running"
+            try:
+                self._MarkUp(instance, memory)
+            finally:
+                self._starting = None
+
+    def _create(self, path: str, record: Record) -> None:
         try:
             self._storage.create(path, record)
         except FileExistsError:
             taken = self._storage.holds_something_else(path)
             raise RefusedError("its file's name is taken" if taken else "already running") from None
 
-    def _MarkDown(self, instance_name: str) -> None:
-        self._storage.remove(self._InstanceFile(instance_name))
-
-    # Inside
-
-    def _start(self, instance: InstanceLike, *, paused: bool) -> None:
-        # A strict node's free memory must not be given away twice; for others the file alone decides.
-        with self._storage.exclusive() if self._is_strict else nullcontext():
-            if self._IsAlive(instance.name):
-                raise RefusedError("already running")
-            memory = self._InstanceStartupMemory(instance)
-            self._refuse_overcommit(memory)
-            # Subclasses know _MarkUp with two arguments.
-            self._MarkUp(instance, memory, **({"paused": True} if paused else {}))
+    def _startup_memory(self, instance: InstanceLike, free: int) -> int:
+        minimum, maximum = (_beparam(instance, key) for key in (BE_MINMEM, BE_MAXMEM))
+        return startup_memory(minimum, maximum, free)
 
     def _make_sure_it_is_down(self, name: str) -> None:
-        try:
-            self._MarkDown(name)
-        except FileNotFoundError:
-            self._storage.check_root()
+        with self._storage.exclusive():
+            if self._IsAlive(name):
+                self._MarkDown(name)
 
     @property
     def _is_strict(self) -> bool:
@@ -543,6 +587,9 @@ class FakeHypervisor(BaseHypervisor, Assertions):
 
     def _doing(self, what: str) -> "_Doing":
         return _Doing(what, self._storage)
+
+
+_NODE_INFO = inspect.unwrap(FakeHypervisor.GetNodeInfo)
 
 
 class _Doing:

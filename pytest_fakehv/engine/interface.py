@@ -6,9 +6,10 @@ Source of the methods, their arguments and defaults: Ganeti 3.0 and 3.1.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from pytest_fakehv.engine.door import Door, put_behind_door
+from pytest_fakehv.engine.door import Door, Method, put_behind_door
 from pytest_fakehv.engine.errors import HotplugError, HypervisorError
 from pytest_fakehv.engine.host import read_host
 from pytest_fakehv.engine.node import NodeInfo
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 class BaseHypervisor(ABC):
     """The contract, and what a hypervisor inherits of it.
 
-    Every public CamelCase method is behind `door`, in a subclass too.
+    Every method of the interface is behind `door`, also where a subclass overrides it.
 
     Attributes:
         PARAMETERS: the hvparams that the class takes, by name; see `pytest_fakehv.engine.parameters`.
@@ -39,12 +40,15 @@ class BaseHypervisor(ABC):
     ANCILLARY_FILES_OPT: ClassVar[Sequence[str]] = []
     CAN_MIGRATE: ClassVar[bool] = False
 
-    door: Door
+    @cached_property
+    def door(self) -> Door:
+        """What the calls of this node pass."""
+        return Door()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Put the interface methods behind the door."""
         super().__init_subclass__(**keywords)
-        put_behind_door(cls, INTERFACE)
+        put_behind_door(cls, INTERFACE.values())
 
     @property
     @abstractmethod
@@ -306,8 +310,11 @@ def _check(key: str, value: Any, check: Callable[[Any], bool] | None, failing: s
 _NOT_ON_A_NODE: Final = {"LinuxPowercycle"}
 """A public method that stands for the machine's own doing, not a call."""
 
-INTERFACE: Final = (
-    frozenset(name for name in vars(BaseHypervisor) if name[0].isupper() and not name.isupper())
-    - _NOT_ON_A_NODE
-)
-"""The names of the interface's methods."""
+INTERFACE: Final = {
+    name: Method(name, declared)
+    for name, declared in vars(BaseHypervisor).items()
+    if name[0].isupper() and not name.isupper() and name not in _NOT_ON_A_NODE
+}
+"""The interface's methods, by name."""
+
+put_behind_door(BaseHypervisor, INTERFACE.values())

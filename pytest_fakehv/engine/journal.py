@@ -7,21 +7,22 @@ from operator import attrgetter
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """One call of the hypervisor interface, after it returned or raised.
+    """One call of the hypervisor interface.
 
     Attributes:
-        number: its place in the journal, from 1.
+        number: its place in the journal, from 1, by when it began.
         node: the node that was called.
         method: the interface method's name.
-        instance: the name of the instance that it was about, if any.
+        instance: the name of the instance that it is about, if any.
         arguments: the positional arguments, with each instance given by its name.
         keywords: the keyword arguments, likewise.
-        result: what it returned; None also where it raised.
-        error: what it raised, if it did.
         filename: the file of the code that called.
         line: the line there.
+        ended: whether it has returned or raised.
+        result: what it returned; None where it raised or has not ended.
+        error: what it raised, if it did.
     """
 
     number: int
@@ -30,10 +31,15 @@ class Call:
     instance: str | None
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
-    result: Any
-    error: BaseException | None
     filename: str
     line: int
+    ended: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+    def end(self, result: Any, error: BaseException | None) -> None:
+        """Write down what came of it."""
+        self.result, self.error, self.ended = result, error, True
 
 
 class Journal:
@@ -57,10 +63,10 @@ class Journal:
         return list(self)[index]
 
     def __iter__(self) -> Iterator[Call]:
-        """Go through the calls so far, in order."""
+        """Go through the calls so far, in the order in which they began."""
         return iter(sorted(self._calls, key=attrgetter("number")))
 
-    def add(
+    def begin(
         self,
         *,
         node: str,
@@ -68,25 +74,21 @@ class Journal:
         instance: str | None,
         arguments: tuple[Any, ...],
         keywords: Mapping[str, Any],
-        result: Any,
-        error: BaseException | None,
         caller: tuple[str, int],
-    ) -> None:
-        """Write down one call, once its end is known."""
-        self._calls.append(
-            Call(
-                number=next(self._numbers),
-                node=node,
-                method=method,
-                instance=instance,
-                arguments=arguments,
-                keywords=keywords,
-                result=result,
-                error=error,
-                filename=caller[0],
-                line=caller[1],
-            )
+    ) -> Call:
+        """Write down a call that begins, and return it so that its end can be written down too."""
+        call = Call(
+            number=next(self._numbers),
+            node=node,
+            method=method,
+            instance=instance,
+            arguments=arguments,
+            keywords=keywords,
+            filename=caller[0],
+            line=caller[1],
         )
+        self._calls.append(call)
+        return call
 
     def last(self, count: int) -> list[Call]:
         """Return the last calls, at most ``count``, in order."""

@@ -4,9 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
+from pytest_fakehv.engine.checks import check_amount, check_choice, name_fault
 from pytest_fakehv.engine.errors import DeclarationError
-from pytest_fakehv.engine.names import name_fault, shown
-from pytest_fakehv.engine.objects import check_amount, check_choice
+from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
 
+from pytest_fakehv.engine.checks import check_amount, check_choice, name_fault
 from pytest_fakehv.engine.constants import (
     BE_MAXMEM,
     BE_MINMEM,
@@ -17,7 +18,7 @@ from pytest_fakehv.engine.constants import (
     MigrationState,
 )
 from pytest_fakehv.engine.errors import DeclarationError
-from pytest_fakehv.engine.names import is_amount, name_fault, shown
+from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -226,7 +227,7 @@ class InstanceConsole(_Message):
 _CONSOLE_NEEDS: dict[ConsoleKind, tuple[str, ...]] = {
     "msg": ("message",),
     "ssh": ("host", "user", "command"),
-    "vnc": ("host", "port"),
+    "vnc": ("host", "port", "display"),
     "spice": ("host", "port"),
 }
 
@@ -261,16 +262,3 @@ class MigrationStatus(_Message):
 
 def _invalid(what: str, value: object, valid: frozenset[str]) -> str:
     return f"{what} is invalid: {shown(value)}; valid: {', '.join(sorted(valid))}"
-
-
-def check_amount(key: str, value: object, *, least: int = 1) -> None:
-    """Refuse a declared value that is no whole number of at least ``least``."""
-    if not is_amount(value, least=least):
-        kind = "a positive integer" if least else "an integer that is not negative"
-        raise DeclarationError(f"{key} must be {kind}, not {shown(value)}")
-
-
-def check_choice(key: str, value: object, valid: Sequence[object]) -> None:
-    """Refuse a declared value that is none of the valid ones."""
-    if not any(type(value) is type(each) and value == each for each in valid):
-        raise DeclarationError(f"{key} must be one of {', '.join(map(repr, valid))}, not {shown(value)}")

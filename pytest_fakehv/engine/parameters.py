@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from pytest_fakehv.engine.checks import is_amount
 from pytest_fakehv.engine.constants import MIGRATION_MODES
-from pytest_fakehv.engine.names import is_amount
 
 _LAST_PORT: Final = 65535
 

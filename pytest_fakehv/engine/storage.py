@@ -2,10 +2,10 @@
 
 All file access of the engine goes through here. Readers take no lock: a file appears complete (it is
 written under another name and linked) and changes at once (it is renamed over), so whoever looks, this
-process, another one or a person, sees each instance before or after a call. Starting needs no lock
-either: of any number of links to one name, one succeeds. Removing and replacing do, since a replacement
-must not bring back what another process has just removed; they lock the directory itself, a lock that
-leaves no file behind and that the kernel drops when its holder dies.
+process, another one or a person, sees each instance before or after a call. Whoever changes something
+locks the directory itself: a lock that leaves no file behind and that the kernel drops when its holder
+dies. Without it, a balloon could bring back what another process has just stopped, and two starts could
+be given the same memory.
 """
 
 import errno
@@ -16,16 +16,18 @@ import re
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import PurePath
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol, Self, cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
+from pytest_fakehv.engine.checks import name_fault
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
-from pytest_fakehv.engine.names import name_fault, shown
+from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -44,7 +46,7 @@ class OsModule(Protocol):
     """The operations of `os` that the storage uses; `os` itself has them and so does a fake one."""
 
     def open(self, path: str, flags: int, mode: int = ..., /) -> int: ...
-    def read(self, fd: int, length: int, /) -> bytes: ...
+    def pread(self, fd: int, length: int, offset: int, /) -> bytes: ...
     def write(self, fd: int, data: bytes, /) -> int: ...
     def close(self, fd: int, /) -> None: ...
     def link(self, source: str, target: str, /) -> None: ...
@@ -52,6 +54,7 @@ class OsModule(Protocol):
     def unlink(self, path: str, /) -> None: ...
     def lstat(self, path: str, /) -> os.stat_result: ...
     def stat(self, path: str, /) -> os.stat_result: ...
+    def utime(self, path: str, times: None = None, *, ns: tuple[int, int]) -> None: ...
     def listdir(self, path: str, /) -> list[str]: ...
     def mkdir(self, path: str, /) -> None: ...
     def makedirs(self, name: str) -> None: ...
@@ -68,10 +71,10 @@ class Filesystem(Protocol):
     def files(self, directory: str) -> list[str]:
         """List the regular files in a directory: no directories, links, pipes or sockets."""
 
-    def stamp(self, directory: str) -> int:
-        """Return a number that moves when a file is put into or taken out of a directory."""
+    def stamp(self, directory: str) -> object:
+        """Return something that moves when a file is put into or taken out of a directory."""
 
-    def locked(self, directory: str) -> AbstractContextManager[None]:
+    def locked(self, directory: str) -> AbstractContextManager[Any]:
         """Keep other processes from locking the same directory."""
 
 
@@ -81,26 +84,35 @@ class Disk:
     # Attributes of the class: a fake filesystem that a test patches in swaps a module's globals alone.
     _scandir: ClassVar[Any] = staticmethod(os.scandir)
     _flock = staticmethod(fcntl.flock)
+    _locks: ClassVar[set[int]] = set()
     os: ClassVar[OsModule] = os
+
+    @classmethod
+    def drop_locks(cls) -> None:
+        """In a forked child, which has a copy of each descriptor that another thread locks: close them."""
+        for descriptor in cls._locks:
+            cls.os.close(descriptor)
+        cls._locks.clear()
 
     def files(self, directory: str) -> list[str]:
         """List the regular files, by what the directory itself says of each."""
         with self._scandir(directory) as entries:
             return [each.name for each in entries if each.is_file(follow_symlinks=False)]
 
-    def stamp(self, directory: str) -> int:
-        """Return the directory's modification time and size in one: on tmpfs, the time is too coarse."""
-        status = self.os.stat(directory)
-        return hash((status.st_mtime_ns, status.st_size))
+    def stamp(self, directory: str) -> object:
+        """Return the directory's modification time."""
+        return self.os.stat(directory).st_mtime_ns
 
     @contextmanager
     def locked(self, directory: str) -> Iterator[None]:
         """Lock the directory through a descriptor of its own, so that a forked child shares no lock."""
         descriptor = self.os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            self._locks.add(descriptor)
             self._flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            self._locks.discard(descriptor)
             # Closing alone leaves it locked in a child that another thread forked meanwhile.
             self._flock(descriptor, fcntl.LOCK_UN)
             self.os.close(descriptor)
@@ -109,9 +121,13 @@ class Disk:
 class FakeDisk:
     """A fake filesystem, reached through its fake `os` module: the test's own or a private one."""
 
-    def __init__(self, fake_os: object) -> None:
-        """Take the fake `os` module, for instance pyfakefs's ``FakeOsModule``."""
-        self.os = cast("OsModule", _OneAtATime(fake_os))
+    _locks: ClassVar[WeakKeyDictionary[object, AbstractContextManager[Any]]] = WeakKeyDictionary()
+    """One lock for each fake filesystem, whoever reaches it."""
+
+    def __init__(self, fake_os: Any) -> None:
+        """Take the fake `os` module: pyfakefs's ``FakeOsModule``."""
+        self._lock = self._locks.setdefault(fake_os.filesystem, threading.RLock())
+        self.os = cast("OsModule", _OneAtATime(fake_os, self._lock))
 
     def files(self, directory: str) -> list[str]:
         """List the regular files; pyfakefs's ``scandir`` is far slower than a ``stat`` of each."""
@@ -133,28 +149,35 @@ class FakeDisk:
             path = f"{path.partition('~')[0]}~{number}"
         return path
 
-    def stamp(self, directory: str) -> int:
-        """Return the number of entries: the modification time never moves there."""
-        return len(self.os.listdir(directory))
+    def stamp(self, directory: str) -> object:
+        """Return the modification time, which only we ourselves move there, and the number of entries."""
+        return self.os.stat(directory).st_mtime_ns, len(self.os.listdir(directory))
 
-    def locked(self, directory: str) -> AbstractContextManager[None]:  # noqa: ARG002  # see below
-        """Lock nothing: no other process sees this filesystem."""
-        return nullcontext()
+    def locked(self, directory: str) -> AbstractContextManager[Any]:  # noqa: ARG002  # all at once
+        """Lock the whole filesystem, among threads: no other process sees it."""
+        return self._lock
 
 
 class _OneAtATime:
     """A fake `os` whose every call is atomic among threads, as the kernel's are."""
 
-    def __init__(self, fake_os: object) -> None:
+    def __init__(self, fake_os: object, lock: AbstractContextManager[Any]) -> None:
         self._os = fake_os
-        self._lock = threading.RLock()
+        self._lock = lock
+
+    def pread(self, fd: int, length: int, _offset: int, /) -> bytes:
+        """Read from a file just opened; there are no pipes here, whose content would be gone then."""
+        return cast("bytes", self.read(fd, length))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._os, name)
 
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **keywords: Any) -> Any:
             with self._lock:
-                return function(*args)
+                try:
+                    return function(*args, **keywords)
+                except AssertionError as error:  # how pyfakefs says that its filesystem is no longer in use
+                    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
         setattr(self, name, call)
         return call
@@ -177,8 +200,8 @@ class Root:
     """
 
     def __init__(self, find: Callable[[], tuple[Filesystem, str]]) -> None:
-        self._find = find
-        self._found: tuple[Filesystem, str] | None = None
+        self._find = cache(find)
+        self._made: tuple[Filesystem, str] | None = None
         self._lock = threading.RLock()
 
     @classmethod
@@ -188,21 +211,31 @@ class Root:
         Raises:
             DeclarationError: there is no path, or it can't be made a directory.
         """
-        if not isinstance(path, str | PurePath):
+        given: Any = path
+        text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+        if not text or not isinstance(text, str) or "\0" in text:
             raise DeclarationError(f"root must be a path, not {shown(path)}")
-        filesystem, absolute = current_filesystem(), sys.modules["os"].path.abspath(path)
+        filesystem, absolute = current_filesystem(), sys.modules["os"].path.abspath(text)
         root = cls(lambda: (filesystem, absolute))
-        root.get()
+        try:
+            root.get()
+        except OSError as error:
+            raise DeclarationError(f"root can't be made: {absolute!r}: {reason(error)}") from error
         return root
 
     def child(self, name: str) -> "Root":
         """Return the directory of that name in this one, not made yet."""
 
         def find() -> tuple[Filesystem, str]:
-            filesystem, path = self.get()
+            filesystem, path = self._find()
             return filesystem, f"{path}/{name}"
 
         return Root(find)
+
+    @property
+    def path(self) -> str:
+        """The directory's path, whether or not it is made already."""
+        return self._find()[1]
 
     def get(self) -> tuple[Filesystem, str]:
         """Return the filesystem and the path; the first time, make the directory.
@@ -210,31 +243,27 @@ class Root:
         One that exists keeps its mode; a new one gets 0775 whatever the umask.
 
         Raises:
-            DeclarationError: it can't be made.
+            OSError: it can't be made.
         """
-        if self._found is None:
+        if self._made is None:
             with self._lock:
-                if self._found is None:
+                if self._made is None:
                     filesystem, path = self._find()
                     _make_directory(filesystem.os, path)
-                    self._found = filesystem, path
-        return self._found
+                    self._made = filesystem, path
+        return self._made
 
 
 def _make_directory(os_module: OsModule, path: str) -> None:
+    with suppress(FileExistsError):
+        os_module.makedirs(os.path.dirname(path))
     try:
-        parent = os.path.dirname(path)
-        with suppress(FileExistsError):
-            os_module.makedirs(parent)
-        try:
-            os_module.mkdir(path)
-        except FileExistsError:
-            if not stat.S_ISDIR(os_module.stat(path).st_mode):
-                raise
-        else:
-            os_module.chmod(path, ROOT_MODE)
-    except OSError as error:
-        raise DeclarationError(f"root can't be made: {path!r}: {reason(error)}") from error
+        os_module.mkdir(path)
+    except FileExistsError:
+        if not stat.S_ISDIR(os_module.stat(path).st_mode):
+            raise
+    else:
+        os_module.chmod(path, ROOT_MODE)
 
 
 def reason(error: OSError) -> str:
@@ -271,10 +300,11 @@ class Storage:
     The paths that its methods take are the instance files'. It keeps a ledger of what it last saw of
     each instance, for two uses only: the sum of the memory that a start needs, so that a start costs the
     same however many run, and reports that must not touch a file. The ledger is believed as long as the
-    directory's `Filesystem.stamp` is the one of our own last change; any foreign change that moves the
-    stamp makes the next start count anew, and every `read_all`, and so every node info, puts the ledger
-    right. Until then, a start does not see what moves no stamp: a file rewritten in place, or a change in
-    the very moment of one of our own. Everything else reads the files.
+    directory's modification time is the one that we ourselves gave it after our last change; any other
+    change of the directory makes the next start count anew, and so does every `read_all`, which is every
+    node info. Until then, a start does not see what leaves the directory alone, such as a file rewritten
+    in place, nor what a program that takes no lock does in the very moment of a change of ours. On
+    pyfakefs, which moves no time, the number of entries stands in. Everything else reads the files.
 
     Attributes:
         last_malformed: the names whose files could not be read or made sense of at the last recount.
@@ -294,18 +324,19 @@ class Storage:
         """Hold no lock and believe no ledger: at first, and in a forked child."""
         self._lock = threading.RLock()
         self._locks_held = 0
-        self._stamp: int | None = None
+        self._stamp: object = None
 
     @classmethod
     def begin_in_child(cls) -> None:
         """After a fork, let go of what another thread, which the child has not, was in the middle of."""
+        Disk.drop_locks()
         for storage in cls._every:
             storage.begin()
 
     @property
     def root(self) -> str:
         """The directory's path."""
-        return self._root.get()[1]
+        return self._root.path
 
     @property
     def _filesystem(self) -> Filesystem:
@@ -320,7 +351,7 @@ class Storage:
         """What the ledger says of each instance, by name, without looking."""
         return MappingProxyType(dict(self._ledger))
 
-    def path(self, name: object) -> str:
+    def path(self, name: str) -> str:
         """Return the path of an instance's file.
 
         Raises:
@@ -328,13 +359,21 @@ class Storage:
         """
         if fault := name_fault(name):
             raise HypervisorError(f"Invalid instance name {shown(name)}: {fault}")
-        return f"{self.root}/{name}"
+        return f"{self.root}/{str.__str__(name)}"  # a subclass of str may format itself otherwise
+
+    def make(self) -> str:
+        """Make the root directory if nothing needed it before, and return its path.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        return self._root.get()[1]
 
     def exists(self) -> bool:
         """Tell whether the root directory is still there."""
         try:
             return stat.S_ISDIR(self._os.stat(self.root).st_mode)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     @contextmanager
@@ -352,11 +391,13 @@ class Storage:
     def create(self, path: str, record: Record) -> None:
         """Make an instance's file; of any number of callers at once, one succeeds.
 
+        It is linked, not renamed: that fails where a program that takes no lock was faster.
+
         Raises:
             FileExistsError: something has that name.
             OSError: it can't be written; nothing is left behind.
         """
-        with self._change():
+        with self.exclusive(), self._change():
             temporary = self._write_temporary(record)
             try:
                 self._os.link(temporary, path)
@@ -377,7 +418,7 @@ class Storage:
             temporary = self._write_temporary(record)
             try:
                 self._os.replace(temporary, path)
-            except OSError:
+            except BaseException:
                 self._os.unlink(temporary)
                 raise
             self._note(path, record)
@@ -404,7 +445,9 @@ class Storage:
         """
         with self.exclusive():
             for name in self._read_each()[0]:
-                self.remove(f"{self.root}/{name}")
+                with suppress(FileNotFoundError):
+                    self.remove(f"{self.root}/{name}")
+            self.check_root()
 
     def check_root(self) -> None:
         """Refuse to go on when the root directory is gone.
@@ -446,31 +489,44 @@ class Storage:
         try:
             content = self._content(path)
         except OSError:
-            # Links, sockets and directories fail to open or to be read, which is no one's error.
+            # Links, pipes, sockets and directories fail to open or to be read, which is no one's error.
             if not self.holds_instance(path):
+                self._saw(path, None)
                 return None
             raise
         record = Record.decode(content)
-        # A pipe without a writer reads as an empty file.
-        if record is None and self.holds_instance(path):
+        if record is None:
             size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
             raise RefusedError(
                 f"malformed instance file {path!r} ({size}, starting with {shown(content[:16])}); "
                 "it should have the lines '0', memory in MiB and vcpus"
             )
+        self._saw(path, record)
         return record
+
+    def _saw(self, path: str, record: Record | None) -> None:
+        """Put the ledger right where somebody else has changed a file; the next start counts anew."""
+        if self._ledger.get(path.rpartition("/")[2]) != record:
+            with self._lock:
+                self._note(path, record)
+                self._stamp = None
 
     def _content(self, path: str) -> bytes:
         os_module = self._os
         descriptor = os_module.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            return os_module.read(descriptor, _MOST_BYTES)
+            # Not read: from a pipe, that would take away what somebody wrote into it.
+            return os_module.pread(descriptor, _MOST_BYTES, 0)
         finally:
             os_module.close(descriptor)
 
     def names(self) -> list[str]:
         """List the instances that have a file, in no order."""
-        return [name for name in self._filesystem.files(self.root) if not name_fault(name)]
+        _, root = self._root.get()
+        names = [name for name in self._filesystem.files(root) if not name_fault(name)]
+        for gone in self._ledger.keys() - set(names):
+            self._saw(f"{root}/{gone}", None)
+        return names
 
     def read_all(self) -> dict[str, Record]:
         """Read every instance's file, and put the ledger right.
@@ -486,7 +542,6 @@ class Storage:
 
     def _read_each(self) -> tuple[dict[str, Record], dict[str, RefusedError | OSError]]:
         with self._lock:
-            stamp = self._filesystem.stamp(self.root)
             records: dict[str, Record] = {}
             faults: dict[str, RefusedError | OSError] = {}
             for name in self._os.listdir(self.root):
@@ -502,7 +557,7 @@ class Storage:
             self._ledger = dict(records)
             self.last_malformed = list(faults)
             self._used = sum(record.memory for record in records.values())
-            self._stamp = stamp
+            self._stamp = None
             return records, faults
 
     def used_memory(self) -> int:
@@ -510,10 +565,26 @@ class Storage:
 
         A malformed or unreadable file counts nothing, so that it stops no other instance's start.
         """
-        with self._lock:
-            if self._filesystem.stamp(self.root) != self._stamp:
+        with self.exclusive():
+            if self._stamp is None or self._filesystem.stamp(self.root) != self._stamp:
                 self._read_each()
+                self._mark()
             return self._used
+
+    def _mark(self) -> None:
+        """Believe the ledger from now on, until somebody else changes the directory.
+
+        The stamp is a time that we set ourselves: whoever changes the directory later moves it to the
+        kernel's time, which is another one even within the same tick of a coarse clock.
+        """
+        filesystem, root = self._root.get()
+        now = time.time_ns()
+        try:
+            filesystem.os.utime(root, ns=(now, now))
+        except PermissionError:  # somebody else's directory, in which we may write
+            self._stamp = None
+        else:
+            self._stamp = filesystem.stamp(root)
 
     def _write_temporary(self, record: Record) -> str:
         """Write a file that no reader takes for an instance, since no instance's name has a newline."""
@@ -534,7 +605,7 @@ class Storage:
                     content = content[os_module.write(descriptor, content) :]
             finally:
                 os_module.close(descriptor)
-        except OSError:
+        except BaseException:
             os_module.unlink(path)
             raise
         return path
@@ -542,12 +613,12 @@ class Storage:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """Keep the ledger believed across a change of ours, unless a foreign one came before it."""
-        with self._lock:
-            believed = self._stamp is not None and self._filesystem.stamp(self.root) == self._stamp
-            try:
-                yield
-            finally:
-                self._stamp = self._filesystem.stamp(self.root) if believed else None
+        believed = self._stamp is not None and self._filesystem.stamp(self.root) == self._stamp
+        # Whatever interrupts the change may come before or after the ledger knows of it.
+        self._stamp = None
+        yield
+        if believed:
+            self._mark()
 
     def _note(self, path: str, record: Record | None) -> None:
         name = path.rpartition("/")[2]

@@ -1,0 +1,36 @@
+"""How values and names are written for people: in one line, whatever they are."""
+
+import re
+from typing import Final
+
+_LONGEST_SHOWN: Final = 80
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Return a sort key by which people order names: web2 before web10."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"([0-9]+)", name)]
+
+
+def printable(text: str) -> str:
+    """Escape what would not be seen, would start a new line, or could not be written to a report."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def shown(value: object, longest: int = _LONGEST_SHOWN) -> str:
+    """Show a value in a message, in at most so many characters."""
+    try:
+        text = printable(repr(value))
+    except Exception:  # noqa: BLE001  # a message must not fail for what it is about
+        text = f"<{type(value).__name__} that can't be shown>"
+    return text if len(text) <= longest else f"{text[: longest - 20]}...{text[-17:]}"
+
+
+def shown_error(error: BaseException) -> str:
+    """Show an exception with its type."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # as in `shown`
+        text = "what it says can't be shown"
+    return f"{type(error).__name__}: {printable(text)}"
