@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.filesystem import Filesystem
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
     from pytest_fakehv.engine.node import NodeSpec
     from pytest_fakehv.engine.objects import InstanceSpec
-    from pytest_fakehv.engine.storage import Filesystem
     from pytest_fakehv.roots import Folders
 
 NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory"})
@@ -91,8 +91,8 @@ def fakehv_factory(
     """
     load_engine()
     from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.filesystem import Root
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
-    from pytest_fakehv.engine.storage import Root
 
     settings = request.config.stash[SETTINGS]
     clusters = request.session.stash.setdefault(FACTORY_CLUSTERS, WeakSet())
@@ -136,7 +136,7 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
     load_engine()
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.errors import DeclarationError
-    from pytest_fakehv.engine.storage import Root
+    from pytest_fakehv.engine.filesystem import Root
 
     item: pytest.Item = request.node
 
@@ -181,7 +181,7 @@ def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) 
     Not earlier: a test's own fake filesystem may come up after our fixture, and from then on real
     directories can't be seen; and ``tmp_path`` must not be asked for while it is up.
     """
-    from pytest_fakehv.engine.storage import FakeDisk, current_filesystem
+    from pytest_fakehv.engine.filesystem import FakeDisk, current_filesystem
 
     filesystem = current_filesystem()
     if settings.backend == "pyfakefs" and not isinstance(filesystem, FakeDisk):

@@ -5,7 +5,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import FakeHypervisor, NodeSpec
-from pytest_fakehv.engine.storage import Disk, FakeDisk, Filesystem, Root
+from pytest_fakehv.engine.filesystem import Disk, FakeDisk, Filesystem, Root
 
 pytest_plugins = ["pytester"]
 

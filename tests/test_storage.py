@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
-from pytest_fakehv.engine.storage import Disk, Root, current_filesystem
+from pytest_fakehv.engine.filesystem import Disk, Root, current_filesystem
 
 SPEC = NodeSpec("node1")
 WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")

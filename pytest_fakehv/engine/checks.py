@@ -43,7 +43,7 @@ def name_fault(name: object) -> str | None:
     if type(name) is str:
         return _fault_of_text(name)
     if isinstance(name, str):
-        return _fault_of_text(str(name))
+        return _fault_of_text(str.__str__(name))
     return f"it is of type {type(name).__name__}, not a text"
 
 

@@ -9,11 +9,11 @@ from typing import Any, Self
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.filesystem import Root
 from pytest_fakehv.engine.hypervisor import FakeHypervisor
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.node import NodeSpec
 from pytest_fakehv.engine.objects import DeclaredState, Instance, InstanceSpec
-from pytest_fakehv.engine.storage import Root
 from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it

@@ -12,6 +12,7 @@ from pytest_fakehv.engine.checks import check_choice, is_amount
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
 from pytest_fakehv.engine.explain import NodeView
+from pytest_fakehv.engine.filesystem import Root, reason
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
@@ -25,7 +26,7 @@ from pytest_fakehv.engine.objects import (
     MigrationStatus,
 )
 from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
-from pytest_fakehv.engine.storage import Record, Root, Storage, reason
+from pytest_fakehv.engine.storage import Record, Storage
 from pytest_fakehv.engine.text import natural_order, shown
 
 if TYPE_CHECKING:
