@@ -26,7 +26,7 @@ __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
 
-_CALLS_BEFORE: Final = pytest.StashKey["Mapping[FakeCluster, int]"]()
+_CALLS_BEFORE: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, int]"]()
 """On a test: how many calls the factory's clusters had seen when it began."""
 
 
@@ -123,7 +123,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _clusters(item: pytest.Item) -> list["FakeCluster"]:
     """Return the clusters that a test used: its own, and the factory's that it built or called."""
     # Another plugin's hook may have failed before ours.
-    before = item.stash.get(_CALLS_BEFORE, {})
+    before = item.stash.get(_CALLS_BEFORE, WeakKeyDictionary())
     used = [
         cluster
         for cluster in item.session.stash.get(FACTORY_CLUSTERS, ())
