@@ -633,6 +633,6 @@ def _amount(what: str, value: object) -> int:
 def _beparam(instance: InstanceLike, key: str) -> int:
     if key not in instance.beparams:
         raise RefusedError(
-            f"beparams lack {key!r}; they have: {', '.join(sorted(instance.beparams)) or 'nothing'}"
+            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, instance.beparams))) or 'nothing'}"
         )
     return _amount(f"beparams[{key!r}]", instance.beparams[key])
