@@ -109,7 +109,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
     """Print the sections of tests that passed, which pytest itself prints with -rP alone."""
     if config.stash[SETTINGS].show != "all" or terminalreporter.hasopt("P"):
         return

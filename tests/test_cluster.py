@@ -1,6 +1,8 @@
 """Several nodes, their declarations, and the journal of their calls."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -288,6 +290,16 @@ class TestDescribe:
         assert "-> BadError: what it says can't be shown" in text
         assert "  web\\x1b[31m running" in text
         assert text.replace("\n", "").isprintable()
+
+    def test_a_node_of_the_machines_own_size(self, tmp_path):
+        assert FakeHypervisor(tmp_path).describe() == (
+            "localhost: the size of this machine, no instances\nno calls"
+        )
+
+    def test_in_a_directory_that_has_been_removed(self, tmp_path):
+        code = "import os; os.rmdir(os.getcwd()); import pytest_fakehv.engine.cluster"
+        (tmp_path / "gone").mkdir()
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "gone", check=True)
 
     def test_a_call_in_progress(self, root):
         seen = []

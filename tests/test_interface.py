@@ -1,5 +1,6 @@
 """The hypervisor interface on one node: every method, default, message and tuple."""
 
+import functools
 import logging
 from types import MappingProxyType, SimpleNamespace
 
@@ -523,6 +524,21 @@ class TestSubclass:
         hv.add_instance("web2")
         assert hv.instances["web2"].memory == 1024
         assert [call.method for call in hv.journal] == ["StartInstance"]
+
+    def test_overrides_of_other_kinds(self, root):
+        class Own(FakeHypervisor):
+            RebootInstance = functools.partialmethod(FakeHypervisor.StopInstance, force=True)
+            HotplugSupported = None
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        hv.add_instance("web1")
+        hv.RebootInstance(make())
+        assert hv.ListInstances() == []
+        assert hv.HotplugSupported is None
+        assert [(call.method, call.instance) for call in hv.journal] == [
+            ("RebootInstance", "web1"),
+            ("ListInstances", None),
+        ]
 
     def test_arguments_by_other_names(self, root):
         class Own(FakeHypervisor):

@@ -339,6 +339,12 @@ class TestRootIsRefused:
         else:  # what nobody can write to, root included
             self.refused(pytester, "/proc/fakehv", "No such file or directory")
 
+    def test_no_path_at_all(self, pytester):
+        pytester.makeini("[pytest]\nfakehv_root = a\0b")
+        result = pytester.runpytest()
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert "can't be used: embedded null byte; name a new or empty folder" in result.stderr.str()
+
     def test_by_the_ini_file(self, pytester):
         pytester.makeini("[pytest]\nfakehv_root = .")
         refused(

@@ -58,7 +58,7 @@ def test_none_when_switched_off(pytester, where):
 
 @pytest.mark.parametrize("args", [(), ("-n", "2"), ("-rP",)])
 def test_all_shows_those_that_passed_too(pytester, args):
-    pytester.makepyfile(FAILS.replace("assert False", "pass"))
+    pytester.makepyfile(FAILS.replace("assert False", "print('mine')"))
     result = pytester.runpytest_subprocess("--fakehv-show=all", *args)
     result.assert_outcomes(passed=1)
     title = "*- fakehv -*" if args == ("-rP",) else "*- fakehv: test_*.py::test_fails -*"

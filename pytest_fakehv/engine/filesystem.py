@@ -66,11 +66,13 @@ class Disk:
     # Attributes of the class: a fake filesystem that a test patches in swaps a module's globals alone.
     _scandir: ClassVar[Any] = staticmethod(os.scandir)
     _flock = staticmethod(fcntl.flock)
+    _exclusive = fcntl.LOCK_EX
+    _unlock = fcntl.LOCK_UN
     _locks: ClassVar[set[int]] = set()
     os: ClassVar[OsModule] = os
 
     @classmethod
-    def drop_locks(cls) -> None:
+    def drop_locks(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
         """In a forked child, which has a copy of each descriptor that another thread locks: close them."""
         for descriptor in cls._locks:
             cls.os.close(descriptor)
@@ -91,12 +93,12 @@ class Disk:
         descriptor = self.os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._locks.add(descriptor)
-            self._flock(descriptor, fcntl.LOCK_EX)
+            self._flock(descriptor, self._exclusive)
             yield
         finally:
             self._locks.discard(descriptor)
             # Closing alone leaves it locked in a child that another thread forked meanwhile.
-            self._flock(descriptor, fcntl.LOCK_UN)
+            self._flock(descriptor, self._unlock)
             self.os.close(descriptor)
 
 
@@ -113,23 +115,24 @@ class FakeDisk:
 
     def files(self, directory: str) -> list[str]:
         """List the regular files; pyfakefs's ``scandir`` is far slower than a ``stat`` of each."""
-        return [name for name in self.os.listdir(directory) if self._is_file(f"{directory}/{name}")]
-
-    def _is_file(self, path: str) -> bool:
-        try:
-            return stat.S_ISREG(self.os.lstat(path).st_mode)
-        except FileNotFoundError:  # removed since the listing, by another thread
-            return False
+        with self._lock:
+            return [
+                name
+                for name in self.os.listdir(directory)
+                if stat.S_ISREG(self.os.lstat(f"{directory}/{name}").st_mode)
+            ]
 
     def unused(self, path: str) -> str:
         """Return the path, or, if something is there, one like it where nothing is."""
-        for number in itertools.count(2):
-            try:
-                self.os.lstat(path)
-            except FileNotFoundError:
-                break
-            path = f"{path.partition('~')[0]}~{number}"
-        return path
+        candidates = itertools.chain([path], (f"{path}~{number}" for number in itertools.count(2)))
+        return next(each for each in candidates if not self._exists(each))
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self.os.lstat(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def stamp(self, directory: str) -> object:
         """Return the modification time, which only we ourselves move there, and the number of entries."""
@@ -229,10 +232,9 @@ class Root:
         """
         if self._made is None:
             with self._lock:
-                if self._made is None:
-                    filesystem, path = self._find()
-                    _make_directory(filesystem.os, path)
-                    self._made = filesystem, path
+                filesystem, path = self._find()
+                _make_directory(filesystem.os, path)
+                self._made = filesystem, path
         return self._made
 
 

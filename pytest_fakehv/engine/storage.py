@@ -95,7 +95,7 @@ class Storage:
         self._stamp: object = None
 
     @classmethod
-    def begin_in_child(cls) -> None:
+    def begin_in_child(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
         """After a fork, let go of what another thread, which the child has not, was in the middle of."""
         Disk.drop_locks()
         for storage in cls._every:
@@ -176,18 +176,18 @@ class Storage:
     def replace(self, path: str, record: Record) -> None:
         """Change an instance's file at once, or not at all.
 
+        Whoever calls this holds the lock and has seen that there is one.
+
         Raises:
-            FileNotFoundError: there is none.
             OSError: it can't be written; the old one stands.
         """
-        with self.exclusive(), self._change():
-            if not self.holds_instance(path):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        with self._change():
             temporary = self._write_temporary(record)
             try:
                 self._os.replace(temporary, path)
             except BaseException:
-                self._os.unlink(temporary)
+                with suppress(FileNotFoundError):  # interrupted when it was done
+                    self._os.unlink(temporary)
                 raise
             self._note(path, record)
 
