@@ -77,10 +77,13 @@ def test_instances(root):
         NodeSpec("b"),
         instances=[InstanceSpec("web1", memory=5), InstanceSpec("web2", node="b", state="stopped")],
     )
-    web3 = cluster.add_instance("web3", node="b", memory=7, min_memory=2, vcpus=3, state="paused")
+    web3 = cluster.add_instance(
+        "web3", node="b", memory=7, min_memory=2, vcpus=3, state="paused", hvparams={"a": 1}
+    )
     assert cluster["a"].instances == {"web1": ("web1", "0", 5, 1, 0, 0)}
     assert cluster["b"].instances == {"web3": ("web3", "0", 7, 3, 0, 0)}
     assert cluster["a"].instance("web3") == web3
+    assert web3.hvparams == {"a": 1}
     assert web3.beparams == {"minmem": 2, "maxmem": 7, "vcpus": 3}
     assert cluster["a"].instance("web2").beparams["maxmem"] == 1024
 

@@ -1,6 +1,7 @@
 """The hypervisor interface on one node: every method, default, message and tuple."""
 
 import functools
+import inspect
 import logging
 from types import MappingProxyType, SimpleNamespace
 
@@ -18,6 +19,7 @@ from pytest_fakehv import (
     MigrationStatus,
     NodeSpec,
 )
+from pytest_fakehv.engine.interface import INTERFACE
 
 
 def make(name="web1", minmem=512, maxmem=1024, vcpus=2):
@@ -34,6 +36,55 @@ def message(function, *args, error=HypervisorError, **kwargs):
         function(*args, **kwargs)
     assert type(caught.value) is error
     return str(caught.value)
+
+
+SIGNATURES = {
+    "AcceptInstance": "(self, instance, info, target)",
+    "AssessParameters": "(hvparams)",
+    "BalloonInstanceMemory": "(self, instance, mem)",
+    "CheckParameterSyntax": "(hvparams)",
+    "CleanupInstance": "(self, instance_name)",
+    "FinalizeMigrationDst": "(self, instance, info, success)",
+    "FinalizeMigrationSource": "(self, instance, success, live)",
+    "GetAllInstancesInfo": "(self, hvparams=None)",
+    "GetAncillaryFiles": "()",
+    "GetInstanceConsole": "(instance, primary_node, node_group, hvparams, beparams)",
+    "GetInstanceInfo": "(self, instance_name, hvparams=None)",
+    "GetLinuxNodeInfo": "(meminfo='/proc/meminfo', cpuinfo='/proc/cpuinfo')",
+    "GetMigrationStatus": "(self, instance)",
+    "GetNodeInfo": "(self, hvparams=None)",
+    "HotAddDevice": "(self, instance, dev_type, device, extra, seq)",
+    "HotDelDevice": "(self, instance, dev_type, device, extra, seq)",
+    "HotModDevice": "(self, instance, dev_type, device, extra, seq)",
+    "HotplugSupported": "(self, instance)",
+    "ListInstances": "(self, hvparams=None)",
+    "MigrateInstance": "(self, cluster_name, instance, target, live)",
+    "MigrationInfo": "(self, instance)",
+    "PowercycleNode": "(self, hvparams=None)",
+    "RebootInstance": "(self, instance)",
+    "ResizeDisk": "(self, instance, disk, new_size)",
+    "RestoreInstance": "(self, instance, block_devices)",
+    "StartInstance": "(self, instance, block_devices, startup_paused)",
+    "StopInstance": "(self, instance, force=False, retry=False, name=None, timeout=None)",
+    "ValidateParameters": "(hvparams)",
+    "Verify": "(self, hvparams=None)",
+    "VerifyHotplugSupport": "(self, instance, action, dev_type)",
+    "VerifyInstance": "(self, instance)",
+    "VersionsSafeForMigration": "(src, target)",
+}
+
+
+def signature(cls, method):
+    found = inspect.signature(getattr(cls, method))
+    parameters = [each.replace(annotation=each.empty) for each in found.parameters.values()]
+    return str(found.replace(parameters=parameters, return_annotation=found.empty))
+
+
+def test_signatures_and_defaults():
+    """Of the fake and of the contract; those without ``self`` are called on the class."""
+    assert set(SIGNATURES) == set(INTERFACE)
+    for cls in (FakeHypervisor, BaseHypervisor):
+        assert {method: signature(cls, method) for method in SIGNATURES} == SIGNATURES
 
 
 class TestStart:
@@ -279,6 +330,7 @@ class TestMigration:
 
     def test_accept(self, hv):
         assert hv.AcceptInstance(make(), "", "node1") is None
+        assert hv.AcceptInstance(Instance("web2"), "", "node1") is None
         start(hv, "web1")
         assert message(hv.AcceptInstance, make(), "", "node1") == "Can't accept instance, already running"
 
@@ -294,6 +346,7 @@ class TestMigration:
         for _ in range(2):
             assert hv.FinalizeMigrationDst(make(), "", True) is None
             assert hv.GetAllInstancesInfo() == [("web1", "0", 1024, 2, 0, 0)]
+            hv.assert_running("web1")
         for _ in range(2):
             hv.FinalizeMigrationDst(make(), "", False)
             assert hv.ListInstances() == []

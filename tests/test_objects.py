@@ -44,6 +44,13 @@ class TestConsole:
         values = console.ToDict()
         assert values == {"instance": "web1", "kind": "ssh", "command": ["virsh", "console"]}
         assert InstanceConsole.FromDict(values) == console
+        console = InstanceConsole(command=[["nested"]])
+        for other in (console.Copy(), InstanceConsole.FromDict(console.ToDict())):
+            other.command[0].append("x")
+        console.ToDict()["command"][0].append("x")
+        InstanceConsole.FromDict({"command": console.command}).command[0].append("x")
+        assert console.command == [["nested"]]
+        console = InstanceConsole(instance="web1", kind="ssh", command=["virsh", "console"])
         twin = console.Copy()
         assert twin == console
         twin.command.append("x")
@@ -157,6 +164,12 @@ def test_other_node_arguments(kwargs, text):
     assert message(DeclarationError, NodeSpec, **{"name": "n", **kwargs}) == text
 
 
+def test_the_least_and_the_most():
+    assert NodeSpec("n", memory=5, reserved_memory=5).info()["memory_free"] == 0
+    assert InstanceSpec("i", memory=5, min_memory=5).instance().beparams["minmem"] == 5
+    assert NodeSpec("n", memory=2**63 - 1, cpus=1).memory == 2**63 - 1
+
+
 @pytest.mark.parametrize("value", AMOUNTS)
 @pytest.mark.parametrize("key", ["memory", "vcpus"])
 def test_instance_amounts(key, value, hv):
@@ -256,6 +269,10 @@ class TestDeclaring:
 
     def test_repr(self, hv):
         assert repr(hv) == "<FakeHypervisor node1>"
+
+    def test_hvparams(self, hv):
+        assert hv.add_instance("web1", hvparams={"a": 1}).hvparams == {"a": 1}
+        assert hv.instance("web1").hvparams == {"a": 1}
 
     def test_a_size_that_is_none(self, tmp_path):
         assert message(DeclarationError, FakeHypervisor, tmp_path, spec="node1") == (

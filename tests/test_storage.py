@@ -554,6 +554,11 @@ class TestRoot:
         (tmp_path / "parent").rmdir()
         (tmp_path / "parent").write_text("mine")
         assert hv.Verify() == f"The required directory '{tmp_path}/parent/root' does not exist"
+        (tmp_path / "parent").unlink()
+        (tmp_path / "parent").symlink_to("parent")
+        assert str(failure(hv.Verify)) == (
+            f"Failed to verify the hypervisor: Too many levels of symbolic links: '{tmp_path}/parent/root'"
+        )
 
     def test_relative(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
