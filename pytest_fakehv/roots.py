@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,7 @@ def claim(path: Path, *, rootdir: Path) -> int:
         )
         path.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(path)
-        if not (path / TAG).exists():
+        with suppress(FileExistsError):  # by an earlier run, or by one that begins just now
             _make_tagged(path, TAG)
         lock = os.open(path / TAG, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -108,7 +109,7 @@ def _strangers(folder: Path, tag: str, *inner_tags: str) -> Iterator[Path]:
     entries = [entry for entry in sorted(folder.iterdir()) if entry.name != tag]
     if entries and not _is_tag(folder / tag):
         yield entries[0]
-    elif (folder / tag).exists() and not _is_tag(folder / tag):
+    elif os.path.lexists(folder / tag) and not _is_tag(folder / tag):
         yield folder / tag
     for entry in entries:
         if entry.is_symlink() or not entry.is_dir():

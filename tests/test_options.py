@@ -273,6 +273,12 @@ class TestRootIsRefused:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert (user_file / "notes.txt").read_text() == "mine"
 
+    def test_a_tag_that_is_a_link_to_nothing(self, pytester):
+        out = pytester.mkdir("out")
+        (out / ".pytest-fakehv-root").symlink_to(pytester.path / "elsewhere")
+        self.refused(pytester, out, "it holds '.pytest-fakehv-root', which pytest-fakehv did not put there")
+        assert not (pytester.path / "elsewhere").exists()
+
     def test_a_hard_link_to_somebodys_file(self, pytester, user_file):
         out = pytester.mkdir("out")
         (out / ".pytest-fakehv-root").hardlink_to(user_file / "notes.txt")
