@@ -62,7 +62,9 @@ def claim(path: Path, *, rootdir: Path) -> int:
         raise RootError("it is not a directory") from None
     except OSError as error:
         raise RootError(os.strerror(error.errno or 0)) from error
-    except (RuntimeError, ValueError) as error:  # no home directory; a NUL in the path
+    except ValueError:  # each Python words it otherwise
+        raise RootError("its path has a NUL") from None
+    except RuntimeError as error:  # there is no home directory to compare it with
         raise RootError(str(error)) from error
     return lock
 
