@@ -317,6 +317,23 @@ class TestRootIsRefused:
         result.stdout.fnmatch_lines([f"*--fakehv-root '{pytester.path}/out' can't be emptied: {why}*"])
         assert (pytester.path / "out" / "main" / "data" / "notes.txt").read_text() == "mine"
 
+    def test_it_can_not_be_emptied(self, pytester):
+        pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
+        pytester.makeconftest(
+            """
+            import shutil
+
+            def refuse(folder):
+                raise PermissionError(13, "", str(folder))
+
+            shutil.rmtree = refuse
+            """
+        )
+        result = pytester.runpytest_subprocess("--fakehv-root=out")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        why = f"Permission denied: '{pytester.path}/out/main'"
+        result.stdout.fnmatch_lines([f"*--fakehv-root '{pytester.path}/out' can't be emptied: {why}*"])
+
     def test_without_a_home_directory(self, pytester, monkeypatch):
         monkeypatch.setenv("HOME", "~nobody-of-this-name")
         self.refused(pytester, pytester.path / "out", "Could not determine home directory.")
