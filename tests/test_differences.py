@@ -49,13 +49,16 @@ root = sys.argv[1]
 hv = FakeHypervisor(root, spec=NodeSpec("node1"))
 hv.add_instance("web1")
 
+watching = True
+
 def watch(event, args):
-    if event.startswith(("os.", "subprocess.", "socket.", "fcntl.", "open", "ctypes.", "signal.")):
+    if watching and event.startswith(("os.", "subprocess.", "socket.", "fcntl.", "open", "ctypes.", "signal.")):
         place = str(args[0]) if args else ""
         print(event if place.startswith(root) or event.startswith("fcntl.") else f"{event} {args}")
 
 sys.addaudithook(watch)
 hv.PowercycleNode()
+watching = False
 """
     root = tmp_path / "root"
     done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True)
