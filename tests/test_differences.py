@@ -52,7 +52,8 @@ hv.add_instance("web1")
 watching = True
 
 def watch(event, args):
-    if watching and event.startswith(("os.", "subprocess.", "socket.", "fcntl.", "open", "ctypes.", "signal.")):
+    kinds = ("os.", "subprocess.", "socket.", "fcntl.", "open", "ctypes.", "signal.")
+    if watching and event.startswith(kinds):
         place = str(args[0]) if args else ""
         print(event if place.startswith(root) or event.startswith("fcntl.") else f"{event} {args}")
 
