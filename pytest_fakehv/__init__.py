@@ -8,12 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_fakehv.engine.clock import Clock
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.constants import InstanceState
-    from pytest_fakehv.engine.errors import DeclarationError, HotplugError, HypervisorError
+    from pytest_fakehv.engine.driver import MigrationResult
+    from pytest_fakehv.engine.errors import DeclarationError, HotplugError, HypervisorError, NodeDownError
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
     from pytest_fakehv.engine.interface import BaseHypervisor
     from pytest_fakehv.engine.journal import Call, Journal
+    from pytest_fakehv.engine.migration import Migration, MigrationSpec
     from pytest_fakehv.engine.node import NodeInfo, NodeSpec
     from pytest_fakehv.engine.objects import (
         Instance,
@@ -22,13 +25,16 @@ if TYPE_CHECKING:
         InstanceLike,
         InstanceSpec,
         MigrationStatus,
+        Placement,
     )
     from pytest_fakehv.engine.parameters import ParameterCheck, Parameters, ParamInSet
+    from pytest_fakehv.engine.topology import Topology, read_topology
     from pytest_fakehv.fixtures import ClusterFactory
 
 _HOMES = {
     "BaseHypervisor": "engine.interface",
     "Call": "engine.journal",
+    "Clock": "engine.clock",
     "ClusterFactory": "fixtures",
     "DeclarationError": "engine.errors",
     "FakeCluster": "engine.cluster",
@@ -42,17 +48,25 @@ _HOMES = {
     "InstanceSpec": "engine.objects",
     "InstanceState": "engine.constants",
     "Journal": "engine.journal",
+    "Migration": "engine.migration",
+    "MigrationResult": "engine.driver",
+    "MigrationSpec": "engine.migration",
     "MigrationStatus": "engine.objects",
+    "NodeDownError": "engine.errors",
     "NodeInfo": "engine.node",
     "NodeSpec": "engine.node",
     "ParamInSet": "engine.parameters",
     "ParameterCheck": "engine.parameters",
     "Parameters": "engine.parameters",
+    "Placement": "engine.objects",
+    "Topology": "engine.topology",
+    "read_topology": "engine.topology",
 }
 
 __all__ = [  # written out, for type checkers
     "BaseHypervisor",
     "Call",
+    "Clock",
     "ClusterFactory",
     "DeclarationError",
     "FakeCluster",
@@ -66,12 +80,19 @@ __all__ = [  # written out, for type checkers
     "InstanceSpec",
     "InstanceState",
     "Journal",
+    "Migration",
+    "MigrationResult",
+    "MigrationSpec",
     "MigrationStatus",
+    "NodeDownError",
     "NodeInfo",
     "NodeSpec",
     "ParamInSet",
     "ParameterCheck",
     "Parameters",
+    "Placement",
+    "Topology",
+    "read_topology",
 ]
 
 

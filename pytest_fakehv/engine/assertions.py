@@ -3,21 +3,27 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from pytest_fakehv.engine import explain
-from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.objects import InstanceLike, InstanceSpec
+from pytest_fakehv.engine import explain, report
+from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.interface import check_method
+from pytest_fakehv.engine.journal import Call, Journal
+from pytest_fakehv.engine.migration import Migration
+from pytest_fakehv.engine.objects import InstanceLike, InstanceSpec, Placement, name_of
+from pytest_fakehv.engine.text import listed, natural_order, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
 
-
 __tracebackhide__ = True  # a failed assertion is shown at the test's own line
+
+Step = str | tuple[str, str]
+"""A method's name; or that and the name of the node that it was called on."""
 
 
 class Assertions(ABC):
-    """Assertions on the state of one or more nodes.
+    """Assertions on the state of one or more nodes, and on what happened there.
 
     Each raises `AssertionError` with a message that says what was expected, what is, and where to look
     next. They read the files, but are no calls of the interface and leave no trace in the journal.
@@ -30,6 +36,11 @@ class Assertions(ABC):
     def journal(self) -> Journal:
         """The calls of the interface, in order."""
 
+    @property
+    @abstractmethod
+    def migrations(self) -> list[Migration]:
+        """The migrations, in the order in which they began."""
+
     @abstractmethod
     def _nodes(self) -> "Sequence[FakeHypervisor]":
         """Return the nodes that the assertions are about."""
@@ -39,47 +50,86 @@ class Assertions(ABC):
         """Return the nodes beside them, where a message may point to."""
 
     def describe(self) -> str:
-        """Describe nodes, instances and the last calls, as the calls so far last saw them.
+        """Describe nodes, instances, migrations and the last calls, as the calls so far last saw them.
 
         Touches no file: a file that somebody else put there or took away may not be known yet.
 
         Returns:
             The text of a failed test's section.
         """
-        views = [node.last_seen for node in self._nodes()]
-        return explain.section(views, self.journal.last(explain.MOST_CALLS), len(self.journal))
+        return report.section(
+            [node.last_seen for node in self._nodes()],
+            migrations=self.migrations,
+            calls=self.journal.last(report.MOST_CALLS_OF_TIMELINE),
+            total=self.journal.total,
+        )
+
+    def placement(self) -> Placement:
+        """Return which instance runs, or is paused, where.
+
+        Returns:
+            The node's name by the instance's, web2 before web10; a tuple of names for one on several
+            nodes. What runs nowhere is not in it.
+
+        Raises:
+            HypervisorError: a root directory can't be read.
+        """
+        found: dict[str, list[str]] = {}
+        for node in self._nodes():
+            for name in node.instance_names:
+                found.setdefault(name, []).append(node.name)
+        return Placement(
+            {
+                name: found[name][0] if len(found[name]) == 1 else tuple(found[name])
+                for name in sorted(found, key=natural_order)
+            }
+        )
 
     def assert_running(
-        self, instance: str | InstanceLike, *, memory: int | None = None, vcpus: int | None = None
+        self,
+        instance: str | InstanceLike,
+        *,
+        on: str | None = None,
+        memory: int | None = None,
+        vcpus: int | None = None,
     ) -> None:
         """Assert that an instance runs and is not paused.
 
         Args:
             instance: which, by name or as the object that the interface takes.
+            on: the name or address of the node where it must be, and nowhere else; None for any.
             memory: what it must have now, in MiB; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
         Raises:
             AssertionError: it does not run, is paused, or has other figures.
+            DeclarationError: there is no such node.
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        self._assert_state(instance, "running", memory=memory, vcpus=vcpus)
+        self._assert_state(instance, "running", on=on, memory=memory, vcpus=vcpus)
 
     def assert_paused(
-        self, instance: str | InstanceLike, *, memory: int | None = None, vcpus: int | None = None
+        self,
+        instance: str | InstanceLike,
+        *,
+        on: str | None = None,
+        memory: int | None = None,
+        vcpus: int | None = None,
     ) -> None:
         """Assert that an instance was started and is paused.
 
         Args:
             instance: which, by name or as the object that the interface takes.
+            on: the name or address of the node where it must be, and nowhere else; None for any.
             memory: what it must have now, in MiB; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
         Raises:
             AssertionError: it is not paused, or has other figures.
+            DeclarationError: there is no such node.
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        self._assert_state(instance, "paused", memory=memory, vcpus=vcpus)
+        self._assert_state(instance, "paused", on=on, memory=memory, vcpus=vcpus)
 
     def assert_stopped(self, instance: str | InstanceLike) -> None:
         """Assert that an instance neither runs nor is paused.
@@ -93,27 +143,325 @@ class Assertions(ABC):
         """
         self._assert_state(instance, "stopped")
 
+    def assert_placement(self, expected: explain.Expected, *, partial: bool = False) -> None:
+        """Assert which instances run, or are paused, on which nodes.
+
+        Args:
+            expected: the node's name by the instance's; None for one that must run nowhere, a tuple for one
+                that must run on several nodes.
+            partial: whether other instances may run too.
+
+        Raises:
+            AssertionError: the placement is another one; the message has the differences.
+        """
+        differences = explain.placement_differences(self.placement(), expected, partial=partial)
+        if differences:
+            raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
+
+    # Migrations
+
+    def assert_migrated(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that an instance migrated: it completed, and was finalized with success on both nodes.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it left; None for any.
+            target: the node that it moved to; None for any.
+            live: whether it kept running meanwhile; None for either.
+
+        Raises:
+            AssertionError: no such migration did.
+            DeclarationError: there never was such a node.
+        """
+        self._assert_migration(
+            instance, "did not migrate", lambda each: each.migrated, source=source, target=target, live=live
+        )
+
+    def assert_migration_failed(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that a migration of an instance began and failed, as its status said.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it was to leave; None for any.
+            target: the node that it was to move to; None for any.
+            live: whether it was to keep running meanwhile; None for either.
+
+        Raises:
+            AssertionError: no such migration did.
+            DeclarationError: there never was such a node.
+        """
+        self._assert_migration(
+            instance,
+            "has no failed migration",
+            lambda each: each.outcome == "failed",
+            source=source,
+            target=target,
+            live=live,
+        )
+
+    def assert_migration_cancelled(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that a migration of an instance began and was cancelled, as its status said.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it was to leave; None for any.
+            target: the node that it was to move to; None for any.
+            live: whether it was to keep running meanwhile; None for either.
+
+        Raises:
+            AssertionError: no such migration was.
+            DeclarationError: there never was such a node.
+        """
+        self._assert_migration(
+            instance,
+            "has no cancelled migration",
+            lambda each: each.outcome == "cancelled",
+            source=source,
+            target=target,
+            live=live,
+        )
+
+    def assert_not_migrated(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that no migration of an instance moved it, nor is one under way.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it must not have left; None for any.
+            target: the node that it must not have moved to; None for any.
+            live: whether it would have kept running meanwhile; None for either.
+
+        Raises:
+            AssertionError: one did, or is under way.
+            DeclarationError: there never was such a node.
+        """
+        name = name_of(instance)
+        for migration in self._matching(name, source=source, target=target, live=live):
+            if migration.migrated or migration.outcome == "active":
+                last_call = self.journal.last_about(name)
+                raise AssertionError(explain.unwanted_migration(migration, last_call))
+
+    # Calls
+
+    def assert_called(
+        self,
+        method: str,
+        *,
+        node: str | None = None,
+        instance: str | InstanceLike | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Assert that a method of the interface was called.
+
+        Args:
+            method: its name.
+            node: the name of the node that it was called on; None for any.
+            instance: the instance that it was about; None for any.
+            times: how often; None for at least once.
+
+        Raises:
+            AssertionError: it wasn't, or not so often.
+            DeclarationError: there is no such method, or never was such a node.
+        """
+        calls = self._calls(method, node=node, instance=instance)
+        if (times is None and not calls) or (times is not None and len(calls) != times):
+            self._fail_calls(method, calls, node=node, instance=instance, times=times)
+
+    def assert_not_called(
+        self, method: str, *, node: str | None = None, instance: str | InstanceLike | None = None
+    ) -> None:
+        """Assert that a method of the interface was not called.
+
+        Args:
+            method: its name.
+            node: the name of the node that it must not have been called on; None for any.
+            instance: the instance that it must not have been about; None for any.
+
+        Raises:
+            AssertionError: it was.
+            DeclarationError: there is no such method, or never was such a node.
+        """
+        calls = self._calls(method, node=node, instance=instance)
+        if calls:
+            self._fail_calls(method, calls, node=node, instance=instance, times=0)
+
+    def assert_call_order(
+        self, *steps: Step, node: str | None = None, instance: str | InstanceLike | None = None
+    ) -> None:
+        """Assert that calls came in an order; others may have come between them.
+
+        Args:
+            *steps: the methods' names, each alone or as (method, node).
+            node: the name of the node that those without one were called on; None for any.
+            instance: the instance that all were about; None for any.
+
+        Raises:
+            AssertionError: they did not; the message says which one is missing, and after which.
+            DeclarationError: there is no such method, or never was such a node.
+        """
+        before: Call | None = None
+        for step in steps:
+            method, where = (step, node) if isinstance(step, str) else step
+            calls = self._calls(method, node=where, instance=instance)
+            found = next((each for each in calls if before is None or each.number > before.number), None)
+            if found is None:
+                raise AssertionError(
+                    explain.wrong_order(
+                        method,
+                        node=where,
+                        instance=None if instance is None else name_of(instance),
+                        before=before,
+                        calls=calls,
+                    )
+                )
+            before = found
+
+    # Inside
+
+    def _assert_migration(
+        self,
+        instance: str | InstanceLike,
+        problem: str,
+        is_met: "Callable[[Migration], bool]",
+        *,
+        source: str | None,
+        target: str | None,
+        live: bool | None,
+    ) -> None:
+        name = name_of(instance)
+        matching = self._matching(name, source=source, target=target, live=live)
+        if any(map(is_met, matching)):
+            return
+        raise AssertionError(
+            explain.wrong_migration(
+                name,
+                problem=problem + explain.direction(source, target, live=live),
+                own=[each for each in self.migrations if each.instance == name],
+                others=[each for each in self.migrations if each.instance != name],
+                states={node.name: info for node in self._everywhere() if (info := node.instance_info(name))},
+                known=self.declared,
+                last_call=self.journal.last_about(name),
+            )
+        )
+
+    def _matching(
+        self, name: str, *, source: str | None, target: str | None, live: bool | None
+    ) -> list[Migration]:
+        left, reached = self._node_name(source), self._node_name(target)
+        return [
+            each
+            for each in self.migrations
+            if each.instance == name
+            and left in (None, each.source)
+            and reached in (None, each.target)
+            and live in (None, each.live)
+        ]
+
+    def _calls(self, method: str, *, node: str | None, instance: str | InstanceLike | None) -> list[Call]:
+        check_method(method)
+        where = self._node_name(node)
+        name = None if instance is None else name_of(instance)
+        return [
+            call
+            for call in self._own_calls()
+            if call.method == method and where in (None, call.node) and name in (None, call.instance)
+        ]
+
+    def _own_calls(self) -> list[Call]:
+        """Return the calls of the nodes that the assertions are about; of a cluster, all calls."""
+        others = {node.name for node in self._other_nodes()}
+        return [call for call in self.journal if call.node not in others]
+
+    def _fail_calls(
+        self,
+        method: str,
+        calls: list[Call],
+        *,
+        node: str | None,
+        instance: str | InstanceLike | None,
+        times: int | None,
+    ) -> None:
+        raise AssertionError(
+            explain.wrong_calls(
+                method,
+                calls,
+                node=node,
+                instance=None if instance is None else name_of(instance),
+                times=times,
+                others=[call for call in self._own_calls() if call not in calls],
+            )
+        )
+
+    def _node_name(self, given: str | None) -> str | None:
+        """Return the name of the node that a name or an address means; None for None."""
+        if given is None:
+            return None
+        for node in self._everywhere():
+            if given in (node.name, node.address):
+                return node.name
+        # One that was taken out of the cluster may still have a past.
+        if self.journal.calls(node=given):
+            return given
+        raise DeclarationError(
+            f"no node is named {shown(given)}; there are: {listed(node.name for node in self._everywhere())}"
+        )
+
+    def _everywhere(self) -> "Sequence[FakeHypervisor]":
+        return [*self._nodes(), *self._other_nodes()]
+
     def _assert_state(
         self,
         instance: str | InstanceLike,
         expected: str,
         *,
+        on: str | None = None,
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
-        name = instance if isinstance(instance, str) else instance.name
-        found = {node.name: info for node in self._nodes() if (info := node.instance_info(name))}
+        name, alone = name_of(instance), self._node_name(on)
+        nodes = [node for node in self._nodes() if alone in (None, node.name)]
+        others = [node for node in self._everywhere() if node not in nodes]
+        found, elsewhere = (
+            {node.name: info for node in each if (info := node.instance_info(name))}
+            for each in (nodes, others)
+        )
         states = {explain.state_of(info) for info in found.values()} or {explain.state_of(None)}
-        if states != {expected}:
+        if states != {expected} or (alone and elsewhere):
             raise AssertionError(
                 explain.wrong_state(
                     name,
                     expected=expected,
                     found=found,
-                    nodes={node.name: node.instance_names for node in self._nodes()},
-                    elsewhere={
-                        node.name: info for node in self._other_nodes() if (info := node.instance_info(name))
-                    },
+                    nodes={node.name: node.instance_names for node in nodes},
+                    elsewhere=elsewhere,
+                    alone=alone is not None,
                     known=self.declared,
                     last_call=self.journal.last_about(name),
                 )

@@ -1,6 +1,7 @@
 """What a name, an amount or a choice must be, and what is said of one that is not."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
@@ -57,6 +58,25 @@ def check_amount(key: str, value: object, *, least: int = 1) -> None:
     if not is_amount(value, least=least):
         kind = "a positive integer" if least else "an integer that is not negative"
         raise DeclarationError(f"{key} must be {kind}, not {shown(value)}")
+
+
+def check_number(
+    key: str, value: object, *, least: float | None = None, above: float = 0, most: float = LARGEST_AMOUNT
+) -> None:
+    """Refuse a declared value that is no number within limits; a bool is none."""
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not (above < value if least is None else least <= value)
+        or not value <= most
+    ):
+        start = f"of more than {above}" if least is None else f"of at least {least}"
+        raise DeclarationError(f"{key} must be a number {start} and at most {most}, not {shown(value)}")
+
+
+def exact(number: float) -> Fraction:
+    """Return a number as it is written: 0.1 is a tenth, which as a float it is not."""
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(float(number)))
 
 
 def check_choice(key: str, value: object, valid: Sequence[object]) -> None:

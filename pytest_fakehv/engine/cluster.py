@@ -2,24 +2,36 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 from pytest_fakehv.engine.assertions import Assertions
+from pytest_fakehv.engine.checks import check_number
+from pytest_fakehv.engine.clock import Clock, ClockMode
 from pytest_fakehv.engine.door import Door
+from pytest_fakehv.engine.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.filesystem import Root
 from pytest_fakehv.engine.hypervisor import FakeHypervisor
 from pytest_fakehv.engine.journal import Journal
+from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec
-from pytest_fakehv.engine.objects import DeclaredState, Instance, InstanceSpec
-from pytest_fakehv.engine.text import shown
+from pytest_fakehv.engine.objects import (
+    DeclaredState,
+    Instance,
+    InstanceLike,
+    InstanceSpec,
+    name_of,
+)
+from pytest_fakehv.engine.stage import Stage
+from pytest_fakehv.engine.text import listed, shown
+from pytest_fakehv.engine.traffic import Traffic
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
 
-class FakeCluster(Assertions):
+class FakeCluster(Stage, Assertions):
     """Nodes by name, each a `FakeHypervisor` with a root directory of its own.
 
     Args:
@@ -27,9 +39,11 @@ class FakeCluster(Assertions):
         *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
         instances: the instances to begin with.
         hypervisor: the class of each node: `FakeHypervisor` or a subclass of it.
+        clock: what makes the time of its migrations go: "polls", "manual" or "real"; see `Clock`.
 
     Attributes:
         door: what all calls of its nodes pass.
+        traffic: the engine's account of the migrations between its nodes.
         declared: the instances that the test has declared, by name.
 
     Raises:
@@ -42,17 +56,20 @@ class FakeCluster(Assertions):
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] = FakeHypervisor,
+        clock: ClockMode = "polls",
     ) -> None:
         given: object = hypervisor
         if not (isinstance(given, type) and issubclass(given, FakeHypervisor)):
             raise DeclarationError(
                 f"the class of a node must be FakeHypervisor or a subclass, not {shown(hypervisor)}"
             )
+        self.door = Door(Clock(clock))
+        self.traffic = Traffic(self.door.clock)
+        self.declared: dict[str, InstanceSpec] = {}
         self._root = root if isinstance(root, Root) else Root.at(root)
         self._hypervisor = hypervisor
         self._by_name: dict[str, FakeHypervisor] = {}
-        self.declared: dict[str, InstanceSpec] = {}
-        self.door = Door()
+        self._by_address: dict[str, FakeHypervisor] = {}
         for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
             self._add(spec)
         for each in instances:
@@ -65,6 +82,7 @@ class FakeCluster(Assertions):
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] = FakeHypervisor,
+        clock: ClockMode = "polls",
     ) -> Iterator[Self]:
         """Make a cluster in a temporary directory, which goes with the ``with`` block.
 
@@ -72,30 +90,31 @@ class FakeCluster(Assertions):
             *nodes: as for `FakeCluster`.
             instances: as for `FakeCluster`.
             hypervisor: as for `FakeCluster`.
+            clock: as for `FakeCluster`.
 
         Returns:
             A context manager that yields the cluster.
         """
         with tempfile.TemporaryDirectory(prefix="fakehv-") as directory:
-            yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor)
+            yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock)
 
     def __repr__(self) -> str:
         """Show which nodes it has."""
-        return f"<{type(self).__name__} {', '.join(self._by_name)}>"
+        return f"<{type(self).__name__} {listed(self._by_name)}>"
 
     def __getitem__(self, name: str) -> FakeHypervisor:
-        """Return a node by its name.
+        """Return a node by its name or its address.
 
         Raises:
-            KeyError: there is none of that name.
+            KeyError: there is none of that name or address.
         """
-        if name not in self._by_name:
-            raise KeyError(f"no node is named {name!r}; there are: {', '.join(self._by_name)}")
-        return self._by_name[name]
+        if name not in self._by_address:
+            raise KeyError(f"no node is named {shown(name)}; there are: {listed(self._by_name)}")
+        return self._by_address[name]
 
     def __contains__(self, node: object) -> bool:
-        """Tell whether a node, or the node of a name, is in the cluster."""
-        return node in self._by_name if isinstance(node, str) else node in self.nodes
+        """Tell whether a node, or the node of a name or an address, is in the cluster."""
+        return node in self._by_address if isinstance(node, str) else node in self.nodes
 
     def __iter__(self) -> Iterator[FakeHypervisor]:
         """Go through the nodes, in the order of their declaration."""
@@ -115,6 +134,79 @@ class FakeCluster(Assertions):
         """The calls of the interface on any node, in order."""
         return self.door.journal
 
+    @property
+    def migrations(self) -> list[Migration]:
+        """A record of each migration as it stands now, whoever drives it, in the order of their beginning."""
+        return self.traffic.snapshots()
+
+    # Setting the scene
+
+    def add_node(
+        self,
+        name: str,
+        *,
+        memory: int = 65536,
+        cpus: int = 16,
+        reserved_memory: int = 0,
+        overcommit: bool = True,
+        address: str | None = None,
+        version: str | None = None,
+        cpu_nodes: int = 1,
+        cpu_sockets: int = 1,
+    ) -> FakeHypervisor:
+        """Add a node; the cluster may be in full swing.
+
+        Args:
+            name: as in `NodeSpec`, and so are the others.
+            memory: in MiB.
+            cpus: a count.
+            reserved_memory: in MiB.
+            overcommit: whether instances may be given more than is free.
+            address: where the other nodes reach it.
+            version: the hypervisor's version there.
+            cpu_nodes: a count.
+            cpu_sockets: a count.
+
+        Raises:
+            DeclarationError: an argument is wrong, or another node has the name or the address.
+        """
+        return self._add(
+            NodeSpec(
+                name,
+                memory=memory,
+                cpus=cpus,
+                reserved_memory=reserved_memory,
+                overcommit=overcommit,
+                address=address,
+                version=version,
+                cpu_nodes=cpu_nodes,
+                cpu_sockets=cpu_sockets,
+            )
+        )
+
+    def remove_node(self, name: str) -> None:
+        """Take a node out of the cluster. From then on, every call of it raises `NodeDownError`.
+
+        Args:
+            name: the node's name or address.
+
+        Raises:
+            DeclarationError: there is none, instances run on it or migrate to it, or it is the only one.
+        """
+        node = self._named(name)
+        problem = None
+        if running := node.instance_names:
+            problem = f"these run on it: {listed(running)}"
+        elif coming := [each.instance for each in node.migrations if each.outcome == "active"]:
+            problem = f"these migrate to it: {listed(coming)}"
+        elif len(self) == 1:
+            problem = "it is the only one"
+        if problem:
+            raise DeclarationError(f"{node.name} can't be removed: {problem}")
+        del self._by_name[node.name]
+        self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
+        node.leave()
+
     def add_instance(
         self,
         name: str,
@@ -126,7 +218,7 @@ class FakeCluster(Assertions):
         vcpus: int | None = None,
         hvparams: Mapping[str, Any] | None = None,
     ) -> Instance:
-        """Set the scene: put an instance on a node, without a call of the interface.
+        """Put an instance on a node, without a call of the interface.
 
         Args:
             name: its name.
@@ -143,24 +235,175 @@ class FakeCluster(Assertions):
         Raises:
             DeclarationError: an argument is wrong, or the instance runs there already, or does not fit.
         """
-        if node is not None and node not in self._by_name:
+        if node is not None and node not in self._by_address:
             raise DeclarationError(
-                f"{name!r} is on an unknown node {shown(node)}; there are: {', '.join(self._by_name)}"
+                f"{name!r} is on an unknown node {shown(node)}; there are: {listed(self._by_name)}"
             )
-        hypervisor = self.nodes[0] if node is None else self._by_name[node]
+        hypervisor = next(iter(self._by_name.values())) if node is None else self[node]
         return hypervisor.add_instance(
             name, state=state, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams
         )
 
-    def _add(self, spec: NodeSpec) -> None:
+    # The reference driver
+
+    def migrate(
+        self,
+        instance: str | InstanceLike,
+        *,
+        to: str,
+        source: str | None = None,
+        live: bool = True,
+        timeout: float = LONGEST_MIGRATION,
+    ) -> MigrationResult:
+        """Migrate an instance as Ganeti's master does: by the interface's calls, which the journal shows.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            to: the target node's name or address.
+            source: the node that it leaves; None for where it runs.
+            live: whether it keeps running meanwhile.
+            timeout: when to give up and abort it, in seconds of the clock. A manual clock is advanced by a
+                second between two polls.
+
+        Returns:
+            What came of it. What the calls raise is not raised, but said there.
+
+        Raises:
+            DeclarationError: there is no such node, or no such instance to migrate from there.
+        """
+        check_number("timeout", timeout, least=0)
+        driver = self._driver(instance, to, source)
+        return self._result(driver, live=live, drive=lambda: driver.migrate(live=live, timeout=timeout))
+
+    def clean_up(
+        self, instance: str | InstanceLike, *, to: str, source: str | None = None, live: bool = True
+    ) -> MigrationResult:
+        """Clean up, as Ganeti's master does, after a migration that nobody brought to an end.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            to: the name or address of the node that it was to move to.
+            source: the node that it was to leave; None for the other one where it runs, or last ran.
+            live: whether it was to keep running meanwhile.
+
+        Returns:
+            "completed" if it has moved to the target; else "failed", and then without an error if it runs
+            on the source, as before.
+
+        Raises:
+            DeclarationError: there is no such node, or nothing tells where it was to leave.
+        """
+        driver = self._driver(instance, to, source)
+        return self._result(driver, live=live, drive=lambda: driver.clean_up(live=live))
+
+    def failover(
+        self,
+        instance: str | InstanceLike,
+        *,
+        to: str,
+        source: str | None = None,
+        source_is_down: bool = False,
+    ) -> MigrationResult:
+        """Stop an instance on one node and start it on another, as Ganeti's master does.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            to: the target node's name or address.
+            source: the node that it leaves; None for where it runs, or last ran.
+            source_is_down: whether it is known that nothing runs on the source any more, so that it need
+                not be asked. Else, one that doesn't answer stops the failover.
+
+        Returns:
+            What came of it. What the calls raise is not raised, but said there.
+
+        Raises:
+            DeclarationError: there is no such node, or nothing tells where it was to leave.
+        """
+        driver = self._driver(instance, to, source)
+        return self._result(driver, live=False, drive=lambda: driver.fail_over(source_is_down=source_is_down))
+
+    # Inside
+
+    def _driver(self, instance: str | InstanceLike, to: str, source: str | None) -> Driver:
+        name = name_of(instance)
+        target = self._named(to)
+        leaves = self._source(name, target) if source is None else self._named(source)
+        if leaves is target:
+            raise DeclarationError(f"{shown(name)} is to move to {target.name}, where it is already")
+        return Driver(
+            instance=leaves.instance(instance) if isinstance(instance, str) else instance,
+            source=leaves,
+            target=target,
+            target_address=target.address,
+            clock=self.clock,
+        )
+
+    def _source(self, name: str, target: FakeHypervisor) -> FakeHypervisor:
+        """Return the node that an instance is to leave: where it was last known to be, or else runs."""
+        known = self._last_known(name, target)
+        if known is not None and known.runs(name):
+            return known
+        running = [node for node in self.nodes if node.runs(name)]
+        others = [node for node in running if node is not target]
+        if not others and known is not None:
+            return known
+        if len(others) == 1:
+            return others[0]
+        if running == [target]:
+            raise DeclarationError(f"{shown(name)} is to move to {target.name}, where it is already")
+        where = f"runs on {listed(node.name for node in running)}" if running else "runs nowhere"
+        raise DeclarationError(f"{shown(name)} {where}; say with source= which node it is to leave")
+
+    def _last_known(self, name: str, target: FakeHypervisor) -> FakeHypervisor | None:
+        """Return the node where an instance last was, other than the target, by its migrations' records."""
+        migration = self.traffic.latest(name)
+        if migration is None:
+            node = self.declared[name].node if name in self.declared else None
+        elif migration.migrated and migration.target != target.name:
+            node = migration.target
+        else:
+            node = migration.source
+        return self._by_name[node] if node in self._by_name and node != target.name else None
+
+    def _result(self, driver: Driver, *, live: bool, drive: Callable[[], Ending]) -> MigrationResult:
+        name, began = driver.instance.name, self.clock.exact_now
+        before = self.traffic.latest(name)
+        outcome = drive()
+        duration = float(self.clock.exact_now - began)
+        record = self.traffic.latest(name)
+        if record and before and record.number == before.number:
+            record = None  # it came to no migration of its own
+        downtime = duration if outcome == "completed" and not live else 0.0
+        return MigrationResult(
+            outcome=outcome,
+            instance=name,
+            source=driver.source.name,
+            target=driver.target.name,
+            live=live,
+            rounds=record.rounds if record else 0,
+            downtime=record.downtime if record else downtime,
+            polls=driver.polls,
+            duration=duration,
+            error="; ".join(driver.errors) or None,
+        )
+
+    def _named(self, name: str) -> FakeHypervisor:
+        if name not in self._by_address:
+            raise DeclarationError(f"no node is named {shown(name)}; there are: {listed(self._by_name)}")
+        return self._by_address[name]
+
+    def _add(self, spec: NodeSpec) -> FakeHypervisor:
         if not isinstance(spec, NodeSpec):
             raise DeclarationError(f"a node is declared by a NodeSpec, not {shown(spec)}")
-        for other in self._by_name.values():
-            if other.name == spec.name:
-                raise DeclarationError(f"two nodes are named {spec.name!r}")
-            if other.spec and (both := spec.addresses & other.spec.addresses):
-                raise DeclarationError(f"{spec.name!r} has the address of {other.name!r}: {both.pop()!r}")
-        self._by_name[spec.name] = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
+        if spec.name in self._by_name:
+            raise DeclarationError(f"two nodes are named {spec.name!r}")
+        for address in sorted(spec.addresses):
+            if other := self._by_address.get(address):
+                raise DeclarationError(f"{spec.name!r} has the address of {other.name!r}: {address!r}")
+        node = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
+        self._by_name[spec.name] = node
+        self._by_address |= dict.fromkeys(spec.addresses, node)
+        return node
 
     def _nodes(self) -> Sequence[FakeHypervisor]:
         return self.nodes

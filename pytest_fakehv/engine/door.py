@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pytest_fakehv.engine.clock import Clock
+from pytest_fakehv.engine.errors import NodeDownError
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.text import shown
 
@@ -41,15 +43,21 @@ class BehindDoor(Protocol):
     def name(self) -> str:
         """The node's name, which no other node behind the same door has."""
 
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches it, to stand behind its name; None if calls do."""
+
 
 @dataclass
 class Door:
     """What all calls of one cluster's nodes pass.
 
     Attributes:
+        clock: what says when a call came.
         journal: where they are written down.
     """
 
+    clock: Clock = field(default_factory=Clock)
     journal: Journal = field(default_factory=Journal)
     _thread: threading.local = field(default_factory=threading.local)
 
@@ -74,12 +82,14 @@ class Door:
             What the effect returns; what it raises is raised.
 
         Raises:
+            NodeDownError: the node can't be reached.
             TypeError: what stands for the instance is no instance.
         """
         inside: set[str] = self._thread.__dict__.setdefault("inside", set())
         if node.name in inside:
             return function(*arguments, **keywords)
         call = self.journal.begin(
+            time=self.clock.now,
             node=node.name,
             method=method.name,
             instance=method.instance_name(arguments, keywords),
@@ -90,6 +100,7 @@ class Door:
         inside.add(node.name)
         try:
             method.check_instance(arguments, keywords)
+            _check_reachable(node)
             result = function(*arguments, **keywords)
         except BaseException as error:
             call.end(None, error)
@@ -179,6 +190,11 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
 
     setattr(call, _MARK, True)
     return call
+
+
+def _check_reachable(node: BehindDoor) -> None:
+    if node.unreachable:
+        raise NodeDownError(f"{node.name} {node.unreachable}")
 
 
 def _noted(value: Any) -> Any:

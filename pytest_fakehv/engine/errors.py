@@ -9,6 +9,10 @@ class HotplugError(HypervisorError):
     """A device can't be added, removed or changed while the instance runs."""
 
 
+class NodeDownError(HypervisorError):
+    """A node doesn't answer: it crashed, was cut off, or was taken out of the cluster."""
+
+
 class DeclarationError(ValueError):
     """A node or an instance was declared wrongly: a mistake of the test, not of the code under test."""
 

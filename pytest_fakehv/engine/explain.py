@@ -1,21 +1,17 @@
-"""Text for people: assertion messages and the failure section. Pure functions over data."""
+"""What a failed assertion says: messages about states, placements, migrations and calls. Pure functions."""
 
-import difflib
 import os
-import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 
 from pytest_fakehv.engine.journal import Call
-from pytest_fakehv.engine.node import NodeSpec, less_used
-from pytest_fakehv.engine.objects import InstanceInfo
-from pytest_fakehv.engine.text import natural_order, printable, shown, shown_error
+from pytest_fakehv.engine.migration import Migration
+from pytest_fakehv.engine.objects import InstanceInfo, Placement
+from pytest_fakehv.engine.text import listed, natural_order, nearest, printable, shown, shown_error
 
-MOST_NAMES = 8
-MOST_INSTANCES = 20
-MOST_CALLS = 10
-WIDTH = 100
 LONGEST_RESULT = 240
+MOST_MIGRATIONS = 5
+MOST_CALLS = 5
 
 try:
     _START = os.path.join(os.getcwd(), "")
@@ -24,35 +20,11 @@ except FileNotFoundError:  # pragma: no cover  # it has been removed; tried in a
     _START = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeView:
-    """What is known of a node without touching a file.
-
-    Attributes:
-        name: the node's name.
-        spec: its size; None for that of the machine that runs the test.
-        instances: the running and the paused instances there.
-        malformed: the instances whose files can't be made sense of.
-    """
-
-    name: str
-    spec: NodeSpec | None
-    instances: Mapping[str, InstanceInfo]
-    malformed: Sequence[str]
-
-
 def state_of(info: InstanceInfo | None) -> str:
     """Return the word for an instance's state."""
     if info is None:
         return "stopped"
     return "paused" if info.paused else "running"
-
-
-def listed(names: Iterable[str]) -> str:
-    """List names in one line, and say how many were left out."""
-    every = [printable(name) for name in sorted(names, key=natural_order)]
-    rest = f" and {len(every) - MOST_NAMES} more" if len(every) > MOST_NAMES else ""
-    return ", ".join(every[:MOST_NAMES]) + rest
 
 
 def call_text(call: Call) -> str:
@@ -76,6 +48,41 @@ def place_text(call: Call) -> str:
     return f"{call.filename.removeprefix(_START)}:{call.line}"
 
 
+def migration_text(migration: Migration) -> str:
+    """Show a migration with its course: ``web1 node1 -> node2 live: 40 % at poll 3, failed, aborted``."""
+    way = f"{printable(migration.instance)} {migration.source} -> {migration.target}"
+    kind = "live" if migration.live else "non-live"
+    when = f"at poll {migration.polls}" if migration.polls else "before any poll"
+    if migration.transferred_ram is None:
+        course = f"{_outcome(migration)} {when}"
+    else:
+        percent = round(migration.transferred_ram * 100 / migration.total_ram)
+        course = f"{percent} % {when}, {_outcome(migration)}"
+    return f"{way} {kind}: {course}{_ending(migration)}"
+
+
+def _outcome(migration: Migration) -> str:
+    if migration.outcome == "active":
+        return "postcopy under way" if migration.postcopy else "under way"
+    why = f" ({migration.reason})" if migration.reason else ""
+    return f"{migration.outcome}{' in postcopy' if migration.postcopy else ''}{why}"
+
+
+def _ending(migration: Migration) -> str:
+    """Show how a migration was finalized, where that is not just what its outcome asks for."""
+    words = {True: "finalized", False: "aborted"}
+    ends = {migration.source: migration.finalized_on_source, migration.target: migration.finalized_on_target}
+    done = {node: words[success] for node, success in ends.items() if success is not None}
+    if migration.migrated:
+        return "" if migration.outcome == "completed" else ", but has moved"
+    if len(done) == 2 and len(set(done.values())) == 1:  # noqa: PLR2004  # on both
+        return f", {words[migration.finalized_on_source is True]}"
+    if done:
+        alone = " alone" if len(done) == 1 else ""
+        return ", " + ", ".join(f"{word} on {node}{alone}" for node, word in done.items())
+    return "" if migration.outcome == "active" else ", not finalized"
+
+
 def wrong_state(
     name: str,
     *,
@@ -83,6 +90,7 @@ def wrong_state(
     found: Mapping[str, InstanceInfo],
     nodes: Mapping[str, Iterable[str]],
     elsewhere: Mapping[str, InstanceInfo],
+    alone: bool,
     known: Iterable[str],
     last_call: Call | None,
 ) -> str:
@@ -94,6 +102,7 @@ def wrong_state(
         found: its figures, by the node where it was found.
         nodes: the names of what runs or is paused on every node that was looked at, by node.
         elsewhere: its figures, by the node where it was found beside those.
+        alone: whether it was expected to be nowhere else.
         known: every name that the test has declared.
         last_call: the last call about the instance, if any.
 
@@ -101,9 +110,10 @@ def wrong_state(
         The message, in one line.
     """
     name = printable(name)
-    places = ", ".join(nodes)
-    where = f"on {places}" if len(nodes) == 1 else f"on any of {places}"
-    if found:
+    where = f"on {listed(nodes)}" if len(nodes) == 1 else f"on any of {listed(nodes)}"
+    if found and elsewhere and alone:
+        parts = [f"{name} {_states({**found, **elsewhere})}, not {expected} {where} alone"]
+    elif found:
         parts = [f"{name} {_states(found)}, not {expected}"]
     elif elsewhere:
         parts = [f"{name} is not {expected} {where}, but {_states(elsewhere)}"]
@@ -111,14 +121,8 @@ def wrong_state(
         parts = [f"{name} is not {expected} {where}"]
         there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
-        parts += [f"nearest name: {each}" for each in _nearest(name, {*there, *known} - {name})]
+        parts += [f"nearest name: {each}" for each in nearest(name, {*there, *known} - {name})]
     return "; ".join([*parts, _last_call(last_call)])
-
-
-def _nearest(name: str, names: Collection[str]) -> list[str]:
-    """Return the name that was probably meant, if one was: the same with a domain, or one spelt alike."""
-    longer = sorted(each for each in names if each.startswith(f"{name}.") or name.startswith(f"{each}."))
-    return longer[:1] or difflib.get_close_matches(name, names, n=1)
 
 
 def _states(found: Mapping[str, InstanceInfo]) -> str:
@@ -152,66 +156,205 @@ def _last_call(call: Call | None) -> str:
     return f"last call: {call_text(call)} at {place_text(call)}{failed}"
 
 
-def section(nodes: Sequence[NodeView], calls: Sequence[Call], total: int) -> str:
-    """Describe nodes, instances and the last calls, for the report of a failed test.
+Expected = Mapping[str, str | tuple[str, ...] | None]
+"""A placement as a test expects it: None for what must run nowhere."""
+
+
+def placement_differences(actual: Placement, expected: Expected, *, partial: bool) -> list[str]:
+    """Say, a line an instance, where a placement is not the expected one.
 
     Args:
-        nodes: what is known of each.
-        calls: the last calls, in order; the last few are shown.
-        total: how many calls there were.
+        actual: the placement.
+        expected: what was expected of it.
+        partial: whether others may run too.
+    """
+    lines = []
+    for name in sorted({*actual, *expected}, key=natural_order):
+        where, wanted = actual.get(name), expected.get(name)
+        if where == wanted or (partial and name not in expected):
+            continue
+        lines.append(f"  {printable(name)}: {_where(where)}, expected {_where(wanted)}")
+    most = 4 * MOST_CALLS
+    return [*lines[:most], *([f"  and {len(lines) - most} more"] if len(lines) > most else [])]
+
+
+def _where(nodes: str | tuple[str, ...] | None) -> str:
+    if not nodes:
+        return "nowhere"
+    return f"on {nodes if isinstance(nodes, str) else ' and '.join(nodes)}"
+
+
+def direction(source: str | None, target: str | None, *, live: bool | None) -> str:
+    """Say which migrations are meant, to stand behind what is said of them."""
+    kind = "" if live is None else (" live" if live else " non-live")
+    return f"{f' from {source}' if source else ''}{f' to {target}' if target else ''}{kind}"
+
+
+def wrong_migration(
+    name: str,
+    *,
+    problem: str,
+    own: Sequence[Migration],
+    others: Sequence[Migration],
+    states: Mapping[str, InstanceInfo],
+    known: Iterable[str],
+    last_call: Call | None,
+) -> str:
+    """Say that an instance had no such migration as a test expected.
+
+    Args:
+        name: the instance.
+        problem: what it has not done, to stand behind its name.
+        own: its migrations.
+        others: the other instances' migrations.
+        states: its figures, by the node where it is.
+        known: every name that the test has declared.
+        last_call: the last call about the instance, if any.
 
     Returns:
-        Lines of at most 100 columns, unless names are long.
+        The message: what is wrong, and a line for each thing to know of it.
     """
-    lines = [line for node in nodes for line in _node_lines(node)]
-    if not total:
-        return "\n".join([*lines, "no calls"])
-    newest = calls[-MOST_CALLS:]
-    lines.append("calls:" if len(newest) == total else f"calls, the last {len(newest)} of {total}:")
-    number = len(str(newest[-1].number))
-    node = max(len(call.node) for call in newest)
-    for call in newest:
-        text = f"{call.number:>{number}} {call.node:<{node}} {call_text(call)} at {place_text(call)}"
-        lines += _wrapped(text, f"-> {result_text(call)}")
-    return "\n".join(lines)
-
-
-def _wrapped(*parts: str) -> list[str]:
-    """Put parts on one line, or each on lines of its own, indented."""
-    line = f"  {' '.join(parts)}"
-    if len(line) <= WIDTH:
-        return [line]
-    return [
-        line
-        for number, part in enumerate(parts)
-        for line in textwrap.wrap(
-            part,
-            WIDTH,
-            initial_indent="      " if number else "  ",
-            subsequent_indent="         ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    ]
-
-
-def _node_lines(node: NodeView) -> list[str]:
-    if node.spec is None:
-        head = f"{node.name}: the size of this machine"
+    lines = [f"{printable(name)} {problem}"]
+    if own:
+        lines += _some_migrations("its migrations", own)
     else:
-        info = less_used(node.spec.info(), sum(each.memory for each in node.instances.values()))
-        head = (
-            f"{node.name}: {info['memory_free']} of {info['memory_total']} MiB free, "
-            f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
-        )
-    malformed = [f"  {printable(name)} malformed or unreadable file" for name in node.malformed]
-    if not node.instances:
-        return [f"{head}, no instances", *malformed]
-    shown_ones = list(node.instances.values())[:MOST_INSTANCES]
-    width = max(len(printable(each.name)) for each in shown_ones)
+        lines.append("  no migration of it began")
+        near = nearest(name, {*(each.instance for each in others), *known} - {name})
+        lines += [f"  nearest name: {printable(each)}" for each in near]
+        lines += _some_migrations("other migrations", others)
+    lines.append(f"  it {_states(states)}" if states else "  it runs nowhere")
+    return "\n".join([*lines, f"  {_last_call(last_call)}"])
+
+
+def _some_migrations(title: str, migrations: Sequence[Migration]) -> list[str]:
+    """List migrations, the last few of many."""
+    count = len(migrations)
+    some = f", the last {MOST_MIGRATIONS} of {count}" if count > MOST_MIGRATIONS else ""
+    lines = [f"    {migration_text(each)}" for each in migrations[-MOST_MIGRATIONS:]]
+    return [f"  {title}{some}:", *lines] if lines else []
+
+
+def unwanted_migration(migration: Migration, last_call: Call | None) -> str:
+    """Say that an instance has migrated, or is migrating, although it should not."""
+    verb = "is migrating" if migration.outcome == "active" else "migrated"
+    return "\n".join(
+        [
+            f"{printable(migration.instance)} {verb} from {migration.source} to {migration.target}",
+            f"    {migration_text(migration)}",
+            f"  {_last_call(last_call)}",
+        ]
+    )
+
+
+def wrong_calls(
+    method: str,
+    calls: Sequence[Call],
+    *,
+    node: str | None,
+    instance: str | None,
+    times: int | None,
+    others: Sequence[Call],
+) -> str:
+    """Say that a method was not called, or not as often as a test expected.
+
+    Args:
+        method: the method.
+        calls: the calls of it that count.
+        node: the node that it should be on; None for any.
+        instance: the instance that it should be about; None for any.
+        times: how often it should be called; None for at least once.
+        others: the calls that don't count.
+
+    Returns:
+        The message: what is wrong, the calls that count, or else those nearest to them.
+    """
+    which = _which(method, node, instance)
+    if times is None:
+        head = f"{which} was not called"
+    else:
+        head = f"{which} was called {_times(len(calls))}, not {_times(times)}"
+    if calls:
+        return "\n".join([head, *_some_calls("the calls", calls)])
+    same = [call for call in others if call.method == method]
+    about = [call for call in others if instance in (None, call.instance) and node in (None, call.node)]
+    if same:
+        return "\n".join([head, *_some_calls("other calls of it", same)])
+    if about:
+        return "\n".join([head, *_some_calls("other calls there" if node else "other calls", about)])
+    return f"{head}\n  nothing was called{' there' if others else ''}"
+
+
+def wrong_order(
+    method: str, *, node: str | None, instance: str | None, before: Call | None, calls: Sequence[Call]
+) -> str:
+    """Say that a call did not come where a test expected it.
+
+    Args:
+        method: the method that should have been called.
+        node: the node that it should be on; None for any.
+        instance: the instance that it should be about; None for any.
+        before: the call that it should have come after; None if it was to be the first.
+        calls: all the calls of it, too early ones.
+    """
+    after = f" after call {before.number}, {call_text(before)} on {before.node}" if before else ""
+    head = f"{_which(method, node, instance)} was not called{after}"
+    if calls:
+        return "\n".join([head, *_some_calls("it was called before that", calls)])
+    return f"{head}\n  it was not called at all" if before else head
+
+
+def _which(method: str, node: str | None, instance: str | None) -> str:
+    return f"{method}{f' on {node}' if node else ''}{f' for {printable(instance)}' if instance else ''}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times" if count else "never"
+
+
+def _some_calls(title: str, calls: Sequence[Call]) -> list[str]:
+    """List calls, the last few of many."""
+    some = f", the last {MOST_CALLS} of {len(calls)}" if len(calls) > MOST_CALLS else ""
     lines = [
-        f"  {printable(each.name):<{width}} {state_of(each)}, {each.memory} MiB, {each.vcpus} vcpus"
-        for each in shown_ones
+        f"    {call.number} {call.node} {call_text(call)} at {place_text(call)} -> {result_text(call)}"
+        for call in calls[-MOST_CALLS:]
     ]
-    left_out = len(node.instances) - len(shown_ones)
-    return [head, *lines, *([f"  and {left_out} more instances"] if left_out else []), *malformed]
+    return [f"  {title}{some}:", *lines]
+
+
+def comparison(left: object, right: object) -> list[str] | None:
+    """Say where two equals are not equal, for ``assert left == right``.
+
+    Args:
+        left: anything.
+        right: anything.
+
+    Returns:
+        Lines, the first a summary; None for what is not ours to explain.
+    """
+    if isinstance(left, Placement) and isinstance(right, Mapping):
+        return ["the placements differ:", *placement_differences(left, right, partial=False)]
+    if isinstance(right, Placement) and isinstance(left, Mapping):
+        return ["the placements differ:", *placement_differences(right, left, partial=False)]
+    if isinstance(left, Migration) and isinstance(right, Migration):
+        texts = migration_text(left), migration_text(right)
+        keys = [each.name for each in fields(Migration)]
+        return _differing("migrations", *texts, keys, *_values(left, right))
+    if not (isinstance(left, tuple) and isinstance(right, tuple)):
+        return None
+    one_is_ours = isinstance(left, InstanceInfo) or isinstance(right, InstanceInfo)
+    if one_is_ours and len(left) == len(right) == len(InstanceInfo._fields):
+        return _differing("instances", shown(left), shown(right), InstanceInfo._fields, left, right)
+    return None
+
+
+def _values(*migrations: Migration) -> list[list[object]]:
+    return [[getattr(each, field.name) for field in fields(each)] for each in migrations]
+
+
+def _differing(
+    what: str, left: str, right: str, keys: Iterable[str], lefts: Iterable[object], rights: Iterable[object]
+) -> list[str]:
+    """List the figures that differ."""
+    pairs = zip(keys, lefts, rights, strict=True)
+    differ = [f"  {key}: {shown(a)} != {shown(b)}" for key, a, b in pairs if a != b]
+    return [f"{left} == {right}", f"the {what} differ:", *differ]

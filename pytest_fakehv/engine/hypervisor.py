@@ -11,10 +11,10 @@ from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.checks import check_choice, is_amount
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
-from pytest_fakehv.engine.explain import NodeView
 from pytest_fakehv.engine.filesystem import Root, reason
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
 from pytest_fakehv.engine.journal import Journal
+from pytest_fakehv.engine.migration import Migration, MigrationSpec
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
 from pytest_fakehv.engine.objects import (
     DeclaredState,
@@ -26,8 +26,11 @@ from pytest_fakehv.engine.objects import (
     MigrationStatus,
 )
 from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
+from pytest_fakehv.engine.report import NodeView
+from pytest_fakehv.engine.stage import Stage
 from pytest_fakehv.engine.storage import Record, Storage
 from pytest_fakehv.engine.text import natural_order, shown
+from pytest_fakehv.engine.traffic import Traffic
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 
-class FakeHypervisor(BaseHypervisor, Assertions):
+class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     """The fake hypervisor of one node.
 
     CamelCase methods are the hypervisor interface, for the code under test; snake_case ones are the
@@ -45,6 +48,12 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         root: the directory for the instance files, one a running instance; made at once if it is absent.
         spec: the node's size; None for the size of the machine that runs the test.
         cluster: the cluster that it is a node of; None for a node on its own.
+
+    Attributes:
+        spec: as given.
+        cluster: as given.
+        traffic: the engine's account of its migrations, and of those between the other nodes.
+        declared: the instances that the test has declared, by name, those on other nodes too.
 
     Raises:
         DeclarationError: the root can't be made, or ``spec`` is something else.
@@ -64,11 +73,14 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
         self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
         self._starting: Literal["running", "paused"] | None = None
+        self._down: str | None = None
+        self._is_cut_off = False
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
         if cluster is not None:
             self.door = cluster.door
+        self.traffic = Traffic(self.door.clock) if cluster is None else cluster.traffic
         self.declared: dict[str, InstanceSpec] = {} if cluster is None else cluster.declared
 
     def __repr__(self) -> str:
@@ -100,6 +112,16 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         return self.door.journal
 
     @property
+    def migrations(self) -> list[Migration]:
+        """The migrations from and to this node, in the order in which they began."""
+        return self.traffic.snapshots(self.name)
+
+    @property
+    def address(self) -> str:
+        """Where the other nodes reach it."""
+        return (self.spec and self.spec.address) or self.name
+
+    @property
     def instances(self) -> dict[str, InstanceInfo]:
         """The running and the paused instances' figures, by name; web2 comes before web10.
 
@@ -128,12 +150,27 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             record = self._storage.read(self._InstanceFile(name))
             return _info(name, record) if record else None
 
+    def runs(self, name: str) -> bool:
+        """Tell whether an instance runs or is paused here, whatever its file says of it.
+
+        Args:
+            name: the instance.
+        """
+        with self._doing(f"look for instance {name}"):
+            return self._storage.holds_instance(self._storage.path(name))
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches the node, to stand behind its name; None if calls do."""
+        return self._down or ("is cut off" if self._is_cut_off else None)
+
     @property
     def last_seen(self) -> NodeView:
         """The node as the calls so far last saw it, without touching a file: for reports."""
         return NodeView(
             name=self.name,
             spec=self.spec,
+            unreachable=self.unreachable,
             instances=_infos(self._storage.last_seen),
             malformed=sorted(self._storage.last_malformed, key=natural_order),
         )
@@ -204,12 +241,14 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             What the interface's methods take.
 
         Raises:
-            DeclarationError: an argument is wrong, or the instance runs here already, or does not fit.
+            DeclarationError: an argument is wrong, the instance runs here already or does not fit, or the
+                node is down.
         """
         check_choice("state", state, get_args(DeclaredState))
         instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
-        problem = None
-        if state != "stopped":
+        self.declared[name] = replace(self.declared[name], node=self.name)
+        problem = f"{self.name} {self._down}" if self._down and state != "stopped" else None
+        if state != "stopped" and not problem:
             try:
                 with self._doing(f"place {name} on {self.name}"):
                     self._place(instance, paused=state == "paused")
@@ -227,6 +266,41 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             memory = self._startup_memory(instance, self._free_memory())
             self._refuse_overcommit(memory)
             self._create(path, Record(memory, _beparam(instance, BE_VCPUS), paused))
+
+    # The test's side: what befalls a node
+
+    def crash(self) -> None:
+        """Let the node go down at once: its instances are gone, migrations from and to it have failed.
+
+        From then on every call raises `NodeDownError`, until `boot`. A malformed file stays.
+        """
+        with self._doing(f"crash {self.name}"):
+            self._lose_everything()
+        self._down = "is down"
+
+    def boot(self) -> None:
+        """Let a node that is down come up again, with nothing running on it."""
+        self._down = None
+
+    def disconnect(self) -> None:
+        """Cut the node off: every call raises `NodeDownError`, until `reconnect`.
+
+        Its instances run on, and so do the migrations from and to it.
+        """
+        self._is_cut_off = True
+
+    def reconnect(self) -> None:
+        """Let calls reach a node again that was cut off."""
+        self._is_cut_off = False
+
+    def leave(self) -> None:
+        """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
+        self._down = "is no longer in the cluster"
+
+    def _lose_everything(self) -> None:
+        with self.traffic.lock:
+            self._storage.remove_all()
+            self.traffic.node_went_down(self.name)
 
     def _nodes(self) -> Sequence["FakeHypervisor"]:
         return (self,)
@@ -421,8 +495,8 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             HypervisorError: an instance's file can't be removed.
         """
         self.LinuxPowercycle()
-        with self._doing("powercycle the node"), self._storage.exclusive():
-            self._storage.remove_all()
+        with self._doing("powercycle the node"):
+            self._lose_everything()
 
     # The interface: migration
 
@@ -445,40 +519,73 @@ class FakeHypervisor(BaseHypervisor, Assertions):
             raise HypervisorError("Can't accept instance, already running")
 
     def MigrateInstance(self, cluster_name: str, instance: InstanceLike, target: str, live: bool) -> None:
-        """Start, on the source, to migrate an instance; it completes at the first status call.
+        """Start, on the source, to migrate an instance.
+
+        Unless it is scripted, it completes at the first status call.
 
         Args:
             cluster_name: the cluster's name; ignored.
             instance: which.
-            target: the target node's address or name.
-            live: whether it keeps running meanwhile.
+            target: the target node's address or name; anything on a node of no cluster.
+            live: whether it keeps running meanwhile; if not, it is paused first.
+
+        Raises:
+            HypervisorError: it doesn't run here or migrates already, the target is this node, or no node
+                of the cluster, or doesn't overcommit and has no room.
+            DeclarationError: the test scripted what a non-live migration can't do.
         """
+        name = instance.name
+        with self.traffic.lock, self._doing(f"migrate instance {name}"):
+            if not self._IsAlive(name):
+                raise RefusedError("not running")
+            node = self._target(target)
+            if node and (record := self._storage.read(self._InstanceFile(name))):
+                node._refuse_overcommit(record.memory)  # noqa: SLF001  # it is of this class
+            self.traffic.begin(
+                name,
+                source=self._storage,
+                source_name=self.name,
+                target=node._storage if node else None,  # noqa: SLF001
+                target_name=node.name if node else target,
+                live=bool(live),
+            )
 
     def GetMigrationStatus(self, instance: InstanceLike) -> MigrationStatus:
-        """Say, on the source, how far a migration is.
+        """Say, on the source, how far an instance's last migration is.
 
         Args:
             instance: which.
 
         Returns:
-            That it is completed.
+            How far, with the RAM sent if it is scripted; of an instance that never migrated from here,
+            that it is completed, as Ganeti's fake says.
         """
-        return MigrationStatus(status="completed")
+        with self._doing(f"get the migration status of {instance.name}"):
+            return self.traffic.poll(self.name, instance.name)
 
     def FinalizeMigrationSource(self, instance: InstanceLike, success: bool, live: bool) -> None:
         """End a migration on the source; a second time, nothing changes.
 
         Args:
             instance: which.
-            success: whether it moved; then it no longer runs here.
+            success: whether it moved; then it no longer runs here. If not, it does, also if it was paused
+                for the migration.
             live: whether it kept running meanwhile.
 
         Raises:
-            HypervisorError: its file can't be removed.
+            HypervisorError: its file can't be removed or changed.
         """
-        if success:
-            with self._doing(f"finalize the migration of {instance.name} on the source"):
+        with (
+            self.traffic.lock,
+            self._doing(f"finalize the migration of {instance.name} on the source"),
+        ):
+            run = self.traffic.leaving(self.name, instance.name)
+            if run:
+                run.remember()
+            if success:
                 self._make_sure_it_is_down(instance.name)
+            if run:
+                self.traffic.finalize_source(run, success=success)
 
     def FinalizeMigrationDst(self, instance: InstanceLike, info: str, success: bool) -> None:
         """End a migration on the target; a second time, nothing changes.
@@ -486,17 +593,29 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         Args:
             instance: which.
             info: what `MigrationInfo` returned on the source.
-            success: whether it moved; then it runs here, else it doesn't.
+            success: whether it moved; then it runs here, as it did on the source, else it doesn't.
 
         Raises:
-            HypervisorError: it can't be written or removed, or doesn't fit on a node that doesn't
-                overcommit.
+            HypervisorError: it can't be written or removed, doesn't fit on a node that doesn't
+                overcommit, or is scripted to be lost.
         """
-        with self._doing(f"finalize the migration of {instance.name} on the target"):
+        with (
+            self.traffic.lock,
+            self._doing(f"finalize the migration of {instance.name} on the target"),
+        ):
+            run = self.traffic.arriving(self.name, instance.name)
             if not success:
                 self._make_sure_it_is_down(instance.name)
             elif not self._IsAlive(instance.name):
-                self._start(instance, paused=False)
+                if run and run.is_lost:
+                    raise RefusedError("its memory has not arrived")
+                if run and run.finalized_on_target is None:
+                    run.remember()
+                    self._start(instance, paused=run.record.paused, memory=run.record.memory)
+                else:
+                    self._start(instance, paused=False)
+            if run:
+                self.traffic.finalize_target(run, success=success)
 
     # For subclasses, under the names that they know
 
@@ -541,11 +660,20 @@ class FakeHypervisor(BaseHypervisor, Assertions):
         super().__init_subclass__(**keywords)
         cls._has_own_node_info = inspect.unwrap(cls.GetNodeInfo) is not _NODE_INFO
 
-    def _start(self, instance: InstanceLike, *, paused: bool) -> None:
+    def _target(self, target: str) -> "FakeHypervisor | None":
+        """Return the node that an address or a name means; None if this node knows no others."""
+        own = target in (self.name, self.address)
+        if own or (self.cluster is not None and target not in self.cluster):
+            problem = "is this very node" if own else "is no node's name or address"
+            raise RefusedError(f"the target {shown(target)} {problem}")
+        return None if self.cluster is None else self.cluster[target]
+
+    def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
         with self._storage.exclusive():
             if self._IsAlive(instance.name):
                 raise RefusedError("already running")
-            memory = self._InstanceStartupMemory(instance)
+            if memory is None:
+                memory = self._InstanceStartupMemory(instance)
             self._refuse_overcommit(memory)
             # Not an argument: subclasses know _MarkUp without it.
             self._starting = "paused" if paused else "running"
@@ -585,6 +713,11 @@ class FakeHypervisor(BaseHypervisor, Assertions):
 
     def _size(self) -> NodeInfo:
         return self.spec.info() if self.spec else type(self).GetLinuxNodeInfo()
+
+    def _check_script(self, spec: MigrationSpec) -> None:
+        super()._check_script(spec)
+        if spec.outcome == "failed_but_moved" and self.cluster is None:
+            raise DeclarationError("outcome 'failed_but_moved' needs a cluster: there is no node to move to")
 
     def _doing(self, what: str) -> "_Doing":
         return _Doing(what, self._storage)

@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from pytest_fakehv.engine.door import Door, Method, put_behind_door
-from pytest_fakehv.engine.errors import HotplugError, HypervisorError
+from pytest_fakehv.engine.errors import DeclarationError, HotplugError, HypervisorError
 from pytest_fakehv.engine.host import read_host
 from pytest_fakehv.engine.node import NodeInfo
 from pytest_fakehv.engine.objects import InstanceConsole, InstanceInfo, InstanceLike, MigrationStatus
 from pytest_fakehv.engine.parameters import ParameterEntry, Parameters
+from pytest_fakehv.engine.text import nearest, shown
 
 HvParams = Mapping[str, Any]
 
@@ -39,6 +40,11 @@ class BaseHypervisor(ABC):
     ANCILLARY_FILES: ClassVar[Sequence[str]] = []
     ANCILLARY_FILES_OPT: ClassVar[Sequence[str]] = []
     CAN_MIGRATE: ClassVar[bool] = False
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches the node, to stand behind its name; None if calls do."""
+        return None
 
     @cached_property
     def door(self) -> Door:
@@ -316,5 +322,17 @@ INTERFACE: Final = {
     if name[0].isupper() and not name.isupper() and name not in _NOT_ON_A_NODE
 }
 """The interface's methods, by name."""
+
+
+def check_method(name: str) -> None:
+    """Refuse what is no method of the interface.
+
+    Raises:
+        DeclarationError: it isn't; the message names the nearest one.
+    """
+    if name not in INTERFACE:
+        close = "".join(f"; nearest: {each}" for each in nearest(name, INTERFACE))
+        raise DeclarationError(f"the interface has no method {shown(name)}{close}")
+
 
 put_behind_door(BaseHypervisor, INTERFACE.values())

@@ -1,10 +1,18 @@
 """What was called, in order, with what result."""
 
 import itertools
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
+
+from pytest_fakehv.engine.checks import check_amount
+
+__tracebackhide__ = True  # a wrong call is shown at the line that made it
+
+_MOST_THREADS: Final = 64
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -12,7 +20,8 @@ class Call:
     """One call of the hypervisor interface.
 
     Attributes:
-        number: its place in the journal, from 1, by when it began.
+        number: its place among all calls, from 1, by when it began.
+        time: when it began, in seconds of the cluster's clock.
         node: the node that was called.
         method: the interface method's name.
         instance: the name of the instance that it is about, if any.
@@ -26,6 +35,7 @@ class Call:
     """
 
     number: int
+    time: float
     node: str
     method: str
     instance: str | None
@@ -43,19 +53,20 @@ class Call:
 
 
 class Journal:
-    """The calls of one cluster's nodes, from any thread."""
+    """The calls of one cluster's nodes, from any thread. It keeps all of them, unless told otherwise."""
 
     def __init__(self) -> None:
-        self._calls: list[Call] = []
-        # Without a lock, which a fork could leave held: both the counter and the list are atomic.
+        # Without a lock, which a fork could leave held: both the counter and the queue are atomic.
+        self._calls: deque[Call] = deque()
         self._numbers = itertools.count(1)
+        self._total_before = 0
 
     def __len__(self) -> int:
-        """Return how many calls there were."""
+        """Return how many calls it has."""
         return len(self._calls)
 
     def __repr__(self) -> str:
-        """Say how many calls there were."""
+        """Say how many calls it has."""
         return f"<Journal of {len(self)} calls>"
 
     def __getitem__(self, index: int) -> Call:
@@ -64,11 +75,57 @@ class Journal:
 
     def __iter__(self) -> Iterator[Call]:
         """Go through the calls so far, in the order in which they began."""
-        return iter(sorted(self._calls, key=attrgetter("number")))
+        return iter(sorted(self._calls.copy(), key=attrgetter("number")))
+
+    @property
+    def total(self) -> int:
+        """How many calls there were in all, those that it no longer has included."""
+        # Threads may come in another order than their numbers, but not by much.
+        total = self._total_before
+        with suppress(IndexError):  # there are fewer
+            for place in range(1, _MOST_THREADS):
+                total = max(total, self._calls[-place].number)
+        return total
+
+    def calls(
+        self, method: str | None = None, *, node: str | None = None, instance: str | None = None
+    ) -> list[Call]:
+        """Return the calls that are of a kind, in the order in which they began.
+
+        Args:
+            method: the interface method's name; None for any.
+            node: the node's name; None for any.
+            instance: the name of the instance that they are about; None for any, and for none.
+        """
+        return [
+            call
+            for call in self
+            if method in (None, call.method)
+            and node in (None, call.node)
+            and instance in (None, call.instance)
+        ]
+
+    def clear(self) -> None:
+        """Forget the calls so far; the next one's number goes on from theirs."""
+        self._total_before = self.total
+        self._calls.clear()
+
+    def keep(self, most: int) -> None:
+        """Keep the last calls alone from now on, for a run so long that all of them would not fit.
+
+        Args:
+            most: how many, from 1.
+
+        Raises:
+            DeclarationError: it is no such number.
+        """
+        check_amount("most", most)
+        self._calls = deque(self._calls.copy(), maxlen=most)
 
     def begin(
         self,
         *,
+        time: float,
         node: str,
         method: str,
         instance: str | None,
@@ -79,6 +136,7 @@ class Journal:
         """Write down a call that begins, and return it so that its end can be written down too."""
         call = Call(
             number=next(self._numbers),
+            time=time,
             node=node,
             method=method,
             instance=instance,

@@ -115,6 +115,18 @@ class InstanceSpec:
         )
 
 
+def name_of(instance: "str | InstanceLike") -> str:
+    """Return the name of an instance that is given by name or as the object that the interface takes."""
+    return instance if isinstance(instance, str) else instance.name
+
+
+class Placement(dict[str, "str | tuple[str, ...]"]):
+    """Which instance runs, or is paused, where: a node's name, or names if there are several, by instance.
+
+    What runs nowhere is not in it. It equals a plain dict.
+    """
+
+
 class _SixTuple(NamedTuple):
     name: str
     id: str
@@ -158,6 +170,12 @@ class _Message:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        """Show what is set."""
+        pairs = ((key, getattr(self, key)) for key in self._keys())
+        given = ", ".join(f"{key}={value!r}" for key, value in pairs if value is not None)
+        return f"{type(self).__name__}({given})"
+
     def Copy(self) -> Self:
         """Return a deep copy."""
         return copy.deepcopy(self)
@@ -185,7 +203,7 @@ class _Message:
         return [each.name for each in dataclasses.fields(cls)]  # type: ignore[arg-type]  # each subclass is a dataclass
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class InstanceConsole(_Message):
     """How to reach an instance's console. What is not set reads None; other attributes don't exist.
 
@@ -232,7 +250,7 @@ _CONSOLE_NEEDS: dict[ConsoleKind, tuple[str, ...]] = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class MigrationStatus(_Message):
     """How far a migration is. What is not set reads None; other attributes don't exist.
 

@@ -1,7 +1,11 @@
 """How values and names are written for people: in one line, whatever they are."""
 
+import difflib
 import re
+from collections.abc import Collection, Iterable
 from typing import Final
+
+MOST_NAMES: Final = 8
 
 _LONGEST_SHOWN: Final = 80
 
@@ -34,3 +38,16 @@ def shown_error(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # as in `shown`
         text = "what it says can't be shown"
     return f"{type(error).__name__}: {printable(text)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """List names in one line, and say how many were left out."""
+    every = [printable(name) for name in sorted(names, key=natural_order)]
+    rest = f" and {len(every) - MOST_NAMES} more" if len(every) > MOST_NAMES else ""
+    return ", ".join(every[:MOST_NAMES]) + rest
+
+
+def nearest(name: str, names: Collection[str]) -> list[str]:
+    """Return the name that was probably meant, if one was: the same with a domain, or one spelt alike."""
+    longer = sorted(each for each in names if each.startswith(f"{name}.") or name.startswith(f"{each}."))
+    return longer[:1] or difflib.get_close_matches(name, names, n=1)

@@ -1,0 +1,178 @@
+"""The section on the fake nodes in the report of a failed test. Pure functions over data."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from pytest_fakehv.engine.explain import call_text, migration_text, place_text, result_text, state_of
+from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.migration import Migration
+from pytest_fakehv.engine.node import NodeSpec, less_used
+from pytest_fakehv.engine.objects import InstanceInfo
+from pytest_fakehv.engine.text import printable
+
+WIDTH: Final = 100
+MOST_NODES: Final = 20
+MOST_INSTANCES: Final = 20
+MOST_MIGRATIONS: Final = 10
+MOST_CALLS: Final = 10
+MOST_CALLS_OF_TIMELINE: Final = 200
+MOST_LINES_OF_TIMELINE: Final = 20
+MOST_LANES: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeView:
+    """What is known of a node without touching a file.
+
+    Attributes:
+        name: the node's name.
+        spec: its size; None for that of the machine that runs the test.
+        unreachable: why no call reaches it; None if calls do.
+        instances: the running and the paused instances there.
+        malformed: the instances whose files can't be made sense of.
+    """
+
+    name: str
+    spec: NodeSpec | None
+    unreachable: str | None
+    instances: Mapping[str, InstanceInfo]
+    malformed: Sequence[str]
+
+
+def section(
+    nodes: Sequence[NodeView], *, migrations: Sequence[Migration], calls: Sequence[Call], total: int
+) -> str:
+    """Describe nodes, where instances are, migrations and the last calls, for the report of a failed test.
+
+    Args:
+        nodes: what is known of each.
+        migrations: all of them, in order; the last few are shown.
+        calls: the last calls, in order; of those, the last few are shown.
+        total: how many calls there were.
+
+    Returns:
+        Lines of at most 100 columns, unless names are long.
+    """
+    lines = [line for node in _most_telling(nodes, calls) for line in _node_lines(node)]
+    if len(nodes) > MOST_NODES:
+        lines.append(f"and {len(nodes) - MOST_NODES} more nodes")
+    if migrations:
+        newest = migrations[-MOST_MIGRATIONS:]
+        lines.append(_title("migrations", len(newest), len(migrations)))
+        lines += [line for each in newest for line in _wrapped(migration_text(each))]
+    if not total:
+        return "\n".join([*lines, "no calls"])
+    return "\n".join([*lines, *_timeline([node.name for node in nodes], calls), *_call_lines(calls, total)])
+
+
+def _title(what: str, count: int, total: int) -> str:
+    return f"{what}:" if count == total else f"{what}, the last {count} of {total}:"
+
+
+def _most_telling(nodes: Sequence[NodeView], calls: Sequence[Call]) -> Sequence[NodeView]:
+    """Choose which nodes to show: all, or those that were called last and then the first ones."""
+    if len(nodes) <= MOST_NODES:
+        return nodes
+    called = dict.fromkeys(call.node for call in reversed(calls))
+    chosen = set([*called, *(node.name for node in nodes)][:MOST_NODES])
+    return [node for node in nodes if node.name in chosen][:MOST_NODES]
+
+
+def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
+    newest = calls[-MOST_CALLS:]
+    lines = [_title("calls", len(newest), total)]
+    if not newest:  # they have been cleared
+        return []
+    number = len(str(newest[-1].number))
+    node = max(len(call.node) for call in newest)
+    for call in newest:
+        text = f"{call.number:>{number}} {call.node:<{node}} {call_text(call)} at {place_text(call)}"
+        lines += _wrapped(text, f"-> {result_text(call)}")
+    return lines
+
+
+def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
+    """Draw the last calls, a lane for each node; none where a single node was called.
+
+    Calls of one kind in a row make one line. With too many nodes for lanes, each call names its node.
+    """
+    called = {call.node for call in calls}
+    lanes = [name for name in nodes if name in called]
+    if len(called) == 1 or not calls:
+        return []
+    one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
+    rows = [list(group) for _, group in groupby(calls, key=_kind)][-MOST_LINES_OF_TIMELINE:]
+    names = {call.instance for row in rows for call in row}
+    times = [f"{row[0].time:g} s" for row in rows]
+    time_width = max(map(len, times))
+    # Where all are about one instance, it is said once.
+    name_width = 0 if len(names) == 1 else min(12, max(len(printable(name or "")) for name in names))
+    first = name_width + 1 if name_width else 0
+    lane_width = (WIDTH - 2 - time_width - 1 - first) // (1 if one_lane else len(lanes)) - 1
+    whose = f" of {printable(next(iter(names)) or '')}" if len(names) == 1 and None not in names else ""
+    lines = [f"timeline{whose}, ! for a call that raised:"]
+    if not one_lane:
+        head = "".join(f" {_cut(name, lane_width):<{lane_width}}" for name in lanes)
+        lines.append(f"  {'':>{time_width}}{'':<{first}}{head}".rstrip())
+    for row, time in zip(rows, times, strict=True):
+        call = row[0]
+        text = ("!" if call.error else "") + call.method + (f" x{len(row)}" if len(row) > 1 else "")
+        place = 0 if one_lane else lanes.index(call.node)
+        lane = _cut(f"{call.node} {text}" if one_lane else text, lane_width)
+        name = f" {_cut(printable(call.instance or ''), name_width):<{name_width}}" if name_width else ""
+        lines.append(f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}{lane}".rstrip())
+    return lines
+
+
+def _kind(call: Call) -> tuple[str, str, str | None, bool]:
+    return call.node, call.method, call.instance, call.error is not None
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}~"
+
+
+def _wrapped(*parts: str) -> list[str]:
+    """Put parts on one line, or each on lines of its own, indented."""
+    line = f"  {' '.join(parts)}"
+    if len(line) <= WIDTH:
+        return [line]
+    return [
+        line
+        for number, part in enumerate(parts)
+        for line in textwrap.wrap(
+            part,
+            WIDTH,
+            initial_indent="      " if number else "  ",
+            subsequent_indent="         ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
+
+
+def _node_lines(node: NodeView) -> list[str]:
+    if node.spec is None:
+        head = f"{node.name}: the size of this machine"
+    else:
+        info = less_used(node.spec.info(), sum(each.memory for each in node.instances.values()))
+        head = (
+            f"{node.name}: {info['memory_free']} of {info['memory_total']} MiB free, "
+            f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
+        )
+    if node.unreachable:
+        head += f", {node.unreachable}"
+    malformed = [f"  {printable(name)} malformed or unreadable file" for name in node.malformed]
+    if not node.instances:
+        return [f"{head}, no instances", *malformed]
+    shown_ones = list(node.instances.values())[:MOST_INSTANCES]
+    width = max(len(printable(each.name)) for each in shown_ones)
+    lines = [
+        f"  {printable(each.name):<{width}} {state_of(each)}, {each.memory} MiB, {each.vcpus} vcpus"
+        for each in shown_ones
+    ]
+    left_out = len(node.instances) - len(shown_ones)
+    return [head, *lines, *([f"  and {left_out} more instances"] if left_out else []), *malformed]
