@@ -1,25 +1,25 @@
 """The fixtures: what a test asks for by name."""
 
 import sys
-from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakSet
 
 import pytest
 
-from pytest_fakehv.settings import (
-    SETTINGS,
+from pytest_fakehv.markers import (
     MarkerError,
-    Settings,
     declared_instances,
+    declared_migrations,
     declared_nodes,
     for_test,
 )
+from pytest_fakehv.settings import SETTINGS, Settings, real_filesystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_fakehv.engine.clock import ClockMode
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.filesystem import Filesystem
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
@@ -50,6 +50,7 @@ class ClusterFactory(Protocol):
         *nodes: "NodeSpec",
         instances: "Iterable[InstanceSpec]" = (),
         hypervisor: "type[FakeHypervisor]" = ...,
+        clock: "ClockMode" = ...,
     ) -> "FakeCluster":
         """Build a cluster of its own, whatever the test's markers and `fakehv_class` say.
 
@@ -57,6 +58,7 @@ class ClusterFactory(Protocol):
             *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
             instances: the instances to begin with.
             hypervisor: the class of each node; `FakeHypervisor` unless given.
+            clock: what makes the time of migrations go: "polls" unless given, or "manual" or "real".
 
         Returns:
             The cluster; its roots lie where the run's settings say.
@@ -74,10 +76,7 @@ def load_engine() -> None:
     """
     if _LAST_LOADED in sys.modules:
         return
-    with ExitStack() as stack:
-        unittest_support = sys.modules.get("pyfakefs.fake_filesystem_unittest")
-        if unittest_support and (patcher := unittest_support.Patcher.PATCHER):
-            stack.enter_context(unittest_support.Pause(patcher))
+    with real_filesystem():
         import_module(_LAST_LOADED)
 
 
@@ -101,12 +100,14 @@ def fakehv_factory(
         *nodes: "NodeSpec",
         instances: "Iterable[InstanceSpec]" = (),
         hypervisor: "type[FakeHypervisor]" = FakeHypervisor,
+        clock: "ClockMode" = "polls",
     ) -> "FakeCluster":
         cluster = FakeCluster(
             Root(lambda: _find_place(request, settings, "factory")),
             *nodes,
             instances=instances,
             hypervisor=hypervisor,
+            clock=clock,
         )
         clusters.add(cluster)
         return cluster
@@ -129,9 +130,9 @@ def fakehv_class() -> "type[FakeHypervisor]":
 
 @pytest.fixture
 def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]") -> "FakeCluster":
-    """A fake cluster, with the nodes and instances of the test's markers.
+    """A fake cluster, with the nodes and instances of the test's markers and of the topology file.
 
-    Without ``fakehv_node`` markers it has two equal nodes, "node1" and "node2".
+    Where neither has a node it has two equal ones, "node1" and "node2".
     """
     load_engine()
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -152,10 +153,14 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
     where = "fakehv_node"
     try:
         settings = for_test(item)
-        cluster = FakeCluster(Root(find), *declared_nodes(item), hypervisor=fakehv_class)
-        for spec in declared_instances(item):
+        nodes = declared_nodes(item, settings.topology)
+        cluster = FakeCluster(Root(find), *nodes, hypervisor=fakehv_class, clock=settings.clock)
+        for spec in declared_instances(item, settings.topology):
             where = f"fakehv_instance({spec.name!r})"
             cluster.add_instance(**vars(spec))
+        for script in declared_migrations(item):
+            where = f"fakehv_migration({script.instance!r})"
+            cluster.script_migration(**vars(script))
     except MarkerError as error:
         problem = str(error)
     except DeclarationError as error:

@@ -1,6 +1,7 @@
 """pytest's hooks; they decide nothing themselves."""
 
 import os
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
@@ -17,7 +18,8 @@ from pytest_fakehv.fixtures import (
     fakehv_factory,
     load_engine,
 )
-from pytest_fakehv.settings import MARKERS, SETTINGS, add_options, read_options
+from pytest_fakehv.markers import MARKERS
+from pytest_fakehv.settings import SETTINGS, add_options, read_options
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -53,10 +55,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: os.close(lock))
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say where the root directories are kept, if they are."""
-    root = config.stash[SETTINGS].root
-    return f"fakehv: root directories are kept in {root}" if root else None
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say where the root directories are kept, if they are, and what the topology file has."""
+    settings = config.stash[SETTINGS]
+    lines = [f"fakehv: root directories are kept in {settings.root}"] if settings.root else []
+    if topology := settings.topology:
+        lines.append(
+            f"fakehv: the topology has {len(topology.nodes)} nodes and {len(topology.instances)} instances"
+        )
+    return lines
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain why instances' figures, placements or migrations are not equal."""
+    explain = sys.modules.get("pytest_fakehv.engine.explain")
+    return explain.comparison(left, right) if explain and op == "==" else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,7 +98,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if CLUSTER in item.stash:
         del item.stash[CLUSTER]
     clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
-    item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: len(each.journal) for each in clusters})
+    item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: each.journal.total for each in clusters})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -127,7 +140,7 @@ def _clusters(item: pytest.Item) -> list["FakeCluster"]:
     used = [
         cluster
         for cluster in item.session.stash.get(FACTORY_CLUSTERS, ())
-        if cluster not in before or len(cluster.journal) > before[cluster]
+        if cluster not in before or cluster.journal.total > before[cluster]
     ]
     return [item.stash[CLUSTER], *used] if CLUSTER in item.stash else used
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,67 @@ class TestJournal:
         assert start.arguments[1] == ["/dev/vda"]
         assert len(info.result) == 1
 
+    def test_the_time_is_the_clocks(self, root):
+        cluster = FakeCluster(root, clock="manual")
+        cluster["node1"].ListInstances()
+        cluster.clock.advance(2.5)
+        cluster["node2"].ListInstances()
+        assert [call.time for call in cluster.journal] == [0, 2.5]
+
+    def test_calls_of_a_kind(self, root):
+        cluster = FakeCluster(root)
+        node1, node2 = cluster
+        web1, web2 = (node1.instance(name) for name in ("web1", "web2"))
+        for node, instance in ((node1, web1), (node2, web2), (node1, web2)):
+            node.StartInstance(instance, [], False)
+        node1.GetNodeInfo()
+        journal = cluster.journal
+        assert [call.number for call in journal.calls("StartInstance")] == [1, 2, 3]
+        assert [call.number for call in journal.calls(node="node1")] == [1, 3, 4]
+        assert [call.number for call in journal.calls(instance="web2")] == [2, 3]
+        assert [call.number for call in journal.calls("StartInstance", node="node1", instance="web2")] == [3]
+        assert [call.number for call in journal.calls()] == [1, 2, 3, 4]
+
+    def test_clearing_forgets_but_numbers_go_on(self, hv):
+        for _ in range(3):
+            hv.ListInstances()
+        hv.journal.clear()
+        assert (len(hv.journal), hv.journal.total, list(hv.journal)) == (0, 3, [])
+        hv.ListInstances()
+        assert [call.number for call in hv.journal] == [4]
+        assert hv.journal.total == 4
+
+    def test_bounded_on_request(self, hv):
+        for _ in range(5):
+            hv.ListInstances()
+        hv.journal.keep(3)
+        assert [call.number for call in hv.journal] == [3, 4, 5]
+        hv.GetNodeInfo()
+        assert [call.number for call in hv.journal] == [4, 5, 6]
+        assert (len(hv.journal), hv.journal.total) == (3, 6)
+        assert "calls, the last 3 of 6:" in hv.describe()
+
+    @pytest.mark.parametrize("most", [0, -1, 1.5, True, "3"])
+    def test_a_wrong_bound(self, hv, most):
+        assert message(hv.journal.keep, most) == f"most must be a positive integer, not {most!r}"
+
+    def test_threads(self, root):
+        """Each call is there once, under a number of its own."""
+        cluster = FakeCluster(root)
+
+        def work(node):
+            for _ in range(200):
+                node.GetNodeInfo()
+
+        threads = [threading.Thread(target=work, args=[node]) for node in cluster for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [call.number for call in cluster.journal] == list(range(1, 1601))
+        assert len(cluster.journal.calls(node="node1")) == 800
+        assert all(call.ended for call in cluster.journal)
+
 
 class TestDescribe:
     def test_a_quiet_cluster(self, root):
@@ -330,3 +392,94 @@ class TestDescribe:
         cluster.add_instance("web1")
         shutil.rmtree(tmp_path)
         assert "web1 running, 1024 MiB, 1 vcpus" in cluster.describe()
+
+    def test_migrations_and_a_timeline(self, root):
+        cluster = FakeCluster(root)
+        cluster.add_instance("web1", memory=4096)
+        cluster.script_migration("web1", outcome="failed", at=0.4, times=1)
+        cluster.migrate("web1", to="node2")
+        cluster.migrate("web1", to="node2", live=False)
+        cluster["node2"].disconnect()
+        lines = cluster.describe().splitlines()
+        assert lines[: lines.index("calls, the last 10 of 13:")] == [
+            "node1: 65536 of 65536 MiB free, 16 CPUs, no instances",
+            "node2: 61440 of 65536 MiB free, 16 CPUs, is cut off",
+            "  web1 running, 4096 MiB, 1 vcpus",
+            "migrations:",
+            "  web1 node1 -> node2 live: 40 % at poll 2, failed, aborted",
+            "  web1 node1 -> node2 non-live: completed at poll 1",
+            "timeline of web1, ! for a call that raised:",
+            "      node1                                          node2",
+            "  0 s MigrationInfo",
+            "  0 s                                                AcceptInstance",
+            "  0 s MigrateInstance",
+            "  0 s GetMigrationStatus x2",
+            "  2 s                                                FinalizeMigrationDst",
+            "  2 s FinalizeMigrationSource",
+            "  2 s MigrationInfo",
+            "  2 s                                                AcceptInstance",
+            "  2 s MigrateInstance",
+            "  2 s GetMigrationStatus",
+            "  3 s FinalizeMigrationSource",
+            "  3 s                                                FinalizeMigrationDst",
+        ]
+
+    def test_a_timeline_of_several_instances_and_nodes(self, root):
+        cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 4)])
+        for number, node in enumerate(cluster):
+            node.StartInstance(node.instance(f"web{number}.example.com"), [], False)
+        with pytest.raises(HypervisorError):
+            cluster["node2"].StopInstance(cluster["node1"].instance("web0.example.com"))
+        cluster["node1"].GetNodeInfo()
+        lines = cluster.describe().splitlines()
+        assert lines[lines.index("timeline, ! for a call that raised:") : lines.index("calls:")] == [
+            "timeline, ! for a call that raised:",
+            "                   node1                      node2                      node3",
+            "  0 s web0.exampl~ StartInstance",
+            "  0 s web1.exampl~                            StartInstance",
+            "  0 s web2.exampl~                                                       StartInstance",
+            "  0 s web0.exampl~                            !StopInstance",
+            "  0 s              GetNodeInfo",
+        ]
+
+    def test_a_timeline_of_many_nodes_names_them(self, root):
+        cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 31)])
+        for node in cluster:
+            node.ListInstances()
+        lines = cluster.describe().splitlines()
+        assert lines[19:23] == [
+            "node30: 65536 of 65536 MiB free, 16 CPUs, no instances",
+            "and 10 more nodes",
+            "timeline, ! for a call that raised:",
+            "  0 s node11 ListInstances",
+        ]
+        assert lines[0] == "node11: 65536 of 65536 MiB free, 16 CPUs, no instances"
+        assert lines[41:43] == ["  0 s node30 ListInstances", "calls, the last 10 of 30:"]
+
+    def test_a_timeline_fits_100_columns(self, root):
+        cluster = FakeCluster(root, *[NodeSpec(f"{'n' * 60}{number}") for number in range(3)])
+        for node in cluster:
+            for name in ("a" * 90, "b" * 90):
+                node.StartInstance(node.instance(name), [], False)
+                for _ in range(12):
+                    node.FinalizeMigrationSource(node.instance(name), False, True)
+        lines = cluster.describe().splitlines()
+        begin = lines.index("timeline, ! for a call that raised:")
+        assert lines[begin + 3] == "  0 s aaaaaaaaaaa~ FinalizeMigrationSource x~"
+        assert max(map(len, lines[begin : begin + 14])) <= 100
+
+    def test_many_migrations_are_cut(self, root):
+        cluster = FakeCluster(root)
+        cluster.add_instance("web1")
+        for number in range(12):
+            cluster.migrate("web1", to=f"node{2 - number % 2}")
+        lines = cluster.describe().splitlines()
+        begin = lines.index("migrations, the last 10 of 12:")
+        assert lines[begin + 10] == "  web1 node2 -> node1 live: completed at poll 1"
+        assert lines[begin + 11].startswith("timeline")
+
+    def test_a_cleared_journal(self, root):
+        cluster = FakeCluster(root)
+        cluster["node1"].ListInstances()
+        cluster.journal.clear()
+        assert cluster.describe().splitlines()[-1] == "no calls since the journal was cleared"

@@ -20,6 +20,8 @@ def run(pytester, source, *args):
 
 NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
 INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams"
+FAKEHV = "backend, clock, topology"
+MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
 POSITIVE = "must be a positive integer, not"
 
 WRONG = [
@@ -79,12 +81,60 @@ WRONG = [
             "n does not overcommit: 6 MiB more are needed, 5 MiB are free"
         ),
     ),
-    ("fakehv('pyfakefs')", "fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: backend"),
-    ("fakehv(backnd='x')", "fakehv(): unknown argument 'backnd'; valid: backend"),
+    ("fakehv('pyfakefs')", f"fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: {FAKEHV}"),
+    ("fakehv(backnd='x')", f"fakehv(): unknown argument 'backnd'; valid: {FAKEHV}"),
     ("fakehv(backend='x')", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 'x'"),
     ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 5"),
     ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {POSITIVE} <Bad that can't be shown>"),
     ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not ['x']"),
+    ("fakehv(clock='x')", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 'x'"),
+    ("fakehv(clock=1)", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 1"),
+    ("fakehv(topology=1)", "fakehv(): topology must be the path of a file, not 1"),
+    ("fakehv(topology='')", "fakehv(): topology must be the path of a file, not ''"),
+    ("fakehv_migration()", f"fakehv_migration(): missing argument 'instance'; valid: {MIGRATION}"),
+    (
+        "fakehv_migration('web1', out='failed')",
+        f"fakehv_migration('web1'): unknown argument 'out'; valid: {MIGRATION}",
+    ),
+    (
+        "fakehv_migration('web1', outcome='lost')",
+        (
+            "fakehv_migration('web1'): outcome must be one of 'completed', 'failed', 'cancelled', "
+            "'failed_but_moved', 'completed_but_lost', not 'lost'"
+        ),
+    ),
+    (
+        "fakehv_migration('web1', at=1.5)",
+        "fakehv_migration('web1'): at must be a number from 0 to 1, not 1.5",
+    ),
+    (
+        "fakehv_migration('web1', at=0.5, polls=3)",
+        "fakehv_migration('web1'): at and polls both say when it ends; give one of them",
+    ),
+    (
+        "fakehv_migration('web1', bandwidth=-1)",
+        "fakehv_migration('web1'): bandwidth must be a positive number, not -1",
+    ),
+    (
+        "fakehv_migration('web1', dirty_rate=-0.5)",
+        "fakehv_migration('web1'): dirty_rate must be a number that is not negative, not -0.5",
+    ),
+    (
+        "fakehv_instance('web1')\n@mark.fakehv_migration('web9')",
+        "fakehv_migration('web9'): no instance is named 'web9'; there are: web1",
+    ),
+    ("fakehv_migration('web9')", "fakehv_migration('web9'): no instance is named 'web9'; none is declared"),
+    (
+        (
+            "fakehv_instance('web1', hvparams={'migration_mode': 'non-live'})\n"
+            "@mark.fakehv_migration('web1', postcopy=2)"
+        ),
+        "fakehv_migration('web1'): postcopy needs a live migration, but web1 has migration_mode='non-live'",
+    ),
+    (
+        "fakehv_migration('web1')\n@mark.fakehv_migration('web1', times=1)",
+        "fakehv_migration('web1'): there are two of this name, and the first has no times",
+    ),
 ]
 
 
@@ -229,5 +279,66 @@ def test_instances(fakehv, fakehv_cluster):
     fakehv.StartInstance(fakehv.instance("web3"), [], False)
     fakehv.assert_running("web3", memory=1024)
     assert fakehv.instance("web2").beparams["minmem"] == 5
+""",
+    ).assert_outcomes(passed=1)
+
+
+def test_migrations(pytester):
+    """The closest place counts for each instance, as a whole; there, scripts with times come in turn."""
+    run(
+        pytester,
+        """
+pytestmark = [
+    mark.fakehv_instance("web1", memory=4096),
+    mark.fakehv_instance("web2", memory=4096),
+    mark.fakehv_migration("web1", outcome="cancelled", polls=7),
+    mark.fakehv_migration("web2", outcome="cancelled", at=0.25),
+]
+
+@mark.fakehv_migration("web1", outcome="failed", times=2)
+@mark.fakehv_migration("web1", bandwidth=2048)
+def test_it(fakehv_cluster):
+    ends = [fakehv_cluster.migrate("web1", to="node2") for _ in range(3)]
+    assert [(end.outcome, end.polls) for end in ends] == [("failed", 2), ("failed", 2), ("completed", 2)]
+    end = fakehv_cluster.migrate("web2", to="node2")
+    assert (end.outcome, end.polls) == ("cancelled", 1)
+""",
+    ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("clock", "polls", "time"), [("polls", 4, 4.0), ("manual", 5, 4.0)], ids=["polls", "manual"]
+)
+def test_the_clock(pytester, clock, polls, time):
+    run(
+        pytester,
+        f"""
+@mark.fakehv(clock="{clock}")
+@mark.fakehv_instance("web1", memory=4096)
+@mark.fakehv_migration("web1")
+def test_it(fakehv_cluster):
+    assert fakehv_cluster.clock.mode == "{clock}"
+    end = fakehv_cluster.migrate("web1", to="node2")
+    assert (end.polls, end.duration, fakehv_cluster.clock.now) == ({polls}, {time}, {time})
+""",
+    ).assert_outcomes(passed=1)
+
+
+def test_a_real_clock(pytester):
+    run(
+        pytester,
+        """
+import time
+
+@mark.fakehv(clock="real")
+@mark.fakehv_instance("web1", memory=4096)
+@mark.fakehv_migration("web1")
+def test_it(fakehv_cluster, monkeypatch):
+    began = time.monotonic()
+    passed = [0]
+    monkeypatch.setattr(time, "monotonic", lambda: began + passed[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + seconds))
+    end = fakehv_cluster.migrate("web1", to="node2")
+    assert (end.outcome, end.polls, passed) == ("completed", 5, [4])
 """,
     ).assert_outcomes(passed=1)

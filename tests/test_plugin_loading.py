@@ -39,7 +39,13 @@ def modules_of(pytester):
     return run
 
 
-HOOKS = ["pytest_fakehv", "pytest_fakehv.fixtures", "pytest_fakehv.plugin", "pytest_fakehv.settings"]
+HOOKS = [
+    "pytest_fakehv",
+    "pytest_fakehv.fixtures",
+    "pytest_fakehv.markers",
+    "pytest_fakehv.plugin",
+    "pytest_fakehv.settings",
+]
 
 
 def test_a_run_without_our_fixtures_imports_nothing_but_the_hooks(modules_of):
@@ -109,7 +115,7 @@ def test_fixtures_say_what_they_give(pytester):
             "fakehv_factory [[]session scope[]] -- *",
             "    Builder of fake clusters, for fixtures of wider scope and for property tests.",
             "fakehv_cluster -- *",
-            "    A fake cluster, with the nodes and instances of the test's markers.",
+            "    A fake cluster, with the nodes and instances of the test's markers and of the topology *",
             "fakehv -- *",
             "    A fake hypervisor: the first node of the test's cluster.",
         ]
@@ -124,6 +130,7 @@ def test_markers_are_registered(pytester):
         @pytest.mark.fakehv(backend="pyfakefs")
         @pytest.mark.fakehv_node("node1")
         @pytest.mark.fakehv_instance("web1")
+        @pytest.mark.fakehv_migration("web1")
         def test_it(fakehv):
             fakehv.assert_running("web1")
         """
@@ -132,9 +139,10 @@ def test_markers_are_registered(pytester):
     result = pytester.runpytest_subprocess("--markers")
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.fakehv(?, backend): *",
+            "@pytest.mark.fakehv(?, backend, clock, topology): *",
             "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, address, *): *",
             "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams): *",
+            "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",
         ]
     )
 

@@ -60,18 +60,15 @@ def check_amount(key: str, value: object, *, least: int = 1) -> None:
         raise DeclarationError(f"{key} must be {kind}, not {shown(value)}")
 
 
-def check_number(
-    key: str, value: object, *, least: float | None = None, above: float = 0, most: float = LARGEST_AMOUNT
-) -> None:
-    """Refuse a declared value that is no number within limits; a bool is none."""
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not (above < value if least is None else least <= value)
-        or not value <= most
-    ):
-        start = f"of more than {above}" if least is None else f"of at least {least}"
-        raise DeclarationError(f"{key} must be a number {start} and at most {most}, not {shown(value)}")
+def check_number(key: str, value: Any, *, zero: bool = True, most: float = LARGEST_AMOUNT) -> None:
+    """Refuse a declared value that is no number from 0, or if ``zero`` is False above it; a bool is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and (value >= 0 if zero else value > 0) and value <= most):
+        if most < LARGEST_AMOUNT:
+            kind = f"a number from 0 to {most}"
+        else:
+            kind = "a number that is not negative" if zero else "a positive number"
+        raise DeclarationError(f"{key} must be {kind}, not {shown(value)}")
 
 
 def exact(number: float) -> Fraction:

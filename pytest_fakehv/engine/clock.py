@@ -67,7 +67,7 @@ class Clock:
         Raises:
             DeclarationError: it is no such number, or the clock is the machine's.
         """
-        check_number("seconds", seconds, least=0)
+        check_number("seconds", seconds)
         if self.mode == "real":
             raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
         with self._lock:

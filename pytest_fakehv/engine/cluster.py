@@ -271,7 +271,7 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: there is no such node, or no such instance to migrate from there.
         """
-        check_number("timeout", timeout, least=0)
+        check_number("timeout", timeout)
         driver = self._driver(instance, to, source)
         return self._result(driver, live=live, drive=lambda: driver.migrate(live=live, timeout=timeout))
 

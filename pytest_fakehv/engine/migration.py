@@ -59,10 +59,10 @@ class MigrationSpec:
             raise DeclarationError(f"instance is invalid: {shown(self.instance)}: {fault}")
         check_choice("outcome", self.outcome, get_args(Outcome))
         if self.at is not None:
-            check_number("at", self.at, least=0, most=1)
-        check_number("bandwidth", self.bandwidth, above=0)
-        check_number("dirty_rate", self.dirty_rate, least=0)
-        check_number("max_downtime", self.max_downtime, above=0)
+            check_number("at", self.at, most=1)
+        check_number("bandwidth", self.bandwidth, zero=False)
+        check_number("dirty_rate", self.dirty_rate)
+        check_number("max_downtime", self.max_downtime, zero=False)
         for key, least in (("polls", 1), ("postcopy", 0), ("times", 1)):
             if getattr(self, key) is not None:
                 check_amount(key, getattr(self, key), least=least)

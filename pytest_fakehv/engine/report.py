@@ -63,8 +63,8 @@ def section(
         newest = migrations[-MOST_MIGRATIONS:]
         lines.append(_title("migrations", len(newest), len(migrations)))
         lines += [line for each in newest for line in _wrapped(migration_text(each))]
-    if not total:
-        return "\n".join([*lines, "no calls"])
+    if not calls:
+        return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
     return "\n".join([*lines, *_timeline([node.name for node in nodes], calls), *_call_lines(calls, total)])
 
 
@@ -84,8 +84,6 @@ def _most_telling(nodes: Sequence[NodeView], calls: Sequence[Call]) -> Sequence[
 def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
     newest = calls[-MOST_CALLS:]
     lines = [_title("calls", len(newest), total)]
-    if not newest:  # they have been cleared
-        return []
     number = len(str(newest[-1].number))
     node = max(len(call.node) for call in newest)
     for call in newest:
@@ -101,7 +99,7 @@ def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
     """
     called = {call.node for call in calls}
     lanes = [name for name in nodes if name in called]
-    if len(called) == 1 or not calls:
+    if len(called) == 1:
         return []
     one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
     rows = [list(group) for _, group in groupby(calls, key=_kind)][-MOST_LINES_OF_TIMELINE:]
