@@ -278,10 +278,10 @@ class TestDescribe:
             "  web10 paused, 500 MiB, 1 vcpus\n"
             "n2: 65536 of 65536 MiB free, 16 CPUs, no instances\n"
             "timeline, ! for a call that raised:\n"
-            "           node1                                       n2\n"
+            "           node1                          n2\n"
             "  0 s web2 StartInstance\n"
             "  0 s web2 !StartInstance\n"
-            "  0 s web2                                             !StopInstance\n"
+            "  0 s web2                                !StopInstance\n"
             "  0 s      GetNodeInfo\n"
             "calls:\n"
             f"  1 node1 StartInstance('web2', [], False) at {here}:{first} -> None\n"
@@ -409,19 +409,19 @@ class TestDescribe:
             "  web1 node1 -> node2 live: 40 % at poll 2, failed, aborted",
             "  web1 node1 -> node2 non-live: completed at poll 1",
             "timeline of web1, ! for a call that raised:",
-            "      node1                                          node2",
+            "      node1                          node2",
             "  0 s MigrationInfo",
-            "  0 s                                                AcceptInstance",
+            "  0 s                                AcceptInstance",
             "  0 s MigrateInstance",
             "  0 s GetMigrationStatus x2",
-            "  2 s                                                FinalizeMigrationDst",
+            "  2 s                                FinalizeMigrationDst",
             "  2 s FinalizeMigrationSource",
             "  2 s MigrationInfo",
-            "  2 s                                                AcceptInstance",
+            "  2 s                                AcceptInstance",
             "  2 s MigrateInstance",
             "  2 s GetMigrationStatus",
             "  3 s FinalizeMigrationSource",
-            "  3 s                                                FinalizeMigrationDst",
+            "  3 s                                FinalizeMigrationDst",
         ]
 
     def test_a_timeline_of_several_instances_and_nodes(self, root):

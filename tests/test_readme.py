@@ -7,6 +7,7 @@ import pytest
 from sybil import Document
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
+from pytest_fakehv import read_topology
 from pytest_fakehv.engine.interface import INTERFACE
 
 README = Path(__file__).parent.parent / "README.md"
@@ -22,7 +23,7 @@ def blocks(language):
 
 
 def test_every_kind_of_block_is_tested_here():
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "python fails", "text", "ini"}
+    assert {language for language, _ in BLOCKS} == {"sh", "python", "python fails", "text", "ini", "toml"}
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
@@ -33,8 +34,10 @@ def test_a_python_block_passes(pytester, number):
     assert result.parseoutcomes().keys() <= {"passed"}
 
 
-def test_a_failing_block_fails_as_the_text_after_it_says(pytester):
-    (source,), (output,) = blocks("python fails"), blocks("text")
+@pytest.mark.parametrize(
+    ("source", "output"), list(zip(blocks("python fails"), blocks("text"), strict=True)), ids=["one", "two"]
+)
+def test_a_failing_block_fails_as_the_text_after_it_says(pytester, source, output):
     pytester.makepyfile(test_readme=source)
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
@@ -50,6 +53,15 @@ def test_the_settings_are_accepted(pytester):
     result.stdout.fnmatch_lines(["*- fakehv: test_*"])
 
 
+def test_the_topology_is_accepted(tmp_path):
+    (content,) = blocks("toml")
+    (tmp_path / "t.toml").write_text(content)
+    topology = read_topology(tmp_path / "t.toml")
+    assert (len(topology.nodes), len(topology.instances)) == (20, 400)
+    assert topology.instances[20].name == "web0021"
+    assert topology.instances[20].node == "node1"
+
+
 def test_the_commands_come_first_and_do_their_own_set_up():
     """They are run, as they stand here, by .ci/run."""
     assert [language for language, _ in BLOCKS[:2]] == ["sh", "sh"]
@@ -62,7 +74,8 @@ def test_the_commands_come_first_and_do_their_own_set_up():
 def test_the_tables_name_every_fixture_option_marker_and_method():
     text = README.read_text(encoding="utf-8")
     names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`"]
-    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show")]
+    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "topology")]
     names += ["`fakehv_node(name, *, ...)`", "`fakehv_instance(name, *, ...)`", "`fakehv(*, ...)`"]
+    names += ["`fakehv_migration(instance, *, ...)`"]
     assert [name for name in names if f"\n| {name}" not in text] == []
     assert [name for name in sorted(INTERFACE) if f"`{name}`" not in text] == []

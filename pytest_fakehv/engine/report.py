@@ -21,6 +21,7 @@ MOST_CALLS: Final = 10
 MOST_CALLS_OF_TIMELINE: Final = 200
 MOST_LINES_OF_TIMELINE: Final = 20
 MOST_LANES: Final = 3
+WIDEST_LANE: Final = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,8 @@ def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
     name_width = 0 if len(names) == 1 else min(12, max(len(printable(name or "")) for name in names))
     first = name_width + 1 if name_width else 0
     lane_width = (WIDTH - 2 - time_width - 1 - first) // (1 if one_lane else len(lanes)) - 1
+    if not one_lane:
+        lane_width = min(lane_width, WIDEST_LANE)
     whose = f" of {printable(next(iter(names)) or '')}" if len(names) == 1 and None not in names else ""
     lines = [f"timeline{whose}, ! for a call that raised:"]
     if not one_lane:
