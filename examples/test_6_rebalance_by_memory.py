@@ -159,7 +159,7 @@ def check_that_a_large_instance_stays(fakehv_factory: ClusterFactory, rebalance:
 
 def test_naive_rebalance_sends_an_instance_back_and_forth(fakehv_factory: ClusterFactory) -> None:
     """Every round takes it away from where the round before has put it."""
-    with pytest.raises(AssertionError, match="db1 migrated from node1 to node2"):
+    with pytest.raises(AssertionError, match="db1 migrated"):
         check_that_a_large_instance_stays(fakehv_factory, naive_rebalance)
 
 

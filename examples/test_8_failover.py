@@ -162,7 +162,7 @@ def test_a_node_comes_back_empty(fakehv_cluster: FakeCluster) -> None:
     run(fakehv_cluster, fail_over)
 
     node1.reconnect()
-    with pytest.raises(NodeDownError, match="node1 is down"):
+    with pytest.raises(NodeDownError, match="node1 does not answer"):
         node1.ListInstances()
 
     node1.boot()

@@ -310,7 +310,8 @@ class TestMigrations:
             "web1 has no cancelled migration\n  its migrations:\n"
         )
         assert failed(moved.assert_not_migrated, "web1", target="node2") == (
-            "web1 migrated from node1 to node2\n"
+            "web1 migrated\n"
+            "  its migrations:\n"
             "    web1 node1 -> node2 live: completed at poll 1\n"
             "  last call: FinalizeMigrationDst('web1', '', True) at LINE"
         )
@@ -341,7 +342,8 @@ class TestMigrations:
         cluster["node1"].GetMigrationStatus(web1)
         where = f"{line().rpartition(':')[0]}:{inspect.currentframe().f_lineno - 1}"
         assert failure(cluster.assert_not_migrated, "web1") == (
-            "web1 is migrating from node1 to node2\n"
+            "web1 migrated\n"
+            "  its migrations:\n"
             "    web1 node1 -> node2 live: 25 % at poll 1, under way\n"
             f"  last call: GetMigrationStatus('web1') at {where}"
         )
@@ -381,7 +383,7 @@ class TestMigrations:
         ),
         ("completed", [("node1", True), ("node2", True)], "100 % at poll 4, completed"),
         ("failed_but_moved", [("node1", False)], "100 % at poll 4, failed, but has moved"),
-        ("failed", [("node1", True), ("node2", True)], "50 % at poll 2, failed, finalized"),
+        ("failed", [("node1", True), ("node2", True)], "50 % at poll 2, failed, yet finalized with success"),
     ],
 )
 def test_how_a_migration_ended(cluster, outcome, finalize, text):
@@ -475,10 +477,10 @@ class TestCalls:
             f"    2 node1 StartInstance('web2', [], False) at {self.where(2)} -> None"
         )
         assert failure(called.assert_called, "StartInstance", times=1) == (
-            f"StartInstance was called 2 times, not once\n{calls}"
+            f"StartInstance was called 2 times, expected once\n{calls}"
         )
         assert failure(called.assert_not_called, "StartInstance", node="node1") == (
-            f"StartInstance on node1 was called 2 times, not never\n{calls}"
+            f"StartInstance on node1 was called 2 times, expected never\n{calls}"
         )
 
     def test_many_are_cut(self, cluster):
@@ -560,7 +562,7 @@ def test_plain_comparisons_explain_themselves(pytester):
             "E           web2: nowhere, expected on node2",
             "E  *assert the placements differ:",
             "E           web1: on node2, expected nowhere",
-            "E *: assert web1 * live: completed at poll 1 == web1 * live: failed at poll 3, but has moved",
+            "E *: assert web1 * live: completed at poll 1 == web1 * live: failed at poll 3, yet *",
             "E         the migrations differ:",
             "E           outcome: 'completed' != 'failed'",
             "E           polls: 1 != 3",

@@ -401,7 +401,7 @@ class TestDescribe:
         cluster.migrate("web1", to="node2", live=False)
         cluster["node2"].disconnect()
         lines = cluster.describe().splitlines()
-        assert lines[: lines.index("calls, the last 10 of 13:")] == [
+        assert lines[: lines.index("calls, the last 11 of 13:")] == [
             "node1: 65536 of 65536 MiB free, 16 CPUs, no instances",
             "node2: 61440 of 65536 MiB free, 16 CPUs, is cut off",
             "  web1 running, 4096 MiB, 1 vcpus",
@@ -450,7 +450,7 @@ class TestDescribe:
         assert lines[19:23] == [
             "node30: 65536 of 65536 MiB free, 16 CPUs, no instances",
             "and 10 more nodes",
-            "timeline, ! for a call that raised:",
+            "timeline, the last 20 calls, ! for a call that raised:",
             "  0 s node11 ListInstances",
         ]
         assert lines[0] == "node11: 65536 of 65536 MiB free, 16 CPUs, no instances"

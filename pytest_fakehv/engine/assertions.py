@@ -168,7 +168,7 @@ class Assertions(ABC):
         target: str | None = None,
         live: bool | None = None,
     ) -> None:
-        """Assert that an instance migrated: it completed, and was finalized with success on both nodes.
+        """Assert that an instance migrated: it was finalized with success on both nodes.
 
         Args:
             instance: which, by name or as the object that the interface takes.
@@ -221,7 +221,7 @@ class Assertions(ABC):
         target: str | None = None,
         live: bool | None = None,
     ) -> None:
-        """Assert that a migration of an instance began and was cancelled, as its status said.
+        """Assert that a migration of an instance began and was cancelled, or aborted under way.
 
         Args:
             instance: which, by name or as the object that the interface takes.
@@ -263,10 +263,11 @@ class Assertions(ABC):
             DeclarationError: there never was such a node.
         """
         name = name_of(instance)
-        for migration in self._matching(name, source=source, target=target, live=live):
-            if migration.migrated or migration.outcome == "active":
-                last_call = self.journal.last_about(name)
-                raise AssertionError(explain.unwanted_migration(migration, last_call))
+        matching = self._matching(name, source=source, target=target, live=live)
+        unwanted = [each for each in matching if each.migrated or each.outcome == "active"]
+        if unwanted:
+            last_call = self.journal.last_about(name)
+            raise AssertionError(explain.unwanted_migrations(name, unwanted, last_call))
 
     # Calls
 

@@ -81,13 +81,19 @@ class Clock:
         else:
             self.on_move()
 
-    def wait(self, seconds: float) -> None:
-        """Do what a program does between two polls; only a real clock makes it sleep.
+    def sleep(self, seconds: float) -> None:
+        """Let time pass as `time.sleep` would; only with the machine's clock does anybody wait for it.
+
+        Hand it to code under test in place of `time.sleep`.
 
         Args:
-            seconds: how long.
+            seconds: how long; 0 or more.
+
+        Raises:
+            DeclarationError: it is no such number.
         """
-        if self.mode == "manual":
-            self.advance(seconds)
-        elif self.mode == "real":
+        if self.mode == "real":
+            check_number("seconds", seconds)
             time.sleep(seconds)
+        else:
+            self.advance(seconds)

@@ -194,7 +194,8 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
 
 def _check_reachable(node: BehindDoor) -> None:
     if node.unreachable:
-        raise NodeDownError(f"{node.name} {node.unreachable}")
+        # Which of the reasons it is, no caller can know.
+        raise NodeDownError(f"{node.name} does not answer")
 
 
 def _noted(value: Any) -> Any:

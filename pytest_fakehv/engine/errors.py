@@ -13,6 +13,10 @@ class NodeDownError(HypervisorError):
     """A node doesn't answer: it crashed, was cut off, or was taken out of the cluster."""
 
 
+class HoldError(AssertionError):
+    """A hold was not used as it must be: a mistake of the test."""
+
+
 class DeclarationError(ValueError):
     """A node or an instance was declared wrongly: a mistake of the test, not of the code under test."""
 

@@ -48,41 +48,6 @@ def place_text(call: Call) -> str:
     return f"{call.filename.removeprefix(_START)}:{call.line}"
 
 
-def migration_text(migration: Migration) -> str:
-    """Show a migration with its course: ``web1 node1 -> node2 live: 40 % at poll 3, failed, aborted``."""
-    way = f"{printable(migration.instance)} {migration.source} -> {migration.target}"
-    kind = "live" if migration.live else "non-live"
-    when = f"at poll {migration.polls}" if migration.polls else "before any poll"
-    if migration.transferred_ram is None:
-        course = f"{_outcome(migration)} {when}"
-    else:
-        percent = round(migration.transferred_ram * 100 / migration.total_ram)
-        course = f"{percent} % {when}, {_outcome(migration)}"
-    return f"{way} {kind}: {course}{_ending(migration)}"
-
-
-def _outcome(migration: Migration) -> str:
-    if migration.outcome == "active":
-        return "postcopy under way" if migration.postcopy else "under way"
-    why = f" ({migration.reason})" if migration.reason else ""
-    return f"{migration.outcome}{' in postcopy' if migration.postcopy else ''}{why}"
-
-
-def _ending(migration: Migration) -> str:
-    """Show how a migration was finalized, where that is not just what its outcome asks for."""
-    words = {True: "finalized", False: "aborted"}
-    ends = {migration.source: migration.finalized_on_source, migration.target: migration.finalized_on_target}
-    done = {node: words[success] for node, success in ends.items() if success is not None}
-    if migration.migrated:
-        return "" if migration.outcome == "completed" else ", but has moved"
-    if len(done) == 2 and len(set(done.values())) == 1:  # noqa: PLR2004  # on both
-        return f", {words[migration.finalized_on_source is True]}"
-    if done:
-        alone = " alone" if len(done) == 1 else ""
-        return ", " + ", ".join(f"{word} on {node}{alone}" for node, word in done.items())
-    return "" if migration.outcome == "active" else ", not finalized"
-
-
 def wrong_state(
     name: str,
     *,
@@ -230,20 +195,20 @@ def _some_migrations(title: str, migrations: Sequence[Migration]) -> list[str]:
     """List migrations, the last few of many."""
     count = len(migrations)
     some = f", the last {MOST_MIGRATIONS} of {count}" if count > MOST_MIGRATIONS else ""
-    lines = [f"    {migration_text(each)}" for each in migrations[-MOST_MIGRATIONS:]]
+    lines = [f"    {each}" for each in migrations[-MOST_MIGRATIONS:]]
     return [f"  {title}{some}:", *lines] if lines else []
 
 
-def unwanted_migration(migration: Migration, last_call: Call | None) -> str:
-    """Say that an instance has migrated, or is migrating, although it should not."""
-    verb = "is migrating" if migration.outcome == "active" else "migrated"
-    return "\n".join(
-        [
-            f"{printable(migration.instance)} {verb} from {migration.source} to {migration.target}",
-            f"    {migration_text(migration)}",
-            f"  {_last_call(last_call)}",
-        ]
-    )
+def unwanted_migrations(name: str, migrations: Sequence[Migration], last_call: Call | None) -> str:
+    """Say that an instance has migrated, or is migrating, although it should not.
+
+    Args:
+        name: the instance.
+        migrations: those of its migrations that should not be.
+        last_call: the last call about it, if any.
+    """
+    lines = _some_migrations("its migrations", migrations)
+    return "\n".join([f"{printable(name)} migrated", *lines, f"  {_last_call(last_call)}"])
 
 
 def wrong_calls(
@@ -272,7 +237,7 @@ def wrong_calls(
     if times is None:
         head = f"{which} was not called"
     else:
-        head = f"{which} was called {_times(len(calls))}, not {_times(times)}"
+        head = f"{which} was called {_times(len(calls))}, expected {_times(times)}"
     if calls:
         return "\n".join([head, *_some_calls("the calls", calls)])
     same = [call for call in others if call.method == method]
@@ -336,9 +301,8 @@ def comparison(left: object, right: object) -> list[str] | None:
     if isinstance(right, Placement) and isinstance(left, Mapping):
         return ["the placements differ:", *placement_differences(right, left, partial=False)]
     if isinstance(left, Migration) and isinstance(right, Migration):
-        texts = migration_text(left), migration_text(right)
         keys = [each.name for each in fields(Migration)]
-        return _differing("migrations", *texts, keys, *_values(left, right))
+        return _differing("migrations", str(left), str(right), keys, *_values(left, right))
     if not (isinstance(left, tuple) and isinstance(right, tuple)):
         return None
     one_is_ours = isinstance(left, InstanceInfo) or isinstance(right, InstanceInfo)

@@ -279,7 +279,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         self._down = "is down"
 
     def boot(self) -> None:
-        """Let a node that is down come up again, with nothing running on it."""
+        """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
         self._down = None
 
     def disconnect(self) -> None:
@@ -290,7 +290,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         self._is_cut_off = True
 
     def reconnect(self) -> None:
-        """Let calls reach a node again that was cut off."""
+        """Let calls reach a node again that was cut off; down, it stays so."""
         self._is_cut_off = False
 
     def leave(self) -> None:

@@ -9,7 +9,7 @@ from pytest_fakehv.engine.checks import check_amount, check_choice, check_number
 from pytest_fakehv.engine.constants import MigrationState
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.precopy import Precopy
-from pytest_fakehv.engine.text import shown
+from pytest_fakehv.engine.text import printable, shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -154,8 +154,8 @@ class Migration:
         postcopy: whether it went on as postcopy: from then on the instance runs on the target.
         finalized_on_source: with what ``success`` it was finalized there; None if it was not.
         finalized_on_target: likewise on the target.
-        migrated: whether the instance has moved: it completed and was finalized with success on both
-            nodes; or whatever its status says, it runs on the target alone.
+        migrated: whether the instance has moved, whatever the status says: it was finalized with success
+            on both nodes, or has in truth moved and wasn't aborted on the target.
     """
 
     number: int
@@ -176,3 +176,40 @@ class Migration:
     finalized_on_source: bool | None
     finalized_on_target: bool | None
     migrated: bool
+
+    def __str__(self) -> str:
+        """Show its course: ``web1 node1 -> node2 live: 40 % at poll 3, failed, aborted``."""
+        way = f"{printable(self.instance)} {self.source} -> {self.target}"
+        kind = "live" if self.live else "non-live"
+        when = f"at poll {self.polls}" if self.polls else "before any poll"
+        if self.transferred_ram is None:
+            return f"{way} {kind}: {self._outcome} {when}{self._ending}"
+        percent = round(self.transferred_ram * 100 / self.total_ram)
+        return f"{way} {kind}: {percent} % {when}, {self._outcome}{self._ending}"
+
+    @property
+    def _outcome(self) -> str:
+        if self.outcome == "active":
+            return "postcopy under way" if self.postcopy else "under way"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"{self.outcome}{' in postcopy' if self.postcopy else ''}{why}"
+
+    @property
+    def _ending(self) -> str:
+        """How it was finalized, where that is not just what its outcome asks for."""
+        ends = {self.source: self.finalized_on_source, self.target: self.finalized_on_target}
+        words = {True: "finalized", False: "aborted"}
+        done = [(words[success], node) for node, success in ends.items() if success is not None]
+        match [*ends.values()]:
+            case [True, True]:
+                return "" if self.outcome == "completed" else ", yet finalized with success"
+            case _ if self.migrated:
+                return ", but has moved"
+            case [False, False]:
+                return ", aborted"
+            case [None, None]:
+                return "" if self.outcome == "active" else ", not finalized"
+            case [None, _] | [_, None]:
+                return f", {done[0][0]} on {done[0][1]} alone"
+            case _:
+                return "".join(f", {word} on {node}" for word, node in done)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from pytest_fakehv.engine.explain import call_text, migration_text, place_text, result_text, state_of
+from pytest_fakehv.engine.explain import call_text, place_text, result_text, state_of
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec, less_used
@@ -63,7 +63,7 @@ def section(
     if migrations:
         newest = migrations[-MOST_MIGRATIONS:]
         lines.append(_title("migrations", len(newest), len(migrations)))
-        lines += [line for each in newest for line in _wrapped(migration_text(each))]
+        lines += [line for each in newest for line in _wrapped(str(each))]
     if not calls:
         return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
     return "\n".join([*lines, *_timeline([node.name for node in nodes], calls), *_call_lines(calls, total)])
@@ -83,14 +83,25 @@ def _most_telling(nodes: Sequence[NodeView], calls: Sequence[Call]) -> Sequence[
 
 
 def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
-    newest = calls[-MOST_CALLS:]
-    lines = [_title("calls", len(newest), total)]
-    number = len(str(newest[-1].number))
-    node = max(len(call.node) for call in newest)
-    for call in newest:
-        text = f"{call.number:>{number}} {call.node:<{node}} {call_text(call)} at {place_text(call)}"
+    """List the last calls; like ones in a row that worked make one line, with the last one's result."""
+    groups = [list(group) for _, group in groupby(calls, key=_sameness)][-MOST_CALLS:]
+    lines = [_title("calls", sum(map(len, groups)), total)]
+    spans = [
+        f"{group[0].number}-{group[-1].number}" if group[1:] else str(group[0].number) for group in groups
+    ]
+    number = max(map(len, spans))
+    node = max(len(group[0].node) for group in groups)
+    for span, group in zip(spans, groups, strict=True):
+        call = group[-1]
+        text = f"{span:>{number}} {call.node:<{node}} {call_text(call)} at {place_text(call)}"
         lines += _wrapped(text, f"-> {result_text(call)}")
     return lines
+
+
+def _sameness(call: Call) -> tuple[object, ...]:
+    """Return what calls have in common that make one line."""
+    alone = call.number if call.error or not call.ended else None
+    return call.node, call_text(call), place_text(call), alone
 
 
 def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
@@ -103,7 +114,8 @@ def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
     if len(called) == 1:
         return []
     one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
-    rows = [list(group) for _, group in groupby(calls, key=_kind)][-MOST_LINES_OF_TIMELINE:]
+    every = [list(group) for _, group in groupby(calls, key=_kind)]
+    rows = every[-MOST_LINES_OF_TIMELINE:]
     names = {call.instance for row in rows for call in row}
     times = [f"{row[0].time:g} s" for row in rows]
     time_width = max(map(len, times))
@@ -114,7 +126,8 @@ def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
     if not one_lane:
         lane_width = min(lane_width, WIDEST_LANE)
     whose = f" of {printable(next(iter(names)) or '')}" if len(names) == 1 and None not in names else ""
-    lines = [f"timeline{whose}, ! for a call that raised:"]
+    part = f", the last {sum(map(len, rows))} calls" if len(rows) < len(every) else ""
+    lines = [f"timeline{whose}{part}, ! for a call that raised:"]
     if not one_lane:
         head = "".join(f" {_cut(name, lane_width):<{lane_width}}" for name in lanes)
         lines.append(f"  {'':>{time_width}}{'':<{first}}{head}".rstrip())

@@ -176,9 +176,7 @@ class Run:
             postcopy=self.is_postcopy,
             finalized_on_source=self.finalized_on_source,
             finalized_on_target=self.finalized_on_target,
-            migrated=self.finalized_on_target is not False
-            if self.has_moved
-            else outcome == "completed" and finalized == (True, True),
+            migrated=finalized == (True, True) or (self.has_moved and self.finalized_on_target is not False),
         )
 
 
