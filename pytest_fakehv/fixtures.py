@@ -1,6 +1,7 @@
 """The fixtures: what a test asks for by name."""
 
 import sys
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakSet
@@ -9,6 +10,7 @@ import pytest
 
 from pytest_fakehv.markers import (
     MarkerError,
+    declared_faults,
     declared_instances,
     declared_migrations,
     declared_nodes,
@@ -17,7 +19,7 @@ from pytest_fakehv.markers import (
 from pytest_fakehv.settings import SETTINGS, Settings, real_filesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_fakehv.engine.clock import ClockMode
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -51,6 +53,7 @@ class ClusterFactory(Protocol):
         instances: "Iterable[InstanceSpec]" = (),
         hypervisor: "type[FakeHypervisor]" = ...,
         clock: "ClockMode" = ...,
+        seed: int | None = ...,
     ) -> "FakeCluster":
         """Build a cluster of its own, whatever the test's markers and `fakehv_class` say.
 
@@ -59,6 +62,7 @@ class ClusterFactory(Protocol):
             instances: the instances to begin with.
             hypervisor: the class of each node; `FakeHypervisor` unless given.
             clock: what makes the time of migrations go: "polls" unless given, or "manual" or "real".
+            seed: of random faults; the run's unless given.
 
         Returns:
             The cluster; its roots lie where the run's settings say.
@@ -101,6 +105,7 @@ def fakehv_factory(
         instances: "Iterable[InstanceSpec]" = (),
         hypervisor: "type[FakeHypervisor]" = FakeHypervisor,
         clock: "ClockMode" = "polls",
+        seed: int | None = settings.seed,
     ) -> "FakeCluster":
         cluster = FakeCluster(
             Root(lambda: _find_place(request, settings, "factory")),
@@ -108,6 +113,7 @@ def fakehv_factory(
             instances=instances,
             hypervisor=hypervisor,
             clock=clock,
+            seed=seed,
         )
         clusters.add(cluster)
         return cluster
@@ -150,25 +156,48 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
         title = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
         return _find_place(request, settings, title)
 
-    where = "fakehv_node"
     try:
         settings = for_test(item)
         nodes = declared_nodes(item, settings.topology)
-        cluster = FakeCluster(Root(find), *nodes, hypervisor=fakehv_class, clock=settings.clock)
-        for spec in declared_instances(item, settings.topology):
-            where = f"fakehv_instance({spec.name!r})"
-            cluster.add_instance(**vars(spec))
-        for script in declared_migrations(item):
-            where = f"fakehv_migration({script.instance!r})"
-            cluster.script_migration(**vars(script))
+        try:
+            cluster = FakeCluster(
+                Root(find), *nodes, hypervisor=fakehv_class, clock=settings.clock, seed=settings.seed
+            )
+        except DeclarationError as error:
+            raise MarkerError(f"fakehv_node: {error}") from None
+        _set_the_scene(cluster, item, settings)
     except MarkerError as error:
         problem = str(error)
-    except DeclarationError as error:
-        problem = f"{where}: {error}"
     else:
         item.stash[CLUSTER] = cluster
         return cluster
     pytest.fail(problem, pytrace=False)
+
+
+def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings) -> None:
+    """Declare what the topology and the test's markers have beside nodes.
+
+    Raises:
+        MarkerError: something is wrong.
+    """
+    from pytest_fakehv.engine.errors import DeclarationError
+
+    declarations: list[tuple[str, Callable[[], object]]] = [
+        *(
+            (f"fakehv_instance({spec.name!r})", partial(cluster.add_instance, **vars(spec)))
+            for spec in declared_instances(item, settings.topology)
+        ),
+        *(
+            (f"fakehv_migration({spec.instance!r})", partial(cluster.script_migration, **vars(spec)))
+            for spec in declared_migrations(item)
+        ),
+        *((label, partial(cluster.inject, spec, "its marker")) for label, spec in declared_faults(item)),
+    ]
+    for label, declare in declarations:
+        try:
+            declare()
+        except DeclarationError as error:
+            raise MarkerError(f"{label}: {error}") from None
 
 
 @pytest.fixture

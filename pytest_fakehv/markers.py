@@ -16,6 +16,7 @@ import pytest
 from pytest_fakehv.settings import BACKENDS, SETTINGS, Settings, absolute, read_topology_file
 
 if TYPE_CHECKING:
+    from pytest_fakehv.engine.faults import FaultSpec
     from pytest_fakehv.engine.migration import MigrationSpec
     from pytest_fakehv.engine.node import NodeSpec
     from pytest_fakehv.engine.objects import InstanceSpec
@@ -32,8 +33,8 @@ _Made = TypeVar("_Made")
 
 MARKERS: Final = (
     (
-        "fakehv(*, backend, clock, topology): the settings of this test's fake hypervisors; clock 'polls', "
-        "'manual' or 'real', topology the path of a TOML file"
+        "fakehv(*, backend, strict, allow, clock, seed, topology): the settings of this test's fake "
+        "hypervisors; allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file"
     ),
     (
         "fakehv_node(name, *, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, "
@@ -46,6 +47,10 @@ MARKERS: Final = (
     (
         "fakehv_migration(instance, *, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, "
         "times): how an instance's migrations go in this test; rates in MiB a second"
+    ),
+    (
+        "fakehv_fault(method, *, node, instance, phase, side, error, when, after, times, probability, delay, "
+        "crash, optional): which calls of the interface fail in this test, and how"
     ),
 )
 
@@ -68,19 +73,37 @@ def for_test(item: pytest.Item) -> Settings:
 
 
 def _fakehv_arguments(
-    config: pytest.Config, /, *, backend: object = None, clock: object = None, topology: object = None
+    config: pytest.Config,
+    /,
+    *,
+    backend: object = None,
+    strict: object = None,
+    allow: object = None,
+    clock: object = None,
+    seed: object = None,
+    topology: object = None,
 ) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
-    from pytest_fakehv.engine.checks import check_choice
+    from pytest_fakehv.engine.checks import check_amount, check_choice
     from pytest_fakehv.engine.clock import CLOCK_MODES
     from pytest_fakehv.engine.errors import DeclarationError
+    from pytest_fakehv.engine.invariants import check_allowed
     from pytest_fakehv.engine.text import shown
 
-    given = {}
-    for key, value, valid in (("backend", backend, BACKENDS), ("clock", clock, CLOCK_MODES)):
+    given: dict[str, object] = {}
+    for key, value, valid in (
+        ("backend", backend, BACKENDS),
+        ("clock", clock, CLOCK_MODES),
+        ("strict", strict, (True, False)),
+    ):
         if value is not None:
             check_choice(key, value, valid)
             given[key] = value
+    if allow is not None:
+        given["allow"] = check_allowed(allow)
+    if seed is not None:
+        check_amount("seed", seed, least=0)
+        given["seed"] = seed
     if topology is not None:
         if not (isinstance(topology, str | os.PathLike) and os.fspath(topology)):
             raise DeclarationError(f"topology must be the path of a file, not {shown(topology)}")
@@ -129,6 +152,18 @@ def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
             earlier.append(spec)
         scripts |= here
     return [spec for specs in scripts.values() for spec in specs]
+
+
+def declared_faults(item: pytest.Item) -> list[tuple[str, "FaultSpec"]]:
+    """Return the faults that a test's markers declare, each with its marker's text; all of them count.
+
+    Raises:
+        MarkerError: an argument is wrong.
+    """
+    from pytest_fakehv.engine.faults import FaultSpec
+
+    marks = [mark for level in _levels(item, "fakehv_fault") for mark in level]
+    return [(_label(mark), _call(mark, FaultSpec)) for mark in marks]
 
 
 def _declared(

@@ -18,15 +18,22 @@ from pytest_fakehv.fixtures import (
     fakehv_factory,
     load_engine,
 )
-from pytest_fakehv.markers import MARKERS
+from pytest_fakehv.markers import MARKERS, MarkerError, for_test
 from pytest_fakehv.settings import SETTINGS, add_options, read_options
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.invariants import Violation
 
 __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
+
+_VIOLATIONS: Final = pytest.StashKey[str]()
+"""On a test: what to say of invariants that did not hold."""
+
+_REPORTED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, list[Violation]]"]()
+"""On the session: the violations that were found before, of clusters of wider scope."""
 
 _CALLS_BEFORE: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, int]"]()
 """On a test: how many calls the factory's clusters had seen when it began."""
@@ -59,6 +66,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say where the root directories are kept, if they are, and what the topology file has."""
     settings = config.stash[SETTINGS]
     lines = [f"fakehv: root directories are kept in {settings.root}"] if settings.root else []
+    if settings.seed is not None:
+        lines.append(f"fakehv: the seed of random faults is {settings.seed}")
     if topology := settings.topology:
         lines.append(
             f"fakehv: the topology has {len(topology.nodes)} nodes and {len(topology.instances)} instances"
@@ -97,6 +106,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Forget what an earlier run of this test used, and remember what the factory's clusters have seen."""
     if CLUSTER in item.stash:
         del item.stash[CLUSTER]
+    item.stash[_VIOLATIONS] = ""
     clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
     item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: each.journal.total for each in clusters})
 
@@ -111,6 +121,41 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, b
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Check the invariants at the end of a test; where it has failed already, that is what counts."""
+    try:
+        result = yield
+    finally:
+        item.stash[_VIOLATIONS] = _violations(item)
+    if item.stash[_VIOLATIONS]:
+        pytest.fail(item.stash[_VIOLATIONS], pytrace=False)
+    return result
+
+
+def _violations(item: pytest.Item) -> str:
+    """Say which invariants don't hold of the clusters that a test used, and weren't reported before."""
+    clusters = _clusters(item)
+    if not clusters:
+        return ""
+    try:
+        settings = for_test(item)
+    except MarkerError as error:  # of a test that uses the factory alone
+        return str(error)
+    if not settings.strict:
+        return ""
+    from pytest_fakehv.engine.explain import violations
+
+    reported = item.session.stash.setdefault(_REPORTED, WeakKeyDictionary())
+    new: list[Violation] = []
+    for cluster in clusters:
+        known = reported.setdefault(cluster, [])
+        found = [each for each in cluster.violations() if each not in known]
+        known += found
+        new += [each for each in found if each.invariant not in settings.allow]
+    return violations(new)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -118,8 +163,15 @@ def pytest_runtest_makereport(
     report = yield
     show = item.config.stash[SETTINGS].show
     if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
-        report.sections += [(_SECTION, cluster.describe()) for cluster in _clusters(item)]
+        report.sections += [(_SECTION, _described(cluster)) for cluster in _clusters(item)]
+        violations = item.stash.get(_VIOLATIONS, "")
+        if violations and report.failed and violations not in str(report.longrepr):
+            report.sections.append((_SECTION, f"invariants that did not hold:\n{violations}"))
     return report
+
+
+def _described(cluster: "FakeCluster") -> str:
+    return f"{cluster.describe()}\nseed of random faults: --fakehv-seed={cluster.seed}"
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:

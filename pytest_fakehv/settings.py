@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.clock import ClockMode
+    from pytest_fakehv.engine.invariants import Invariant
     from pytest_fakehv.engine.topology import Topology
 
 
@@ -38,6 +39,9 @@ class Settings:
         root_origin: the name of the option or ini value that set it.
         clock: what makes the time of migrations go.
         topology: the nodes and instances that are there beside those of the markers; None for none.
+        seed: of random faults; None for a fresh one in each test.
+        strict: whether the invariants are checked at the end of a test.
+        allow: the names of invariants that need not hold.
     """
 
     backend: Backend
@@ -46,6 +50,9 @@ class Settings:
     root_origin: str
     clock: "ClockMode"
     topology: "Topology | None"
+    seed: int | None
+    strict: bool
+    allow: "frozenset[Invariant]"
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()
@@ -66,9 +73,13 @@ def add_options(parser: pytest.Parser) -> None:
             "tests whose report describes the fake nodes; failed unless given",
         ),
         ("topology", "FILE", "TOML file with nodes and instances for every test that uses a cluster"),
+        ("seed", "N", "seed of random faults; a fresh one in each test unless given"),
     ):
         group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
         parser.addini(f"fakehv_{name}", f"{text} (as --fakehv-{name})", default=None)
+    parser.addini(
+        "fakehv_strict", "whether the invariants are checked at the end of each test; true unless given"
+    )
 
 
 def read_options(config: pytest.Config) -> Settings:
@@ -92,7 +103,27 @@ def read_options(config: pytest.Config) -> Settings:
         root_origin=origin,
         clock="polls",
         topology=_topology_option(config),
+        seed=_seed_option(config),
+        strict=_strict_option(config),
+        allow=frozenset(),
     )
+
+
+def _seed_option(config: pytest.Config) -> int | None:
+    text, origin = _option(config, "seed", None)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
+        raise pytest.UsageError(f"{origin}: seed must be an integer from 0 to 2**63 - 1, not {text!r}")
+    return int(text)
+
+
+def _strict_option(config: pytest.Config) -> bool:
+    text = config.getini("fakehv_strict")
+    for value, words in ((True, ("", "true", "yes", "on", "1")), (False, ("false", "no", "off", "0"))):
+        if str(text or "").lower() in words:
+            return value
+    raise pytest.UsageError(f"fakehv_strict: strict must be one of 'true', 'false', not {text!r}")
 
 
 def _topology_option(config: pytest.Config) -> "Topology | None":

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 from pytest_fakehv.engine import explain, report
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.interface import check_method
+from pytest_fakehv.engine.invariants import Invariant, Violation, check_allowed
 from pytest_fakehv.engine.journal import Call, Journal
 from pytest_fakehv.engine.migration import Migration
-from pytest_fakehv.engine.objects import InstanceLike, InstanceSpec, Placement, name_of
+from pytest_fakehv.engine.objects import InstanceLike, Placement, name_of
+from pytest_fakehv.engine.shared import Shared
 from pytest_fakehv.engine.text import listed, natural_order, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
 
@@ -29,7 +31,7 @@ class Assertions(ABC):
     next. They read the files, but are no calls of the interface and leave no trace in the journal.
     """
 
-    declared: dict[str, InstanceSpec]
+    shared: Shared
 
     @property
     @abstractmethod
@@ -63,6 +65,39 @@ class Assertions(ABC):
             calls=self.journal.last(report.MOST_CALLS_OF_TIMELINE),
             total=self.journal.total,
         )
+
+    def violations(self) -> list[Violation]:
+        """Return which invariants do not hold, or did not at some time: of the whole cluster.
+
+        Reads the files of nodes that were used, for what other programs may have done to them.
+        """
+        nodes = self._everywhere()
+        for node in nodes:
+            node._look()  # noqa: SLF001  # what only the engine may ask
+        found = self.shared.watcher.violations({node.name for node in nodes if node.unreachable})
+        for node in nodes:
+            if surplus := node._surplus():  # noqa: SLF001
+                found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
+        for fault in self.shared.faults.unfired:
+            found.append(Violation(invariant="unfired", what=explain.unfired(fault, self.journal)))
+        return found
+
+    def assert_consistent(self, *, allow: "Collection[Invariant]" = ()) -> None:
+        """Assert that every invariant holds of the whole cluster, now and until now.
+
+        A fault that has not fired yet, and a migration under way, count as at the end of a test.
+
+        Args:
+            allow: the names of invariants that need not hold.
+
+        Raises:
+            AssertionError: one does not; the message says since which call, and what would have been right.
+            DeclarationError: ``allow`` has something else.
+        """
+        allowed = check_allowed(allow)
+        found = [each for each in self.violations() if each.invariant not in allowed]
+        if found:
+            raise AssertionError(explain.violations(found))
 
     def placement(self) -> Placement:
         """Return which instance runs, or is paused, where.
@@ -367,7 +402,7 @@ class Assertions(ABC):
                 own=[each for each in self.migrations if each.instance == name],
                 others=[each for each in self.migrations if each.instance != name],
                 states={node.name: info for node in self._everywhere() if (info := node.instance_info(name))},
-                known=self.declared,
+                known=self.shared.declared,
                 last_call=self.journal.last_about(name),
             )
         )
@@ -463,7 +498,7 @@ class Assertions(ABC):
                     nodes={node.name: node.instance_names for node in nodes},
                     elsewhere=elsewhere,
                     alone=alone is not None,
-                    known=self.declared,
+                    known=self.shared.declared,
                     last_call=self.journal.last_about(name),
                 )
             )

@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from pytest_fakehv.engine.assertions import Assertions
-from pytest_fakehv.engine.checks import check_number
-from pytest_fakehv.engine.clock import Clock, ClockMode
-from pytest_fakehv.engine.door import Door
+from pytest_fakehv.engine.checks import check_amount, check_number
+from pytest_fakehv.engine.clock import ClockMode
 from pytest_fakehv.engine.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.filesystem import Root
 from pytest_fakehv.engine.hypervisor import FakeHypervisor
-from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec
 from pytest_fakehv.engine.objects import (
@@ -24,9 +22,9 @@ from pytest_fakehv.engine.objects import (
     InstanceSpec,
     name_of,
 )
+from pytest_fakehv.engine.shared import Shared
 from pytest_fakehv.engine.stage import Stage
 from pytest_fakehv.engine.text import listed, shown
-from pytest_fakehv.engine.traffic import Traffic
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -40,11 +38,10 @@ class FakeCluster(Stage, Assertions):
         instances: the instances to begin with.
         hypervisor: the class of each node: `FakeHypervisor` or a subclass of it.
         clock: what makes the time of its migrations go: "polls", "manual" or "real"; see `Clock`.
+        seed: of its random faults; the same one makes the same decisions. None for a fresh one.
 
     Attributes:
-        door: what all calls of its nodes pass.
-        traffic: the engine's account of the migrations between its nodes.
-        declared: the instances that the test has declared, by name.
+        shared: what its nodes have in common.
 
     Raises:
         DeclarationError: two nodes have one name or address, or an instance is on an unknown node.
@@ -57,15 +54,16 @@ class FakeCluster(Stage, Assertions):
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] = FakeHypervisor,
         clock: ClockMode = "polls",
+        seed: int | None = None,
     ) -> None:
         given: object = hypervisor
         if not (isinstance(given, type) and issubclass(given, FakeHypervisor)):
             raise DeclarationError(
                 f"the class of a node must be FakeHypervisor or a subclass, not {shown(hypervisor)}"
             )
-        self.door = Door(Clock(clock))
-        self.traffic = Traffic(self.door.clock)
-        self.declared: dict[str, InstanceSpec] = {}
+        if seed is not None:
+            check_amount("seed", seed, least=0)
+        self.shared = Shared(clock, seed)
         self._root = root if isinstance(root, Root) else Root.at(root)
         self._hypervisor = hypervisor
         self._by_name: dict[str, FakeHypervisor] = {}
@@ -83,6 +81,7 @@ class FakeCluster(Stage, Assertions):
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] = FakeHypervisor,
         clock: ClockMode = "polls",
+        seed: int | None = None,
     ) -> Iterator[Self]:
         """Make a cluster in a temporary directory, which goes with the ``with`` block.
 
@@ -91,12 +90,13 @@ class FakeCluster(Stage, Assertions):
             instances: as for `FakeCluster`.
             hypervisor: as for `FakeCluster`.
             clock: as for `FakeCluster`.
+            seed: as for `FakeCluster`.
 
         Returns:
             A context manager that yields the cluster.
         """
         with tempfile.TemporaryDirectory(prefix="fakehv-") as directory:
-            yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock)
+            yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
 
     def __repr__(self) -> str:
         """Show which nodes it has."""
@@ -130,14 +130,9 @@ class FakeCluster(Stage, Assertions):
         return tuple(self._by_name.values())
 
     @property
-    def journal(self) -> Journal:
-        """The calls of the interface on any node, in order."""
-        return self.door.journal
-
-    @property
     def migrations(self) -> list[Migration]:
         """A record of each migration as it stands now, whoever drives it, in the order of their beginning."""
-        return self.traffic.snapshots()
+        return self.shared.traffic.snapshots()
 
     # Setting the scene
 
@@ -356,9 +351,9 @@ class FakeCluster(Stage, Assertions):
 
     def _last_known(self, name: str, target: FakeHypervisor) -> FakeHypervisor | None:
         """Return the node where an instance last was, other than the target, by its migrations' records."""
-        migration = self.traffic.latest(name)
+        migration = self.shared.traffic.latest(name)
         if migration is None:
-            node = self.declared[name].node if name in self.declared else None
+            node = self.shared.declared[name].node if name in self.shared.declared else None
         elif migration.migrated and migration.target != target.name:
             node = migration.target
         else:
@@ -367,10 +362,10 @@ class FakeCluster(Stage, Assertions):
 
     def _result(self, driver: Driver, *, live: bool, drive: Callable[[], Ending]) -> MigrationResult:
         name, began = driver.instance.name, self.clock.exact_now
-        before = self.traffic.latest(name)
+        before = self.shared.traffic.latest(name)
         outcome = drive()
         duration = float(self.clock.exact_now - began)
-        record = self.traffic.latest(name)
+        record = self.shared.traffic.latest(name)
         if record and before and record.number == before.number:
             record = None  # it came to no migration of its own
         downtime = duration if outcome == "completed" and not live else 0.0
@@ -404,6 +399,10 @@ class FakeCluster(Stage, Assertions):
         self._by_name[spec.name] = node
         self._by_address |= dict.fromkeys(spec.addresses, node)
         return node
+
+    @property
+    def _own_name(self) -> None:
+        return None
 
     def _nodes(self) -> Sequence[FakeHypervisor]:
         return self.nodes

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.errors import NodeDownError
-from pytest_fakehv.engine.journal import Journal
+from pytest_fakehv.engine.holds import Hold
+from pytest_fakehv.engine.journal import Call, Journal
 from pytest_fakehv.engine.text import shown
 
 if TYPE_CHECKING:
@@ -47,6 +48,20 @@ class BehindDoor(Protocol):
     def unreachable(self) -> str | None:
         """Why no call reaches it, to stand behind its name; None if calls do."""
 
+    def crash(self) -> None:
+        """Let it go down."""
+
+
+class Strike(Protocol):
+    """What a fault does to the calls that it is about."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a call first has its effect."""
+
+    def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
+        """Do it: raises, as a rule."""
+
 
 @dataclass
 class Door:
@@ -54,12 +69,22 @@ class Door:
 
     Attributes:
         clock: what says when a call came.
-        journal: where they are written down.
+        choose_fault: returns the fault that is to strike a call, if any.
+        journal: where the calls are written down.
+        holds: what stops calls here until it lets them go.
     """
 
     clock: Clock = field(default_factory=Clock)
+    choose_fault: Callable[[Call], Strike | None] = lambda _call: None
     journal: Journal = field(default_factory=Journal)
+    holds: list[Hold] = field(default_factory=list)
     _thread: threading.local = field(default_factory=threading.local)
+
+    @property
+    def current_call(self) -> Call | None:
+        """The call that this thread is in, the innermost one of several nodes; None outside of any."""
+        calls: list[Call] = self._thread.__dict__.get("calls", [])
+        return calls[-1] if calls else None
 
     def call(
         self,
@@ -84,9 +109,10 @@ class Door:
         Raises:
             NodeDownError: the node can't be reached.
             TypeError: what stands for the instance is no instance.
+            BaseException: what a fault raises.
         """
-        inside: set[str] = self._thread.__dict__.setdefault("inside", set())
-        if node.name in inside:
+        calls: list[Call] = self._thread.__dict__.setdefault("calls", [])
+        if any(each.node == node.name for each in calls):
             return function(*arguments, **keywords)
         call = self.journal.begin(
             time=self.clock.now,
@@ -95,13 +121,21 @@ class Door:
             instance=method.instance_name(arguments, keywords),
             arguments=tuple(map(_noted, arguments)),
             keywords={key: _noted(value) for key, value in keywords.items()},
-            caller=_caller(),
+            caller=caller(),
         )
-        inside.add(node.name)
+        calls.append(call)
         try:
             method.check_instance(arguments, keywords)
             _check_reachable(node)
+            fault = self.choose_fault(call)
+            if fault and not fault.is_late:
+                fault.strike(call, node, self.clock)
+            if self.holds:
+                self._hold(call)
+                _check_reachable(node)
             result = function(*arguments, **keywords)
+            if fault and fault.is_late:
+                fault.strike(call, node, self.clock)
         except BaseException as error:
             call.end(None, error)
             raise
@@ -109,7 +143,14 @@ class Door:
             call.end(_noted(result), None)
             return result
         finally:
-            inside.discard(node.name)
+            calls.pop()
+
+    def _hold(self, call: Call) -> None:
+        for hold in self.holds.copy():
+            if hold.is_over:
+                self.holds.remove(hold)
+            elif hold.selection.matches(call):
+                hold.stop(call)
 
 
 class Method:
@@ -214,7 +255,7 @@ def _name_of(value: Any) -> Any:
         return None
 
 
-def _caller() -> tuple[str, int]:
+def caller() -> tuple[str, int]:
     """Return file and line of the code outside this package that called the interface."""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  # the documented way to a caller
     while frame is not None and frame.f_globals.get("__name__", "").startswith(_OWN_PACKAGE):

@@ -118,9 +118,8 @@ class Driver:
         if on_target and not on_source:
             # It has moved: what is left is to end the migration, if there is one to end.
             return self._finish("", live=live)
-        if on_source:
-            self._abort("", live=live)
-        else:
+        self._abort("", live=live)
+        if not on_source:
             self.errors.append(
                 f"{self.instance.name} runs neither on {self.source.name} nor on {self.target.name}: "
                 "a person must find out why before anybody starts it"

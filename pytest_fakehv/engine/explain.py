@@ -1,10 +1,11 @@
 """What a failed assertion says: messages about states, placements, migrations and calls. Pure functions."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
-from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.faults import Fault
+from pytest_fakehv.engine.invariants import Violation
+from pytest_fakehv.engine.journal import Call, Journal
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.objects import InstanceInfo, Placement
 from pytest_fakehv.engine.text import listed, natural_order, nearest, printable, shown, shown_error
@@ -12,12 +13,6 @@ from pytest_fakehv.engine.text import listed, natural_order, nearest, printable,
 LONGEST_RESULT = 240
 MOST_MIGRATIONS = 5
 MOST_CALLS = 5
-
-try:
-    _START = os.path.join(os.getcwd(), "")
-    """Files are shown as seen from the directory where the run began."""
-except FileNotFoundError:  # pragma: no cover  # it has been removed; tried in a process that reports nothing
-    _START = ""
 
 
 def state_of(info: InstanceInfo | None) -> str:
@@ -27,13 +22,6 @@ def state_of(info: InstanceInfo | None) -> str:
     return "paused" if info.paused else "running"
 
 
-def call_text(call: Call) -> str:
-    """Show a call as it was made: ``StopInstance('web1')``."""
-    arguments = [shown(each) for each in call.arguments]
-    arguments += [f"{key}={shown(value)}" for key, value in call.keywords.items()]
-    return f"{call.method}({', '.join(arguments)})"
-
-
 def result_text(call: Call) -> str:
     """Show what came of a call, in one line."""
     if not call.ended:
@@ -41,11 +29,6 @@ def result_text(call: Call) -> str:
     if call.error is None:
         return shown(call.result, LONGEST_RESULT)
     return shown_error(call.error)
-
-
-def place_text(call: Call) -> str:
-    """Show where a call came from: ``test_drain.py:14``."""
-    return f"{call.filename.removeprefix(_START)}:{call.line}"
 
 
 def wrong_state(
@@ -118,7 +101,7 @@ def _last_call(call: Call | None) -> str:
     if call is None:
         return "no call was about it"
     failed = f", which raised {result_text(call)}" if call.error else ""
-    return f"last call: {call_text(call)} at {place_text(call)}{failed}"
+    return f"last call: {call} at {call.place}{failed}"
 
 
 Expected = Mapping[str, str | tuple[str, ...] | None]
@@ -261,7 +244,7 @@ def wrong_order(
         before: the call that it should have come after; None if it was to be the first.
         calls: all the calls of it, too early ones.
     """
-    after = f" after call {before.number}, {call_text(before)} on {before.node}" if before else ""
+    after = f" after call {before.number}, {before} on {before.node}" if before else ""
     head = f"{_which(method, node, instance)} was not called{after}"
     if calls:
         return "\n".join([head, *_some_calls("it was called before that", calls)])
@@ -280,10 +263,43 @@ def _some_calls(title: str, calls: Sequence[Call]) -> list[str]:
     """List calls, the last few of many."""
     some = f", the last {MOST_CALLS} of {len(calls)}" if len(calls) > MOST_CALLS else ""
     lines = [
-        f"    {call.number} {call.node} {call_text(call)} at {place_text(call)} -> {result_text(call)}"
+        f"    {call.number} {call.node} {call} at {call.place} -> {result_text(call)}"
         for call in calls[-MOST_CALLS:]
     ]
     return [f"  {title}{some}:", *lines]
+
+
+def violations(found: Sequence[Violation]) -> str:
+    """Say which invariants do not hold: what is wrong, since when, and what would have been right."""
+    lines = []
+    for each in found:
+        lines.append(f"{each.invariant}: {each.what}")
+        if each.call:
+            lines.append(
+                f"  since call {each.call.number}, {each.call} on {each.call.node} at {each.call.place}"
+            )
+        elif each.instance:
+            lines.append("  since no call: the test or another program brought it about")
+        lines.append(f"  {each.advice}")
+    return "\n".join(lines)
+
+
+def unfired(fault: Fault, journal: Journal) -> str:
+    """Say of a fault that it never fired, and why.
+
+    Args:
+        fault: which.
+        journal: what was called.
+    """
+    spec = fault.spec
+    if fault.seen > spec.after:
+        why = f"such a call came {_times(fault.seen)}, and it was never its turn"
+    elif fault.seen:
+        why = f"such a call came {_times(fault.seen)} alone, and {spec.after} were to pass"
+    else:
+        nodes = {call.node for call in journal.calls(spec.method)}
+        why = f"no such call came{f', though {spec.method} was called on {listed(nodes)}' if nodes else ''}"
+    return f"{spec} at {fault.origin} never fired: {why}"
 
 
 def comparison(left: object, right: object) -> list[str] | None:

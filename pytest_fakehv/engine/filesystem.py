@@ -222,6 +222,11 @@ class Root:
         """The directory's path, whether or not it is made already."""
         return self._find()[1]
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the directory was needed so far."""
+        return self._made is not None
+
     def get(self) -> tuple[Filesystem, str]:
         """Return the filesystem and the path; the first time, make the directory.
 

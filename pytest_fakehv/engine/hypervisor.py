@@ -13,7 +13,6 @@ from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MI
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
 from pytest_fakehv.engine.filesystem import Root, reason
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
-from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.migration import Migration, MigrationSpec
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
 from pytest_fakehv.engine.objects import (
@@ -27,10 +26,10 @@ from pytest_fakehv.engine.objects import (
 )
 from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
 from pytest_fakehv.engine.report import NodeView
+from pytest_fakehv.engine.shared import Shared
 from pytest_fakehv.engine.stage import Stage
 from pytest_fakehv.engine.storage import Record, Storage
 from pytest_fakehv.engine.text import natural_order, shown
-from pytest_fakehv.engine.traffic import Traffic
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -48,12 +47,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         root: the directory for the instance files, one a running instance; made at once if it is absent.
         spec: the node's size; None for the size of the machine that runs the test.
         cluster: the cluster that it is a node of; None for a node on its own.
+        seed: of the random faults of a node on its own.
 
     Attributes:
         spec: as given.
         cluster: as given.
-        traffic: the engine's account of its migrations, and of those between the other nodes.
-        declared: the instances that the test has declared, by name, those on other nodes too.
+        shared: what it has in common with the other nodes.
 
     Raises:
         DeclarationError: the root can't be made, or ``spec`` is something else.
@@ -68,6 +67,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         *,
         spec: NodeSpec | None = None,
         cluster: "FakeCluster | None" = None,
+        seed: int | None = None,
     ) -> None:
         if not isinstance(spec, NodeSpec | None):
             raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
@@ -78,10 +78,9 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
-        if cluster is not None:
-            self.door = cluster.door
-        self.traffic = Traffic(self.door.clock) if cluster is None else cluster.traffic
-        self.declared: dict[str, InstanceSpec] = {} if cluster is None else cluster.declared
+        self.shared = Shared("polls", seed) if cluster is None else cluster.shared
+        self.door = self.shared.door
+        self._storage.on_change = self._watch
 
     def __repr__(self) -> str:
         """Show which node it is."""
@@ -107,14 +106,9 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             return self._storage.make()
 
     @property
-    def journal(self) -> Journal:
-        """The calls of the interface, in order."""
-        return self.door.journal
-
-    @property
     def migrations(self) -> list[Migration]:
         """The migrations from and to this node, in the order in which they began."""
-        return self.traffic.snapshots(self.name)
+        return self.shared.traffic.snapshots(self.name)
 
     @property
     def address(self) -> str:
@@ -209,11 +203,11 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             "hvparams": hvparams,
         }
         changes = {key: value for key, value in given.items() if value is not None}
-        old = self.declared.get(name, InstanceSpec(name))
+        old = self.shared.declared.get(name, InstanceSpec(name))
         if "memory" in changes:
             changes.setdefault("min_memory", None)
-        self.declared[name] = replace(old, **changes)
-        return self.declared[name].instance()
+        self.shared.declared[name] = replace(old, **changes)
+        return self.shared.declared[name].instance()
 
     def add_instance(
         self,
@@ -246,7 +240,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         """
         check_choice("state", state, get_args(DeclaredState))
         instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
-        self.declared[name] = replace(self.declared[name], node=self.name)
+        self.shared.declared[name] = replace(self.shared.declared[name], node=self.name)
         problem = f"{self.name} {self._down}" if self._down and state != "stopped" else None
         if state != "stopped" and not problem:
             try:
@@ -295,12 +289,20 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
+        self.shared.watcher.went_down(self.name)
         self._down = "is no longer in the cluster"
 
     def _lose_everything(self) -> None:
-        with self.traffic.lock:
+        with self.shared.traffic.lock:
+            self.shared.watcher.went_down(self.name)
             self._storage.remove_all()
-            self.traffic.node_went_down(self.name)
+            self.shared.traffic.node_went_down(self.name)
+
+    def _watch(self, instance: str, runs: bool) -> None:
+        if runs:
+            self.shared.watcher.appeared(self.name, instance)
+        else:
+            self.shared.watcher.disappeared(self.name, instance)
 
     def _nodes(self) -> Sequence["FakeHypervisor"]:
         return (self,)
@@ -517,6 +519,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
                 self._refuse_overcommit(self._InstanceStartupMemory(instance))
         if alive:
             raise HypervisorError("Can't accept instance, already running")
+        self.shared.watcher.accepted(self.name, instance.name)
 
     def MigrateInstance(self, cluster_name: str, instance: InstanceLike, target: str, live: bool) -> None:
         """Start, on the source, to migrate an instance.
@@ -535,19 +538,21 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             DeclarationError: the test scripted what a non-live migration can't do.
         """
         name = instance.name
-        with self.traffic.lock, self._doing(f"migrate instance {name}"):
+        with self.shared.traffic.lock, self._doing(f"migrate instance {name}"):
             if not self._IsAlive(name):
                 raise RefusedError("not running")
             node = self._target(target)
             if node and (record := self._storage.read(self._InstanceFile(name))):
                 node._refuse_overcommit(record.memory)  # noqa: SLF001  # it is of this class
-            self.traffic.begin(
+            self.shared.traffic.begin(
                 name,
                 source=self._storage,
                 source_name=self.name,
                 target=node._storage if node else None,  # noqa: SLF001
                 target_name=node.name if node else target,
                 live=bool(live),
+                is_accepted=node is None or self.shared.watcher.has_accepted(node.name, name),
+                call=self.door.current_call,
             )
 
     def GetMigrationStatus(self, instance: InstanceLike) -> MigrationStatus:
@@ -561,7 +566,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             that it is completed, as Ganeti's fake says.
         """
         with self._doing(f"get the migration status of {instance.name}"):
-            return self.traffic.poll(self.name, instance.name)
+            return self.shared.traffic.poll(self.name, instance.name)
 
     def FinalizeMigrationSource(self, instance: InstanceLike, success: bool, live: bool) -> None:
         """End a migration on the source; a second time, nothing changes.
@@ -575,17 +580,18 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Raises:
             HypervisorError: its file can't be removed or changed.
         """
-        with (
-            self.traffic.lock,
-            self._doing(f"finalize the migration of {instance.name} on the source"),
-        ):
-            run = self.traffic.leaving(self.name, instance.name)
+        traffic, watcher, name = self.shared.traffic, self.shared.watcher, instance.name
+        with traffic.lock, self._doing(f"finalize the migration of {name} on the source"):
+            run = traffic.leaving(self.name, name)
             if run:
                 run.remember()
             if success:
-                self._make_sure_it_is_down(instance.name)
+                alive = self._IsAlive(name)
+                watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
+                self._make_sure_it_is_down(name)
             if run:
-                self.traffic.finalize_source(run, success=success)
+                traffic.finalize_source(run, success=success)
+            watcher.finalized(self.name, name, run, is_target=False)
 
     def FinalizeMigrationDst(self, instance: InstanceLike, info: str, success: bool) -> None:
         """End a migration on the target; a second time, nothing changes.
@@ -599,14 +605,15 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: it can't be written or removed, doesn't fit on a node that doesn't
                 overcommit, or is scripted to be lost.
         """
-        with (
-            self.traffic.lock,
-            self._doing(f"finalize the migration of {instance.name} on the target"),
-        ):
-            run = self.traffic.arriving(self.name, instance.name)
+        traffic, watcher, name = self.shared.traffic, self.shared.watcher, instance.name
+        with traffic.lock, self._doing(f"finalize the migration of {name} on the target"):
+            run = traffic.arriving(self.name, name)
+            alive = self._IsAlive(name)
+            if success and self.cluster is not None:  # else nothing is known of the source
+                watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if not success:
-                self._make_sure_it_is_down(instance.name)
-            elif not self._IsAlive(instance.name):
+                self._make_sure_it_is_down(name)
+            elif not alive:
                 if run and run.is_lost:
                     raise RefusedError("its memory has not arrived")
                 if run and run.finalized_on_target is None:
@@ -615,7 +622,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
                 else:
                     self._start(instance, paused=False)
             if run:
-                self.traffic.finalize_target(run, success=success)
+                traffic.finalize_target(run, success=success)
+            watcher.finalized(self.name, name, run, is_target=True)
 
     # For subclasses, under the names that they know
 
@@ -713,6 +721,23 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _size(self) -> NodeInfo:
         return self.spec.info() if self.spec else type(self).GetLinuxNodeInfo()
+
+    @property
+    def _own_name(self) -> str:
+        return self.name
+
+    def _surplus(self) -> str | None:
+        """Say by how much the running instances exceed a node that doesn't overcommit; None if not."""
+        if not self._is_strict or not self._storage.is_made:
+            return None
+        info = self._size()
+        used, most = self._storage.used_memory(), info["memory_total"] - info["memory_dom0"]
+        return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
+
+    def _look(self) -> None:
+        """Take note of what other programs have done to the files."""
+        if self._storage.is_made:
+            self.shared.watcher.look(self.name, self._storage.names())
 
     def _check_script(self, spec: MigrationSpec) -> None:
         super()._check_script(spec)

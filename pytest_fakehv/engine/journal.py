@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from pytest_fakehv.engine.checks import check_amount
+from pytest_fakehv.engine.text import place_text, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
@@ -46,6 +47,17 @@ class Call:
     ended: bool = False
     result: Any = None
     error: BaseException | None = None
+
+    def __str__(self) -> str:
+        """Show it as it was made: ``StopInstance('web1')``."""
+        arguments = [shown(each) for each in self.arguments]
+        arguments += [f"{key}={shown(value)}" for key, value in self.keywords.items()]
+        return f"{self.method}({', '.join(arguments)})"
+
+    @property
+    def place(self) -> str:
+        """Where it came from: ``test_drain.py:14``."""
+        return place_text(self.filename, self.line)
 
     def end(self, result: Any, error: BaseException | None) -> None:
         """Write down what came of it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from pytest_fakehv.engine.explain import call_text, place_text, result_text, state_of
+from pytest_fakehv.engine.explain import result_text, state_of
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec, less_used
@@ -44,7 +44,11 @@ class NodeView:
 
 
 def section(
-    nodes: Sequence[NodeView], *, migrations: Sequence[Migration], calls: Sequence[Call], total: int
+    nodes: Sequence[NodeView],
+    *,
+    migrations: Sequence[Migration],
+    calls: Sequence[Call],
+    total: int,
 ) -> str:
     """Describe nodes, where instances are, migrations and the last calls, for the report of a failed test.
 
@@ -93,7 +97,7 @@ def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
     node = max(len(group[0].node) for group in groups)
     for span, group in zip(spans, groups, strict=True):
         call = group[-1]
-        text = f"{span:>{number}} {call.node:<{node}} {call_text(call)} at {place_text(call)}"
+        text = f"{span:>{number}} {call.node:<{node}} {call} at {call.place}"
         lines += _wrapped(text, f"-> {result_text(call)}")
     return lines
 
@@ -101,7 +105,7 @@ def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
 def _sameness(call: Call) -> tuple[object, ...]:
     """Return what calls have in common that make one line."""
     alone = call.number if call.error or not call.ended else None
-    return call.node, call_text(call), place_text(call), alone
+    return call.node, str(call), call.place, alone
 
 
 def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:

@@ -1,16 +1,23 @@
 """What a test does to a node and to a whole cluster alike: it says how things are to go, and steps in."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_fakehv.engine.checks import check_number
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import HV_MIGRATION_MODE
+from pytest_fakehv.engine.door import caller
 from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.faults import Fault, FaultSpec, When
+from pytest_fakehv.engine.holds import LONGEST_HOLD, Hold
+from pytest_fakehv.engine.interface import check_method
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.migration import Migration, MigrationSpec, Outcome
-from pytest_fakehv.engine.objects import InstanceLike, InstanceSpec, name_of
-from pytest_fakehv.engine.text import listed, shown
-from pytest_fakehv.engine.traffic import Traffic
+from pytest_fakehv.engine.objects import InstanceLike, name_of
+from pytest_fakehv.engine.selection import ANY, Phase, Selection, Side
+from pytest_fakehv.engine.shared import Shared
+from pytest_fakehv.engine.text import listed, place_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +30,7 @@ __tracebackhide__ = True  # a mistake of the test is shown at the test's own lin
 class Stage(ABC):
     """One or more nodes, as the test that sets the scene and directs it sees them."""
 
-    traffic: Traffic
-    declared: dict[str, InstanceSpec]
-
-    @property
-    @abstractmethod
-    def journal(self) -> Journal:
-        """The calls of the interface, in order."""
+    shared: Shared
 
     @property
     @abstractmethod
@@ -41,9 +42,158 @@ class Stage(ABC):
         """Return the nodes that the test sees."""
 
     @property
+    @abstractmethod
+    def _own_name(self) -> str | None:
+        """The name of the one node that the test sees; None for a cluster."""
+
+    @property
     def clock(self) -> Clock:
         """The time that migrations run on."""
-        return self.traffic.clock
+        return self.shared.clock
+
+    @property
+    def journal(self) -> Journal:
+        """The calls of the interface, in order; a node's has the other nodes' too."""
+        return self.shared.door.journal
+
+    @property
+    def seed(self) -> int:
+        """The seed of the random faults."""
+        return self.shared.faults.seed
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Every fault so far, in order."""
+        return self.shared.faults.every
+
+    # Faults and holds
+
+    def fault(
+        self,
+        method: str,
+        *,
+        node: str | None = None,
+        instance: str | InstanceLike | None = None,
+        phase: Phase | None = None,
+        side: Side | None = None,
+        error: str | BaseException | type[BaseException] | None = None,
+        when: When = "before",
+        after: int = 0,
+        times: int | None = None,
+        probability: float = 1,
+        delay: float = 0,
+        crash: bool = False,
+        optional: bool = False,
+    ) -> Fault:
+        """Let calls fail, from now on. Of several faults, the most narrowed one strikes.
+
+        One that never strikes fails the test, unless it is optional.
+
+        Args:
+            method: the interface method's name; "*" for every one.
+            node: the node's name or address; None for any, or on a node for that node.
+            instance: which the call is about, by name or as the object that the interface takes.
+            phase: as in `FaultSpec`: "prepare", "transfer" or "finalize".
+            side: as in `FaultSpec`: "source" or "target".
+            error: as in `FaultSpec`.
+            when: as in `FaultSpec`.
+            after: as in `FaultSpec`, a count of calls.
+            times: as in `FaultSpec`, a count of calls.
+            probability: as in `FaultSpec`.
+            delay: as in `FaultSpec`, in seconds.
+            crash: as in `FaultSpec`.
+            optional: as in `FaultSpec`.
+
+        Returns:
+            A handle: how often it `fired`, and `withdraw`; as a context manager it withdraws itself.
+
+        Raises:
+            DeclarationError: an argument is wrong, or there is no such method or node.
+        """
+        spec = FaultSpec(
+            method,
+            node=node,
+            instance=None if instance is None else name_of(instance),
+            phase=phase,
+            side=side,
+            error=error,
+            when=when,
+            after=after,
+            times=times,
+            probability=probability,
+            delay=delay,
+            crash=crash,
+            optional=optional,
+        )
+        filename, line = caller()
+        return self.inject(spec, place_text(filename, line))
+
+    def inject(self, spec: FaultSpec, origin: str) -> Fault:
+        """Put a fault in force that was declared elsewhere.
+
+        Args:
+            spec: what it does.
+            origin: where it was declared, in words.
+
+        Raises:
+            DeclarationError: there is no such method or node.
+        """
+        node = self._checked(spec.method, spec.node)
+        return self.shared.faults.add(Fault(replace(spec, node=node), origin))
+
+    def hold(
+        self,
+        method: str,
+        *,
+        node: str | None = None,
+        instance: str | InstanceLike | None = None,
+        phase: Phase | None = None,
+        side: Side | None = None,
+        timeout: float = LONGEST_HOLD,
+    ) -> Hold:
+        """Stop calls at the door until they are released: a context manager.
+
+        The calls must come from other threads. Where a fault has struck a call before, it isn't held.
+
+        Args:
+            method: the interface method's name; "*" for every one.
+            node: the node's name or address; None for any, or on a node for that node.
+            instance: which the call is about, by name or as the object that the interface takes.
+            phase: the phase of a migration that it is of.
+            side: the side of a migration that it is on.
+            timeout: how long a call, and who waits for one, waits at most, in seconds of the machine's time.
+
+        Returns:
+            ``wait()`` for a call, look at ``call``, and ``release()`` it; so does the end of the block.
+
+        Raises:
+            DeclarationError: an argument is wrong, or there is no such method or node.
+        """
+        check_number("timeout", timeout, zero=False)
+        selection = Selection(
+            method=method,
+            node=self._checked(method, node),
+            instance=None if instance is None else name_of(instance),
+            phase=phase,
+            side=side,
+        )
+        hold = Hold(selection, timeout)
+        self.shared.door.holds.append(hold)
+        return hold
+
+    def _checked(self, method: str, node: str | None) -> str | None:
+        """Check a method's and a node's name, and return the node's."""
+        if method != ANY:
+            check_method(method)
+        if node is None:
+            return self._own_name
+        for each in self._nodes():
+            if node in (each.name, each.address):
+                return each.name
+        there = listed(each.name for each in self._nodes())
+        raise DeclarationError(f"no node is named {shown(node)}; there are: {there}")
+
+    # Migrations
 
     def script_migration(
         self,
@@ -89,7 +239,7 @@ class Stage(ABC):
             times=times,
         )
         self._check_script(spec)
-        self.traffic.script(spec)
+        self.shared.traffic.script(spec)
 
     def cancel_migration(self, instance: str | InstanceLike) -> None:
         """Cancel a migration that is under way; the next status call says so.
@@ -100,7 +250,7 @@ class Stage(ABC):
         Raises:
             DeclarationError: it isn't migrating, or goes on as postcopy, which can't be cancelled.
         """
-        self.traffic.cancel(name_of(instance))
+        self.shared.traffic.cancel(name_of(instance))
 
     def fail_migration(self, instance: str | InstanceLike) -> None:
         """Make a migration that is under way fail; in postcopy, that loses the instance.
@@ -111,7 +261,7 @@ class Stage(ABC):
         Raises:
             DeclarationError: it isn't migrating.
         """
-        self.traffic.fail(name_of(instance))
+        self.shared.traffic.fail(name_of(instance))
 
     def complete_migration(self, instance: str | InstanceLike) -> None:
         """Complete a migration that is under way at once, however much RAM is left to send.
@@ -122,7 +272,7 @@ class Stage(ABC):
         Raises:
             DeclarationError: it isn't migrating.
         """
-        self.traffic.complete(name_of(instance))
+        self.shared.traffic.complete(name_of(instance))
 
     def start_postcopy(self, instance: str | InstanceLike) -> None:
         """Let a scripted, live migration that is under way go on as postcopy from now on.
@@ -133,10 +283,10 @@ class Stage(ABC):
         Raises:
             DeclarationError: it isn't migrating, or not in a way that can go on so.
         """
-        self.traffic.start_postcopy(name_of(instance))
+        self.shared.traffic.start_postcopy(name_of(instance))
 
     def _check_script(self, spec: MigrationSpec) -> None:
-        name, declared = spec.instance, self.declared
+        name, declared = spec.instance, self.shared.declared
         if name not in declared and not any(name in node.instance_names for node in self._nodes()):
             there = f"there are: {listed(declared)}" if declared else "none is declared"
             raise DeclarationError(f"no instance is named {shown(name)}; {there}")

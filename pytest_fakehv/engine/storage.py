@@ -15,7 +15,7 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -76,6 +76,7 @@ class Storage:
 
     Attributes:
         last_malformed: the names whose files could not be read or made sense of at the last recount.
+        on_change: called with an instance's name, and whether it runs from now on, after each change of ours.
     """
 
     _every: ClassVar[WeakSet["Storage"]] = WeakSet()
@@ -84,6 +85,7 @@ class Storage:
         self._root = root
         self._ledger: dict[str, Record] = {}
         self.last_malformed: list[str] = []
+        self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
         self._used = 0
         self.begin()
         self._every.add(self)
@@ -172,6 +174,7 @@ class Storage:
             finally:
                 self._os.unlink(temporary)
             self._note(path, record)
+            self.on_change(path.rpartition("/")[2], True)
 
     def replace(self, path: str, record: Record) -> None:
         """Change an instance's file at once, or not at all.
@@ -204,6 +207,7 @@ class Storage:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             self._os.unlink(path)
             self._note(path, None)
+            self.on_change(path.rpartition("/")[2], False)
 
     def remove_all(self) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
@@ -287,6 +291,11 @@ class Storage:
             return os_module.pread(descriptor, _MOST_BYTES, 0)
         finally:
             os_module.close(descriptor)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything needed the root directory so far."""
+        return self._root.is_made
 
     def names(self) -> list[str]:
         """List the instances that have a file, in no order."""

@@ -1,6 +1,7 @@
 """How values and names are written for people: in one line, whatever they are."""
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterable
 from typing import Final
@@ -8,6 +9,12 @@ from typing import Final
 MOST_NAMES: Final = 8
 
 _LONGEST_SHOWN: Final = 80
+
+try:
+    _START = os.path.join(os.getcwd(), "")
+    """Files are shown as seen from the directory where the run began."""
+except FileNotFoundError:  # pragma: no cover  # it has been removed; tried in a process that reports nothing
+    _START = ""
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
@@ -51,3 +58,8 @@ def nearest(name: str, names: Collection[str]) -> list[str]:
     """Return the name that was probably meant, if one was: the same with a domain, or one spelt alike."""
     longer = sorted(each for each in names if each.startswith(f"{name}.") or name.startswith(f"{each}."))
     return longer[:1] or difflib.get_close_matches(name, names, n=1)
+
+
+def place_text(filename: str, line: int) -> str:
+    """Show where something stands: ``test_drain.py:14``."""
+    return f"{filename.removeprefix(_START)}:{line}"

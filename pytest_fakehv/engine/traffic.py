@@ -6,18 +6,23 @@ import os
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import ClassVar, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakSet
 
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import MigrationState
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
+from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Course, Migration, MigrationSpec, Outcome
 from pytest_fakehv.engine.objects import MigrationStatus
 from pytest_fakehv.engine.storage import Record, Storage
 from pytest_fakehv.engine.text import listed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
@@ -60,6 +65,9 @@ class Run:
         is_lost: whether in truth there is nothing to finalize on the target, whatever the status says.
         finalized_on_source: with what ``success``; None if it wasn't.
         finalized_on_target: likewise on the target.
+        is_accepted: whether the target had got ready for it.
+        call: the call that began it; None if that was none.
+        lost_nodes: those of its two nodes that went down since.
     """
 
     number: int
@@ -84,6 +92,17 @@ class Run:
     is_lost: bool = False
     finalized_on_source: bool | None = None
     finalized_on_target: bool | None = None
+    is_accepted: bool = False
+    call: Call | None = None
+    lost_nodes: set[str] = field(default_factory=set)
+
+    @property
+    def open_nodes(self) -> list[str]:
+        """The nodes where it is still to be finalized, in one way or another."""
+        ends = {self.source_name: self.finalized_on_source}
+        if self.target is not None:  # else nothing is known of what happens there
+            ends[self.target_name] = self.finalized_on_target
+        return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
 
     @property
     def is_active(self) -> bool:
@@ -188,6 +207,7 @@ class Traffic:
 
     Attributes:
         clock: the same.
+        on_loss: called with the name of an instance that is lost as the test wanted it.
         lock: whoever looks at a migration and then acts on what it saw holds this; it comes before any
             lock of a storage.
     """
@@ -196,10 +216,12 @@ class Traffic:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.on_loss: Callable[[str], None] = lambda _instance: None
         self.lock = threading.RLock()
         self._every.add(self)
         self._runs: list[Run] = []
         self._active: dict[str, Run] = {}
+        self._open: dict[str, list[Run]] = {}
         self._latest: dict[str, Run] = {}
         self._leaving: dict[tuple[str, str], Run] = {}
         self._arriving: dict[tuple[str, str], Run] = {}
@@ -237,6 +259,12 @@ class Traffic:
         """Return the newest migration of an instance to a node."""
         return self._arriving.get((node, instance))
 
+    @property
+    def open_runs(self) -> list[Run]:
+        """The migrations that are still to be finalized somewhere, in the order of their beginning."""
+        with self.lock:
+            return sorted(itertools.chain(*self._open.values()), key=attrgetter("number"))
+
     # The interface's side
 
     def begin(
@@ -248,6 +276,8 @@ class Traffic:
         target: Storage | None,
         target_name: str,
         live: bool,
+        is_accepted: bool,
+        call: Call | None,
     ) -> None:
         """Begin a migration; a non-live one pauses the instance first.
 
@@ -286,9 +316,12 @@ class Traffic:
                 course=spec.course(record.memory, runs=live and not record.paused) if spec else None,
                 clock=self.clock,
                 started=self.clock.exact_now,
+                is_accepted=is_accepted,
+                call=call,
             )
             self._runs.append(run)
             self._active[instance] = self._latest[instance] = run
+            self._open.setdefault(instance, []).append(run)
             self._leaving[source_name, instance] = run
             self._arriving[target_name, instance] = run
             self._schedule(run)
@@ -317,6 +350,10 @@ class Traffic:
 
         Without success, an instance that was paused for the migration runs again.
         """
+        for each in self._open.get(run.instance, []):
+            if each.source_name == run.source_name and each is not run:
+                # Forgotten, but there is nothing left of it here.
+                each.finalized_on_source = False
         if run.finalized_on_source is None:
             run.finalized_on_source = success
             if not success and not run.live and not run.record.paused:
@@ -325,13 +362,18 @@ class Traffic:
             self._end(run, "failed", f"finalized on {run.source_name} before it completed")
         else:
             self._end_finalized(run, run.source_name, success=success)
+        self._close(run.instance)
 
     def finalize_target(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the target; the first time counts."""
+        for each in self._open.get(run.instance, []):
+            if each.target_name == run.target_name and each is not run:
+                each.finalized_on_target = False
         if run.finalized_on_target is None:
             run.finalized_on_target = success
         if run.spec is None or not success:
             self._end_finalized(run, run.target_name, success=success)
+        self._close(run.instance)
 
     def node_went_down(self, node: str) -> None:
         """Note that what ran on a node is gone, and with it what was on the way from or to it."""
@@ -339,6 +381,10 @@ class Traffic:
             for run in list(self._active.values()):
                 if node in (run.source_name, run.target_name):
                     self._end(run, "failed", f"{node} went down")
+            for run in self.open_runs:
+                if node in (run.source_name, run.target_name):
+                    run.lost_nodes.add(node)
+                    self._close(run.instance)
 
     # The test's side
 
@@ -400,6 +446,12 @@ class Traffic:
 
     # Inside
 
+    def _close(self, instance: str) -> None:
+        """Forget the migrations that are finalized wherever they can be."""
+        self._open[instance] = [run for run in self._open.get(instance, []) if run.open_nodes]
+        if not self._open[instance]:
+            del self._open[instance]
+
     def _schedule(self, run: Run) -> None:
         if run.due is not None:
             heapq.heappush(self._due, (run.due, next(self._tickets), run))
@@ -439,9 +491,9 @@ class Traffic:
         if run.target is None:
             return False
         run.remember()
+        run.drop()
         with suppress(FileExistsError):
             run.target.create(run.target.path(run.instance), run.record)
-        run.drop()
         return True
 
     def _resume(self, run: Run) -> None:
@@ -463,6 +515,7 @@ class Traffic:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
             run.drop()
+            self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
 

@@ -1,0 +1,224 @@
+"""Faults: which calls fail, how and when, as a test wants it."""
+
+import dataclasses
+import random
+import threading
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Self, get_args
+
+from pytest_fakehv.engine.checks import check_amount, check_choice, check_number
+from pytest_fakehv.engine.clock import Clock
+from pytest_fakehv.engine.door import BehindDoor
+from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError
+from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.selection import Phase, Selection, Side, shown_arguments
+from pytest_fakehv.engine.text import shown
+
+__tracebackhide__ = True  # a fault is shown at the line that made the call
+
+When = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class FaultSpec:
+    """What goes wrong with which calls.
+
+    Args:
+        method: the interface method's name; "*" for every one.
+        node: as in `Selection`, and so ``instance``, ``phase`` and ``side``.
+        instance: see there.
+        phase: see there.
+        side: see there.
+        error: what the call raises: a text for a `HypervisorError`, an exception, or its class; None for
+            a `HypervisorError` that says where the fault is from, unless there is a delay or a crash.
+        when: "before" the call has its effect, which it then hasn't; or "after" it.
+        after: how many such calls pass first.
+        times: how many fail then; None for all.
+        probability: how likely each of those fails, from 0 to 1.
+        delay: how long the call takes first, in seconds of the clock.
+        crash: whether the node goes down; the call then raises `NodeDownError`, unless there is an error.
+        optional: whether it may never fire.
+
+    Raises:
+        DeclarationError: an argument is wrong, or two contradict each other; the message names them.
+    """
+
+    method: str
+    _: dataclasses.KW_ONLY
+    node: str | None = None
+    instance: str | None = None
+    phase: Phase | None = None
+    side: Side | None = None
+    error: str | BaseException | type[BaseException] | None = None
+    when: When = "before"
+    after: int = 0
+    times: int | None = None
+    probability: float = 1
+    delay: float = 0
+    crash: bool = False
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every argument."""
+        self.selection  # noqa: B018  # checks itself
+        if isinstance(self.error, type) and issubclass(self.error, BaseException):
+            _made(self.error, "")
+        elif not isinstance(self.error, str | BaseException | None):
+            raise DeclarationError(
+                f"error must be a text, an exception or a class of exceptions, not {shown(self.error)}"
+            )
+        check_choice("when", self.when, get_args(When))
+        check_amount("after", self.after, least=0)
+        if self.times is not None:
+            check_amount("times", self.times)
+        check_number("probability", self.probability, most=1)
+        check_number("delay", self.delay)
+        for key in ("crash", "optional"):
+            check_choice(key, getattr(self, key), (True, False))
+
+    @property
+    def selection(self) -> Selection:
+        """Which calls it is about."""
+        return Selection(
+            method=self.method, node=self.node, instance=self.instance, phase=self.phase, side=self.side
+        )
+
+    def __str__(self) -> str:
+        """Show it as it was declared."""
+        return f"fault({shown_arguments(self.method, vars(self), FaultSpec)})"
+
+
+def _made(cls: type[BaseException], text: str) -> BaseException:
+    """Make an exception of a class, with a text where it takes one."""
+    for arguments in ((text,), ()):
+        try:
+            return cls(*arguments)
+        except TypeError:
+            continue
+    raise DeclarationError(f"error: a {cls.__name__} needs arguments; give one that is made already")
+
+
+@dataclass(eq=False)
+class Fault:
+    """A fault rule in force, and what came of it. As a context manager, it is withdrawn at the end.
+
+    Attributes:
+        spec: what it does.
+        origin: where it was declared.
+        seen: how many calls came that it is about.
+        fired: how many of them it struck.
+        withdrawn: whether it is no longer in force.
+    """
+
+    spec: FaultSpec
+    origin: str
+    seen: int = 0
+    fired: int = 0
+    withdrawn: bool = False
+    selection: Selection = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the selection, which every call is held against."""
+        self.selection = self.spec.selection
+
+    def __enter__(self) -> Self:
+        """Return it: it is in force already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Withdraw it."""
+        self.withdraw()
+
+    def __repr__(self) -> str:
+        """Show it as it was declared, and how often it fired."""
+        return f"<{self.spec} fired {self.fired} times>"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a call first has its effect."""
+        return self.spec.when == "after"
+
+    def withdraw(self) -> None:
+        """Let it strike no more; one that never fired still counts as such."""
+        self.withdrawn = True
+
+    def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
+        """Do to a call what it is there for.
+
+        Raises:
+            BaseException: its error, or that the node is down.
+        """
+        spec = self.spec
+        self.fired += 1
+        if spec.delay:
+            clock.sleep(spec.delay)
+        if spec.crash:
+            node.crash()
+        if isinstance(spec.error, BaseException):
+            raise spec.error
+        text = f"Injected fault: {call.method} on {node.name}"
+        if isinstance(spec.error, type):
+            raise _made(spec.error, text)
+        if spec.error is not None:
+            raise HypervisorError(spec.error)
+        if spec.crash:
+            raise NodeDownError(f"{node.name} does not answer")
+        if not spec.delay:
+            raise HypervisorError(text)
+
+
+class Faults:
+    """The fault rules of one cluster, and the one generator of its random decisions.
+
+    Args:
+        seed: where the generator begins; the same one makes the same decisions about the same calls. None
+            for a fresh one.
+
+    Attributes:
+        seed: as given, or the fresh one.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        self._random = random.Random(seed)  # noqa: S311  # nothing secret, and the same on every Python
+        self._every: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> Fault:
+        """Put a rule in force."""
+        with self._lock:
+            self._every.append(fault)
+        return fault
+
+    @property
+    def every(self) -> list[Fault]:
+        """Every rule so far, in the order of their declaration."""
+        return list(self._every)
+
+    @property
+    def unfired(self) -> list[Fault]:
+        """The rules that had to fire, and never did."""
+        return [fault for fault in self._every if not fault.fired and not fault.spec.optional]
+
+    def choose(self, call: Call) -> Fault | None:
+        """Return the rule that is to strike a call: the narrowest, and of several the one declared first."""
+        if not self._every:
+            return None
+        with self._lock:
+            matching = [each for each in self._every if not each.withdrawn and each.selection.matches(call)]
+            for fault in matching:
+                fault.seen += 1
+            # Sorting keeps the order of declaration among equals.
+            for fault in sorted(matching, key=lambda each: -each.selection.narrowness):
+                if self._is_due(fault):
+                    return fault
+        return None
+
+    def _is_due(self, fault: Fault) -> bool:
+        spec = fault.spec
+        if fault.seen <= spec.after or (spec.times is not None and fault.fired >= spec.times):
+            return False
+        return spec.probability == 1 or self._random.random() < spec.probability

@@ -1,0 +1,304 @@
+"""What must hold of a cluster: seen as it happens, and looked at again when somebody asks.
+
+It only watches. Whatever an instance's file says of itself, it runs where its file is; what other programs
+do to the files is believed, and blamed on nobody.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.text import listed, printable, shown
+from pytest_fakehv.engine.traffic import Run, Traffic
+
+__tracebackhide__ = True  # a wrong call is shown at the line that made it
+
+Invariant = Literal[
+    "split-brain", "vanished", "unfinished", "unearned", "double-start", "overcommit", "unfired"
+]
+
+INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
+
+ADVICE: Final[dict[Invariant, str]] = {
+    "split-brain": (
+        "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
+    ),
+    "vanished": (
+        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
+        "before it aborts one"
+    ),
+    "unfinished": (
+        "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
+        "where a finalize fails"
+    ),
+    "unearned": (
+        "a correct program finalizes with success only once the status says completed; else it aborts on both"
+    ),
+    "double-start": (
+        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
+    ),
+    "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
+    "unfired": (
+        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
+    ),
+}
+"""What a correct program would have done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold.
+
+    Attributes:
+        invariant: which.
+        what: what is wrong, in words.
+        instance: the name of the instance that it is about, if any.
+        nodes: the names of the nodes that it is about.
+        call: the call at which it began; None if that was none, but the test's own doing.
+    """
+
+    invariant: Invariant
+    what: str
+    instance: str | None = None
+    nodes: tuple[str, ...] = ()
+    call: Call | None = None
+
+    @property
+    def advice(self) -> str:
+        """What a correct program would have done."""
+        return ADVICE[self.invariant]
+
+
+def check_allowed(allow: object) -> frozenset[Invariant]:
+    """Check names of invariants that need not hold.
+
+    Raises:
+        DeclarationError: they are no list, or one is none; the message names the valid ones.
+    """
+    if not isinstance(allow, Collection) or isinstance(allow, str | bytes):
+        raise DeclarationError(f"allow must be a list of invariants, not {shown(allow)}")
+    for name in allow:
+        if name not in INVARIANTS:
+            raise DeclarationError(f"allow has {shown(name)}; valid: {', '.join(INVARIANTS)}")
+    return frozenset(allow)
+
+
+class Watcher:
+    """Follows where instances run in one cluster, and what is wrong with that.
+
+    Args:
+        traffic: the cluster's migrations.
+        current_call: returns the call that the asking thread is in, if any.
+    """
+
+    def __init__(self, traffic: Traffic, current_call: Callable[[], Call | None]) -> None:
+        self._traffic = traffic
+        self._current_call = current_call
+        self._lock = threading.Lock()
+        self._where: dict[str, dict[str, Call | None]] = {}
+        self._gone: dict[str, _Gone] = {}
+        self._accepted: dict[tuple[str, str], Call | None] = {}
+        self._seen: list[Violation] = []
+
+    # What happens
+
+    def appeared(self, node: str, instance: str) -> None:
+        """Note that an instance runs on a node from now on."""
+        with self._lock:
+            call = self._current_call()
+            places = self._where.setdefault(instance, {})
+            others = [each for each in places if each != node]
+            places[node] = call
+            self._gone.pop(instance, None)
+            if not others or self._is_handover(node, instance, others, call):
+                return
+            if call and call.method == "StartInstance":
+                self._saw(
+                    "double-start",
+                    f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
+                    instance,
+                    [*others, node],
+                    call,
+                )
+            self._saw_split(instance, call)
+
+    def disappeared(self, node: str, instance: str) -> None:
+        """Note that an instance no longer runs on a node."""
+        with self._lock:
+            places = self._where.get(instance, {})
+            places.pop(node, None)
+            if places:
+                return
+            self._where.pop(instance, None)
+            call = self._current_call()
+            if call and call.method != "StopInstance":
+                run = self._traffic.leaving(node, instance)
+                is_on_its_way = run is not None and call.method == "FinalizeMigrationSource"
+                self._gone[instance] = _Gone(node, call, run.target_name if run and is_on_its_way else None)
+
+    def lost(self, instance: str) -> None:
+        """Note that an instance is lost by what the test itself wanted."""
+        with self._lock:
+            self._where.pop(instance, None)
+            self._gone.pop(instance, None)
+
+    def went_down(self, node: str) -> None:
+        """Note that whatever ran on a node, or was on its way there, is gone, and nobody's fault."""
+        with self._lock:
+            for instance, places in list(self._where.items()):
+                places.pop(node, None)
+                if not places:
+                    del self._where[instance]
+            for instance, gone in list(self._gone.items()):
+                if gone.on_its_way_to == node:
+                    del self._gone[instance]
+            for place in [each for each in self._accepted if each[0] == node]:
+                del self._accepted[place]
+
+    def accepted(self, node: str, instance: str) -> None:
+        """Note that a node is ready for an instance."""
+        with self._lock:
+            self._accepted[node, instance] = self._current_call()
+
+    def has_accepted(self, node: str, instance: str) -> bool:
+        """Tell whether a node is ready for an instance."""
+        return (node, instance) in self._accepted
+
+    def finalizes(self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool) -> None:
+        """Note that a migration is about to be finalized with success.
+
+        Args:
+            node: on which node.
+            instance: the instance's name.
+            run: its migration, if there is one.
+            is_target: whether that node is the target.
+            runs: whether the instance runs there.
+        """
+        if run is None:
+            # Nothing changes where nothing came of an earlier one either.
+            if runs == is_target:
+                return
+            why = "none began"
+        elif (run.finalized_on_target if is_target else run.finalized_on_source) is True:
+            return
+        elif run.outcome != "completed" and not run.has_moved:
+            words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
+            why = f"it {words[run.outcome]}"
+        elif not run.is_accepted:
+            why = f"{run.target_name} had not accepted the instance"
+        else:
+            return
+        with self._lock:
+            self._saw(
+                "unearned",
+                f"the migration of {printable(instance)} was finalized with success on {node}, though {why}",
+                instance,
+                [node],
+                self._current_call(),
+            )
+
+    def finalized(self, node: str, instance: str, run: Run | None, *, is_target: bool) -> None:
+        """Note that a migration was finalized on a node, with success or without."""
+        with self._lock:
+            if is_target:
+                self._accepted.pop((node, instance), None)
+            if run and not run.open_nodes and len(self._where.get(instance, {})) > 1:
+                self._saw_split(instance, self._current_call())
+
+    # What is wrong
+
+    def violations(self, unreachable: Collection[str]) -> list[Violation]:
+        """Return what was wrong at its time, and what is wrong now.
+
+        Args:
+            unreachable: the nodes that no program could call now.
+        """
+        with self._lock:
+            found = list(self._seen)
+            found += [self._vanished(instance, gone) for instance, gone in self._gone.items()]
+            found += self._unfinished(unreachable)
+            return found
+
+    def look(self, node: str, instances: Iterable[str]) -> None:
+        """Take note of what other programs have done to a node's files."""
+        there = set(instances)
+        with self._lock:
+            for instance, places in list(self._where.items()):
+                if node in places and instance not in there:
+                    del places[node]
+                    if not places:
+                        del self._where[instance]
+            for instance in sorted(there):
+                places = self._where.setdefault(instance, {})
+                if node in places:
+                    continue
+                places[node] = None
+                self._gone.pop(instance, None)
+                if len(places) > 1:
+                    self._saw_split(instance, None)
+
+    def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
+        """Tell whether an instance may run on two nodes, until the source's finalize."""
+        run = self._traffic.arriving(node, instance)
+        return (
+            run is not None
+            and call is not None
+            and call.method == "FinalizeMigrationDst"
+            and others == [run.source_name]
+            and run.finalized_on_source is None
+        )
+
+    def _vanished(self, instance: str, gone: "_Gone") -> Violation:
+        name = printable(instance)
+        what = f"{name} runs nowhere: it left {gone.node}"
+        if gone.on_its_way_to:
+            what += f" and did not arrive on {gone.on_its_way_to}"
+        nodes = (gone.node, gone.on_its_way_to) if gone.on_its_way_to else (gone.node,)
+        return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
+
+    def _unfinished(self, unreachable: Collection[str]) -> list[Violation]:
+        found = []
+        begun = set()
+        for run in self._traffic.open_runs:
+            name = printable(run.instance)
+            begun.add((run.target_name, run.instance))
+            sides = [node for node in run.open_nodes if node not in unreachable]
+            if sides:
+                what = (
+                    f"the migration of {name} from {run.source_name} to {run.target_name} "
+                    f"is not finalized on {listed(sides)}"
+                )
+                found.append(self._unfinished_one(what, run.instance, sides, run.call))
+        for (node, instance), call in self._accepted.items():
+            if (node, instance) not in begun and node not in unreachable:
+                what = f"{printable(instance)} was accepted on {node} and neither migrated nor aborted"
+                found.append(self._unfinished_one(what, instance, [node], call))
+        return found
+
+    @staticmethod
+    def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
+        return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
+
+    def _saw_split(self, instance: str, call: Call | None) -> None:
+        nodes = list(self._where[instance])
+        what = f"{printable(instance)} ran on {' and '.join(nodes)} at once"
+        self._saw("split-brain", what, instance, nodes, call)
+
+    def _saw(
+        self, invariant: Invariant, what: str, instance: str, nodes: Iterable[str], call: Call | None
+    ) -> None:
+        self._seen.append(
+            Violation(invariant=invariant, what=what, instance=instance, nodes=tuple(nodes), call=call)
+        )
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """Where an instance was that runs nowhere, which call took it away, and where it should arrive."""
+
+    node: str
+    call: Call
+    on_its_way_to: str | None

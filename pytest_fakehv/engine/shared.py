@@ -1,0 +1,38 @@
+"""What the nodes of one cluster have in common; a node on its own has it for itself."""
+
+from typing import TYPE_CHECKING
+
+from pytest_fakehv.engine.clock import Clock, ClockMode
+from pytest_fakehv.engine.door import Door
+from pytest_fakehv.engine.faults import Faults
+from pytest_fakehv.engine.invariants import Watcher
+from pytest_fakehv.engine.traffic import Traffic
+
+if TYPE_CHECKING:
+    from pytest_fakehv.engine.objects import InstanceSpec
+
+
+class Shared:
+    """One clock, one door, one account of everything.
+
+    Args:
+        clock: what makes the time go.
+        seed: of the random faults; None for a fresh one.
+
+    Attributes:
+        clock: the time.
+        faults: the fault rules.
+        door: what all calls pass.
+        traffic: the migrations.
+        watcher: where instances run, and what is wrong with that.
+        declared: the instances that the test has declared, by name.
+    """
+
+    def __init__(self, clock: ClockMode, seed: int | None) -> None:
+        self.clock = Clock(clock)
+        self.faults = Faults(seed)
+        self.door = Door(self.clock, self.faults.choose)
+        self.traffic = Traffic(self.clock)
+        self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
+        self.traffic.on_loss = self.watcher.lost
+        self.declared: dict[str, InstanceSpec] = {}
