@@ -12,8 +12,8 @@ from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.door import BehindDoor
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError
 from pytest_fakehv.engine.journal import Call
-from pytest_fakehv.engine.selection import Phase, Selection, Side, shown_arguments
-from pytest_fakehv.engine.text import shown
+from pytest_fakehv.engine.selection import Phase, Selection, Side
+from pytest_fakehv.engine.text import shown, shown_arguments
 
 __tracebackhide__ = True  # a fault is shown at the line that made the call
 
@@ -86,7 +86,7 @@ class FaultSpec:
 
     def __str__(self) -> str:
         """Show it as it was declared."""
-        return f"fault({shown_arguments(self.method, vars(self), FaultSpec)})"
+        return f"fault({shown_arguments(self)})"
 
 
 def _made(cls: type[BaseException], text: str) -> BaseException:

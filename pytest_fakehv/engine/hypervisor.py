@@ -154,6 +154,16 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             return self._storage.holds_instance(self._storage.path(name))
 
     @property
+    def is_down(self) -> bool:
+        """Whether it crashed and has not booted since, or left its cluster."""
+        return self._down is not None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it was disconnected and not reconnected since."""
+        return self._is_cut_off
+
+    @property
     def unreachable(self) -> str | None:
         """Why no call reaches the node, to stand behind its name; None if calls do."""
         return self._down or ("is cut off" if self._is_cut_off else None)

@@ -129,10 +129,12 @@ class Watcher:
         """Note that an instance no longer runs on a node."""
         with self._lock:
             places = self._where.get(instance, {})
-            places.pop(node, None)
+            if node not in places:  # it went down with the node
+                return
+            del places[node]
             if places:
                 return
-            self._where.pop(instance, None)
+            del self._where[instance]
             call = self._current_call()
             if call and call.method != "StopInstance":
                 run = self._traffic.leaving(node, instance)

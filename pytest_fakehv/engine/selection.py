@@ -1,11 +1,12 @@
 """Which calls a fault or a hold is about."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from pytest_fakehv.engine.checks import check_choice
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.text import shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -78,15 +79,4 @@ class Selection:
 
     def __str__(self) -> str:
         """Show what is given, as arguments."""
-        return shown_arguments(self.method, vars(self), Selection)
-
-
-def shown_arguments(first: str, values: dict[str, Any], owner: Any) -> str:
-    """Show arguments as they were given: the first by position, the others by name, no defaults."""
-    fields = owner.__dataclass_fields__
-    named = [
-        f"{key}={value!r}"
-        for key, value in values.items()
-        if key != "method" and value != fields[key].default
-    ]
-    return ", ".join([repr(first), *named])
+        return shown_arguments(self)

@@ -1,10 +1,11 @@
 """How values and names are written for people: in one line, whatever they are."""
 
+import dataclasses
 import difflib
 import os
 import re
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Any, Final
 
 MOST_NAMES: Final = 8
 
@@ -63,3 +64,14 @@ def nearest(name: str, names: Collection[str]) -> list[str]:
 def place_text(filename: str, line: int) -> str:
     """Show where something stands: ``test_drain.py:14``."""
     return f"{filename.removeprefix(_START)}:{line}"
+
+
+def shown_arguments(declared: Any) -> str:
+    """Show a dataclass's fields as the arguments that make it: the first one, and what is no default."""
+    first, *others = dataclasses.fields(declared)
+    named = [
+        f"{field.name}={shown(value)}"
+        for field in others
+        if (value := getattr(declared, field.name)) != field.default and value != {}
+    ]
+    return ", ".join([shown(getattr(declared, first.name)), *named])

@@ -1,0 +1,385 @@
+"""Property tests for code that drives a cluster: a state machine of Hypothesis that tries everything on it.
+
+It needs Hypothesis, which the extra ``pytest-fakehv[stateful]`` brings along.
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+from pytest_fakehv.engine.cluster import FakeCluster
+from pytest_fakehv.engine.errors import DeclarationError, HypervisorError
+from pytest_fakehv.engine.explain import violations as explained
+from pytest_fakehv.engine.faults import FaultSpec
+from pytest_fakehv.engine.hypervisor import FakeHypervisor
+from pytest_fakehv.engine.interface import check_method
+from pytest_fakehv.engine.invariants import Violation
+from pytest_fakehv.engine.migration import MigrationSpec, Outcome
+from pytest_fakehv.engine.node import NodeSpec
+from pytest_fakehv.engine.objects import DeclaredState, InstanceSpec
+from pytest_fakehv.engine.selection import STEPS
+from pytest_fakehv.engine.text import shown, shown_arguments
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+except ImportError:
+    raise ImportError(
+        "pytest_fakehv.stateful needs Hypothesis; install it with: pip install 'pytest-fakehv[stateful]'"
+    ) from None
+
+__tracebackhide__ = True  # what went wrong stands in the message
+
+__all__ = ["ClusterMachine", "Driver", "state_machine"]
+
+OPERATIONS: Final = ("start", "stop", "migrate", "drain", "recover")
+"""What a driver may be able to do; see `Driver`."""
+
+FAULTY_METHODS: Final = ("StartInstance", "StopInstance", *STEPS)
+"""The methods that fail now and then, unless a test says otherwise."""
+
+_INDEX: Final = st.integers(min_value=0, max_value=3)
+_MEMORY: Final = st.sampled_from([1024, 2048, 4096])
+
+
+class Driver(Protocol):
+    """What the state machine uses of the code under test: whichever of these methods it has.
+
+    Each gets the cluster and names. It may raise a `HypervisorError`; then it has not done what it should,
+    and the machine goes on. Whatever else it raises is a failure.
+    """
+
+    def start(self, cluster: FakeCluster, instance: str, node: str) -> object:
+        """Start an instance on a node."""
+
+    def stop(self, cluster: FakeCluster, instance: str) -> object:
+        """Stop an instance, wherever it runs."""
+
+    def migrate(self, cluster: FakeCluster, instance: str, target: str) -> object:
+        """Migrate an instance to a node."""
+
+    def drain(self, cluster: FakeCluster, node: str) -> object:
+        """Move every instance of a node to others."""
+
+    def recover(self, cluster: FakeCluster, node: str) -> object:
+        """Do what is to be done after a node went down, and after it has come back.
+
+        Once it has returned, every instance that was to run must run again, somewhere.
+        """
+
+
+_Step = TypeVar("_Step", bound=Callable[..., None])
+
+
+def _where_it_can(operation: str) -> Callable[[_Step], _Step]:
+    """Let a rule apply only to drivers that have an operation, and once there are instances."""
+    return precondition(lambda machine: operation in machine.operations and bool(machine.names))
+
+
+class ClusterMachine(RuleBasedStateMachine):
+    """Uses a driver on a small cluster, in any order, while calls fail, nodes crash and are cut off.
+
+    After each step the invariants must hold. A failure ends with the shortest way there that Hypothesis
+    found, as a test function to paste. Make subclasses of it with `state_machine`.
+
+    Attributes:
+        cluster: the cluster of this run.
+        operations: the driver's functions, by the names of `Driver`'s methods.
+        names: the instances' names.
+        script: this run so far, as lines of Python.
+    """
+
+    make_operations: ClassVar[Callable[[], Mapping[str, Callable[..., object]]]]
+    imports: ClassVar[Sequence[str]]
+    how_to_make: ClassVar[str | None]
+    faulty_methods: ClassVar[Sequence[str]]
+    outcomes: ClassVar[Sequence[Outcome]]
+    hypervisor: ClassVar[type[FakeHypervisor]]
+
+    cluster: FakeCluster
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resources = ExitStack()
+        self.operations = type(self).make_operations()
+        self.names: list[str] = []
+        self.script: list[str] = []
+        self._wanted: set[str] = set()
+        self._down: set[str] = set()
+
+    def is_excused(self, violation: Violation) -> bool:  # noqa: ARG002  # for subclasses
+        """Tell whether a violation is none of the driver's business; override it where some are.
+
+        Args:
+            violation: what does not hold.
+        """
+        return False
+
+    @initialize(
+        nodes=st.lists(st.tuples(_MEMORY, st.booleans()), min_size=2, max_size=4),
+        instances=st.lists(st.tuples(_INDEX, _MEMORY), min_size=1, max_size=4),
+    )
+    def build(self, nodes: list[tuple[int, bool]], instances: list[tuple[int, int]]) -> None:
+        """Make a cluster, and start the first instances while nothing fails yet."""
+        specs = [
+            NodeSpec(f"node{number}", memory=4 * memory, overcommit=overcommit)
+            for number, (memory, overcommit) in enumerate(nodes, start=1)
+        ]
+        self.cluster = self._resources.enter_context(
+            FakeCluster.temporary(*specs, hypervisor=type(self).hypervisor)
+        )
+        self.script = [f"NodeSpec({shown_arguments(spec)})," for spec in specs]
+        for number, (index, memory) in enumerate(instances, start=1):
+            state: DeclaredState = "stopped" if "start" in self.operations else "running"
+            spec = InstanceSpec(f"vm{number}", node=self._node(index), memory=memory, state=state)
+            try:
+                self._note(f"cluster.add_instance({shown_arguments(spec)})", self.cluster.add_instance, spec)
+            except DeclarationError:  # it does not fit
+                self.script.pop()
+                continue
+            self.names.append(spec.name)
+            if state == "running":
+                self._wanted.add(spec.name)
+            elif spec.node:
+                self._drive("start", spec.name, spec.node)
+        self._check()
+
+    @_where_it_can("start")
+    @rule(instance=_INDEX, node=_INDEX)
+    def start(self, instance: int, node: int) -> None:
+        """Start an instance that doesn't run."""
+        name = self._instance(instance)
+        if name not in self.cluster.placement():
+            self._drive("start", name, self._node(node))
+            self._check()
+
+    @_where_it_can("stop")
+    @rule(instance=_INDEX)
+    def stop(self, instance: int) -> None:
+        """Stop an instance that runs."""
+        name = self._instance(instance)
+        if name in self.cluster.placement():
+            self._wanted.discard(name)
+            self._drive("stop", name)
+            self._check()
+
+    @_where_it_can("migrate")
+    @rule(instance=_INDEX, to=_INDEX)
+    def migrate(self, instance: int, to: int) -> None:
+        """Migrate an instance that runs, to another node."""
+        name, node = self._instance(instance), self._node(to)
+        if self.cluster.placement().get(name, node) != node:
+            self._drive("migrate", name, node)
+            self._check()
+
+    @_where_it_can("drain")
+    @rule(node=_INDEX)
+    def drain(self, node: int) -> None:
+        """Empty a node."""
+        self._drive("drain", self._node(node))
+        self._check()
+
+    @precondition(lambda machine: machine.faulty_methods and machine.names)
+    @rule(method=st.integers(0, 99), node=st.none() | _INDEX, late=st.booleans(), crash=st.booleans())
+    def fail(self, method: int, node: int | None, *, late: bool, crash: bool) -> None:
+        """Let the next call of a method fail, or take its node down."""
+        spec = FaultSpec(
+            self.faulty_methods[method % len(self.faulty_methods)],
+            node=None if node is None else self._node(node),
+            when="after" if late else "before",
+            times=1,
+            crash=crash,
+            optional=True,
+        )
+        self._note(f"cluster.fault({shown_arguments(spec)})", self.cluster.fault, spec)
+
+    @precondition(lambda machine: machine.outcomes and machine.names)
+    @rule(
+        instance=_INDEX,
+        outcome=st.integers(0, 99),
+        polls=st.none() | st.integers(1, 5),
+        dirty_rate=st.sampled_from([0, 512]),
+    )
+    def script_migration(self, instance: int, outcome: int, polls: int | None, dirty_rate: int) -> None:
+        """Say how an instance's next migration goes."""
+        spec = MigrationSpec(
+            self._instance(instance),
+            outcome=self.outcomes[outcome % len(self.outcomes)],
+            polls=polls,
+            dirty_rate=dirty_rate,
+            times=1,
+        )
+        self._note(f"cluster.script_migration({shown_arguments(spec)})", self.cluster.script_migration, spec)
+
+    @precondition(lambda machine: machine.names)
+    @rule(node=_INDEX)
+    def crash(self, node: int) -> None:
+        """Let a node go down."""
+        self._befall(self._node(node), "crash")
+        self._check()
+
+    @precondition(lambda machine: any(node.unreachable for node in machine.cluster))
+    @rule(node=_INDEX)
+    def come_back(self, node: int) -> None:
+        """Let a node come up again, or be reached again."""
+        name = self._node(node)
+        if self.cluster[name].is_down:
+            self._befall(name, "boot")
+            self._down.discard(name)
+        elif self.cluster[name].is_cut_off:
+            self._befall(name, "reconnect")
+        else:
+            return
+        self._recover(name)
+        self._check()
+
+    @precondition(lambda machine: machine.names)
+    @rule(node=_INDEX)
+    def disconnect(self, node: int) -> None:
+        """Cut a node off."""
+        self._befall(self._node(node), "disconnect")
+
+    def teardown(self) -> None:
+        """Remove the cluster."""
+        self._resources.close()
+
+    # Inside
+
+    def _instance(self, index: int) -> str:
+        return self.names[index % len(self.names)]
+
+    def _node(self, index: int) -> str:
+        return self.cluster.nodes[index % len(self.cluster)].name
+
+    def _note(self, line: str, function: Callable[..., object], spec: Any) -> None:
+        """Write a step of the test's own into the script, and take it."""
+        self.script.append(line)
+        function(**vars(spec))
+
+    def _befall(self, node: str, what: str) -> None:
+        self.script.append(f"cluster[{node!r}].{what}()")
+        getattr(self.cluster[node], what)()
+
+    def _drive(self, operation: str, *names: str) -> bool:
+        """Let the driver do something; tell whether it says that it did."""
+        caller = f"driver.{operation}" if self.how_to_make else self.operations[operation].__name__
+        arguments = ", ".join(["cluster", *map(repr, names)])
+        self.script.append(f"with suppress(HypervisorError):\n    {caller}({arguments})")
+        try:
+            self.operations[operation](self.cluster, *names)
+        except HypervisorError:
+            return False
+        if operation == "start" and names[0] in self.cluster.placement():
+            self._wanted.add(names[0])
+        return True
+
+    def _recover(self, node: str) -> None:
+        """Let the driver recover from what befell a node, and see whether it has forgotten anything."""
+        if "recover" not in self.operations or not self._drive("recover", node):
+            return
+        if any(each.is_cut_off for each in self.cluster):
+            return  # what should run may run where nobody can look
+        forgotten = sorted(self._wanted - self.cluster.placement().keys())
+        if forgotten:
+            self.script.append(f"cluster.assert_running({forgotten[0]!r})")
+            self._fail(f"forgotten: {forgotten[0]} was to run, and after recover() it runs nowhere")
+
+    def _check(self) -> None:
+        """See whether nodes went down, and whether all invariants hold."""
+        for node in self.cluster:
+            if node.is_down and node.name not in self._down:
+                self._down.add(node.name)
+                self._recover(node.name)
+        found = [each for each in self.cluster.violations() if not self.is_excused(each)]
+        if found:
+            self.script.append("cluster.assert_consistent()")
+            self._fail(explained(found))
+
+    def _fail(self, what: str) -> None:
+        raise AssertionError(f"{what}\n\nThe way there, as a test to paste:\n\n{self._as_test()}")
+
+    def _as_test(self) -> str:
+        """Return the run so far as a test function."""
+        specs = [line for line in self.script if line.startswith("NodeSpec(")]
+        steps = [part for line in self.script if line not in specs for part in line.split("\n")]
+        making = [f"driver = {self.how_to_make}"] if self.how_to_make else []
+        return "\n".join(
+            [
+                "from contextlib import suppress",
+                "",
+                "from pytest_fakehv import FakeCluster, HypervisorError, NodeSpec",
+                *self.imports,
+                "",
+                "",
+                "def test_the_way_there():",
+                *(f"    {line}" for line in making),
+                "    with FakeCluster.temporary(",
+                *(f"        {line}" for line in specs),
+                "    ) as cluster:",
+                *(f"        {line}" for line in steps),
+            ]
+        )
+
+
+def state_machine(
+    driver: object = None,
+    *,
+    faulty_methods: Collection[str] = FAULTY_METHODS,
+    outcomes: Collection[Outcome] = ("completed", "failed", "cancelled"),
+    hypervisor: type[FakeHypervisor] = FakeHypervisor,
+    **functions: Callable[..., object],
+) -> type[ClusterMachine]:
+    """Make a state machine that tests code which drives a cluster.
+
+    Write ``TestMine = state_machine(Mine).TestCase`` in a test module.
+
+    Args:
+        driver: an object with methods of `Driver`; or better a class, of which each run gets a new one.
+        faulty_methods: which methods of the interface may fail; none of them, if it is empty.
+        outcomes: how scripted migrations may end. The two that lie are not among them unless given.
+        hypervisor: the class of each node.
+        **functions: functions in place of methods of the driver, by their names.
+
+    Returns:
+        A class of Hypothesis's stateful tests; its ``TestCase`` is the test.
+
+    Raises:
+        DeclarationError: there is nothing to drive with, or an argument is wrong.
+    """
+    for name in functions:
+        if name not in OPERATIONS:
+            raise DeclarationError(f"unknown operation {shown(name)}; valid: {', '.join(OPERATIONS)}")
+    methods = [name for name in OPERATIONS if callable(getattr(driver, name, None))]
+    if not methods and not functions:
+        raise DeclarationError(f"a driver needs at least one of: {', '.join(OPERATIONS)}")
+    for method in faulty_methods:
+        check_method(method)
+
+    def make_operations() -> dict[str, Callable[..., object]]:
+        made = driver() if isinstance(driver, type) else driver
+        return {**{name: getattr(made, name) for name in methods}, **functions}
+
+    used: list[Any] = list(functions.values())
+    if methods:
+        used.insert(0, driver if isinstance(driver, type) else type(driver))
+    return type(
+        f"MachineOf{getattr(used[0], '__name__', 'Functions')}",
+        (ClusterMachine,),
+        {
+            "__module__": _caller_module(),
+            "make_operations": staticmethod(make_operations),
+            "imports": [f"from {each.__module__} import {each.__qualname__}" for each in used],
+            "how_to_make": f"{used[0].__qualname__}()" if methods else None,
+            "faulty_methods": tuple(faulty_methods),
+            "outcomes": tuple(outcomes),
+            "hypervisor": hypervisor,
+        },
+    )
+
+
+def _caller_module() -> str:
+    """Return the name of the module that calls `state_machine`, to which its result belongs."""
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_back if frame and frame.f_back else None
+    return str(caller.f_globals.get("__name__", __name__)) if caller else __name__
