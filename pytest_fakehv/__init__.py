@@ -8,15 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_fakehv.engine.clock import Clock
+    from pytest_fakehv.engine.clock import Clock, ClockMode
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.constants import InstanceState
     from pytest_fakehv.engine.driver import MigrationResult
-    from pytest_fakehv.engine.errors import DeclarationError, HotplugError, HypervisorError, NodeDownError
+    from pytest_fakehv.engine.errors import (
+        DeclarationError,
+        HoldError,
+        HotplugError,
+        HypervisorError,
+        NodeDownError,
+    )
+    from pytest_fakehv.engine.faults import Fault, FaultSpec
+    from pytest_fakehv.engine.holds import Hold
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
     from pytest_fakehv.engine.interface import BaseHypervisor
+    from pytest_fakehv.engine.invariants import Invariant, Violation
     from pytest_fakehv.engine.journal import Call, Journal
-    from pytest_fakehv.engine.migration import Migration, MigrationSpec
+    from pytest_fakehv.engine.migration import Migration, MigrationSpec, Outcome
     from pytest_fakehv.engine.node import NodeInfo, NodeSpec
     from pytest_fakehv.engine.objects import (
         Instance,
@@ -35,10 +44,15 @@ _HOMES = {
     "BaseHypervisor": "engine.interface",
     "Call": "engine.journal",
     "Clock": "engine.clock",
+    "ClockMode": "engine.clock",
     "ClusterFactory": "fixtures",
     "DeclarationError": "engine.errors",
     "FakeCluster": "engine.cluster",
     "FakeHypervisor": "engine.hypervisor",
+    "Fault": "engine.faults",
+    "FaultSpec": "engine.faults",
+    "Hold": "engine.holds",
+    "HoldError": "engine.errors",
     "HotplugError": "engine.errors",
     "HypervisorError": "engine.errors",
     "Instance": "engine.objects",
@@ -47,6 +61,7 @@ _HOMES = {
     "InstanceLike": "engine.objects",
     "InstanceSpec": "engine.objects",
     "InstanceState": "engine.constants",
+    "Invariant": "engine.invariants",
     "Journal": "engine.journal",
     "Migration": "engine.migration",
     "MigrationResult": "engine.driver",
@@ -55,11 +70,13 @@ _HOMES = {
     "NodeDownError": "engine.errors",
     "NodeInfo": "engine.node",
     "NodeSpec": "engine.node",
+    "Outcome": "engine.migration",
     "ParamInSet": "engine.parameters",
     "ParameterCheck": "engine.parameters",
     "Parameters": "engine.parameters",
     "Placement": "engine.objects",
     "Topology": "engine.topology",
+    "Violation": "engine.invariants",
     "read_topology": "engine.topology",
 }
 
@@ -67,10 +84,15 @@ __all__ = [  # written out, for type checkers
     "BaseHypervisor",
     "Call",
     "Clock",
+    "ClockMode",
     "ClusterFactory",
     "DeclarationError",
     "FakeCluster",
     "FakeHypervisor",
+    "Fault",
+    "FaultSpec",
+    "Hold",
+    "HoldError",
     "HotplugError",
     "HypervisorError",
     "Instance",
@@ -79,6 +101,7 @@ __all__ = [  # written out, for type checkers
     "InstanceLike",
     "InstanceSpec",
     "InstanceState",
+    "Invariant",
     "Journal",
     "Migration",
     "MigrationResult",
@@ -87,11 +110,13 @@ __all__ = [  # written out, for type checkers
     "NodeDownError",
     "NodeInfo",
     "NodeSpec",
+    "Outcome",
     "ParamInSet",
     "ParameterCheck",
     "Parameters",
     "Placement",
     "Topology",
+    "Violation",
     "read_topology",
 ]
 

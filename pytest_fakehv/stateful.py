@@ -72,9 +72,12 @@ class Driver(Protocol):
 _Step = TypeVar("_Step", bound=Callable[..., None])
 
 
-def _where_it_can(operation: str) -> Callable[[_Step], _Step]:
-    """Let a rule apply only to drivers that have an operation, and once there are instances."""
-    return precondition(lambda machine: operation in machine.operations and bool(machine.names))
+def _can(operation: str) -> Callable[[_Step], _Step]:
+    """Let a rule apply only to drivers that have an operation."""
+    return precondition(lambda machine: operation in machine.operations)
+
+
+_something_runs = precondition(lambda machine: bool(machine.running))
 
 
 class ClusterMachine(RuleBasedStateMachine):
@@ -145,42 +148,45 @@ class ClusterMachine(RuleBasedStateMachine):
                 self._drive("start", spec.name, spec.node)
         self._check()
 
-    @_where_it_can("start")
+    @_can("start")
+    @precondition(lambda machine: len(machine.running) < len(machine.names))
     @rule(instance=_INDEX, node=_INDEX)
     def start(self, instance: int, node: int) -> None:
         """Start an instance that doesn't run."""
-        name = self._instance(instance)
-        if name not in self.cluster.placement():
-            self._drive("start", name, self._node(node))
-            self._check()
+        stopped = [name for name in self.names if name not in self.running]
+        self._drive("start", stopped[instance % len(stopped)], self._node(node))
+        self._check()
 
-    @_where_it_can("stop")
+    @_can("stop")
+    @_something_runs
     @rule(instance=_INDEX)
     def stop(self, instance: int) -> None:
         """Stop an instance that runs."""
-        name = self._instance(instance)
-        if name in self.cluster.placement():
-            self._wanted.discard(name)
-            self._drive("stop", name)
-            self._check()
+        name = self._running(instance)
+        self._wanted.discard(name)
+        self._drive("stop", name)
+        self._check()
 
-    @_where_it_can("migrate")
+    @_can("migrate")
+    @_something_runs
     @rule(instance=_INDEX, to=_INDEX)
     def migrate(self, instance: int, to: int) -> None:
         """Migrate an instance that runs, to another node."""
-        name, node = self._instance(instance), self._node(to)
-        if self.cluster.placement().get(name, node) != node:
-            self._drive("migrate", name, node)
+        name = self._running(instance)
+        others = [node.name for node in self.cluster if not node.runs(name)]
+        if others:
+            self._drive("migrate", name, others[to % len(others)])
             self._check()
 
-    @_where_it_can("drain")
+    @_can("drain")
+    @_something_runs
     @rule(node=_INDEX)
     def drain(self, node: int) -> None:
         """Empty a node."""
         self._drive("drain", self._node(node))
         self._check()
 
-    @precondition(lambda machine: machine.faulty_methods and machine.names)
+    @precondition(lambda machine: bool(machine.faulty_methods))
     @rule(method=st.integers(0, 99), node=st.none() | _INDEX, late=st.booleans(), crash=st.booleans())
     def fail(self, method: int, node: int | None, *, late: bool, crash: bool) -> None:
         """Let the next call of a method fail, or take its node down."""
@@ -194,7 +200,7 @@ class ClusterMachine(RuleBasedStateMachine):
         )
         self._note(f"cluster.fault({shown_arguments(spec)})", self.cluster.fault, spec)
 
-    @precondition(lambda machine: machine.outcomes and machine.names)
+    @precondition(lambda machine: bool(machine.outcomes and machine.names))
     @rule(
         instance=_INDEX,
         outcome=st.integers(0, 99),
@@ -212,42 +218,40 @@ class ClusterMachine(RuleBasedStateMachine):
         )
         self._note(f"cluster.script_migration({shown_arguments(spec)})", self.cluster.script_migration, spec)
 
-    @precondition(lambda machine: machine.names)
-    @rule(node=_INDEX)
-    def crash(self, node: int) -> None:
-        """Let a node go down."""
-        self._befall(self._node(node), "crash")
+    @precondition(lambda machine: all(not node.unreachable for node in machine.cluster))
+    @rule(node=_INDEX, cut_off=st.booleans())
+    def lose(self, node: int, *, cut_off: bool) -> None:
+        """Let a node go down, or cut it off."""
+        self._befall(self._node(node), "disconnect" if cut_off else "crash")
         self._check()
 
     @precondition(lambda machine: any(node.unreachable for node in machine.cluster))
     @rule(node=_INDEX)
     def come_back(self, node: int) -> None:
         """Let a node come up again, or be reached again."""
-        name = self._node(node)
-        if self.cluster[name].is_down:
-            self._befall(name, "boot")
-            self._down.discard(name)
-        elif self.cluster[name].is_cut_off:
-            self._befall(name, "reconnect")
-        else:
-            return
-        self._recover(name)
+        lost = [each for each in self.cluster if each.unreachable]
+        hypervisor = lost[node % len(lost)]
+        self._befall(hypervisor.name, "boot" if hypervisor.is_down else "reconnect")
+        self._down.discard(hypervisor.name)
+        self._recover(hypervisor.name)
         self._check()
-
-    @precondition(lambda machine: machine.names)
-    @rule(node=_INDEX)
-    def disconnect(self, node: int) -> None:
-        """Cut a node off."""
-        self._befall(self._node(node), "disconnect")
 
     def teardown(self) -> None:
         """Remove the cluster."""
         self._resources.close()
 
+    @property
+    def running(self) -> list[str]:
+        """The names of the instances that run."""
+        return list(self.cluster.placement())
+
     # Inside
 
     def _instance(self, index: int) -> str:
         return self.names[index % len(self.names)]
+
+    def _running(self, index: int) -> str:
+        return self.running[index % len(self.running)]
 
     def _node(self, index: int) -> str:
         return self.cluster.nodes[index % len(self.cluster)].name
