@@ -1,6 +1,6 @@
 """Property tests for code that drives a cluster: a state machine of Hypothesis that tries everything on it.
 
-It needs Hypothesis, which the extra ``pytest-fakehv[stateful]`` brings along.
+It needs Hypothesis, which the extra ``pytest-fakehv[hypothesis]`` brings along.
 """
 
 import inspect
@@ -26,7 +26,7 @@ try:
     from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 except ImportError:
     raise ImportError(
-        "pytest_fakehv.stateful needs Hypothesis; install it with: pip install 'pytest-fakehv[stateful]'"
+        "pytest_fakehv.stateful needs Hypothesis; install it with: pip install 'pytest-fakehv[hypothesis]'"
     ) from None
 
 __tracebackhide__ = True  # what went wrong stands in the message

@@ -9,6 +9,7 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 from pytest_fakehv import read_topology
 from pytest_fakehv.engine.interface import INTERFACE
+from pytest_fakehv.engine.invariants import INVARIANTS
 
 README = Path(__file__).parent.parent / "README.md"
 DOCUMENT = Document(README.read_text(encoding="utf-8"), str(README))
@@ -35,7 +36,9 @@ def test_a_python_block_passes(pytester, number):
 
 
 @pytest.mark.parametrize(
-    ("source", "output"), list(zip(blocks("python fails"), blocks("text"), strict=True)), ids=["one", "two"]
+    ("source", "output"),
+    list(zip(blocks("python fails"), blocks("text"), strict=True)),
+    ids=["one", "two", "three"],
 )
 def test_a_failing_block_fails_as_the_text_after_it_says(pytester, source, output):
     pytester.makepyfile(test_readme=source)
@@ -74,8 +77,9 @@ def test_the_commands_come_first_and_do_their_own_set_up():
 def test_the_tables_name_every_fixture_option_marker_and_method():
     text = README.read_text(encoding="utf-8")
     names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`"]
-    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "topology")]
+    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "topology", "seed")]
     names += ["`fakehv_node(name, *, ...)`", "`fakehv_instance(name, *, ...)`", "`fakehv(*, ...)`"]
-    names += ["`fakehv_migration(instance, *, ...)`"]
+    names += ["`fakehv_migration(instance, *, ...)`", "`fakehv_fault(method, *, ...)`"]
+    names += [f"`{invariant}`" for invariant in INVARIANTS]
     assert [name for name in names if f"\n| {name}" not in text] == []
     assert [name for name in sorted(INTERFACE) if f"`{name}`" not in text] == []
