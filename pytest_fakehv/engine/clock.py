@@ -74,12 +74,17 @@ class Clock:
             self._elapsed += exact(seconds)
         self.on_move()
 
+    def look(self) -> None:
+        """Let what is due come about before anybody looks: the machine's time moves without telling."""
+        if self.mode == "real":
+            self.on_move()
+
     def poll(self) -> None:
         """Note that somebody asks how far a migration is."""
         if self.mode == "polls":
             self.advance(1)
         else:
-            self.on_move()
+            self.look()
 
     def sleep(self, seconds: float) -> None:
         """Let time pass as `time.sleep` would; only with the machine's clock does anybody wait for it.

@@ -133,6 +133,7 @@ class Door:
             if self.holds:
                 self._hold(call)
                 _check_reachable(node)
+            self.clock.look()
             result = function(*arguments, **keywords)
             if fault and fault.is_late:
                 fault.strike(call, node, self.clock)
@@ -235,8 +236,7 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
 
 def _check_reachable(node: BehindDoor) -> None:
     if node.unreachable:
-        # Which of the reasons it is, no caller can know.
-        raise NodeDownError(f"{node.name} does not answer")
+        raise NodeDownError.of(node.name)
 
 
 def _noted(value: Any) -> Any:

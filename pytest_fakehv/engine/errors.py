@@ -1,5 +1,7 @@
 """What the engine raises."""
 
+from typing import Self
+
 
 class HypervisorError(Exception):
     """A call of the hypervisor interface failed: the one type that its callers catch."""
@@ -11,6 +13,11 @@ class HotplugError(HypervisorError):
 
 class NodeDownError(HypervisorError):
     """A node doesn't answer: it crashed, was cut off, or was taken out of the cluster."""
+
+    @classmethod
+    def of(cls, node: str) -> Self:
+        """Make the error that names a node. Which of the reasons it is, no caller can know."""
+        return cls(f"{node} does not answer")
 
 
 class HoldError(AssertionError):

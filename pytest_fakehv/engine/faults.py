@@ -165,7 +165,7 @@ class Fault:
         if spec.error is not None:
             raise HypervisorError(spec.error)
         if spec.crash:
-            raise NodeDownError(f"{node.name} does not answer")
+            raise NodeDownError.of(node.name)
         if not spec.delay:
             raise HypervisorError(text)
 

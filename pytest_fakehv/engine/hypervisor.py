@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.checks import check_choice, is_amount
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
-from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
+from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.engine.filesystem import Root, reason
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
 from pytest_fakehv.engine.migration import Migration, MigrationSpec
@@ -73,8 +73,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
         self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
         self._starting: Literal["running", "paused"] | None = None
-        self._down: str | None = None
-        self._is_cut_off = False
+        self._is_down = self._is_cut_off = self._has_left = False
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
@@ -123,12 +122,14 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: an instance's file is malformed or unreadable.
         """
         with self._doing("list the instances"):
+            self.clock.look()
             return _infos(self._storage.read_all())
 
     @property
     def instance_names(self) -> list[str]:
         """The running and the paused instances' names; web2 comes before web10. Reads no instance's file."""
         with self._doing("list the instances"):
+            self.clock.look()
             return sorted(self._storage.names(), key=natural_order)
 
     def instance_info(self, name: str) -> InstanceInfo | None:
@@ -141,6 +142,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: its file is malformed or unreadable; other files don't matter.
         """
         with self._doing(f"get info of instance {name}"):
+            self.clock.look()
             record = self._storage.read(self._InstanceFile(name))
             return _info(name, record) if record else None
 
@@ -151,12 +153,13 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             name: the instance.
         """
         with self._doing(f"look for instance {name}"):
+            self.clock.look()
             return self._storage.holds_instance(self._storage.path(name))
 
     @property
     def is_down(self) -> bool:
         """Whether it crashed and has not booted since, or left its cluster."""
-        return self._down is not None
+        return self._is_down or self._has_left
 
     @property
     def is_cut_off(self) -> bool:
@@ -166,7 +169,13 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     @property
     def unreachable(self) -> str | None:
         """Why no call reaches the node, to stand behind its name; None if calls do."""
-        return self._down or ("is cut off" if self._is_cut_off else None)
+        return self._why_nothing_runs or ("is cut off" if self._is_cut_off else None)
+
+    @property
+    def _why_nothing_runs(self) -> str | None:
+        if self._has_left:
+            return "is no longer in the cluster"
+        return "is down" if self._is_down else None
 
     @property
     def last_seen(self) -> NodeView:
@@ -251,8 +260,10 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         check_choice("state", state, get_args(DeclaredState))
         instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
         self.shared.declared[name] = replace(self.shared.declared[name], node=self.name)
-        problem = f"{self.name} {self._down}" if self._down and state != "stopped" else None
-        if state != "stopped" and not problem:
+        problem = None
+        if state != "stopped" and self._why_nothing_runs:
+            problem = f"{self.name} {self._why_nothing_runs}"
+        elif state != "stopped":
             try:
                 with self._doing(f"place {name} on {self.name}"):
                     self._place(instance, paused=state == "paused")
@@ -278,13 +289,15 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
         From then on every call raises `NodeDownError`, until `boot`. A malformed file stays.
         """
-        with self._doing(f"crash {self.name}"):
+        # In between, nothing begins to migrate here, nor starts.
+        with self.shared.traffic.lock, self._doing(f"crash {self.name}"), self._storage.exclusive():
+            self.clock.look()
             self._lose_everything()
-        self._down = "is down"
+            self._is_down = True
 
     def boot(self) -> None:
         """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
-        self._down = None
+        self._is_down = False
 
     def disconnect(self) -> None:
         """Cut the node off: every call raises `NodeDownError`, until `reconnect`.
@@ -300,7 +313,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
         self.shared.watcher.went_down(self.name)
-        self._down = "is no longer in the cluster"
+        self._has_left = True
 
     def _lose_everything(self) -> None:
         with self.shared.traffic.lock:
@@ -364,10 +377,13 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             if instance is None:
                 raise HypervisorError("Failed to stop instance: neither an instance nor a name is given")
             name = instance.name
-        with self._doing(f"stop instance {name}"), self._storage.exclusive():
+        with self.shared.traffic.lock, self._doing(f"stop instance {name}"), self._storage.exclusive():
+            run = self.shared.traffic.leaving(self.name, name)
             if not self._IsAlive(name):
                 raise RefusedError("not running")
             self._MarkDown(name)
+            if run:
+                self.shared.traffic.instance_stopped(run)
 
     def RebootInstance(self, instance: InstanceLike) -> None:
         """Reboot an instance: nothing changes."""
@@ -543,8 +559,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             live: whether it keeps running meanwhile; if not, it is paused first.
 
         Raises:
-            HypervisorError: it doesn't run here or migrates already, the target is this node, or no node
-                of the cluster, or doesn't overcommit and has no room.
+            HypervisorError: it doesn't run here or migrates already, the target is this node, no node of
+                the cluster, or down, or doesn't overcommit and has no room.
             DeclarationError: the test scripted what a non-live migration can't do.
         """
         name = instance.name
@@ -680,14 +696,23 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _target(self, target: str) -> "FakeHypervisor | None":
         """Return the node that an address or a name means; None if this node knows no others."""
-        own = target in (self.name, self.address)
-        if own or (self.cluster is not None and target not in self.cluster):
-            problem = "is this very node" if own else "is no node's name or address"
+        given: object = target
+        node, problem = None, None
+        if given in (self.name, self.address):
+            problem = "is this very node"
+        elif self.cluster is not None and not (isinstance(given, str) and given in self.cluster):
+            problem = "is no node's name or address"
+        elif self.cluster is not None:
+            node = self.cluster[target]
+            problem = node._why_nothing_runs  # noqa: SLF001  # it is of this class
+        if problem:
             raise RefusedError(f"the target {shown(target)} {problem}")
-        return None if self.cluster is None else self.cluster[target]
+        return node
 
     def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
         with self._storage.exclusive():
+            if self._why_nothing_runs:  # since the call came
+                raise NodeDownError.of(self.name)
             if self._IsAlive(instance.name):
                 raise RefusedError("already running")
             if memory is None:

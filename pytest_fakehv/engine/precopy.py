@@ -15,10 +15,14 @@ from functools import cached_property
 from typing import Final
 
 _DIGITS: Final = Context(prec=60, Emin=-(10**9), Emax=10**9)
-"""Powers and logarithms alone are not exact, but to far more digits than a figure that is given has."""
+"""Logarithms and long powers alone are not exact, but to far more digits than a figure that is given has."""
 
 _SAME: Final = Decimal("1e-40")
 """Counts of rounds that differ by less are the same: the powers of a third have no end in digits."""
+
+_MOST_BITS: Final = 2**13
+"""Powers whose denominators are longer are not exact. No time that a clock can show exactly needs them: the
+denominator's factors other than 2 and 5, of each round, must all divide the RAM, which has 63 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,8 @@ class Precopy:
         """Return the RAM, in MiB, that would be left to send if the instance wrote no more from then on."""
         rounds = self.rounds_at(seconds)
         into_round = seconds - self.time_of(rounds)
-        rest = self.rest_after(rounds) + into_round * (self.dirty_rate - self.bandwidth)
+        dirty_rate = 0 if rounds == self.rounds else self.dirty_rate  # it is stopped after the last one
+        rest = self.rest_after(rounds) + into_round * (dirty_rate - self.bandwidth)
         return max(Fraction(0), min(self.ram, rest))
 
     @property
@@ -96,13 +101,17 @@ class Precopy:
         """Return the share of the RAM that is to be sent after so many rounds."""
         if self._never_shrinks or not rounds:
             return Fraction(1)
+        ratio = self.dirty_rate / self.bandwidth
+        if rounds * ratio.denominator.bit_length() <= _MOST_BITS:
+            return ratio**rounds
         return Fraction(_DIGITS.power(self._shrinkage, rounds))
 
     def _whole_rounds(self, share: Fraction, rounding: str) -> int:
         """Return after how many rounds a share of the RAM is to be sent, as a whole number."""
         rounds = _DIGITS.divide(_DIGITS.ln(_decimal(share)), _DIGITS.ln(self._shrinkage))
-        towards = -_SAME if rounding == ROUND_CEILING else _SAME
-        return int(_DIGITS.multiply(rounds, 1 + towards).to_integral_value(rounding, _DIGITS))
+        # Not by operators, which are of the caller's context: in 28 digits, 1 + 1e-40 is 1.
+        nudge = (_DIGITS.subtract if rounding == ROUND_CEILING else _DIGITS.add)(Decimal(1), _SAME)
+        return int(_DIGITS.multiply(rounds, nudge).to_integral_value(rounding, _DIGITS))
 
     @cached_property
     def _shrinkage(self) -> Decimal:

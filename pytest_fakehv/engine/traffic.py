@@ -238,6 +238,7 @@ class Traffic:
 
     def snapshots(self, node: str | None = None) -> list[Migration]:
         """Return every migration in the order in which they began; of a node, those from it and to it."""
+        self.clock.look()
         with self.lock:
             return [
                 run.snapshot()
@@ -247,6 +248,7 @@ class Traffic:
 
     def latest(self, instance: str) -> Migration | None:
         """Return an instance's newest migration, if it had any."""
+        self.clock.look()
         with self.lock:
             run = self._latest.get(instance)
             return run.snapshot() if run else None
@@ -386,6 +388,11 @@ class Traffic:
                     run.lost_nodes.add(node)
                     self._close(run.instance)
 
+    def instance_stopped(self, run: Run) -> None:
+        """Note that an instance was stopped on the source: even if it is started again, that is another."""
+        if run.is_active and not run.is_still_there:
+            self._lose(run, self.clock.exact_now)
+
     # The test's side
 
     def script(self, spec: MigrationSpec) -> None:
@@ -511,6 +518,8 @@ class Traffic:
     ) -> None:
         # Before anything looks at it: the clock may be far beyond this time.
         run.ended = self.clock.exact_now if when is None else when
+        if outcome == "completed":
+            run.remember()  # what the source may take with it when it goes down now
         if run.is_postcopy and outcome != "completed":
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
