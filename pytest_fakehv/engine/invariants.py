@@ -101,6 +101,7 @@ class Watcher:
         self._where: dict[str, dict[str, Call | None]] = {}
         self._gone: dict[str, _Gone] = {}
         self._accepted: dict[tuple[str, str], Call | None] = {}
+        self._split: dict[str, set[str]] = {}
         self._seen: list[Violation] = []
 
     # What happens
@@ -132,6 +133,7 @@ class Watcher:
             if node not in places:  # it went down with the node
                 return
             del places[node]
+            self._split.get(instance, set()).discard(node)
             if places:
                 return
             del self._where[instance]
@@ -139,12 +141,15 @@ class Watcher:
             if call and call.method != "StopInstance":
                 run = self._traffic.leaving(node, instance)
                 is_on_its_way = run is not None and call.method == "FinalizeMigrationSource"
+                if run and is_on_its_way and run.went_down_with_target:
+                    return
                 self._gone[instance] = _Gone(node, call, run.target_name if run and is_on_its_way else None)
 
     def lost(self, instance: str) -> None:
         """Note that an instance is lost by what the test itself wanted."""
         with self._lock:
             self._where.pop(instance, None)
+            self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
     def went_down(self, node: str) -> None:
@@ -152,6 +157,7 @@ class Watcher:
         with self._lock:
             for instance, places in list(self._where.items()):
                 places.pop(node, None)
+                self._split.get(instance, set()).discard(node)
                 if not places:
                     del self._where[instance]
             for instance, gone in list(self._gone.items()):
@@ -231,6 +237,7 @@ class Watcher:
             for instance, places in list(self._where.items()):
                 if node in places and instance not in there:
                     del places[node]
+                    self._split.get(instance, set()).discard(node)
                     if not places:
                         del self._where[instance]
             for instance in sorted(there):
@@ -286,6 +293,9 @@ class Watcher:
 
     def _saw_split(self, instance: str, call: Call | None) -> None:
         nodes = list(self._where[instance])
+        if self._split.get(instance) == set(nodes):
+            return  # seen when it began
+        self._split[instance] = set(nodes)
         what = f"{printable(instance)} ran on {' and '.join(nodes)} at once"
         self._saw("split-brain", what, instance, nodes, call)
 

@@ -110,6 +110,11 @@ class Run:
         return self.outcome == "active"
 
     @property
+    def went_down_with_target(self) -> bool:
+        """Whether it had completed when its target went down: nobody on the source could save it."""
+        return self.outcome == "completed" and self.target_name in self.lost_nodes
+
+    @property
     def elapsed(self) -> Fraction:
         """How long it took, or takes so far, in seconds."""
         return (self.clock.exact_now if self.ended is None else self.ended) - self.started
