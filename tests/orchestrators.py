@@ -331,9 +331,9 @@ class StartsBeforeItIsDown(Orchestrator):
     """6. It asks the source to stop the instance, and doesn't wait for an answer."""
 
     def fail_over(self, cluster, instance, targets):
-        with suppress(HypervisorError):  # the mistake
-            [source] = self.look(cluster, instance)
-            cluster[source].StopInstance(cluster[source].instance(instance))
+        for name in self.look(cluster, instance):
+            with suppress(HypervisorError):  # the mistake
+                cluster[name].StopInstance(cluster[name].instance(instance))
         self.launch(cluster, instance, targets)
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 from orchestrators import (
+    BROKEN,
     FinalizesTheTargetAlone,
     ForgetsWhatWasLost,
     IgnoresAFailedFinalize,
@@ -41,6 +42,12 @@ def assert_named(cluster, *expected):
     with pytest.raises(AssertionError) as caught:
         cluster.assert_consistent()
     assert str(caught.value).startswith(expected[0])
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_mistake_is_in_one_method_alone(broken):
+    assert broken.__bases__ == (Orchestrator,)
+    assert len([each for each in vars(broken).values() if callable(each)]) == 1
 
 
 # 1. No abort after a migration that could not be begun
@@ -311,6 +318,7 @@ def work(orchestrator, cluster):
     def attempt(method, *arguments):
         with suppress(HypervisorError):
             method(cluster, *arguments)
+        cluster.assert_consistent()
         for node in cluster.nodes:
             if node.unreachable:
                 # Down as it is, and once more when it is back.
@@ -397,3 +405,20 @@ def test_a_split_brain_is_named_once_until_it_is_healed(cluster):
         "double-start",
         "split-brain",
     ]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_a_crash_in_the_middle_of_a_call_takes_away_has_not_vanished(cluster, when):
+    with_web1(cluster, Orchestrator)
+    cluster.fault("ListInstances", node="node1", when=when, crash=True, times=1)
+    with pytest.raises(HypervisorError, match=r"^node1 does not answer$"):
+        cluster["node1"].ListInstances()
+    cluster.assert_placement({})
+    cluster.assert_consistent()
+
+
+def test_what_a_powercycle_takes_away_has_not_vanished(cluster):
+    with_web1(cluster, Orchestrator)
+    cluster["node1"].PowercycleNode()
+    cluster.assert_placement({})
+    cluster.assert_consistent()
