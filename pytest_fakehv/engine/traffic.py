@@ -299,6 +299,14 @@ class Traffic:
                 raise RefusedError("not running")
             if instance in self._active:
                 raise RefusedError(f"already migrating to {self._active[instance].target_name}")
+            last = self.leaving(source_name, instance)
+            if (
+                last
+                and last.outcome == "completed"
+                and last.finalized_on_source is None
+                and not last.lost_nodes
+            ):
+                raise RefusedError(f"it has migrated to {last.target_name}, and is to be finalized first")
             script = self._scripts[instance][0] if self._scripts.get(instance) else None
             spec = script.spec if script else None
             if spec and spec.postcopy is not None and not live:
