@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 from pytest_fakehv.engine.assertions import Assertions
@@ -315,7 +316,10 @@ class FakeCluster(Stage, Assertions):
             DeclarationError: there is no such node, or nothing tells where it was to leave.
         """
         driver = self._driver(instance, to, source)
-        return self._result(driver, live=False, drive=lambda: driver.fail_over(source_is_down=source_is_down))
+        result = self._result(
+            driver, live=False, drive=lambda: driver.fail_over(source_is_down=source_is_down)
+        )
+        return replace(result, downtime=result.duration) if result.outcome == "completed" else result
 
     # Inside
 
@@ -368,7 +372,6 @@ class FakeCluster(Stage, Assertions):
         record = self.shared.traffic.latest(name)
         if record and before and record.number == before.number:
             record = None  # it came to no migration of its own
-        downtime = duration if outcome == "completed" and not live else 0.0
         return MigrationResult(
             outcome=outcome,
             instance=name,
@@ -376,7 +379,7 @@ class FakeCluster(Stage, Assertions):
             target=driver.target.name,
             live=live,
             rounds=record.rounds if record else 0,
-            downtime=record.downtime if record else downtime,
+            downtime=record.downtime if record else 0.0,
             polls=driver.polls,
             duration=duration,
             error="; ".join(driver.errors) or None,
