@@ -32,7 +32,7 @@ _SECTION: Final = "fakehv"
 _VIOLATIONS: Final = pytest.StashKey[str]()
 """On a test: what to say of invariants that did not hold."""
 
-_REPORTED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, list[Violation]]"]()
+_REPORTED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, set[tuple[object, ...]]]"]()
 """On the session: the violations that were found before, of clusters of wider scope."""
 
 _CALLS_BEFORE: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, int]"]()
@@ -148,9 +148,9 @@ def _violations(item: pytest.Item) -> str:
     reported = item.session.stash.setdefault(_REPORTED, WeakKeyDictionary())
     new: list[Violation] = []
     for cluster in clusters:
-        known = reported.setdefault(cluster, [])
-        found = [each for each in cluster.violations() if each not in known]
-        known += found
+        known = reported.setdefault(cluster, set())
+        found = [each for each in cluster.violations() if each.identity not in known]
+        known |= {each.identity for each in found}
         new += [each for each in found if each.invariant not in settings.allow]
     return violations(new)
 

@@ -113,7 +113,8 @@ def _seed_option(config: pytest.Config) -> int | None:
     text, origin = _option(config, "seed", None)
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
+    is_short = len(text) <= len(str(2**63))  # of a very long one, Python makes no number
+    if not (is_short and text.isascii() and text.isdecimal() and int(text) < 2**63):
         raise pytest.UsageError(f"{origin}: seed must be an integer from 0 to 2**63 - 1, not {text!r}")
     return int(text)
 

@@ -79,7 +79,8 @@ class Assertions(ABC):
             if surplus := node._surplus():  # noqa: SLF001
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
         for fault in self.shared.faults.unfired:
-            found.append(Violation(invariant="unfired", what=explain.unfired(fault, self.journal)))
+            what = explain.unfired(fault, self.journal)
+            found.append(Violation(invariant="unfired", what=what, fault=fault))
         return found
 
     def assert_consistent(self, *, allow: "Collection[Invariant]" = ()) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import MIGRATION_ACTIVE_STATES, MIGRATION_FAILED_STATES
-from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.errors import DeclarationError, HoldError
 from pytest_fakehv.engine.interface import BaseHypervisor
 from pytest_fakehv.engine.objects import InstanceLike
 from pytest_fakehv.engine.text import shown_error
@@ -178,7 +178,7 @@ class Driver:
         """Call a method of the interface, and note what it raises."""
         try:
             return getattr(node, method)(*arguments)
-        except DeclarationError:  # a mistake of the test
+        except (DeclarationError, HoldError):  # a mistake of the test
             raise
         except Exception as error:  # noqa: BLE001  # as from a remote node, where any error is a failed call
             self.errors.append(f"{method} on {node.name} raised {shown_error(error)}")

@@ -117,6 +117,7 @@ class Fault:
     fired: int = 0
     withdrawn: bool = False
     selection: Selection = field(init=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Keep the selection, which every call is held against."""
@@ -145,6 +146,14 @@ class Fault:
         """Let it strike no more; one that never fired still counts as such."""
         self.withdrawn = True
 
+    def claim(self) -> bool:
+        """Count one more strike, unless other threads' calls have used up its ``times``; tell which."""
+        with self._lock:
+            if self.spec.times is not None and self.fired >= self.spec.times:
+                return False
+            self.fired += 1
+            return True
+
     def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
         """Do to a call what it is there for.
 
@@ -152,7 +161,8 @@ class Fault:
             BaseException: its error, or that the node is down.
         """
         spec = self.spec
-        self.fired += 1
+        if self.is_late and not self.claim():
+            return
         if spec.delay:
             clock.sleep(spec.delay)
         if spec.crash:
@@ -183,7 +193,7 @@ class Faults:
 
     def __init__(self, seed: int | None) -> None:
         self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        self._random = random.Random(seed)  # noqa: S311  # nothing secret, and the same on every Python
+        self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
         self._every: list[Fault] = []
         self._lock = threading.Lock()
 
@@ -213,7 +223,8 @@ class Faults:
                 fault.seen += 1
             # Sorting keeps the order of declaration among equals.
             for fault in sorted(matching, key=lambda each: -each.selection.narrowness):
-                if self._is_due(fault):
+                # A late one first waits for the effect, which may raise itself.
+                if self._is_due(fault) and (fault.is_late or fault.claim()):
                     return fault
         return None
 

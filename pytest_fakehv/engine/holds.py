@@ -28,7 +28,7 @@ class Hold:
         self._calls: list[Call] = []
         self._came = threading.Event()
         self._released = threading.Event()
-        self._overdue: Call | None = None
+        self._mistake: str | None = None
         self._owner = threading.get_ident()
 
     def __repr__(self) -> str:
@@ -80,21 +80,19 @@ class Hold:
         if self.is_over:
             return
         if threading.get_ident() == self._owner:
-            raise HoldError(
+            self._mistake = (
                 f"hold({self.selection}): the thread that holds the call made it itself, and could never "
                 "release it; make the call in another thread"
             )
+            raise HoldError(self._mistake)
         self._calls.append(call)
         self._came.set()
         if not self._released.wait(self.timeout):
-            self._overdue = call
-            raise HoldError(self._overdue_text(call))
-
-    def _overdue_text(self, call: Call) -> str:
-        return (
-            f"hold({self.selection}): {call.method} on {call.node} came and was not released within "
-            f"{self.timeout:g} s; call release(), or leave the with block, before waiting for its thread"
-        )
+            self._mistake = (
+                f"hold({self.selection}): {call.method} on {call.node} came and was not released within "
+                f"{self.timeout:g} s; call release(), or leave the with block, before waiting for its thread"
+            )
+            raise HoldError(self._mistake)
 
     def __enter__(self) -> Self:
         """Return it: it is in force already."""
@@ -106,12 +104,13 @@ class Hold:
         """Release what it holds.
 
         Raises:
-            HoldError: no call came, or one was not released in time; not where the block raised anyway.
+            HoldError: no call came, or one was not released in time, or could not be held; not where the
+                block raised anyway.
         """
         self.release()
         if error is not None:
             return
-        if self._overdue:
-            raise HoldError(self._overdue_text(self._overdue))
+        if self._mistake:
+            raise HoldError(self._mistake)
         if not self._calls:
             raise HoldError(f"hold({self.selection}): no such call came before the end of the block")

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -766,13 +767,18 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         if not self._is_strict or not self._storage.is_made:
             return None
         info = self._size()
-        used, most = self._storage.used_memory(), info["memory_total"] - info["memory_dom0"]
+        try:
+            used = self._storage.used_memory()
+        except OSError:  # as in `_look`
+            return None
+        most = info["memory_total"] - info["memory_dom0"]
         return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
 
     def _look(self) -> None:
         """Take note of what other programs have done to the files."""
         if self._storage.is_made:
-            self.shared.watcher.look(self.name, self._storage.names())
+            with suppress(OSError):  # the root is gone, and with it what can be said
+                self.shared.watcher.look(self.name, self._storage.names())
 
     def _check_script(self, spec: MigrationSpec) -> None:
         super()._check_script(spec)

@@ -324,12 +324,14 @@ INTERFACE: Final = {
 """The interface's methods, by name."""
 
 
-def check_method(name: str) -> None:
+def check_method(name: object) -> None:
     """Refuse what is no method of the interface.
 
     Raises:
         DeclarationError: it isn't; the message names the nearest one.
     """
+    if not isinstance(name, str):
+        raise DeclarationError(f"the interface has no method {shown(name)}")
     if name not in INTERFACE:
         close = "".join(f"; nearest: {each}" for each in nearest(name, INTERFACE))
         raise DeclarationError(f"the interface has no method {shown(name)}{close}")

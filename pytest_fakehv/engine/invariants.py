@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.faults import Fault
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.text import listed, printable, shown
 from pytest_fakehv.engine.traffic import Run, Traffic
@@ -58,6 +59,7 @@ class Violation:
         instance: the name of the instance that it is about, if any.
         nodes: the names of the nodes that it is about.
         call: the call at which it began; None if that was none, but the test's own doing.
+        fault: the fault that never fired, if it is about one.
     """
 
     invariant: Invariant
@@ -65,6 +67,12 @@ class Violation:
     instance: str | None = None
     nodes: tuple[str, ...] = ()
     call: Call | None = None
+    fault: Fault | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What stays the same of it, however it is worded when somebody looks again."""
+        return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
 
     @property
     def advice(self) -> str:
@@ -103,6 +111,7 @@ class Watcher:
         self._accepted: dict[tuple[str, str], Call | None] = {}
         self._split: dict[str, set[str]] = {}
         self._seen: list[Violation] = []
+        self._stopped: set[tuple[str, str]] = set()
 
     # What happens
 
@@ -114,6 +123,7 @@ class Watcher:
             others = [each for each in places if each != node]
             places[node] = call
             self._gone.pop(instance, None)
+            self._stopped.discard((node, instance))
             if not others or self._is_handover(node, instance, others, call):
                 return
             if call and call.method == "StartInstance":
@@ -134,16 +144,17 @@ class Watcher:
                 return
             del places[node]
             self._split.get(instance, set()).discard(node)
+            call = self._current_call()
+            if call and call.method == "StopInstance":
+                self._stopped.add((node, instance))
             if places:
                 return
             del self._where[instance]
-            call = self._current_call()
-            if call and call.method != "StopInstance":
-                run = self._traffic.leaving(node, instance)
-                is_on_its_way = run is not None and call.method == "FinalizeMigrationSource"
-                if run and is_on_its_way and run.went_down_with_target:
-                    return
-                self._gone[instance] = _Gone(node, call, run.target_name if run and is_on_its_way else None)
+            if call is None or call.method == "StopInstance":
+                return
+            run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
+            if run is None or not self._is_excused(run):
+                self._gone[instance] = _Gone(node, call, run.target_name if run else None)
 
     def lost(self, instance: str) -> None:
         """Note that an instance is lost by what the test itself wanted."""
@@ -258,6 +269,14 @@ class Watcher:
             and call.method == "FinalizeMigrationDst"
             and others == [run.source_name]
             and run.finalized_on_source is None
+        )
+
+    def _is_excused(self, run: Run) -> bool:
+        """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
+        return (
+            run.target is None  # nothing is known of what happens there
+            or run.went_down_with_target
+            or (run.finalized_on_target is True and (run.target_name, run.instance) in self._stopped)
         )
 
     def _vanished(self, instance: str, gone: "_Gone") -> Violation:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from pytest_fakehv.engine.checks import check_choice
+from pytest_fakehv.engine.checks import check_choice, name_fault
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.journal import Call
-from pytest_fakehv.engine.text import shown_arguments
+from pytest_fakehv.engine.text import shown, shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -49,7 +49,9 @@ class Selection:
     side: Side | None = None
 
     def __post_init__(self) -> None:
-        """Check the phase and the side, each alone and beside the method."""
+        """Check the instance's name, and the phase and the side, each alone and beside the rest."""
+        if self.instance is not None and (fault := name_fault(self.instance)):
+            raise DeclarationError(f"instance is invalid: {shown(self.instance)}: {fault}")
         for key, valid, place in (("phase", get_args(Phase), 0), ("side", get_args(Side), 1)):
             value = getattr(self, key)
             if value is None:
@@ -59,6 +61,10 @@ class Selection:
             if self.method != ANY and own != value:
                 where = f"is of the {key} {own!r}" if own else "is no part of a migration"
                 raise DeclarationError(f"{key}={value!r} can't be: {self.method} {where}")
+        if self.phase and self.side and (self.phase, self.side) not in STEPS.values():
+            raise DeclarationError(
+                f"side={self.side!r} can't be: nothing of the phase {self.phase!r} is called there"
+            )
 
     @property
     def narrowness(self) -> int:
