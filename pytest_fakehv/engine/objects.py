@@ -117,7 +117,8 @@ class InstanceSpec:
 
 def name_of(instance: "str | InstanceLike") -> str:
     """Return the name of an instance that is given by name or as the object that the interface takes."""
-    return instance if isinstance(instance, str) else instance.name
+    # What is neither is refused where the name is checked.
+    return instance if isinstance(instance, str) else getattr(instance, "name", instance)
 
 
 class Placement(dict[str, "str | tuple[str, ...]"]):
