@@ -313,7 +313,9 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
-        self.shared.watcher.went_down(self.name)
+        with self.shared.traffic.lock:
+            self.shared.watcher.went_down(self.name)
+            self.shared.traffic.node_went_down(self.name)
         self._has_left = True
 
     def _lose_everything(self) -> None:

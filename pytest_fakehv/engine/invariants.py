@@ -111,6 +111,7 @@ class Watcher:
         self._accepted: dict[tuple[str, str], Call | None] = {}
         self._split: dict[str, set[str]] = {}
         self._seen: list[Violation] = []
+        self._forgotten: set[tuple[str, str]] = set()
         self._stopped: set[tuple[str, str]] = set()
 
     # What happens
@@ -176,6 +177,7 @@ class Watcher:
                     del self._gone[instance]
             for place in [each for each in self._accepted if each[0] == node]:
                 del self._accepted[place]
+                self._forgotten.add(place)
 
     def accepted(self, node: str, instance: str) -> None:
         """Note that a node is ready for an instance."""
@@ -183,8 +185,11 @@ class Watcher:
             self._accepted[node, instance] = self._current_call()
 
     def has_accepted(self, node: str, instance: str) -> bool:
-        """Tell whether a node is ready for an instance."""
-        return (node, instance) in self._accepted
+        """Tell whether a node is ready for an instance; one that went down since still counts.
+
+        Whoever drives the migration can't know of that.
+        """
+        return (node, instance) in self._accepted or (node, instance) in self._forgotten
 
     def finalizes(self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool) -> None:
         """Note that a migration is about to be finalized with success.
@@ -224,6 +229,7 @@ class Watcher:
         with self._lock:
             if is_target:
                 self._accepted.pop((node, instance), None)
+                self._forgotten.discard((node, instance))
             if run and not run.open_nodes and len(self._where.get(instance, {})) > 1:
                 self._saw_split(instance, self._current_call())
 
@@ -237,7 +243,11 @@ class Watcher:
         """
         with self._lock:
             found = list(self._seen)
-            found += [self._vanished(instance, gone) for instance, gone in self._gone.items()]
+            found += [
+                self._vanished(instance, gone)
+                for instance, gone in self._gone.items()
+                if gone.on_its_way_to not in unreachable
+            ]
             found += self._unfinished(unreachable)
             return found
 

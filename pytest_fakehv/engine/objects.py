@@ -117,8 +117,10 @@ class InstanceSpec:
 
 def name_of(instance: "str | InstanceLike") -> str:
     """Return the name of an instance that is given by name or as the object that the interface takes."""
+    given: Any = instance
     # What is neither is refused where the name is checked.
-    return instance if isinstance(instance, str) else getattr(instance, "name", instance)
+    name: str = given if isinstance(given, str) else getattr(given, "name", given)
+    return name
 
 
 class Placement(dict[str, "str | tuple[str, ...]"]):
