@@ -6,8 +6,9 @@ It needs Hypothesis, which the extra ``pytest-fakehv[hypothesis]`` brings along.
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar, get_args
 
+from pytest_fakehv.engine.checks import check_choice
 from pytest_fakehv.engine.cluster import FakeCluster
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError
 from pytest_fakehv.engine.explain import violations as explained
@@ -16,7 +17,7 @@ from pytest_fakehv.engine.hypervisor import FakeHypervisor
 from pytest_fakehv.engine.interface import check_method
 from pytest_fakehv.engine.invariants import Violation
 from pytest_fakehv.engine.migration import MigrationSpec, Outcome
-from pytest_fakehv.engine.node import NodeSpec
+from pytest_fakehv.engine.node import NodeSpec, less_used
 from pytest_fakehv.engine.objects import DeclaredState, InstanceSpec
 from pytest_fakehv.engine.selection import STEPS
 from pytest_fakehv.engine.text import shown, shown_arguments
@@ -65,7 +66,8 @@ class Driver(Protocol):
     def recover(self, cluster: FakeCluster, node: str) -> object:
         """Do what is to be done after a node went down, and after it has come back.
 
-        Once it has returned, every instance that was to run must run again, somewhere.
+        Once it has returned, every instance that was to run, and that fits, must run somewhere, or a start
+        of it have failed.
         """
 
 
@@ -280,14 +282,29 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def _recover(self, node: str) -> None:
         """Let the driver recover from what befell a node, and see whether it has forgotten anything."""
+        before = self.cluster.journal.total
         if "recover" not in self.operations or not self._drive("recover", node):
             return
         if any(each.is_cut_off for each in self.cluster):
             return  # what should run may run where nobody can look
-        forgotten = sorted(self._wanted - self.cluster.placement().keys())
+        starts = self.cluster.journal.calls("StartInstance")
+        tried = {call.instance for call in starts if call.number > before}
+        forgotten = [
+            name
+            for name in sorted(self._wanted - self.cluster.placement().keys() - tried)
+            if any(self._has_room(node, name) for node in self.cluster)
+        ]
         if forgotten:
             self.script.append(f"cluster.assert_running({forgotten[0]!r})")
-            self._fail(f"forgotten: {forgotten[0]} was to run, and after recover() it runs nowhere")
+            self._fail(f"forgotten: {forgotten[0]} was to run, and recover() didn't start it")
+
+    def _has_room(self, node: FakeHypervisor, name: str) -> bool:
+        """Tell whether an instance could run on a node."""
+        if node.is_down or node.spec is None:
+            return False
+        used = sum(each.memory for each in node.instances.values())
+        free = less_used(node.spec.info(), used)["memory_free"]
+        return node.spec.overcommit or free >= self.cluster.shared.declared[name].memory
 
     def _check(self) -> None:
         """See whether nodes went down, and whether all invariants hold."""
@@ -351,14 +368,18 @@ def state_machine(
     Raises:
         DeclarationError: there is nothing to drive with, or an argument is wrong.
     """
-    for name in functions:
+    for name, function in functions.items():
         if name not in OPERATIONS:
             raise DeclarationError(f"unknown operation {shown(name)}; valid: {', '.join(OPERATIONS)}")
+        if not callable(function):
+            raise DeclarationError(f"{name} must be a function, not {shown(function)}")
     methods = [name for name in OPERATIONS if callable(getattr(driver, name, None))]
     if not methods and not functions:
         raise DeclarationError(f"a driver needs at least one of: {', '.join(OPERATIONS)}")
     for method in faulty_methods:
         check_method(method)
+    for outcome in outcomes:
+        check_choice("outcomes", outcome, get_args(Outcome))
 
     def make_operations() -> dict[str, Callable[..., object]]:
         made = driver() if isinstance(driver, type) else driver

@@ -1,0 +1,263 @@
+"""The state machine for a user's own driver: what it finds, what it prints, and what it leaves in peace."""
+
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from orchestrators import ForgetsWhatWasLost, NoAbortAfterRefusal, Orchestrator, RacesItself
+
+from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError
+from pytest_fakehv.stateful import FAULTY_METHODS, ClusterMachine, state_machine
+
+FINALIZERS = {"FinalizeMigrationSource", "FinalizeMigrationDst"}
+
+
+class Reference:
+    """The cluster's own driver, as a user's."""
+
+    def start(self, cluster, instance, node):
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+    def stop(self, cluster, instance):
+        for node in cluster:
+            if node.runs(instance):
+                node.StopInstance(node.instance(instance))
+
+    def migrate(self, cluster, instance, target):
+        result = cluster.migrate(instance, to=target)
+        if result.error:
+            raise HypervisorError(result.error)
+
+    def drain(self, cluster, node):
+        other = next(each.name for each in cluster if each.name != node)
+        for instance in cluster[node].ListInstances():
+            self.migrate(cluster, instance, other)
+
+
+def run(machine, examples=100, steps=20):
+    """Run a machine, the same way each time."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def finding(machine, **sizes):
+    """Run a machine that finds something; return what it says, without the script, and the script."""
+    with pytest.raises(AssertionError) as caught:
+        run(machine, **sizes)
+    what, script = str(caught.value).split("\n\nThe way there, as a test to paste:\n\n")
+    return what, script
+
+
+def test_the_reference_driver_breaks_nothing_where_no_finalize_fails():
+    run(state_machine(Reference, faulty_methods=[each for each in FAULTY_METHODS if each not in FINALIZERS]))
+
+
+def test_a_correct_orchestrator_breaks_nothing_at_all():
+    run(state_machine(Orchestrator), examples=60)
+
+
+def test_it_finds_what_the_protocol_leaves_behind_and_prints_the_way_there(pytester):
+    """The reference driver follows the protocol, which doesn't repeat a finalize that failed."""
+    what, script = finding(state_machine(Reference, faulty_methods=FINALIZERS))
+    assert what.splitlines()[0].split(":")[0] in {"unfinished", "vanished", "split-brain"}
+    lines = script.splitlines()
+    assert lines[:4] == [
+        "from contextlib import suppress",
+        "",
+        "from pytest_fakehv import FakeCluster, HypervisorError, NodeSpec",
+        "from test_stateful import Reference",
+    ]
+    assert lines[6:9] == [
+        "def test_the_way_there():",
+        "    driver = Reference()",
+        "    with FakeCluster.temporary(",
+    ]
+    assert lines[-1] == "        cluster.assert_consistent()"
+    assert any("driver.migrate(cluster, " in line or "driver.drain(cluster, " in line for line in lines)
+    assert any("cluster.fault('FinalizeMigration" in line for line in lines)
+    assert len(lines) < 40
+
+    # Pasted, it fails in the same way.
+    with pytest.raises(AssertionError) as caught:
+        run_script(script)
+    assert first_words(str(caught.value)) == first_words(what)
+
+
+def run_script(script):
+    namespace = {}
+    exec(script, namespace)
+    namespace["test_the_way_there"]()
+
+
+def first_words(text):
+    return [line for line in text.splitlines() if not line.startswith(" ")]
+
+
+def test_it_finds_a_migration_that_nobody_aborts():
+    what, script = finding(state_machine(NoAbortAfterRefusal, faulty_methods=["MigrateInstance"]))
+    assert what.startswith("unfinished: ")
+    with pytest.raises(AssertionError, match=r"^unfinished: "):
+        run_script(script)
+
+
+def test_it_finds_an_instance_that_was_forgotten():
+    """No invariant can know what should run again after its node went down; the machine keeps account."""
+    what, script = finding(state_machine(ForgetsWhatWasLost, faulty_methods=[]))
+    assert what == "forgotten: vm1 was to run, and recover() didn't start it"
+    assert script.splitlines()[-1] == "        cluster.assert_running('vm1')"
+    with pytest.raises(AssertionError, match=r"^vm1 is not running on any of node1, node2"):
+        run_script(script)
+
+
+def test_threads_are_not_its_business():
+    """A single driver that is used by nobody else at the time never races itself."""
+    run(state_machine(RacesItself), examples=20)
+
+
+def test_functions_will_do():
+    calls = []
+
+    def start(cluster, instance, node):
+        calls.append((instance, node))
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+    run(state_machine(start=start), examples=20)
+    assert calls
+
+
+def careless_stop(cluster, instance):
+    """Stop one copy, and start another one: a driver of functions that does wrong."""
+    for node in cluster:
+        with suppress(HypervisorError):
+            node.StartInstance(node.instance(instance), [], False)
+
+
+def test_a_script_of_functions_names_them():
+    what, script = finding(state_machine(stop=careless_stop))
+    assert what.startswith("double-start: vm1 was started on node")
+    assert "from test_stateful import careless_stop" in script.splitlines()
+    assert "            careless_stop(cluster, 'vm1')" in script.splitlines()
+    with pytest.raises(AssertionError, match=r"^double-start: "):
+        run_script(script)
+
+
+def test_an_object_is_used_as_it_is():
+    driver = Reference()
+    machine = state_machine(driver, faulty_methods=[])
+    assert machine.faulty_methods == ()
+    run(machine, examples=20)
+
+
+def test_whatever_else_the_driver_raises_is_a_failure():
+    def start(cluster, instance, node):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(state_machine(start=start))
+
+
+def test_nodes_of_a_class_of_the_users_own():
+    seen = set()
+
+    class Own(FakeHypervisor):
+        def StartInstance(self, *args):
+            seen.add(type(self))
+            super().StartInstance(*args)
+
+    run(state_machine(Reference, hypervisor=Own, outcomes=[], faulty_methods=[]), examples=5)
+    assert seen == {Own}
+
+
+def test_excused_violations():
+    """A subclass says which ones are nobody's business."""
+
+    class Lenient(state_machine(Reference)):
+        def is_excused(self, violation):
+            return violation.invariant in {"unfinished", "vanished", "split-brain"}
+
+    run(Lenient, examples=60)
+
+
+@pytest.mark.parametrize(
+    ("driver", "arguments", "text"),
+    [
+        (None, {}, "a driver needs at least one of: start, stop, migrate, drain, recover"),
+        (5, {}, "a driver needs at least one of: start, stop, migrate, drain, recover"),
+        (
+            None,
+            {"move": print},
+            "unknown operation 'move'; valid: start, stop, migrate, drain, recover",
+        ),
+        (None, {"start": 5}, "start must be a function, not 5"),
+        (
+            Reference,
+            {"faulty_methods": ["StartInstanc"]},
+            "the interface has no method 'StartInstanc'; nearest: StartInstance",
+        ),
+        (
+            Reference,
+            {"outcomes": ["lost"]},
+            (
+                "outcomes must be one of 'completed', 'failed', 'cancelled', 'failed_but_moved', "
+                "'completed_but_lost', not 'lost'"
+            ),
+        ),
+    ],
+)
+def test_wrong_arguments(driver, arguments, text):
+    with pytest.raises(DeclarationError) as caught:
+        state_machine(driver, **arguments)
+    assert str(caught.value) == text
+
+
+def test_its_test_case_runs_under_pytest(pytester):
+    pytester.makepyfile(
+        """
+        from hypothesis import settings
+        from pytest_fakehv.stateful import state_machine
+
+        settings.register_profile("short", max_examples=20, derandomize=True)
+        settings.load_profile("short")
+
+        class Mine:
+            def start(self, cluster, instance, node):
+                cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+        TestMine = state_machine(Mine).TestCase
+
+        TestBroken = state_machine(
+            start=Mine().start,
+            migrate=lambda cluster, instance, target: cluster[target].StartInstance(
+                cluster[target].instance(instance), [], False
+            ),
+        ).TestCase
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["E*double-start: vm1 was started on node*", "E*The way there, as a test to paste:"]
+    )
+    assert issubclass(state_machine(Reference), ClusterMachine)
+
+
+def test_without_hypothesis_the_import_says_what_to_install():
+    code = "import sys; sys.modules['hypothesis'] = None; import pytest_fakehv.stateful"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.splitlines()[-1] == (
+        "ImportError: pytest_fakehv.stateful needs Hypothesis; install it with: "
+        "pip install 'pytest-fakehv[hypothesis]'"
+    )
