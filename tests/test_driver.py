@@ -43,6 +43,18 @@ def breakable(method):
     return call
 
 
+class Slow(FakeHypervisor):
+    """A node on which it takes 5 seconds to start an instance, and to list what runs."""
+
+    def ListInstances(self, *args):
+        self.clock.advance(5)
+        return super().ListInstances(*args)
+
+    def StartInstance(self, *args):
+        self.clock.advance(5)
+        super().StartInstance(*args)
+
+
 class Node(FakeHypervisor):
     """A node on which every call that the driver makes can be made to fail."""
 
@@ -552,6 +564,15 @@ class TestCleanUp:
         assert cluster.placement() == {"web1": "node2"}
         assert calls(cluster) == [*LIST, *FINISH]
 
+    @pytest.mark.parametrize("live", [True, False])
+    @pytest.mark.parametrize(
+        ("done", "outcome"), [(BEGIN, "failed"), ([*BEGIN, STATUS, *FINISH], "completed")]
+    )
+    def test_it_takes_its_time_but_stops_no_instance(self, root, live, done, outcome):
+        cluster = FakeCluster(root, hypervisor=Slow, clock="manual", instances=[InstanceSpec("web1")])
+        interrupt(cluster, *done)
+        assert cluster.clean_up("web1", to="node2", live=live) == result(outcome, live=live, duration=10.0)
+
     def test_finalized_on_the_target_alone_it_runs_on_both_and_stays_on_the_source(self, cluster):
         interrupt(cluster, *BEGIN, STATUS, FINISH[1])
         assert cluster.clean_up("web1", to="node2") == result("failed")
@@ -661,6 +682,23 @@ class TestFailover:
             (("web1",), {}),
             (("web1", [], False), {}),
         ]
+
+    def test_the_instance_is_down_all_the_time(self, root):
+        cluster = FakeCluster(root, hypervisor=Slow, clock="manual", instances=[InstanceSpec("web1")])
+        assert cluster.failover("web1", to="node2") == result(
+            "completed", live=False, downtime=10.0, duration=10.0
+        )
+
+    def test_how_long_it_is_down_after_a_failure_nobody_knows(self, root):
+        cluster = FakeCluster(root, hypervisor=Slow, clock="manual", instances=[InstanceSpec("web1")])
+        cluster["node2"].add_instance("web1")
+        assert cluster.failover("web1", to="node2", source="node1") == result(
+            "failed",
+            live=False,
+            duration=10.0,
+            error="StartInstance on node2 raised HypervisorError: "
+            "Failed to start instance web1: already running",
+        )
 
     def test_an_instance_that_is_stopped_is_started_on_the_target(self, cluster):
         cluster.add_instance("web2", state="stopped")
@@ -831,3 +869,15 @@ def test_the_node_where_an_instance_was_declared_may_have_gone(cluster, operatio
     cluster.failover("web1", to="node2")
     cluster.remove_node("node1")
     assert getattr(cluster, operation)("web1", to="node3").source == "node2"
+
+
+@pytest.mark.parametrize("operation", ["migrate", "failover"])
+@pytest.mark.parametrize("before", ["migrate", "failover"])
+def test_an_instance_that_has_moved_does_not_move_there_again(cluster, before, operation):
+    getattr(cluster, before)("web1", to="node2")
+    cluster.journal.clear()
+    assert message(getattr(cluster, operation), "web1", to="node2") == (
+        "'web1' is to move to node2, where it is already"
+    )
+    assert cluster.placement() == {"web1": "node2"}
+    assert calls(cluster) == []

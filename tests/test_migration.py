@@ -1184,6 +1184,14 @@ class TestSomethingHappens:
         filesystem.os.rmdir(hv.root)
         assert hv.GetMigrationStatus(web1) == MigrationStatus(status="failed")
         assert ending(hv) == ("failed", "web1 no longer runs on node1")
+        why = f"No such file or directory: '{hv.root}'"
+        assert message(hv.FinalizeMigrationSource, web1, True, True, error=HypervisorError) == (
+            f"Failed to finalize the migration of web1 on the source: {why}"
+        )
+        assert message(hv.FinalizeMigrationDst, web1, "", True, error=HypervisorError) == (
+            f"Failed to finalize the migration of web1 on the target: {why}"
+        )
+        assert message(hv.crash, error=HypervisorError) == f"Failed to crash node1: {why}"
 
     @pytest.mark.parametrize("outcome", ["completed", "failed_but_moved", "completed_but_lost"])
     def test_an_instance_that_is_gone_at_the_end_has_not_moved(self, manual, web1, outcome):

@@ -289,7 +289,7 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: there is no such node, or nothing tells where it was to leave.
         """
-        driver = self._driver(instance, to, source)
+        driver = self._driver(instance, to, source, may_have_moved=True)
         return self._result(driver, live=live, drive=lambda: driver.clean_up(live=live))
 
     def failover(
@@ -323,10 +323,15 @@ class FakeCluster(Stage, Assertions):
 
     # Inside
 
-    def _driver(self, instance: str | InstanceLike, to: str, source: str | None) -> Driver:
+    def _driver(
+        self, instance: str | InstanceLike, to: str, source: str | None, *, may_have_moved: bool = False
+    ) -> Driver:
         name = name_of(instance)
         target = self._named(to)
-        leaves = self._source(name, target) if source is None else self._named(source)
+        if source is None:
+            leaves = self._source(name, target, may_have_moved=may_have_moved)
+        else:
+            leaves = self._named(source)
         if leaves is target:
             raise DeclarationError(f"{shown(name)} is to move to {target.name}, where it is already")
         return Driver(
@@ -337,14 +342,14 @@ class FakeCluster(Stage, Assertions):
             clock=self.clock,
         )
 
-    def _source(self, name: str, target: FakeHypervisor) -> FakeHypervisor:
+    def _source(self, name: str, target: FakeHypervisor, *, may_have_moved: bool) -> FakeHypervisor:
         """Return the node that an instance is to leave: where it was last known to be, or else runs."""
         known = self._last_known(name, target)
         if known is not None and known.runs(name):
             return known
         running = [node for node in self.nodes if node.runs(name)]
         others = [node for node in running if node is not target]
-        if not others and known is not None:
+        if not others and known is not None and (may_have_moved or not running):
             return known
         if len(others) == 1:
             return others[0]
