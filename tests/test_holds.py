@@ -130,6 +130,17 @@ class TestHolding:
             for listing in listings:
                 assert sorted(listing.end()) == ["web1", "web2"]
 
+    def test_threads_that_all_come_upon_released_holds(self, cluster, node1):
+        for _ in range(200):
+            cluster.hold("StopInstance").release()
+        barrier = threading.Barrier(8)
+
+        def work():
+            barrier.wait(LONG)
+            return sorted(node1.ListInstances())
+
+        assert [each.end() for each in [Caller(work) for _ in range(8)]] == [["web1", "web2"]] * 8
+
     def test_several_holds_at_once(self, cluster, node1, node2, web1):
         with cluster.hold("ListInstances") as first, cluster.hold("StopInstance") as second:
             stop = Caller(node1.StopInstance, web1)

@@ -11,6 +11,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -149,7 +150,8 @@ class Door:
     def _hold(self, call: Call) -> None:
         for hold in self.holds.copy():
             if hold.is_over:
-                self.holds.remove(hold)
+                with suppress(ValueError):  # another thread was faster
+                    self.holds.remove(hold)
             elif hold.selection.matches(call):
                 hold.stop(call)
 

@@ -77,8 +77,6 @@ class Hold:
         Raises:
             HoldError: nobody can or does release it.
         """
-        if self.is_over:
-            return
         if threading.get_ident() == self._owner:
             self._mistake = (
                 f"hold({self.selection}): the thread that holds the call made it itself, and could never "

@@ -283,7 +283,7 @@ class Watcher:
 
     def _is_excused(self, run: Run) -> bool:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
-        return (
+        return run.finalized_on_source is None and (
             run.target is None  # nothing is known of what happens there
             or run.went_down_with_target
             or (run.finalized_on_target is True and (run.target_name, run.instance) in self._stopped)
