@@ -7,16 +7,25 @@ from pytest_fakehv import (
     ClusterFactory,
     FakeCluster,
     FakeHypervisor,
+    Fault,
+    Hold,
+    HypervisorError,
     Instance,
     InstanceConsole,
     InstanceInfo,
     Journal,
+    Migration,
+    MigrationResult,
     MigrationStatus,
     NodeInfo,
     NodeSpec,
     Parameters,
     ParamInSet,
+    Placement,
+    Violation,
+    read_topology,
 )
+from pytest_fakehv.stateful import ClusterMachine, state_machine
 
 
 def test_node(fakehv: FakeHypervisor) -> None:
@@ -53,6 +62,48 @@ def test_clusters(fakehv_cluster: FakeCluster, fakehv_factory: ClusterFactory) -
         assert_type(node, FakeHypervisor)
     with FakeCluster.temporary() as cluster:
         assert_type(cluster, FakeCluster)
+
+
+def test_migrations(fakehv_cluster: FakeCluster) -> None:
+    fakehv_cluster.script_migration("web1", outcome="failed", at=0.6, times=1)
+    fakehv_cluster.script_migration("web1", outcome="lost")  # type: ignore[arg-type]
+    assert_type(fakehv_cluster.migrate("web1", to="node2", live=False), MigrationResult)
+    assert_type(fakehv_cluster.failover("web1", to="node2"), MigrationResult)
+    assert_type(fakehv_cluster.migrations, list[Migration])
+    assert_type(fakehv_cluster["node1"].migrations, list[Migration])
+    assert_type(fakehv_cluster.placement(), Placement)
+    assert_type(fakehv_cluster.placement()["web1"], str | tuple[str, ...])
+    assert_type(fakehv_cluster.clock.now, float)
+    fakehv_cluster.assert_placement({"web1": "node1", "web2": None, "web3": ("node1", "node2")})
+    fakehv_cluster.assert_call_order("AcceptInstance", ("MigrateInstance", "node1"), instance="web1")
+    fakehv_cluster.assert_migrated("web1", traget="node2")  # type: ignore[call-arg]
+    topology = read_topology("inventory.toml")
+    with FakeCluster.temporary(*topology.nodes, instances=topology.instances, clock="manual", seed=1):
+        pass
+
+
+def test_faults(fakehv: FakeHypervisor, fakehv_cluster: FakeCluster) -> None:
+    with fakehv.fault("StartInstance", error=ConnectionError, when="after", times=1) as fault:
+        assert_type(fault, Fault)
+        assert_type(fault.fired, int)
+    fakehv_cluster.fault("*", node="node2", phase="finalize", side="target", error=HypervisorError("no"))
+    fakehv_cluster.fault("StartInstance", when="later")  # type: ignore[arg-type]
+    with fakehv_cluster.hold("MigrateInstance", instance="web1") as held:
+        assert_type(held, Hold)
+        assert_type(held.wait(timeout=1), Call)
+        assert_type(held.call, Call | None)
+    assert_type(fakehv_cluster.violations(), list[Violation])
+    fakehv_cluster.assert_consistent(allow=["vanished"])
+    fakehv_cluster.assert_consistent(allow=["lost"])  # type: ignore[list-item]
+
+
+class Mine:
+    def start(self, cluster: FakeCluster, instance: str, node: str) -> None:
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+
+assert_type(state_machine(Mine, outcomes=["failed"]), type[ClusterMachine])
+TestMine = state_machine(Mine).TestCase
 
 
 class Own(FakeHypervisor):
