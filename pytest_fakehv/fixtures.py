@@ -43,6 +43,9 @@ FOLDERS: Final = pytest.StashKey["Folders"]()
 FACTORY_CLUSTERS: Final = pytest.StashKey["WeakSet[FakeCluster]"]()
 """On the session: the clusters that the factory has built and somebody still has."""
 
+NEW_CLUSTERS: Final = pytest.StashKey["list[FakeCluster]"]()
+"""On the session: those that it has built since the test began, kept until that is checked."""
+
 
 class ClusterFactory(Protocol):
     """The type of the fixture `fakehv_factory`."""
@@ -99,6 +102,7 @@ def fakehv_factory(
 
     settings = request.config.stash[SETTINGS]
     clusters = request.session.stash.setdefault(FACTORY_CLUSTERS, WeakSet())
+    new = request.session.stash.setdefault(NEW_CLUSTERS, [])
 
     def build(
         *nodes: "NodeSpec",
@@ -116,6 +120,7 @@ def fakehv_factory(
             seed=seed,
         )
         clusters.add(cluster)
+        new.append(cluster)
         return cluster
 
     build.__doc__ = ClusterFactory.__call__.__doc__

@@ -12,6 +12,7 @@ from pytest_fakehv.fixtures import (
     CLUSTER,
     FACTORY_CLUSTERS,
     NAMES,
+    NEW_CLUSTERS,
     fakehv,
     fakehv_class,
     fakehv_cluster,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
+
+_MOST_CLUSTERS: Final = 3
+"""How many of the clusters that a test has built are reported on: a property test builds many."""
 
 _VIOLATIONS: Final = pytest.StashKey[str]()
 """On a test: what to say of invariants that did not hold."""
@@ -107,16 +111,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if CLUSTER in item.stash:
         del item.stash[CLUSTER]
     item.stash[_VIOLATIONS] = ""
+    item.session.stash.get(NEW_CLUSTERS, []).clear()
     clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
     item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: each.journal.total for each in clusters})
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
-    """Let a test's cluster go once all its reports are made."""
+    """Let a test's clusters go once all its reports are made."""
     result = yield
     if CLUSTER in item.stash:
         del item.stash[CLUSTER]
+    item.session.stash.get(NEW_CLUSTERS, []).clear()
     return result
 
 
@@ -137,6 +143,9 @@ def _violations(item: pytest.Item) -> str:
     clusters = _clusters(item)
     if not clusters:
         return ""
+    built = item.session.stash.get(NEW_CLUSTERS, [])
+    every_built = built.copy()
+    del built[:-_MOST_CLUSTERS]
     try:
         settings = for_test(item)
     except MarkerError as error:  # of a test that uses the factory alone
@@ -147,12 +156,18 @@ def _violations(item: pytest.Item) -> str:
 
     reported = item.session.stash.setdefault(_REPORTED, WeakKeyDictionary())
     new: list[Violation] = []
+    at_fault: list[FakeCluster] = []
     for cluster in clusters:
         known = reported.setdefault(cluster, set())
         found = [each for each in cluster.violations() if each.identity not in known]
         known |= {each.identity for each in found}
-        new += [each for each in found if each.invariant not in settings.allow]
-    return violations(new)
+        counting = [each for each in found if each.invariant not in settings.allow]
+        at_fault += [cluster] if counting else []
+        new += counting if len(at_fault) <= _MOST_CLUSTERS else []
+    if telling := [each for each in every_built if each in at_fault]:
+        built[:] = telling[:_MOST_CLUSTERS]
+    more = len(at_fault) - _MOST_CLUSTERS
+    return "\n".join([violations(new), *([f"and likewise in {more} more clusters"] if more > 0 else [])])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -189,12 +204,9 @@ def _clusters(item: pytest.Item) -> list["FakeCluster"]:
     """Return the clusters that a test used: its own, and the factory's that it built or called."""
     # Another plugin's hook may have failed before ours.
     before = item.stash.get(_CALLS_BEFORE, WeakKeyDictionary())
-    used = [
-        cluster
-        for cluster in item.session.stash.get(FACTORY_CLUSTERS, ())
-        if cluster not in before or cluster.journal.total > before[cluster]
-    ]
-    return [item.stash[CLUSTER], *used] if CLUSTER in item.stash else used
+    used = [cluster for cluster, total in before.items() if cluster.journal.total > total]
+    built = item.session.stash.get(NEW_CLUSTERS, [])
+    return [*([item.stash[CLUSTER]] if CLUSTER in item.stash else []), *used, *built]
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -1420,3 +1420,57 @@ def test_it(fakehv_cluster, fakehv_factory):
         )
         result.assert_outcomes(failed=1)
         assert said(result) == {"test_it": [*ACCEPTED, *TWICE]}
+
+    def test_a_cluster_that_nobody_has_any_more(self, pytester):
+        result = run(
+            pytester,
+            """
+import gc
+
+def test_it(fakehv_factory):
+    twice(fakehv_factory())
+    gc.collect()
+
+def test_next(fakehv_factory):
+    fakehv_factory()
+""",
+        )
+        result.assert_outcomes(passed=1, failed=1)
+        assert said(result) == {"test_it": TWICE}
+
+    def test_an_example_of_a_property_test(self, pytester):
+        result = run(
+            pytester,
+            """
+from hypothesis import given, strategies
+
+@given(strategies.integers(0, 20))
+def test_one(fakehv_factory, number):
+    cluster = fakehv_factory()
+    if number == 20:
+        twice(cluster)
+""",
+        )
+        result.assert_outcomes(failed=1)
+        assert said(result) == {"test_one": TWICE}
+        assert sum("- fakehv -" in line for line in result.stdout.lines) == 1
+
+    def test_of_many_clusters_a_few_are_reported(self, pytester):
+        result = run(
+            pytester,
+            """
+def test_it(fakehv_factory):
+    for _ in range(10):
+        twice(fakehv_factory())
+
+@mark.parametrize("strict", [True, False])
+def test_other(fakehv_factory, strict, request):
+    request.applymarker(mark.fakehv(strict=strict))
+    for _ in range(10):
+        fakehv_factory()
+    assert 0
+""",
+        )
+        result.assert_outcomes(failed=3)
+        assert said(result)["test_it"] == [*TWICE * 3, "and likewise in 7 more clusters"]
+        assert sum("- fakehv -" in line for line in result.stdout.lines) == 9
