@@ -24,17 +24,19 @@ from pytest_fakehv.settings import SETTINGS, add_options, read_options
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
-    from pytest_fakehv.engine.invariants import Violation
 
 __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
 
 _MOST_CLUSTERS: Final = 3
-"""How many of the clusters that a test has built are reported on: a property test builds many."""
+"""How many of a test's clusters are reported on: a property test builds many."""
 
 _VIOLATIONS: Final = pytest.StashKey[str]()
 """On a test: what to say of invariants that did not hold."""
+
+_AT_FAULT: Final = pytest.StashKey["list[FakeCluster]"]()
+"""On a test: the clusters of which they did not hold; the first few."""
 
 _REPORTED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, set[tuple[object, ...]]]"]()
 """On the session: the violations that were found before, of clusters of wider scope."""
@@ -110,7 +112,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Forget what an earlier run of this test used, and remember what the factory's clusters have seen."""
     if CLUSTER in item.stash:
         del item.stash[CLUSTER]
-    item.stash[_VIOLATIONS] = ""
+    item.stash[_VIOLATIONS], item.stash[_AT_FAULT] = "", []
     item.session.stash.get(NEW_CLUSTERS, []).clear()
     clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
     item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: each.journal.total for each in clusters})
@@ -143,9 +145,6 @@ def _violations(item: pytest.Item) -> str:
     clusters = _clusters(item)
     if not clusters:
         return ""
-    built = item.session.stash.get(NEW_CLUSTERS, [])
-    every_built = built.copy()
-    del built[:-_MOST_CLUSTERS]
     try:
         settings = for_test(item)
     except MarkerError as error:  # of a test that uses the factory alone
@@ -155,19 +154,17 @@ def _violations(item: pytest.Item) -> str:
     from pytest_fakehv.engine.explain import violations
 
     reported = item.session.stash.setdefault(_REPORTED, WeakKeyDictionary())
-    new: list[Violation] = []
-    at_fault: list[FakeCluster] = []
+    texts: dict[FakeCluster, str] = {}
     for cluster in clusters:
         known = reported.setdefault(cluster, set())
-        found = [each for each in cluster.violations() if each.identity not in known]
-        known |= {each.identity for each in found}
-        counting = [each for each in found if each.invariant not in settings.allow]
-        at_fault += [cluster] if counting else []
-        new += counting if len(at_fault) <= _MOST_CLUSTERS else []
-    if telling := [each for each in every_built if each in at_fault]:
-        built[:] = telling[:_MOST_CLUSTERS]
-    more = len(at_fault) - _MOST_CLUSTERS
-    return "\n".join([violations(new), *([f"and likewise in {more} more clusters"] if more > 0 else [])])
+        new = [each for each in cluster.violations() if each.identity not in known]
+        known |= {each.identity for each in new}
+        if text := violations([each for each in new if each.invariant not in settings.allow]):
+            texts[cluster] = text
+    item.stash[_AT_FAULT] = [*texts][:_MOST_CLUSTERS]
+    more = len(texts) - _MOST_CLUSTERS
+    rest = [f"and likewise in {more} more clusters"] if more > 0 else []
+    return "\n".join([*texts.values()][:_MOST_CLUSTERS] + rest)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -178,7 +175,8 @@ def pytest_runtest_makereport(
     report = yield
     show = item.config.stash[SETTINGS].show
     if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
-        report.sections += [(_SECTION, _described(cluster)) for cluster in _clusters(item)]
+        clusters = item.stash.get(_AT_FAULT, []) or _clusters(item)[-_MOST_CLUSTERS:]
+        report.sections += [(_SECTION, _described(cluster)) for cluster in clusters]
         violations = item.stash.get(_VIOLATIONS, "")
         if violations and report.failed and violations not in str(report.longrepr):
             report.sections.append((_SECTION, f"invariants that did not hold:\n{violations}"))
