@@ -447,6 +447,7 @@ class TestReal:
         )
         assert text == "Failed to migrate instance web1: already migrating to node2"
         machine.now += 1
+        cluster["node1"].FinalizeMigrationSource(web1, False, True)
         cluster["node1"].MigrateInstance("cluster", web1, "node2", True)
         assert [each.outcome for each in cluster.migrations] == ["completed", "active"]
 
