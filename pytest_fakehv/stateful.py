@@ -175,10 +175,10 @@ class ClusterMachine(RuleBasedStateMachine):
     def migrate(self, instance: int, to: int) -> None:
         """Migrate an instance that runs, to another node."""
         name = self._running(instance)
-        others = [node.name for node in self.cluster if not node.runs(name)]
-        if others:
-            self._drive("migrate", name, others[to % len(others)])
-            self._check()
+        everywhere = [node.name for node in self.cluster]
+        others = [node for node in everywhere if not self.cluster[node].runs(name)] or everywhere
+        self._drive("migrate", name, others[to % len(others)])
+        self._check()
 
     @_can("drain")
     @_something_runs

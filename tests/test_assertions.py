@@ -545,10 +545,13 @@ def test_plain_comparisons_explain_themselves(pytester):
 
         def test_others(cluster):
             assert cluster.migrations == 5
+
+        def test_plain_tuples(cluster):
+            assert (1, 2) == (1, 3)
         """
     )
     result = pytester.runpytest("-p", "no:randomly")
-    result.assert_outcomes(failed=6)
+    result.assert_outcomes(failed=7)
     result.stdout.fnmatch_lines(
         [
             "E  *assert InstanceInfo('web1', memory=512, vcpus=1) == ('web1', '0', 1024, 1, 0, 0)",
@@ -567,5 +570,6 @@ def test_plain_comparisons_explain_themselves(pytester):
             "E           outcome: 'completed' != 'failed'",
             "E           polls: 1 != 3",
             "E  *assert [[]Migration(* == 5",
+            "E       assert (1, 2) == (1, 3)",
         ]
     )

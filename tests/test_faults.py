@@ -225,6 +225,36 @@ class TestHowOften:
         struck = [fails(cluster["node1"].ListInstances) for _ in range(8)]
         assert struck == [False, False, False, True, True, False, False, False]
 
+    def test_of_two_calls_that_come_together_a_late_one_time_fault_strikes_one(self, cluster, node1):
+        """Both are chosen before either has had its effect."""
+        fault = cluster.fault("ListInstances", when="after", times=1)
+        told = []
+
+        def ask():
+            try:
+                told.append(node1.ListInstances())
+            except HypervisorError as error:
+                told.append(str(error))
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        arrived = threading.Barrier(3)
+
+        class Meeting(list):
+            """Where the door looks for holds, once a fault is chosen."""
+
+            def __bool__(self):
+                arrived.wait(60)
+                return False
+
+        cluster.shared.door.holds = Meeting()
+        for thread in threads:
+            thread.start()
+        arrived.wait(60)
+        for thread in threads:
+            thread.join(60)
+        assert sorted(map(str, told)) == ["Injected fault: ListInstances on node1", "[]"]
+        assert (fault.seen, fault.fired) == (2, 1)
+
     def test_five_times_are_five_times_from_any_number_of_threads(self, cluster, node1):
         for when in ("before", "after"):
             fault = cluster.fault("ListInstances", times=5, when=when)

@@ -138,6 +138,17 @@ def test_functions_will_do():
     assert calls
 
 
+def test_what_a_driver_can_not_start_runs_from_the_beginning_where_it_fits():
+    stopped = []
+
+    def stop(cluster, instance):
+        stopped.append(instance)
+        Reference().stop(cluster, instance)
+
+    run(state_machine(stop=stop, faulty_methods=[]), examples=150, steps=2)
+    assert stopped
+
+
 def careless_stop(cluster, instance):
     """Stop one copy, and start another one: a driver of functions that does wrong."""
     for node in cluster:
