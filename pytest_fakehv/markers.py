@@ -67,8 +67,9 @@ def for_test(item: pytest.Item) -> Settings:
     """
     settings = item.config.stash[SETTINGS]
     given: dict[str, Any] = {}
-    for mark in item.iter_markers("fakehv"):
-        given = _call(mark, partial(_fakehv_arguments, item.config)) | given
+    for marks in _levels(item, "fakehv"):
+        for mark in reversed(marks):  # in one place, the first counts
+            given |= _call(mark, partial(_fakehv_arguments, item.config))
     return replace(settings, **given)
 
 

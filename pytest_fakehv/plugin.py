@@ -3,24 +3,22 @@
 import os
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 import pytest
 
 from pytest_fakehv.fixtures import (
-    CLUSTER,
-    FACTORY_CLUSTERS,
     NAMES,
-    NEW_CLUSTERS,
     fakehv,
     fakehv_class,
     fakehv_cluster,
     fakehv_factory,
     load_engine,
 )
-from pytest_fakehv.markers import MARKERS, MarkerError, for_test
+from pytest_fakehv.markers import MARKERS
 from pytest_fakehv.settings import SETTINGS, add_options, read_options
+from pytest_fakehv.verdict import begin, end, forget, verdict
 
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
@@ -28,21 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
 
 _SECTION: Final = "fakehv"
-
-_MOST_CLUSTERS: Final = 3
-"""How many of a test's clusters are reported on: a property test builds many."""
-
-_VIOLATIONS: Final = pytest.StashKey[str]()
-"""On a test: what to say of invariants that did not hold."""
-
-_AT_FAULT: Final = pytest.StashKey["list[FakeCluster]"]()
-"""On a test: the clusters of which they did not hold; the first few."""
-
-_REPORTED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, set[tuple[object, ...]]]"]()
-"""On the session: the violations that were found before, of clusters of wider scope."""
-
-_CALLS_BEFORE: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, int]"]()
-"""On a test: how many calls the factory's clusters had seen when it began."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -109,22 +92,15 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Forget what an earlier run of this test used, and remember what the factory's clusters have seen."""
-    if CLUSTER in item.stash:
-        del item.stash[CLUSTER]
-    item.stash[_VIOLATIONS], item.stash[_AT_FAULT] = "", []
-    item.session.stash.get(NEW_CLUSTERS, []).clear()
-    clusters = item.session.stash.get(FACTORY_CLUSTERS, ())
-    item.stash[_CALLS_BEFORE] = WeakKeyDictionary({each: each.journal.total for each in clusters})
+    """Forget what an earlier run of this test did, and see what the factory's clusters are like."""
+    begin(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
     """Let a test's clusters go once all its reports are made."""
     result = yield
-    if CLUSTER in item.stash:
-        del item.stash[CLUSTER]
-    item.session.stash.get(NEW_CLUSTERS, []).clear()
+    forget(item)
     return result
 
 
@@ -133,38 +109,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Check the invariants at the end of a test; where it has failed already, that is what counts."""
     try:
         result = yield
-    finally:
-        item.stash[_VIOLATIONS] = _violations(item)
-    if item.stash[_VIOLATIONS]:
-        pytest.fail(item.stash[_VIOLATIONS], pytrace=False)
+    except BaseException:
+        with suppress(Exception):  # what the test has patched may still be
+            end(item)
+        raise
+    if problem := end(item):
+        pytest.fail(problem, pytrace=False)
     return result
-
-
-def _violations(item: pytest.Item) -> str:
-    """Say which invariants don't hold of the clusters that a test used, and weren't reported before."""
-    clusters = _clusters(item)
-    if not clusters:
-        return ""
-    try:
-        settings = for_test(item)
-    except MarkerError as error:  # of a test that uses the factory alone
-        return str(error)
-    if not settings.strict:
-        return ""
-    from pytest_fakehv.engine.explain import violations
-
-    reported = item.session.stash.setdefault(_REPORTED, WeakKeyDictionary())
-    texts: dict[FakeCluster, str] = {}
-    for cluster in clusters:
-        known = reported.setdefault(cluster, set())
-        new = [each for each in cluster.violations() if each.identity not in known]
-        known |= {each.identity for each in new}
-        if text := violations([each for each in new if each.invariant not in settings.allow]):
-            texts[cluster] = text
-    item.stash[_AT_FAULT] = [*texts][:_MOST_CLUSTERS]
-    more = len(texts) - _MOST_CLUSTERS
-    rest = [f"and likewise in {more} more clusters"] if more > 0 else []
-    return "\n".join([*texts.values()][:_MOST_CLUSTERS] + rest)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -175,11 +126,10 @@ def pytest_runtest_makereport(
     report = yield
     show = item.config.stash[SETTINGS].show
     if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
-        clusters = item.stash.get(_AT_FAULT, []) or _clusters(item)[-_MOST_CLUSTERS:]
-        report.sections += [(_SECTION, _described(cluster)) for cluster in clusters]
-        violations = item.stash.get(_VIOLATIONS, "")
-        if violations and report.failed and violations not in str(report.longrepr):
-            report.sections.append((_SECTION, f"invariants that did not hold:\n{violations}"))
+        found = verdict(item)
+        report.sections += [(_SECTION, _described(cluster)) for cluster in found.clusters]
+        if found.text and report.failed and found.text not in str(report.longrepr):
+            report.sections.append((_SECTION, f"invariants that did not hold:\n{found.text}"))
     return report
 
 
@@ -196,15 +146,6 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config:
             if title == _SECTION:
                 terminalreporter.section(f"{_SECTION}: {report.nodeid}", sep="-")
                 terminalreporter.line(text)
-
-
-def _clusters(item: pytest.Item) -> list["FakeCluster"]:
-    """Return the clusters that a test used: its own, and the factory's that it built or called."""
-    # Another plugin's hook may have failed before ours.
-    before = item.stash.get(_CALLS_BEFORE, WeakKeyDictionary())
-    used = [cluster for cluster, total in before.items() if cluster.journal.total > total]
-    built = item.session.stash.get(NEW_CLUSTERS, [])
-    return [*([item.stash[CLUSTER]] if CLUSTER in item.stash else []), *used, *built]
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -325,18 +325,23 @@ class ClusterMachine(RuleBasedStateMachine):
         specs = [line for line in self.script if line.startswith("NodeSpec(")]
         steps = [part for line in self.script if line not in specs for part in line.split("\n")]
         making = [f"driver = {self.how_to_make}"] if self.how_to_make else []
+        own = self.hypervisor is not FakeHypervisor
+        imports = [*self.imports]
+        if own:
+            imports.append(f"from {self.hypervisor.__module__} import {self.hypervisor.__qualname__}")
         return "\n".join(
             [
                 "from contextlib import suppress",
                 "",
                 "from pytest_fakehv import FakeCluster, HypervisorError, NodeSpec",
-                *self.imports,
+                *imports,
                 "",
                 "",
                 "def test_the_way_there():",
                 *(f"    {line}" for line in making),
                 "    with FakeCluster.temporary(",
                 *(f"        {line}" for line in specs),
+                *([f"        hypervisor={self.hypervisor.__qualname__},"] if own else []),
                 "    ) as cluster:",
                 *(f"        {line}" for line in steps),
             ]

@@ -655,7 +655,7 @@ def test_a_wrong_argument(cluster, args, kwargs, text):
 
 def test_a_node_knows_itself_alone(node1):
     assert declared(node1.fault, "ListInstances", node="node2") == (
-        "no node is named 'node2'; there are: node1"
+        "node1 knows of itself alone; ask the cluster of node2"
     )
 
 

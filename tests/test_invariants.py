@@ -688,7 +688,31 @@ def test_a_finalize_of_long_ago_excuses_nothing(cluster, master):
     master.target.StopInstance(master.web1)
     master.source.StartInstance(master.web1, [], False)
     master.end_source()
-    assert [each.invariant for each in cluster.violations()] == ["vanished"]
+    assert [each.invariant for each in cluster.violations()] == ["unearned", "vanished"]
+
+
+def test_a_second_finalize_that_starts_it_again_is_unearned(cluster, master):
+    assert cluster.migrate("web1", to="node2").outcome == "completed"
+    master.target.StopInstance(master.web1)
+    master.end_target()
+    assert [each.what for each in cluster.violations()] == [
+        "the migration of web1 was finalized with success on node2, though it was finalized there before"
+    ]
+
+
+def test_a_pause_that_outlives_its_migration_is_not_finished(cluster, master):
+    """A non-live migration that failed is tried again without an abort: web1 arrives, and stays paused."""
+    cluster.script_migration("web1", outcome="failed", polls=1, times=1)
+    for _ in range(2):
+        cluster["node2"].AcceptInstance(master.web1, "", "node2")
+        cluster["node1"].MigrateInstance("cluster", master.web1, "node2", False)
+        cluster["node1"].GetMigrationStatus(master.web1)
+    cluster["node1"].FinalizeMigrationSource(master.web1, True, False)
+    cluster["node2"].FinalizeMigrationDst(master.web1, "", True)
+    cluster.assert_paused("web1", on="node2")
+    assert [each.what for each in cluster.violations()] == [
+        "the migration of web1 from node1 to node2 is not finalized on node1"
+    ]
 
 
 def test_a_finalize_where_nothing_began_and_nothing_changes_is_quiet(cluster):

@@ -1639,7 +1639,7 @@ class TestNodes:
         begin(cluster, web1)
         begin(cluster, cluster["node1"].instance("web10"))
         assert message(cluster.remove_node, "10.0.0.2") == (
-            "node2 can't be removed: these migrate to it: web1, web10"
+            "node2 can't be removed: these migrate from or to it: web1, web10"
         )
         for name in ("web1", "web10"):
             cluster.fail_migration(name)

@@ -45,6 +45,7 @@ HOOKS = [
     "pytest_fakehv.markers",
     "pytest_fakehv.plugin",
     "pytest_fakehv.settings",
+    "pytest_fakehv.verdict",
 ]
 
 

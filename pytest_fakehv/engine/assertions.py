@@ -1,22 +1,19 @@
 """What a test asserts, of a node or of a whole cluster."""
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pytest_fakehv.engine import explain, report
-from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.interface import check_method
 from pytest_fakehv.engine.invariants import Invariant, Violation, check_allowed
-from pytest_fakehv.engine.journal import Call, Journal
+from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.objects import InstanceLike, Placement, name_of
-from pytest_fakehv.engine.shared import Shared
-from pytest_fakehv.engine.text import listed, natural_order, shown
+from pytest_fakehv.engine.text import natural_order
+from pytest_fakehv.engine.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
 
-    from pytest_fakehv.engine.hypervisor import FakeHypervisor
 
 __tracebackhide__ = True  # a failed assertion is shown at the test's own line
 
@@ -24,32 +21,12 @@ Step = str | tuple[str, str]
 """A method's name; or that and the name of the node that it was called on."""
 
 
-class Assertions(ABC):
+class Assertions(View):
     """Assertions on the state of one or more nodes, and on what happened there.
 
     Each raises `AssertionError` with a message that says what was expected, what is, and where to look
     next. They read the files, but are no calls of the interface and leave no trace in the journal.
     """
-
-    shared: Shared
-
-    @property
-    @abstractmethod
-    def journal(self) -> Journal:
-        """The calls of the interface, in order."""
-
-    @property
-    @abstractmethod
-    def migrations(self) -> list[Migration]:
-        """The migrations, in the order in which they began."""
-
-    @abstractmethod
-    def _nodes(self) -> "Sequence[FakeHypervisor]":
-        """Return the nodes that the assertions are about."""
-
-    @abstractmethod
-    def _other_nodes(self) -> "Sequence[FakeHypervisor]":
-        """Return the nodes beside them, where a message may point to."""
 
     def describe(self) -> str:
         """Describe nodes, instances, migrations and the last calls, as the calls so far last saw them.
@@ -61,7 +38,7 @@ class Assertions(ABC):
         """
         return report.section(
             [node.last_seen for node in self._nodes()],
-            migrations=self.migrations,
+            migrations=self.shared.traffic.snapshots(self._own_name),
             calls=self.journal.last(report.MOST_CALLS_OF_TIMELINE),
             total=self.journal.total,
         )
@@ -423,7 +400,7 @@ class Assertions(ABC):
 
     def _calls(self, method: str, *, node: str | None, instance: str | InstanceLike | None) -> list[Call]:
         check_method(method)
-        where = self._node_name(node)
+        where = self._own_node_name(node)
         name = None if instance is None else name_of(instance)
         return [
             call
@@ -456,23 +433,6 @@ class Assertions(ABC):
             )
         )
 
-    def _node_name(self, given: str | None) -> str | None:
-        """Return the name of the node that a name or an address means; None for None."""
-        if given is None:
-            return None
-        for node in self._everywhere():
-            if given in (node.name, node.address):
-                return node.name
-        # One that was taken out of the cluster may still have a past.
-        if self.journal.calls(node=given):
-            return given
-        raise DeclarationError(
-            f"no node is named {shown(given)}; there are: {listed(node.name for node in self._everywhere())}"
-        )
-
-    def _everywhere(self) -> "Sequence[FakeHypervisor]":
-        return [*self._nodes(), *self._other_nodes()]
-
     def _assert_state(
         self,
         instance: str | InstanceLike,
@@ -482,7 +442,7 @@ class Assertions(ABC):
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
-        name, alone = name_of(instance), self._node_name(on)
+        name, alone = name_of(instance), self._own_node_name(on)
         nodes = [node for node in self._nodes() if alone in (None, node.name)]
         others = [node for node in self._everywhere() if node not in nodes]
         found, elsewhere = (

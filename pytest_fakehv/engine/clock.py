@@ -1,12 +1,12 @@
 """The time that migrations run on."""
 
-import threading
 import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from pytest_fakehv.engine.checks import check_choice, check_number, exact
 from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.locks import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ class Clock:
         self.on_move: Callable[[], None] = lambda: None
         self._began = time.monotonic()
         self._elapsed = Fraction(0)
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __repr__(self) -> str:
         """Show the time."""

@@ -14,7 +14,6 @@ from pytest_fakehv.engine.driver import LONGEST_MIGRATION, Driver, Ending, Migra
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.filesystem import Root
 from pytest_fakehv.engine.hypervisor import FakeHypervisor
-from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec
 from pytest_fakehv.engine.objects import (
     DeclaredState,
@@ -130,11 +129,6 @@ class FakeCluster(Stage, Assertions):
         """The nodes, in the order of their declaration."""
         return tuple(self._by_name.values())
 
-    @property
-    def migrations(self) -> list[Migration]:
-        """A record of each migration as it stands now, whoever drives it, in the order of their beginning."""
-        return self.shared.traffic.snapshots()
-
     # Setting the scene
 
     def add_node(
@@ -187,14 +181,14 @@ class FakeCluster(Stage, Assertions):
             name: the node's name or address.
 
         Raises:
-            DeclarationError: there is none, instances run on it or migrate to it, or it is the only one.
+            DeclarationError: there is none, instances run on it or migrate, or it is the only one.
         """
         node = self._named(name)
         problem = None
         if running := node.instance_names:
             problem = f"these run on it: {listed(running)}"
-        elif coming := [each.instance for each in node.migrations if each.outcome == "active"]:
-            problem = f"these migrate to it: {listed(coming)}"
+        elif moving := [each.instance for each in node.migrations if each.outcome == "active"]:
+            problem = f"these migrate from or to it: {listed(moving)}"
         elif len(self) == 1:
             problem = "it is the only one"
         if problem:

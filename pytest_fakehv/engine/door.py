@@ -47,7 +47,7 @@ class BehindDoor(Protocol):
 
     @property
     def unreachable(self) -> str | None:
-        """Why no call reaches it, to stand behind its name; None if calls do."""
+        """Why no call reaches it, in words; None if calls do."""
 
     def crash(self) -> None:
         """Let it go down."""
@@ -133,6 +133,7 @@ class Door:
                 fault.strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
+            if fault or self.holds:  # it may have gone down meanwhile
                 _check_reachable(node)
             self.clock.look()
             result = function(*arguments, **keywords)

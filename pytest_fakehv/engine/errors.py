@@ -25,7 +25,7 @@ class HoldError(AssertionError):
 
 
 class DeclarationError(ValueError):
-    """A node or an instance was declared wrongly: a mistake of the test, not of the code under test."""
+    """What a test declared, or asked for, can't be: a mistake of the test, not of the code under test."""
 
 
 class RefusedError(HypervisorError):

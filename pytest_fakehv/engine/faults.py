@@ -2,7 +2,6 @@
 
 import dataclasses
 import random
-import threading
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self, get_args
@@ -12,6 +11,7 @@ from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.door import BehindDoor
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError
 from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.selection import Phase, Selection, Side
 from pytest_fakehv.engine.text import shown, shown_arguments
 
@@ -117,7 +117,7 @@ class Fault:
     fired: int = 0
     withdrawn: bool = False
     selection: Selection = field(init=False)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _lock: Lock = field(init=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
         """Keep the selection, which every call is held against."""
@@ -195,7 +195,7 @@ class Faults:
         self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
         self._every: list[Fault] = []
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def add(self, fault: Fault) -> Fault:
         """Put a rule in force."""

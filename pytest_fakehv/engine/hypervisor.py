@@ -14,7 +14,7 @@ from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MI
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.engine.filesystem import Root, reason
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
-from pytest_fakehv.engine.migration import Migration, MigrationSpec
+from pytest_fakehv.engine.migration import MigrationSpec
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
 from pytest_fakehv.engine.objects import (
     DeclaredState,
@@ -106,11 +106,6 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             return self._storage.make()
 
     @property
-    def migrations(self) -> list[Migration]:
-        """The migrations from and to this node, in the order in which they began."""
-        return self.shared.traffic.snapshots(self.name)
-
-    @property
     def address(self) -> str:
         """Where the other nodes reach it."""
         return (self.spec and self.spec.address) or self.name
@@ -123,14 +118,14 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: an instance's file is malformed or unreadable.
         """
         with self._doing("list the instances"):
-            self.clock.look()
+            self.shared.look()
             return _infos(self._storage.read_all())
 
     @property
     def instance_names(self) -> list[str]:
         """The running and the paused instances' names; web2 comes before web10. Reads no instance's file."""
         with self._doing("list the instances"):
-            self.clock.look()
+            self.shared.look()
             return sorted(self._storage.names(), key=natural_order)
 
     def instance_info(self, name: str) -> InstanceInfo | None:
@@ -143,7 +138,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: its file is malformed or unreadable; other files don't matter.
         """
         with self._doing(f"get info of instance {name}"):
-            self.clock.look()
+            self.shared.look()
             record = self._storage.read(self._InstanceFile(name))
             return _info(name, record) if record else None
 
@@ -154,7 +149,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             name: the instance.
         """
         with self._doing(f"look for instance {name}"):
-            self.clock.look()
+            self.shared.look()
             return self._storage.holds_instance(self._storage.path(name))
 
     @property
@@ -260,7 +255,6 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         """
         check_choice("state", state, get_args(DeclaredState))
         instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
-        self.shared.declared[name] = replace(self.shared.declared[name], node=self.name)
         problem = None
         if state != "stopped" and self._why_nothing_runs:
             problem = f"{self.name} {self._why_nothing_runs}"
@@ -272,6 +266,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
                 problem = str(error)
         if problem:
             raise DeclarationError(problem)
+        self.shared.declared[name] = replace(self.shared.declared[name], node=self.name, state=state)
         return instance
 
     def _place(self, instance: Instance, *, paused: bool) -> None:
@@ -290,9 +285,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
         From then on every call raises `NodeDownError`, until `boot`. A malformed file stays.
         """
-        # In between, nothing begins to migrate here, nor starts.
         with self.shared.traffic.lock, self._doing(f"crash {self.name}"), self._storage.exclusive():
-            self.clock.look()
+            self.shared.look()
             self._lose_everything()
             self._is_down = True
 
@@ -313,13 +307,14 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
-        with self.shared.traffic.lock:
+        with self.shared.traffic.lock, self._storage.exclusive():
+            self._has_left = True
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
-        self._has_left = True
 
     def _lose_everything(self) -> None:
-        with self.shared.traffic.lock:
+        # In between, nothing begins to migrate here, nor starts.
+        with self.shared.traffic.lock, self._storage.exclusive():
             self.shared.watcher.went_down(self.name)
             self._storage.remove_all()
             self.shared.traffic.node_went_down(self.name)
@@ -385,6 +380,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             if not self._IsAlive(name):
                 raise RefusedError("not running")
             self._MarkDown(name)
+            self.shared.watcher.stopped(self.name, name)
             if run:
                 self.shared.traffic.instance_stopped(run)
 
@@ -598,7 +594,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             return self.shared.traffic.poll(self.name, instance.name)
 
     def FinalizeMigrationSource(self, instance: InstanceLike, success: bool, live: bool) -> None:
-        """End a migration on the source; a second time, nothing changes.
+        """End a migration on the source; a second time in a row, nothing changes.
 
         Args:
             instance: which.
@@ -623,7 +619,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             watcher.finalized(self.name, name, run, is_target=False)
 
     def FinalizeMigrationDst(self, instance: InstanceLike, info: str, success: bool) -> None:
-        """End a migration on the target; a second time, nothing changes.
+        """End a migration on the target; a second time in a row, nothing changes.
 
         Args:
             instance: which.
@@ -779,7 +775,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     def _look(self) -> None:
         """Take note of what other programs have done to the files."""
         if self._storage.is_made:
-            with suppress(OSError):  # the root is gone, and with it what can be said
+            # The root may be gone, and with it what can be said.
+            with suppress(OSError), self._storage.exclusive():
                 self.shared.watcher.look(self.name, self._storage.names())
 
     def _check_script(self, spec: MigrationSpec) -> None:

@@ -4,7 +4,6 @@ It only watches. Whatever an instance's file says of itself, it runs where its f
 do to the files is believed, and blamed on nobody.
 """
 
-import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -12,6 +11,7 @@ from typing import Final, Literal, get_args
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.faults import Fault
 from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.text import listed, printable, shown
 from pytest_fakehv.engine.traffic import Run, Traffic
 
@@ -100,12 +100,17 @@ class Watcher:
     Args:
         traffic: the cluster's migrations.
         current_call: returns the call that the asking thread is in, if any.
+
+    Attributes:
+        events: how much has happened so far, a count.
+
+    Its lock comes after the traffic's and the storages'.
     """
 
     def __init__(self, traffic: Traffic, current_call: Callable[[], Call | None]) -> None:
         self._traffic = traffic
         self._current_call = current_call
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._where: dict[str, dict[str, Call | None]] = {}
         self._gone: dict[str, _Gone] = {}
         self._accepted: dict[tuple[str, str], Call | None] = {}
@@ -113,12 +118,14 @@ class Watcher:
         self._seen: list[Violation] = []
         self._forgotten: set[tuple[str, str]] = set()
         self._stopped: set[tuple[str, str]] = set()
+        self.events = 0
 
     # What happens
 
     def appeared(self, node: str, instance: str) -> None:
         """Note that an instance runs on a node from now on."""
         with self._lock:
+            self.events += 1
             call = self._current_call()
             places = self._where.setdefault(instance, {})
             others = [each for each in places if each != node]
@@ -140,6 +147,7 @@ class Watcher:
     def disappeared(self, node: str, instance: str) -> None:
         """Note that an instance no longer runs on a node."""
         with self._lock:
+            self.events += 1
             places = self._where.get(instance, {})
             if node not in places:  # it went down with the node
                 return
@@ -157,6 +165,13 @@ class Watcher:
             if run is None or not self._is_excused(run):
                 self._gone[instance] = _Gone(node, call, run.target_name if run else None)
 
+    def stopped(self, node: str, instance: str) -> None:
+        """Note that an instance was stopped, by whatever call."""
+        with self._lock:
+            self._stopped.add((node, instance))
+            if instance in self._gone and self._gone[instance].node == node:
+                del self._gone[instance]
+
     def lost(self, instance: str) -> None:
         """Note that an instance is lost by what the test itself wanted."""
         with self._lock:
@@ -167,6 +182,7 @@ class Watcher:
     def went_down(self, node: str) -> None:
         """Note that whatever ran on a node, or was on its way there, is gone, and nobody's fault."""
         with self._lock:
+            self.events += 1
             for instance, places in list(self._where.items()):
                 places.pop(node, None)
                 self._split.get(instance, set()).discard(node)
@@ -183,13 +199,18 @@ class Watcher:
         """Note that a node is ready for an instance."""
         with self._lock:
             self._accepted[node, instance] = self._current_call()
+            self._forgotten.discard((node, instance))
+            self.events += 1
 
     def has_accepted(self, node: str, instance: str) -> bool:
-        """Tell whether a node is ready for an instance; one that went down since still counts.
+        """Tell, as a migration begins, whether its target is ready for it.
 
-        Whoever drives the migration can't know of that.
+        One that went down since counts once: whoever drives the migration can't know of that.
         """
-        return (node, instance) in self._accepted or (node, instance) in self._forgotten
+        with self._lock:
+            ready = (node, instance) in self._accepted or (node, instance) in self._forgotten
+            self._forgotten.discard((node, instance))
+            return ready
 
     def finalizes(self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool) -> None:
         """Note that a migration is about to be finalized with success.
@@ -201,13 +222,13 @@ class Watcher:
             is_target: whether that node is the target.
             runs: whether the instance runs there.
         """
+        is_repeated = run and (run.finalized_on_target if is_target else run.finalized_on_source)
+        if (run is None or is_repeated) and runs == is_target:
+            return  # nothing changes
         if run is None:
-            # Nothing changes where nothing came of an earlier one either.
-            if runs == is_target:
-                return
             why = "none began"
-        elif (run.finalized_on_target if is_target else run.finalized_on_source) is True:
-            return
+        elif is_repeated:
+            why = "it was finalized there before"
         elif run.outcome != "completed" and not run.has_moved:
             words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
             why = f"it {words[run.outcome]}"
@@ -241,6 +262,8 @@ class Watcher:
         Args:
             unreachable: the nodes that no program could call now.
         """
+        # Before the lock: whoever holds the traffic's may be waiting for ours.
+        open_runs = self._traffic.open_runs
         with self._lock:
             found = list(self._seen)
             found += [
@@ -248,7 +271,7 @@ class Watcher:
                 for instance, gone in self._gone.items()
                 if gone.on_its_way_to not in unreachable
             ]
-            found += self._unfinished(unreachable)
+            found += self._unfinished(open_runs, unreachable)
             return found
 
     def look(self, node: str, instances: Iterable[str]) -> None:
@@ -297,10 +320,10 @@ class Watcher:
         nodes = (gone.node, gone.on_its_way_to) if gone.on_its_way_to else (gone.node,)
         return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
-    def _unfinished(self, unreachable: Collection[str]) -> list[Violation]:
+    def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:
         found = []
         begun = set()
-        for run in self._traffic.open_runs:
+        for run in open_runs:
             name = printable(run.instance)
             begun.add((run.target_name, run.instance))
             sides = [node for node in run.open_nodes if node not in unreachable]

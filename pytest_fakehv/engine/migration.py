@@ -32,8 +32,8 @@ class MigrationSpec:
         bandwidth: what is sent, in MiB a second.
         dirty_rate: what the instance writes to meanwhile, in MiB a second.
         max_downtime: how long it may be stopped in the end, in seconds.
-        postcopy: after how many rounds it goes on as postcopy: the instance runs on the target from then
-            on, and is lost if the migration fails; None for never.
+        postcopy: after how many rounds it goes on as postcopy, unless it has converged by then: the
+            instance runs on the target from then on, and is lost if the migration fails; None for never.
         times: how many migrations go like this; None for all that follow.
 
     Raises:
@@ -89,7 +89,7 @@ class MigrationSpec:
             dirty_rate=exact(self.dirty_rate if runs else 0),
             max_downtime=exact(self.max_downtime),
         )
-        course = Course(model, lasts=model.duration, downtime=model.downtime)
+        course = Course(model, lasts=model.duration, sends=model.duration, downtime=model.downtime)
         if self.postcopy is not None and (model.rounds is None or self.postcopy < model.rounds):
             course = course.with_postcopy(model.time_of(self.postcopy))
         if self.polls is not None:
@@ -108,19 +108,21 @@ class Course:
     Attributes:
         model: what is sent when.
         lasts: when it ends; None if only its status calls end it, or nothing does.
+        sends: until when RAM is sent; None for ever.
         downtime: how long the instance is stopped in the end, by the model; None if that doesn't count.
         postcopy_after: when it goes on as postcopy; None for never.
     """
 
     model: Precopy
     lasts: Fraction | None
+    sends: Fraction | None
     downtime: Fraction | None
     postcopy_after: Fraction | None = None
 
     def with_postcopy(self, after: Fraction) -> "Course":
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
         lasts = after + self.model.rest_at(after) / self.model.bandwidth
-        return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
+        return replace(self, lasts=lasts, sends=lasts, downtime=None, postcopy_after=after)
 
     def cut_short(self) -> "Course":
         """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""

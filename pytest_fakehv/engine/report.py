@@ -79,11 +79,10 @@ def _title(what: str, count: int, total: int) -> str:
 
 def _most_telling(nodes: Sequence[NodeView], calls: Sequence[Call]) -> Sequence[NodeView]:
     """Choose which nodes to show: all, or those that were called last and then the first ones."""
-    if len(nodes) <= MOST_NODES:
-        return nodes
-    called = dict.fromkeys(call.node for call in reversed(calls))
-    chosen = set([*called, *(node.name for node in nodes)][:MOST_NODES])
-    return [node for node in nodes if node.name in chosen][:MOST_NODES]
+    every = dict.fromkeys(node.name for node in nodes)
+    called = [call.node for call in reversed(calls) if call.node in every]
+    chosen = [*dict.fromkeys([*called, *every])][:MOST_NODES]
+    return [node for node in nodes if node.name in chosen]
 
 
 def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
@@ -174,11 +173,11 @@ def _wrapped(*parts: str) -> list[str]:
 
 def _node_lines(node: NodeView) -> list[str]:
     if node.spec is None:
-        head = f"{node.name}: the size of this machine"
+        head = f"{printable(node.name)}: the size of this machine"
     else:
         info = less_used(node.spec.info(), sum(each.memory for each in node.instances.values()))
         head = (
-            f"{node.name}: {info['memory_free']} of {info['memory_total']} MiB free, "
+            f"{printable(node.name)}: {info['memory_free']} of {info['memory_total']} MiB free, "
             f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
         )
     if node.unreachable:

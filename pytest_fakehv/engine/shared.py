@@ -36,3 +36,13 @@ class Shared:
         self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
         self.traffic.on_loss = self.watcher.lost
         self.declared: dict[str, InstanceSpec] = {}
+
+    @property
+    def pulse(self) -> object:
+        """Something that moves whenever anything happens."""
+        return self.door.journal.total, self.watcher.events, len(self.faults.every)
+
+    def look(self) -> None:
+        """Let what is due come about before somebody looks; the calls of the interface do so themselves."""
+        if self.door.current_call is None:
+            self.clock.look()

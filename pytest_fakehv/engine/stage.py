@@ -1,60 +1,25 @@
 """What a test does to a node and to a whole cluster alike: it says how things are to go, and steps in."""
 
-from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pytest_fakehv.engine.checks import check_number
-from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import HV_MIGRATION_MODE
 from pytest_fakehv.engine.door import caller
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.faults import Fault, FaultSpec, When
 from pytest_fakehv.engine.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.engine.interface import check_method
-from pytest_fakehv.engine.journal import Journal
-from pytest_fakehv.engine.migration import Migration, MigrationSpec, Outcome
+from pytest_fakehv.engine.migration import MigrationSpec, Outcome
 from pytest_fakehv.engine.objects import InstanceLike, name_of
 from pytest_fakehv.engine.selection import ANY, Phase, Selection, Side
-from pytest_fakehv.engine.shared import Shared
 from pytest_fakehv.engine.text import listed, place_text, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+from pytest_fakehv.engine.view import View
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
 
 
-class Stage(ABC):
+class Stage(View):
     """One or more nodes, as the test that sets the scene and directs it sees them."""
-
-    shared: Shared
-
-    @property
-    @abstractmethod
-    def migrations(self) -> list[Migration]:
-        """The migrations, in the order in which they began."""
-
-    @abstractmethod
-    def _nodes(self) -> "Sequence[FakeHypervisor]":
-        """Return the nodes that the test sees."""
-
-    @property
-    @abstractmethod
-    def _own_name(self) -> str | None:
-        """The name of the one node that the test sees; None for a cluster."""
-
-    @property
-    def clock(self) -> Clock:
-        """The time that migrations run on."""
-        return self.shared.clock
-
-    @property
-    def journal(self) -> Journal:
-        """The calls of the interface, in order; a node's has the other nodes' too."""
-        return self.shared.door.journal
 
     @property
     def seed(self) -> int:
@@ -185,13 +150,7 @@ class Stage(ABC):
         """Check a method's and a node's name, and return the node's."""
         if method != ANY:
             check_method(method)
-        if node is None:
-            return self._own_name
-        for each in self._nodes():
-            if node in (each.name, each.address):
-                return each.name
-        there = listed(each.name for each in self._nodes())
-        raise DeclarationError(f"no node is named {shown(node)}; there are: {there}")
+        return self._own_name if node is None else self._own_node_name(node)
 
     # Migrations
 

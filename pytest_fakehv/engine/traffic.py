@@ -2,20 +2,18 @@
 
 import heapq
 import itertools
-import os
-import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, Final
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Final
 
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import MigrationState
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
 from pytest_fakehv.engine.journal import Call
+from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.migration import Course, Migration, MigrationSpec, Outcome
 from pytest_fakehv.engine.objects import MigrationStatus
 from pytest_fakehv.engine.storage import Record, Storage
@@ -105,6 +103,11 @@ class Run:
         return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
 
     @property
+    def has_paused(self) -> bool:
+        """Whether the instance is paused for it, until it is finalized on the source."""
+        return not self.live and not self.record.paused and self.finalized_on_source is None
+
+    @property
     def is_active(self) -> bool:
         """Whether it is under way."""
         return self.outcome == "active"
@@ -132,7 +135,7 @@ class Run:
 
     @property
     def transferred_ram(self) -> int | None:
-        """The RAM sent so far, in MiB, as RAM is sent all the time; None if it isn't scripted."""
+        """The RAM sent so far, in MiB; None if it isn't scripted."""
         if self.course is None:
             return None
         # What came out of a logarithm may lack the last digit of many.
@@ -217,13 +220,10 @@ class Traffic:
             lock of a storage.
     """
 
-    _every: ClassVar[WeakSet["Traffic"]] = WeakSet()
-
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.on_loss: Callable[[str], None] = lambda _instance: None
-        self.lock = threading.RLock()
-        self._every.add(self)
+        self.lock = Lock()
         self._runs: list[Run] = []
         self._active: dict[str, Run] = {}
         self._open: dict[str, list[Run]] = {}
@@ -235,15 +235,8 @@ class Traffic:
         self._tickets = itertools.count()
         clock.on_move = self.settle
 
-    @classmethod
-    def begin_in_child(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
-        """After a fork, let go of what another thread, which the child has not, was in the middle of."""
-        for traffic in cls._every:
-            traffic.lock = threading.RLock()
-
     def snapshots(self, node: str | None = None) -> list[Migration]:
         """Return every migration in the order in which they began; of a node, those from it and to it."""
-        self.clock.look()
         with self.lock:
             return [
                 run.snapshot()
@@ -253,7 +246,6 @@ class Traffic:
 
     def latest(self, instance: str) -> Migration | None:
         """Return an instance's newest migration, if it had any."""
-        self.clock.look()
         with self.lock:
             run = self._latest.get(instance)
             return run.snapshot() if run else None
@@ -363,16 +355,18 @@ class Traffic:
     def finalize_source(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the source; the first time counts.
 
-        Without success, an instance that was paused for the migration runs again.
+        Without success, an instance that was paused for a migration from there runs again. With it, one
+        that is paused for an earlier migration, which nobody ended, stays so.
         """
-        for each in self._open.get(run.instance, []):
-            if each.source_name == run.source_name and each is not run:
-                # Forgotten, but there is nothing left of it here.
+        here = [each for each in self._open.get(run.instance, []) if each.source_name == run.source_name]
+        if not success and any(each.has_paused for each in here):
+            self._resume(run)
+        for each in here:
+            # An earlier one was forgotten, but there is nothing else left of it here.
+            if each is not run and not (success and each.has_paused):
                 each.finalized_on_source = False
         if run.finalized_on_source is None:
             run.finalized_on_source = success
-            if not success and not run.live and not run.record.paused:
-                self._resume(run)
         if run.is_active and success and run.spec is not None:
             self._end(run, "failed", f"finalized on {run.source_name} before it completed")
         else:
@@ -434,7 +428,11 @@ class Traffic:
     def complete(self, instance: str) -> None:
         """Complete a migration at once."""
         with self.lock:
-            self._end(self._running(instance), "completed", "completed by the test")
+            run = self._running(instance)
+            if run.is_still_there:
+                self._end(run, "completed", "completed by the test")
+            else:
+                self._lose(run, self.clock.exact_now)
 
     def start_postcopy(self, instance: str) -> None:
         """Let a scripted migration go on as postcopy from now on."""
@@ -546,6 +544,3 @@ class Traffic:
 class _Script:
     spec: MigrationSpec
     left: int | None
-
-
-os.register_at_fork(after_in_child=Traffic.begin_in_child)

@@ -1,0 +1,112 @@
+"""The end of a test: which clusters it used, and whether the invariants hold of them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import pytest
+
+from pytest_fakehv.fixtures import CLUSTER, FACTORY_CLUSTERS, NEW_CLUSTERS
+from pytest_fakehv.markers import MarkerError, for_test
+
+if TYPE_CHECKING:
+    from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.invariants import Violation
+
+_MOST_CLUSTERS: Final = 3
+"""How many of a test's clusters are reported on: a property test builds many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is to be said of a test.
+
+    Attributes:
+        clusters: those to describe in its report.
+        text: which invariants don't hold, if any.
+    """
+
+    clusters: "list[FakeCluster]"
+    text: str
+
+
+_VERDICT: Final = pytest.StashKey[Verdict]()
+"""On a test, once it has run."""
+
+_LOOKED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, tuple[object, set[object]]]"]()
+"""On the session: when a factory's cluster was last looked at, by its pulse, and what was wrong then."""
+
+
+def begin(item: pytest.Item) -> None:
+    """Forget an earlier run of a test, and blame it for nothing that was wrong before."""
+    forget(item)
+    for cluster in item.session.stash.get(FACTORY_CLUSTERS, ()):
+        if _has_changed(item.session, cluster):
+            _look(item.session, cluster)
+
+
+def end(item: pytest.Item) -> str:
+    """Look at the clusters that a test used, and return what to say of the invariants."""
+    clusters = _used(item)
+    faulty: dict[FakeCluster, str] = {}
+    text = ""
+    if clusters:
+        try:
+            faulty = _judge(item, clusters)
+            more = len(faulty) - _MOST_CLUSTERS
+            rest = [f"and likewise in {more} more clusters"] if more > 0 else []
+            text = "\n".join([*faulty.values()][:_MOST_CLUSTERS] + rest)
+        except MarkerError as error:  # of a test that uses the factory alone
+            text = str(error)
+    shown = [*faulty][:_MOST_CLUSTERS] or clusters[-_MOST_CLUSTERS:]
+    item.stash[_VERDICT] = Verdict(clusters=shown, text=text)
+    return text
+
+
+def verdict(item: pytest.Item) -> Verdict:
+    """Return what is to be said of a test; also of one that never got to run."""
+    return item.stash.get(_VERDICT, Verdict(clusters=_used(item)[-_MOST_CLUSTERS:], text=""))
+
+
+def forget(item: pytest.Item) -> None:
+    """Let a test's clusters go."""
+    for key in (CLUSTER, _VERDICT):
+        if key in item.stash:  # type: ignore[misc]  # whatever the key is of
+            del item.stash[key]  # type: ignore[misc]
+    item.session.stash.get(NEW_CLUSTERS, []).clear()
+
+
+def _used(item: pytest.Item) -> "list[FakeCluster]":
+    """Return a test's own cluster, the factory's that it did something to, and those that it built."""
+    session = item.session
+    built = session.stash.get(NEW_CLUSTERS, [])
+    wider = [each for each in session.stash.get(FACTORY_CLUSTERS, ()) if each not in built]
+    used = [each for each in wider if _has_changed(session, each)]
+    return [*([item.stash[CLUSTER]] if CLUSTER in item.stash else []), *used, *built]
+
+
+def _judge(item: pytest.Item, clusters: "list[FakeCluster]") -> "dict[FakeCluster, str]":
+    """Return what is newly wrong, by cluster."""
+    from pytest_fakehv.engine.explain import violations
+
+    settings = for_test(item)
+    faulty: dict[FakeCluster, str] = {}
+    for cluster in clusters:
+        new = [each for each in _look(item.session, cluster) if each.invariant not in settings.allow]
+        if new and settings.strict:
+            faulty[cluster] = violations(new)
+    return faulty
+
+
+def _has_changed(session: pytest.Session, cluster: "FakeCluster") -> bool:
+    looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary()).get(cluster)
+    return looked is None or looked[0] != cluster.shared.pulse
+
+
+def _look(session: pytest.Session, cluster: "FakeCluster") -> "list[Violation]":
+    """Return what is wrong with a cluster, and was not when it was last looked at."""
+    looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary())
+    known = looked[cluster][1] if cluster in looked else set()
+    found = cluster.violations()
+    looked[cluster] = cluster.shared.pulse, {each.identity for each in found}
+    return [each for each in found if each.identity not in known]
