@@ -276,6 +276,9 @@ class ClusterMachine(RuleBasedStateMachine):
             self.operations[operation](self.cluster, *names)
         except HypervisorError:
             return False
+        except Exception as error:
+            error.add_note(self._way_there())
+            raise
         if operation == "start" and names[0] in self.cluster.placement():
             self._wanted.add(names[0])
         return True
@@ -318,7 +321,10 @@ class ClusterMachine(RuleBasedStateMachine):
             self._fail(explained(found))
 
     def _fail(self, what: str) -> None:
-        raise AssertionError(f"{what}\n\nThe way there, as a test to paste:\n\n{self._as_test()}")
+        raise AssertionError(f"{what}\n{self._way_there()}")
+
+    def _way_there(self) -> str:
+        return f"\nThe way there, as a test to paste:\n\n{self._as_test()}"
 
     def _as_test(self) -> str:
         """Return the run so far as a test function."""

@@ -176,8 +176,10 @@ def test_whatever_else_the_driver_raises_is_a_failure():
     def start(cluster, instance, node):
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         run(state_machine(start=start))
+    [way_there] = [each for each in caught.value.__notes__ if "The way there, as a test to paste:" in each]
+    assert way_there.splitlines()[-1] == "            start(cluster, 'vm1', 'node1')"
 
 
 def test_nodes_of_a_class_of_the_users_own():
