@@ -189,7 +189,7 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
 
     declarations: list[tuple[str, Callable[[], object]]] = [
         *(
-            (f"fakehv_instance({spec.name!r})", partial(cluster.add_instance, **vars(spec)))
+            (_origin(spec, settings), partial(cluster.add_instance, **vars(spec)))
             for spec in declared_instances(item, settings.topology)
         ),
         *(
@@ -203,6 +203,12 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             declare()
         except DeclarationError as error:
             raise MarkerError(f"{label}: {error}") from None
+
+
+def _origin(spec: "InstanceSpec", settings: Settings) -> str:
+    """Say where an instance was declared."""
+    of_file = settings.topology is not None and any(spec is each for each in settings.topology.instances)
+    return f"topology: [[instance]] {spec.name!r}" if of_file else f"fakehv_instance({spec.name!r})"
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
             spec = _call(mark, MigrationSpec)
             earlier = here.setdefault(spec.instance, [])
             if earlier and earlier[-1].times is None:
-                raise MarkerError(f"{_label(mark)}: there are two of this name, and the first has no times")
+                raise MarkerError(f"{_label(mark)}: there are two of this name; all but the last need times=")
             earlier.append(spec)
         scripts |= here
     return [spec for specs in scripts.values() for spec in specs]
@@ -236,4 +236,5 @@ def _label(mark: pytest.Mark) -> str:
     """Show a marker as the test's author wrote it, as far as that tells it from the others."""
     from pytest_fakehv.engine.text import shown
 
-    return f"{mark.name}({', '.join(map(shown, mark.args))})"
+    named = [value for key, value in mark.kwargs.items() if key in {"name", "instance", "method"}]
+    return f"{mark.name}({', '.join(map(shown, mark.args or named[:1]))})"

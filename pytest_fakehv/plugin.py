@@ -127,14 +127,16 @@ def pytest_runtest_makereport(
     show = item.config.stash[SETTINGS].show
     if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
         found = verdict(item)
-        report.sections += [(_SECTION, _described(cluster)) for cluster in found.clusters]
         if found.text and report.failed and found.text not in str(report.longrepr):
-            report.sections.append((_SECTION, f"invariants that did not hold:\n{found.text}"))
+            report.sections.append((f"{_SECTION}: invariants that did not hold", found.text))
+        report.sections += [(_SECTION, _described(cluster)) for cluster in found.clusters]
     return report
 
 
 def _described(cluster: "FakeCluster") -> str:
-    return f"{cluster.describe()}\nseed of random faults: --fakehv-seed={cluster.seed}"
+    is_random = cluster.shared.faults.is_random
+    seed = f"\nseed of random faults: --fakehv-seed={cluster.seed}" if is_random else ""
+    return cluster.describe() + seed
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:

@@ -19,6 +19,7 @@ INNER_TAG: Final = ".pytest-fakehv"
 
 _TAG_TEXT: Final = b"This folder belongs to pytest-fakehv, which empties it at the start of each test run.\n"
 _LONGEST_STEM: Final = 100
+_LARGEST_INSTANCE_FILE: Final = 256
 
 
 class RootError(Exception):
@@ -100,7 +101,7 @@ def _refuse_foreign(path: Path) -> None:
     """Refuse a folder that holds anything but what an earlier run left.
 
     That is our tag and a tagged folder for each worker, in it a tagged folder for each test, and in that a
-    folder for each node.
+    folder for each node, with instances' files.
     """
     for entry in _strangers(path, TAG, *[INNER_TAG] * 2):
         raise RootError(f"it holds {str(entry.relative_to(path))!r}, which pytest-fakehv did not put there")
@@ -120,6 +121,15 @@ def _strangers(folder: Path, tag: str, *inner_tags: str) -> Iterator[Path]:
             if not _is_tag(entry / inner_tags[0]):
                 yield entry
             yield from _strangers(entry, *inner_tags)
+        else:
+            # A node's folder, with a small file for each instance.
+            yield from (each for each in sorted(entry.iterdir()) if not _may_be_an_instance(each))
+
+
+def _may_be_an_instance(path: Path) -> bool:
+    """Tell whether a path may be an instance's file, also one that a test has spoilt."""
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_INSTANCE_FILE
 
 
 def _is_tag(path: Path) -> bool:

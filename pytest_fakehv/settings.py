@@ -78,7 +78,10 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
         parser.addini(f"fakehv_{name}", f"{text} (as --fakehv-{name})", default=None)
     parser.addini(
-        "fakehv_strict", "whether the invariants are checked at the end of each test; true unless given"
+        "fakehv_strict",
+        "whether the invariants are checked at the end of each test; true unless given",
+        type="bool",
+        default=True,
     )
 
 
@@ -120,11 +123,10 @@ def _seed_option(config: pytest.Config) -> int | None:
 
 
 def _strict_option(config: pytest.Config) -> bool:
-    text = config.getini("fakehv_strict")
-    for value, words in ((True, ("", "true", "yes", "on", "1")), (False, ("false", "no", "off", "0"))):
-        if str(text or "").lower() in words:
-            return value
-    raise pytest.UsageError(f"fakehv_strict: strict must be one of 'true', 'false', not {text!r}")
+    try:
+        return bool(config.getini("fakehv_strict"))
+    except (ValueError, TypeError) as error:
+        raise pytest.UsageError(f"fakehv_strict must be true or false: {error}") from None
 
 
 def _topology_option(config: pytest.Config) -> "Topology | None":
@@ -157,7 +159,7 @@ def _start(config: pytest.Config, origin: str) -> Path:
 
 def absolute(start: Path, path: str) -> str:
     """Make a path absolute, with ~ for the home directory."""
-    return os.path.abspath(start / Path(path).expanduser())
+    return os.path.abspath(start / os.path.expanduser(path))
 
 
 @contextmanager

@@ -379,17 +379,17 @@ def state_machine(
     Raises:
         DeclarationError: there is nothing to drive with, or an argument is wrong.
     """
-    for name, function in functions.items():
-        if name not in OPERATIONS:
-            raise DeclarationError(f"unknown operation {shown(name)}; valid: {', '.join(OPERATIONS)}")
-        if not callable(function):
-            raise DeclarationError(f"{name} must be a function, not {shown(function)}")
+    faulty, endings = tuple(faulty_methods), tuple(outcomes)
     methods = [name for name in OPERATIONS if callable(getattr(driver, name, None))]
     if not methods and not functions:
         raise DeclarationError(f"a driver needs at least one of: {', '.join(OPERATIONS)}")
-    for method in faulty_methods:
+    for name in methods:
+        _check_operation(name, getattr(driver, name), is_method=isinstance(driver, type))
+    for name, function in functions.items():
+        _check_operation(name, function, is_method=False)
+    for method in faulty:
         check_method(method)
-    for outcome in outcomes:
+    for outcome in endings:
         check_choice("outcomes", outcome, get_args(Outcome))
 
     def make_operations() -> dict[str, Callable[..., object]]:
@@ -407,11 +407,24 @@ def state_machine(
             "make_operations": staticmethod(make_operations),
             "imports": [f"from {each.__module__} import {each.__qualname__}" for each in used],
             "how_to_make": f"{used[0].__qualname__}()" if methods else None,
-            "faulty_methods": tuple(faulty_methods),
-            "outcomes": tuple(outcomes),
+            "faulty_methods": faulty,
+            "outcomes": endings,
             "hypervisor": hypervisor,
         },
     )
+
+
+def _check_operation(name: str, function: Callable[..., object], *, is_method: bool) -> None:
+    """Refuse what is no operation, or can't take what the machine will give it."""
+    if name not in OPERATIONS:
+        raise DeclarationError(f"unknown operation {shown(name)}; valid: {', '.join(OPERATIONS)}")
+    if not callable(function):
+        raise DeclarationError(f"{name} must be a function, not {shown(function)}")
+    wanted = [each for each in inspect.signature(getattr(Driver, name)).parameters if each != "self"]
+    try:
+        inspect.signature(function).bind(*["self"] * is_method, *wanted)
+    except TypeError as error:
+        raise DeclarationError(f"{name} must take ({', '.join(wanted)}): {error}") from None
 
 
 def _caller_module() -> str:

@@ -1,18 +1,20 @@
 """What a test asserts, of a node or of a whole cluster."""
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_fakehv.engine import explain, report
+from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.interface import check_method
 from pytest_fakehv.engine.invariants import Invariant, Violation, check_allowed
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.objects import InstanceLike, Placement, name_of
-from pytest_fakehv.engine.text import natural_order
+from pytest_fakehv.engine.text import natural_order, shown
 from pytest_fakehv.engine.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
 
 __tracebackhide__ = True  # a failed assertion is shown at the test's own line
@@ -46,11 +48,15 @@ class Assertions(View):
     def violations(self) -> list[Violation]:
         """Return which invariants do not hold, or did not at some time: of the whole cluster.
 
-        Reads the files of nodes that were used, for what other programs may have done to them.
+        Reads the files of nodes that were used, for what other programs may have done to them. What the
+        test's own clock has due comes about first.
         """
+        self.shared.look()
         nodes = self._everywhere()
-        for node in nodes:
-            node._look()  # noqa: SLF001  # what only the engine may ask
+        with self.shared.traffic.lock:
+            self.shared.watcher.look(
+                lambda: {node.name: names for node in nodes if (names := node._file_names()) is not None}  # noqa: SLF001
+            )
         found = self.shared.watcher.violations({node.name for node in nodes if node.unreachable})
         for node in nodes:
             if surplus := node._surplus():  # noqa: SLF001
@@ -154,20 +160,28 @@ class Assertions(View):
             AssertionError: it runs or is paused.
             HypervisorError: an instance's file is malformed or unreadable.
         """
+        self._check_instance(name_of(instance))
         self._assert_state(instance, "stopped")
 
-    def assert_placement(self, expected: explain.Expected, *, partial: bool = False) -> None:
+    def assert_placement(
+        self, expected: Mapping[str, str | Collection[str] | None], *, partial: bool = False
+    ) -> None:
         """Assert which instances run, or are paused, on which nodes.
 
         Args:
-            expected: the node's name by the instance's; None for one that must run nowhere, a tuple for one
-                that must run on several nodes.
+            expected: the node's name or address by the instance's; None for one that must run nowhere,
+                several names for one that must run on several nodes.
             partial: whether other instances may run too.
 
         Raises:
             AssertionError: the placement is another one; the message has the differences.
+            DeclarationError: it names a node that never was, or an instance of which nothing is known.
         """
-        differences = explain.placement_differences(self.placement(), expected, partial=partial)
+        given: object = expected
+        if not isinstance(given, Mapping):
+            raise DeclarationError(f"a placement is a mapping of instances to nodes, not {shown(given)}")
+        wanted = {name: self._places(name, where) for name, where in expected.items()}
+        differences = explain.placement_differences(self.placement(), wanted, partial=partial)
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
 
@@ -276,6 +290,7 @@ class Assertions(View):
             DeclarationError: there never was such a node.
         """
         name = name_of(instance)
+        self._check_instance(name)
         matching = self._matching(name, source=source, target=target, live=live)
         unwanted = [each for each in matching if each.migrated or each.outcome == "active"]
         if unwanted:
@@ -322,6 +337,8 @@ class Assertions(View):
             AssertionError: it was.
             DeclarationError: there is no such method, or never was such a node.
         """
+        if instance is not None:
+            self._check_instance(name_of(instance))
         calls = self._calls(method, node=node, instance=instance)
         if calls:
             self._fail_calls(method, calls, node=node, instance=instance, times=0)
@@ -342,6 +359,8 @@ class Assertions(View):
         """
         before: Call | None = None
         for step in steps:
+            if not isinstance(step, str | tuple):
+                raise DeclarationError(f"a step is a method or (method, node), not {shown(step)}")
             method, where = (step, node) if isinstance(step, str) else step
             calls = self._calls(method, node=where, instance=instance)
             found = next((each for each in calls if before is None or each.number > before.number), None)
@@ -358,6 +377,14 @@ class Assertions(View):
             before = found
 
     # Inside
+
+    def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
+        """Return where an instance is expected, as `placement` would say it."""
+        self._check_instance(instance)
+        if where is None or isinstance(where, str):
+            return self._own_node_name(where)
+        nodes = tuple(sorted((self._own_node_name(each) or "" for each in where), key=natural_order))
+        return nodes if len(nodes) > 1 else nodes[0] if nodes else None
 
     def _assert_migration(
         self,

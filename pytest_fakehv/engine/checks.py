@@ -63,6 +63,8 @@ def check_amount(key: str, value: object, *, least: int = 1) -> None:
 def check_number(key: str, value: Any, *, zero: bool = True, most: float = LARGEST_AMOUNT) -> None:
     """Refuse a declared value that is no number from 0, or if ``zero`` is False above it; a bool is none."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and LARGEST_AMOUNT == most < value:
+        raise DeclarationError(f"{key} must be at most 2**63 - 1, not {shown(value)}")
     if not (is_number and (value >= 0 if zero else value > 0) and value <= most):
         if most < LARGEST_AMOUNT:
             kind = f"a number from 0 to {most}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from pytest_fakehv.engine.assertions import Assertions
-from pytest_fakehv.engine.checks import check_amount, check_number
+from pytest_fakehv.engine.checks import check_number
 from pytest_fakehv.engine.clock import ClockMode
 from pytest_fakehv.engine.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
 from pytest_fakehv.engine.errors import DeclarationError
@@ -61,9 +61,8 @@ class FakeCluster(Stage, Assertions):
             raise DeclarationError(
                 f"the class of a node must be FakeHypervisor or a subclass, not {shown(hypervisor)}"
             )
-        if seed is not None:
-            check_amount("seed", seed, least=0)
         self.shared = Shared(clock, seed)
+        self.shared.watcher.is_there = lambda node, name: node in self and self[node].runs(name)
         self._root = root if isinstance(root, Root) else Root.at(root)
         self._hypervisor = hypervisor
         self._by_name: dict[str, FakeHypervisor] = {}
@@ -71,6 +70,8 @@ class FakeCluster(Stage, Assertions):
         for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
             self._add(spec)
         for each in instances:
+            if not isinstance(each, InstanceSpec):
+                raise DeclarationError(f"an instance is declared by an InstanceSpec, not {shown(each)}")
             self.add_instance(**vars(each))
 
     @classmethod
@@ -321,6 +322,7 @@ class FakeCluster(Stage, Assertions):
         self, instance: str | InstanceLike, to: str, source: str | None, *, may_have_moved: bool = False
     ) -> Driver:
         name = name_of(instance)
+        self._check_instance(name)
         target = self._named(to)
         if source is None:
             leaves = self._source(name, target, may_have_moved=may_have_moved)

@@ -31,6 +31,8 @@ _MARK: Final = "_is_behind_door"
 
 _NOT_GIVEN: Final = object()
 
+_STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
+
 _OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
 
 
@@ -263,4 +265,6 @@ def caller() -> tuple[str, int]:
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  # the documented way to a caller
     while frame is not None and frame.f_globals.get("__name__", "").startswith(_OWN_PACKAGE):
         frame = frame.f_back
-    return (frame.f_code.co_filename, frame.f_lineno) if frame else ("?", 0)
+    if frame is None or frame.f_globals.get("__name__") in _STARTERS_OF_THREADS:
+        return f"thread {threading.current_thread().name}", 0
+    return frame.f_code.co_filename, frame.f_lineno

@@ -26,9 +26,8 @@ def result_text(call: Call) -> str:
     """Show what came of a call, in one line."""
     if not call.ended:
         return "still running"
-    if call.error is None:
-        return shown(call.result, LONGEST_RESULT)
-    return shown_error(call.error)
+    text = shown(call.result, LONGEST_RESULT) if call.error is None else shown_error(call.error)
+    return f"{text} ({call.fault})" if call.fault else text
 
 
 def wrong_state(
@@ -293,7 +292,7 @@ def unfired(fault: Fault, journal: Journal) -> str:
     """
     spec = fault.spec
     if fault.seen > spec.after:
-        why = f"such a call came {_times(fault.seen)}, and it was never its turn"
+        why = f"such a call came {_times(fault.seen)}; the last time, {fault.spared}"
     elif fault.seen:
         why = f"such a call came {_times(fault.seen)} alone, and {spec.after} were to pass"
     else:
@@ -312,10 +311,13 @@ def comparison(left: object, right: object) -> list[str] | None:
     Returns:
         Lines, the first a summary; None for what is not ours to explain.
     """
-    if isinstance(left, Placement) and isinstance(right, Mapping):
-        return ["the placements differ:", *placement_differences(left, right, partial=False)]
-    if isinstance(right, Placement) and isinstance(left, Mapping):
-        return ["the placements differ:", *placement_differences(right, left, partial=False)]
+    for ours, other in ((left, right), (right, left)):
+        if isinstance(ours, Placement) and isinstance(other, Mapping):
+            empty = [
+                f"  {shown(name)}: leave it out, as it runs nowhere" for name in other if other[name] is None
+            ]
+            differences = placement_differences(ours, other, partial=False)
+            return ["the placements differ:", *differences, *empty]
     if isinstance(left, Migration) and isinstance(right, Migration):
         keys = [each.name for each in fields(Migration)]
         return _differing("migrations", str(left), str(right), keys, *_values(left, right))

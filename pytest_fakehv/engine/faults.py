@@ -109,6 +109,7 @@ class Fault:
         seen: how many calls came that it is about.
         fired: how many of them it struck.
         withdrawn: whether it is no longer in force.
+        spared: why it did not strike the last call that it could have struck, in words.
     """
 
     spec: FaultSpec
@@ -116,6 +117,7 @@ class Fault:
     seen: int = 0
     fired: int = 0
     withdrawn: bool = False
+    spared: str = ""
     selection: Selection = field(init=False)
     _lock: Lock = field(init=False, default_factory=Lock)
 
@@ -163,12 +165,13 @@ class Fault:
         spec = self.spec
         if self.is_late and not self.claim():
             return
+        call.fault = f"fault at {self.origin}{', after its effect' if self.is_late else ''}"
         if spec.delay:
             clock.sleep(spec.delay)
         if spec.crash:
             node.crash()
         if isinstance(spec.error, BaseException):
-            raise spec.error
+            raise spec.error.with_traceback(None)  # else it would grow at each call
         text = f"Injected fault: {call.method} on {node.name}"
         if isinstance(spec.error, type):
             raise _made(spec.error, text)
@@ -204,6 +207,11 @@ class Faults:
         return fault
 
     @property
+    def is_random(self) -> bool:
+        """Whether any rule leaves something to the generator."""
+        return any(0 < fault.spec.probability < 1 for fault in self._every)
+
+    @property
     def every(self) -> list[Fault]:
         """Every rule so far, in the order of their declaration."""
         return list(self._every)
@@ -221,15 +229,20 @@ class Faults:
             matching = [each for each in self._every if not each.withdrawn and each.selection.matches(call)]
             for fault in matching:
                 fault.seen += 1
+            chosen: Fault | None = None
             # Sorting keeps the order of declaration among equals.
             for fault in sorted(matching, key=lambda each: -each.selection.narrowness):
+                if chosen:
+                    fault.spared = f"{chosen.spec} struck instead"
                 # A late one first waits for the effect, which may raise itself.
-                if self._is_due(fault) and (fault.is_late or fault.claim()):
-                    return fault
-        return None
+                elif self._is_due(fault) and (fault.is_late or fault.claim()):
+                    fault.spared = "the call itself raised"
+                    chosen = fault
+        return chosen
 
     def _is_due(self, fault: Fault) -> bool:
         spec = fault.spec
         if fault.seen <= spec.after or (spec.times is not None and fault.fired >= spec.times):
             return False
+        fault.spared = f"chance spared it, at a probability of {spec.probability:g}"
         return spec.probability == 1 or self._random.random() < spec.probability

@@ -1,9 +1,11 @@
 """Holds: stop a call of another thread at the door, to look at what is half done, or to break something."""
 
+import asyncio
 import threading
 from types import TracebackType
 from typing import Final, Self
 
+from pytest_fakehv.engine.checks import check_number
 from pytest_fakehv.engine.errors import HoldError
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.selection import Selection
@@ -63,8 +65,10 @@ class Hold:
             HoldError: none came in time.
         """
         limit = self.timeout if timeout is None else timeout
+        check_number("timeout", limit)
         if not self._came.wait(limit):
-            raise HoldError(f"hold({self.selection}): no such call came within {limit:g} s")
+            text = f"hold({self.selection}): no such call came within {limit:g} s"
+            raise HoldError(self._mistake or text + _in_a_coroutine())
         return self._calls[0]
 
     def release(self) -> None:
@@ -112,3 +116,12 @@ class Hold:
             raise HoldError(self._mistake)
         if not self._calls:
             raise HoldError(f"hold({self.selection}): no such call came before the end of the block")
+
+
+def _in_a_coroutine() -> str:
+    """Return what to say to a coroutine that has waited, and kept its event loop from making the call."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return ""
+    return "; in a coroutine, await asyncio.to_thread(hold.wait)"

@@ -22,7 +22,6 @@ from pytest_fakehv.engine.objects import (
     InstanceConsole,
     InstanceInfo,
     InstanceLike,
-    InstanceSpec,
     MigrationStatus,
 )
 from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
@@ -183,46 +182,6 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             instances=_infos(self._storage.last_seen),
             malformed=sorted(self._storage.last_malformed, key=natural_order),
         )
-
-    def instance(
-        self,
-        name: str,
-        *,
-        memory: int | None = None,
-        min_memory: int | None = None,
-        vcpus: int | None = None,
-        hvparams: Mapping[str, Any] | None = None,
-    ) -> Instance:
-        """Describe an instance, without starting it.
-
-        What is not given is as it was when an instance of that name was last described or declared; at
-        first, 1024 MiB and 1 CPU.
-
-        Args:
-            name: its name.
-            memory: what it may have at most, in MiB.
-            min_memory: what it must have at least, in MiB; ``memory`` where that alone is given.
-            vcpus: its virtual CPUs, a count.
-            hvparams: its hypervisor parameters, by name.
-
-        Returns:
-            What the interface's methods take.
-
-        Raises:
-            DeclarationError: an argument is wrong; the message names it.
-        """
-        given: dict[str, Any] = {
-            "memory": memory,
-            "min_memory": min_memory,
-            "vcpus": vcpus,
-            "hvparams": hvparams,
-        }
-        changes = {key: value for key, value in given.items() if value is not None}
-        old = self.shared.declared.get(name, InstanceSpec(name))
-        if "memory" in changes:
-            changes.setdefault("min_memory", None)
-        self.shared.declared[name] = replace(old, **changes)
-        return self.shared.declared[name].instance()
 
     def add_instance(
         self,
@@ -639,7 +598,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             if not success:
                 self._make_sure_it_is_down(name)
             elif not alive:
-                if run and run.is_lost:
+                if run and (run.is_lost or self.name in run.lost_nodes):
                     raise RefusedError("its memory has not arrived")
                 if run and run.finalized_on_target is None:
                     run.remember()
@@ -699,7 +658,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         node, problem = None, None
         if given in (self.name, self.address):
             problem = "is this very node"
-        elif self.cluster is not None and not (isinstance(given, str) and given in self.cluster):
+        elif not isinstance(given, str) or (self.cluster is not None and given not in self.cluster):
             problem = "is no node's name or address"
         elif self.cluster is not None:
             node = self.cluster[target]
@@ -767,17 +726,16 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         info = self._size()
         try:
             used = self._storage.used_memory()
-        except OSError:  # as in `_look`
+        except OSError:  # as in `_file_names`
             return None
         most = info["memory_total"] - info["memory_dom0"]
         return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
 
-    def _look(self) -> None:
-        """Take note of what other programs have done to the files."""
-        if self._storage.is_made:
-            # The root may be gone, and with it what can be said.
-            with suppress(OSError), self._storage.exclusive():
-                self.shared.watcher.look(self.name, self._storage.names())
+    def _file_names(self) -> list[str] | None:
+        """Return the names of what has a file, or None: nothing was ever needed here, or nobody can tell."""
+        with suppress(OSError):  # the root is gone, and with it what can be said
+            return self._storage.names() if self._storage.is_made else None
+        return None
 
     def _check_script(self, spec: MigrationSpec) -> None:
         super()._check_script(spec)

@@ -4,8 +4,8 @@ It only watches. Whatever an instance's file says of itself, it runs where its f
 do to the files is believed, and blamed on nobody.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from pytest_fakehv.engine.errors import DeclarationError
@@ -22,6 +22,8 @@ Invariant = Literal[
 ]
 
 INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
+
+_MOST_LOOKS: Final = 5
 
 ADVICE: Final[dict[Invariant, str]] = {
     "split-brain": (
@@ -103,6 +105,8 @@ class Watcher:
 
     Attributes:
         events: how much has happened so far, a count.
+        known: the names of all instances that ever ran.
+        is_there: tells of a node and an instance whether that has a file there now.
 
     Its lock comes after the traffic's and the storages'.
     """
@@ -119,6 +123,8 @@ class Watcher:
         self._forgotten: set[tuple[str, str]] = set()
         self._stopped: set[tuple[str, str]] = set()
         self.events = 0
+        self.known: set[str] = set()
+        self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
 
     # What happens
 
@@ -128,7 +134,9 @@ class Watcher:
             self.events += 1
             call = self._current_call()
             places = self._where.setdefault(instance, {})
-            others = [each for each in places if each != node]
+            self.known.add(instance)
+            # Another program may have taken it away there.
+            others = [each for each in places if each != node and self.is_there(each, instance)]
             places[node] = call
             self._gone.pop(instance, None)
             self._stopped.discard((node, instance))
@@ -163,7 +171,8 @@ class Watcher:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
-                self._gone[instance] = _Gone(node, call, run.target_name if run else None)
+                may_arrive = run is not None and run.finalized_on_target is None
+                self._gone[instance] = _Gone(node, call, run.target_name if run and may_arrive else None)
 
     def stopped(self, node: str, instance: str) -> None:
         """Note that an instance was stopped, by whatever call."""
@@ -222,13 +231,13 @@ class Watcher:
             is_target: whether that node is the target.
             runs: whether the instance runs there.
         """
-        is_repeated = run and (run.finalized_on_target if is_target else run.finalized_on_source)
-        if (run is None or is_repeated) and runs == is_target:
+        before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
+        if (run is None or before is not None) and runs == is_target:
             return  # nothing changes
         if run is None:
             why = "none began"
-        elif is_repeated:
-            why = "it was finalized there before"
+        elif before is not None:
+            why = f"it was {'finalized' if before else 'aborted'} there before"
         elif run.outcome != "completed" and not run.has_moved:
             words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
             why = f"it {words[run.outcome]}"
@@ -251,7 +260,15 @@ class Watcher:
             if is_target:
                 self._accepted.pop((node, instance), None)
                 self._forgotten.discard((node, instance))
-            if run and not run.open_nodes and len(self._where.get(instance, {})) > 1:
+                if instance in self._gone and self._gone[instance].on_its_way_to == node:
+                    self._gone[instance] = replace(self._gone[instance], on_its_way_to=None)
+            places = self._where.get(instance, {})
+            if (
+                run
+                and not run.open_nodes
+                and len(places) > 1
+                and not self._traffic.is_between(instance, places)
+            ):
                 self._saw_split(instance, self._current_call())
 
     # What is wrong
@@ -274,17 +291,30 @@ class Watcher:
             found += self._unfinished(open_runs, unreachable)
             return found
 
-    def look(self, node: str, instances: Iterable[str]) -> None:
-        """Take note of what other programs have done to a node's files."""
-        there = set(instances)
-        with self._lock:
-            for instance, places in list(self._where.items()):
-                if node in places and instance not in there:
-                    del places[node]
-                    self._split.get(instance, set()).discard(node)
-                    if not places:
-                        del self._where[instance]
-            for instance in sorted(there):
+    def look(self, list_files: Callable[[], Mapping[str, Iterable[str]]]) -> None:
+        """Take note of what other programs have done to the files: nobody is blamed for what they took.
+
+        Whoever calls this holds the traffic's lock, so that nothing migrates or stops meanwhile.
+
+        Args:
+            list_files: returns the names of the instances that have files, by node.
+        """
+        for _ in range(_MOST_LOOKS):
+            before = self.events
+            there = {node: set(instances) for node, instances in list_files().items()}
+            with self._lock:
+                # Else something has been started since, and the list is out of date.
+                if self.events == before:
+                    self._believe(there)
+                    return
+
+    def _believe(self, there: Mapping[str, set[str]]) -> None:
+        for instance, places in list(self._where.items()):
+            for node in [each for each in places if each in there and instance not in there[each]]:
+                self._forget(node, instance)
+        for node, instances in there.items():
+            self.known |= instances
+            for instance in sorted(instances):
                 places = self._where.setdefault(instance, {})
                 if node in places:
                     continue
@@ -292,6 +322,14 @@ class Watcher:
                 self._gone.pop(instance, None)
                 if len(places) > 1:
                     self._saw_split(instance, None)
+
+    def _forget(self, node: str, instance: str) -> None:
+        """Note that an instance is no longer on a node."""
+        places = self._where[instance]
+        del places[node]
+        self._split.get(instance, set()).discard(node)
+        if not places:
+            del self._where[instance]
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes, until the source's finalize."""
@@ -325,7 +363,8 @@ class Watcher:
         begun = set()
         for run in open_runs:
             name = printable(run.instance)
-            begun.add((run.target_name, run.instance))
+            if run.target_name in run.open_nodes:
+                begun.add((run.target_name, run.instance))
             sides = [node for node in run.open_nodes if node not in unreachable]
             if sides:
                 what = (

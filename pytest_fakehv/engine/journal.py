@@ -33,6 +33,7 @@ class Call:
         ended: whether it has returned or raised.
         result: what it returned; None where it raised or has not ended.
         error: what it raised, if it did.
+        fault: which fault struck it, in words, if one did.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Call:
     ended: bool = False
     result: Any = None
     error: BaseException | None = None
+    fault: str | None = None
 
     def __str__(self) -> str:
         """Show it as it was made: ``StopInstance('web1')``."""

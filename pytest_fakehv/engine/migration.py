@@ -181,7 +181,7 @@ class Migration:
 
     def __str__(self) -> str:
         """Show its course: ``web1 node1 -> node2 live: 40 % at poll 3, failed, aborted``."""
-        way = f"{printable(self.instance)} {self.source} -> {self.target}"
+        way = f"{printable(self.instance)} {self.source} -> {printable(self.target)}"
         kind = "live" if self.live else "non-live"
         when = f"at poll {self.polls}" if self.polls else "before any poll"
         if self.transferred_ram is None:

@@ -59,6 +59,8 @@ class NodeSpec:
         """Check every argument."""
         if fault := name_fault(self.name):
             raise DeclarationError(f"name is invalid: {shown(self.name)}: {fault}")
+        if not self.name.isprintable():
+            raise DeclarationError(f"name is invalid: {shown(self.name)}: it can't be printed")
         for key in ("memory", "cpus", "cpu_nodes", "cpu_sockets"):
             check_amount(key, getattr(self, key))
         check_amount("reserved_memory", self.reserved_memory, least=0)

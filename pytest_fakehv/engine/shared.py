@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pytest_fakehv.engine.checks import check_amount
 from pytest_fakehv.engine.clock import Clock, ClockMode
 from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.faults import Faults
@@ -29,6 +30,8 @@ class Shared:
     """
 
     def __init__(self, clock: ClockMode, seed: int | None) -> None:
+        if seed is not None:
+            check_amount("seed", seed, least=0)
         self.clock = Clock(clock)
         self.faults = Faults(seed)
         self.door = Door(self.clock, self.faults.choose)

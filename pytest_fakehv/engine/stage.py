@@ -1,6 +1,8 @@
 """What a test does to a node and to a whole cluster alike: it says how things are to go, and steps in."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pytest_fakehv.engine.checks import check_number
 from pytest_fakehv.engine.constants import HV_MIGRATION_MODE
@@ -10,7 +12,7 @@ from pytest_fakehv.engine.faults import Fault, FaultSpec, When
 from pytest_fakehv.engine.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.engine.interface import check_method
 from pytest_fakehv.engine.migration import MigrationSpec, Outcome
-from pytest_fakehv.engine.objects import InstanceLike, name_of
+from pytest_fakehv.engine.objects import Instance, InstanceLike, InstanceSpec, name_of
 from pytest_fakehv.engine.selection import ANY, Phase, Selection, Side
 from pytest_fakehv.engine.text import listed, place_text, shown
 from pytest_fakehv.engine.view import View
@@ -30,6 +32,46 @@ class Stage(View):
     def faults(self) -> list[Fault]:
         """Every fault so far, in order."""
         return self.shared.faults.every
+
+    def instance(
+        self,
+        name: str,
+        *,
+        memory: int | None = None,
+        min_memory: int | None = None,
+        vcpus: int | None = None,
+        hvparams: Mapping[str, Any] | None = None,
+    ) -> Instance:
+        """Describe an instance, without starting it.
+
+        What is not given is as it was when an instance of that name was last described or declared; at
+        first, 1024 MiB and 1 CPU.
+
+        Args:
+            name: its name.
+            memory: what it may have at most, in MiB.
+            min_memory: what it must have at least, in MiB; ``memory`` where that alone is given.
+            vcpus: its virtual CPUs, a count.
+            hvparams: its hypervisor parameters, by name.
+
+        Returns:
+            What the interface's methods take.
+
+        Raises:
+            DeclarationError: an argument is wrong; the message names it.
+        """
+        given: dict[str, Any] = {
+            "memory": memory,
+            "min_memory": min_memory,
+            "vcpus": vcpus,
+            "hvparams": hvparams,
+        }
+        changes = {key: value for key, value in given.items() if value is not None}
+        old = self.shared.declared.get(name, InstanceSpec(name))
+        if "memory" in changes:
+            changes.setdefault("min_memory", None)
+        self.shared.declared[name] = replace(old, **changes)
+        return self.shared.declared[name].instance()
 
     # Faults and holds
 

@@ -62,8 +62,8 @@ def nearest(name: str, names: Collection[str]) -> list[str]:
 
 
 def place_text(filename: str, line: int) -> str:
-    """Show where something stands: ``test_drain.py:14``."""
-    return f"{filename.removeprefix(_START)}:{line}"
+    """Show where something stands: ``test_drain.py:14``; a file alone without a line."""
+    return f"{filename.removeprefix(_START)}:{line}" if line else filename
 
 
 def shown_arguments(declared: Any) -> str:

@@ -9,6 +9,7 @@ instance's ``node`` has ``*`` or ``?``, the instances are dealt out in turn to t
 import dataclasses
 import os
 import re
+import stat
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ __tracebackhide__ = True  # a wrong file is shown at the line that asked for it
 _Spec = TypeVar("_Spec", NodeSpec, InstanceSpec)
 
 _NUMBER: Final = re.compile(r"\{n(?::0?([0-9]))?\}")
+_LARGEST_COUNT: Final = 1_000_000
+_LARGEST_FILE: Final = 2**26
 _WILD: Final = re.compile(r"[*?]")
 
 
@@ -55,18 +58,32 @@ def read_topology(path: str | os.PathLike[str]) -> Topology:
         DeclarationError: it can't be read, is no TOML, or declares something wrong; the message names the
             file, the line or the table, the key and what is valid.
     """
-    text = os.fspath(path)
+    given: Any = path
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise DeclarationError(f"a topology must be the path of a file, not {shown(path)}")
     try:
-        with open(text, "rb") as file:
-            content = tomllib.load(file)
+        content = _loaded(text)
     except OSError as error:
         raise DeclarationError(f"{text}: {reason(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
+    except RecursionError:
+        raise DeclarationError(f"{text}: it is nested too deep") from None
+    except ValueError as error:  # of TOML, of UTF-8, and our own
         raise DeclarationError(f"{text}: {error}") from None
     try:
         return _topology(content)
     except DeclarationError as error:
         raise DeclarationError(f"{text}: {error}") from None
+
+
+def _loaded(path: str) -> dict[str, Any]:
+    status = os.stat(path)
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise DeclarationError("it is no regular file")
+    if status.st_size > _LARGEST_FILE:
+        raise DeclarationError(f"it has {status.st_size} bytes, the most is {_LARGEST_FILE}")
+    with open(path, "rb") as file:
+        return tomllib.load(file)
 
 
 def _topology(content: Mapping[str, Any]) -> Topology:
@@ -107,10 +124,15 @@ def _expanded(table: Mapping[str, Any], make: type[_Spec]) -> Iterator[dict[str,
         raise DeclarationError(f"missing key 'name'; valid: {', '.join(valid)}")
     arguments = dict(table)
     if "count" not in arguments:
+        for key, value in arguments.items():
+            if isinstance(value, str) and _NUMBER.search(value):
+                raise DeclarationError(f"{key} {shown(value)} has a number, which needs a count")
         yield arguments
         return
     times = arguments.pop("count")
     check_amount("count", times)
+    if times > _LARGEST_COUNT:
+        raise DeclarationError(f"count must be at most {_LARGEST_COUNT}, not {times}")
     if times > 1 and not _NUMBER.search(str(arguments["name"])):
         raise DeclarationError(f"name {shown(arguments['name'])} needs a {{n}}, as count is {times}")
     for n in range(1, times + 1):

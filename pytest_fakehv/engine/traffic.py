@@ -3,6 +3,7 @@
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -257,6 +258,10 @@ class Traffic:
     def arriving(self, node: str, instance: str) -> Run | None:
         """Return the newest migration of an instance to a node."""
         return self._arriving.get((node, instance))
+
+    def is_between(self, instance: str, nodes: Collection[str]) -> bool:
+        """Tell whether an open migration of an instance is between just these nodes."""
+        return any({*nodes} == {run.source_name, run.target_name} for run in self._open.get(instance, ()))
 
     @property
     def open_runs(self) -> list[Run]:
@@ -531,7 +536,7 @@ class Traffic:
         run.ended = self.clock.exact_now if when is None else when
         if outcome == "completed":
             run.remember()  # what the source may take with it when it goes down now
-        if run.is_postcopy and outcome != "completed":
+        if run.is_postcopy and outcome != "completed" and not run.has_moved:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
             run.drop()

@@ -8,7 +8,7 @@ from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.journal import Journal
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.shared import Shared
-from pytest_fakehv.engine.text import listed, shown
+from pytest_fakehv.engine.text import listed, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,3 +91,20 @@ class View(ABC):
         if name is not None and self._own_name not in (None, name):
             raise DeclarationError(f"{self._own_name} knows of itself alone; ask the cluster of {name}")
         return name
+
+    def _check_instance(self, name: str) -> None:
+        """Refuse the name of an instance that nobody ever declared, ran or asked for.
+
+        What is said of such a one is true, and tests nothing.
+
+        Raises:
+            DeclarationError: it is unknown; the message has the nearest one.
+        """
+        declared, ran = self.shared.declared, self.shared.watcher.known
+        if name in declared or name in ran or self.journal.calls(instance=name):
+            return
+        known = {*declared, *ran}
+        there = f"there are: {listed(known)}" if known else "none is declared"
+        for close in nearest(str(name), known):
+            there = f"nearest: {close}"
+        raise DeclarationError(f"no instance is named {shown(name)}; {there}")
