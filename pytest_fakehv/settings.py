@@ -125,7 +125,7 @@ def _seed_option(config: pytest.Config) -> int | None:
 def _strict_option(config: pytest.Config) -> bool:
     try:
         return bool(config.getini("fakehv_strict"))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, pytest.UsageError) as error:
         raise pytest.UsageError(f"fakehv_strict must be true or false: {error}") from None
 
 

@@ -53,6 +53,7 @@ def test_paused(hv):
 
 
 def test_stopped(hv):
+    hv.instance("web1")
     hv.assert_stopped("web1")
     hv.add_instance("web1", state="stopped")
     hv.assert_stopped("web1")
@@ -165,7 +166,7 @@ def test_one_malformed_file_spoils_no_assertion_on_others(hv, filesystem):
     os_module = filesystem.os
     os_module.close(os_module.open(f"{hv.root}/bad", os.O_WRONLY | os.O_CREAT, 0o644))
     hv.assert_running("web1")
-    hv.assert_stopped("web2")
+    hv.assert_stopped(hv.instance("web2"))
     assert failure(hv.assert_running, "web2") == (
         "web2 is not running on node1; running there: bad, web1; nearest name: web1; no call was about it"
     )
@@ -185,6 +186,19 @@ def test_without_pytest(tmp_path):
     assert failure(hv.assert_running, "web1") == (
         "web1 is not running on alone; nothing runs there; no call was about it"
     )
+
+
+def test_what_is_said_of_an_unknown_instance_would_test_nothing(cluster):
+    cluster.add_instance("web1")
+    for function in (
+        cluster.assert_stopped,
+        cluster.assert_not_migrated,
+        lambda name: cluster.assert_not_called("StopInstance", instance=name),
+        lambda name: cluster.assert_placement({"web1": "node1", name: None}),
+    ):
+        with pytest.raises(DeclarationError) as caught:
+            function("wbe1")
+        assert str(caught.value) == "no instance is named 'wbe1'; nearest: web1"
 
 
 class TestOn:
@@ -260,6 +274,30 @@ class TestPlacement:
         expected = {f"web{number}": "node1" for number in range(30)}
         lines = failure(cluster.assert_placement, expected).splitlines()
         assert lines[20:] == ["  web19: nowhere, expected on node1", "  and 10 more"]
+
+    def test_other_ways_to_say_it(self, root):
+        cluster = FakeCluster(root, NodeSpec("a", address="192.0.2.1"), NodeSpec("b"))
+        cluster.add_instance("web1")
+        cluster.add_instance("web2", state="stopped")
+        cluster.assert_placement({"web1": ["a"], "web2": []})
+        cluster.assert_placement({"web1": "192.0.2.1"})
+        for wrong, text in (
+            ({"web1": "c"}, "no node is named 'c'; there are: a, b"),
+            ([("web1", "a")], "a placement is a mapping of instances to nodes, not [('web1', 'a')]"),
+        ):
+            with pytest.raises(DeclarationError) as caught:
+                cluster.assert_placement(wrong)
+            assert str(caught.value) == text
+
+    def test_a_node_knows_of_itself_alone(self, placed):
+        for function in (
+            lambda: placed["node1"].assert_running("web2", on="node2"),
+            lambda: placed["node1"].assert_placement({"web2": "node2"}),
+            lambda: placed["node1"].assert_called("StopInstance", node="node2"),
+        ):
+            with pytest.raises(DeclarationError) as caught:
+                function()
+            assert str(caught.value) == "node1 knows of itself alone; ask the cluster of node2"
 
 
 class TestMigrations:
@@ -357,6 +395,7 @@ class TestMigrations:
         assert len(text.splitlines()) == 9
 
     def test_no_such_node(self, cluster):
+        cluster.instance("web1")
         for function in (cluster.assert_migrated, cluster.assert_not_migrated):
             with pytest.raises(DeclarationError) as caught:
                 function("web1", target="node9")
@@ -513,6 +552,11 @@ class TestCalls:
             with pytest.raises(DeclarationError) as caught:
                 function("StartInstance", node="node9")
             assert str(caught.value) == "no node is named 'node9'; there are: node1, node2"
+        with pytest.raises(DeclarationError) as caught:
+            cluster.assert_call_order(["StartInstance", "StopInstance"])
+        assert str(caught.value) == (
+            "a step is a method or (method, node), not ['StartInstance', 'StopInstance']"
+        )
 
 
 def test_plain_comparisons_explain_themselves(pytester):
@@ -539,6 +583,9 @@ def test_plain_comparisons_explain_themselves(pytester):
         def test_placements_reversed(cluster):
             assert {} == cluster.placement()
 
+        def test_a_placement_with_none(cluster):
+            assert cluster.placement() == {"web1": "node2", "web2": None}
+
         def test_migrations(cluster):
             (migration,) = cluster.migrations
             assert migration == replace(migration, outcome="failed", polls=3)
@@ -551,7 +598,7 @@ def test_plain_comparisons_explain_themselves(pytester):
         """
     )
     result = pytester.runpytest("-p", "no:randomly")
-    result.assert_outcomes(failed=7)
+    result.assert_outcomes(failed=8)
     result.stdout.fnmatch_lines(
         [
             "E  *assert InstanceInfo('web1', memory=512, vcpus=1) == ('web1', '0', 1024, 1, 0, 0)",
@@ -565,6 +612,7 @@ def test_plain_comparisons_explain_themselves(pytester):
             "E           web2: nowhere, expected on node2",
             "E  *assert the placements differ:",
             "E           web1: on node2, expected nowhere",
+            "E           'web2': leave it out, as it runs nowhere",
             "E *: assert web1 * live: completed at poll 1 == web1 * live: failed at poll 3, yet *",
             "E         the migrations differ:",
             "E           outcome: 'completed' != 'failed'",

@@ -353,7 +353,7 @@ class TestMigrate:
         assert cluster.placement() == {}
         assert calls(cluster) == [*BEGIN, STATUS, STATUS, *ABORT]
 
-    @pytest.mark.parametrize("timeout", [-1, None, "1", True, float("nan"), float("inf")])
+    @pytest.mark.parametrize("timeout", [-1, None, "1", True, float("nan")])
     def test_a_wrong_timeout(self, cluster, timeout):
         assert message(cluster.migrate, "web1", to="node2", timeout=timeout) == (
             f"timeout must be a number that is not negative, not {timeout!r}"
@@ -815,7 +815,7 @@ class TestWhichNodes:
 
     def test_an_instance_that_nobody_knows(self, cluster, operation):
         assert message(getattr(cluster, operation), "web2", to="node2") == (
-            "'web2' runs nowhere; say with source= which node it is to leave"
+            "no instance is named 'web2'; nearest: web1"
         )
 
     def test_an_instance_that_was_described_but_never_ran(self, cluster, operation):

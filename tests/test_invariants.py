@@ -1203,7 +1203,7 @@ def test_strict(fakehv_cluster): twice(fakehv_cluster)
     assert list(said(result)) == ["test_strict"]
 
 
-@pytest.mark.parametrize("value", ["true", "yes", "on", "1", "True", ""])
+@pytest.mark.parametrize("value", ["true", "yes", "on", "1", "True"])
 def test_the_ini_file_may_say_what_holds_anyway(pytester, value):
     pytester.makeini(f"[pytest]\nfakehv_strict = {value}")
     run(pytester, "def test_it(fakehv_cluster): twice(fakehv_cluster)").assert_outcomes(failed=1)
@@ -1214,7 +1214,7 @@ def test_a_wrong_value_in_the_ini_file_stops_the_run(pytester):
     result = run(pytester, "def test_it(fakehv): pass")
     assert result.ret == 4
     assert [line for line in result.stderr.lines if line] == [
-        "ERROR: fakehv_strict: strict must be one of 'true', 'false', not 'maybe'"
+        "ERROR: fakehv_strict must be true or false: invalid truth value 'maybe'"
     ]
 
 
@@ -1271,7 +1271,9 @@ def test_it(fakehv_cluster):
     result.assert_outcomes(failed=1)
     lines = result.stdout.lines
     assert "E       assert 1 == 2" in said(result)["test_it"]
-    start = lines.index("invariants that did not hold:")
+    start = next(
+        number for number, line in enumerate(lines) if "fakehv: invariants that did not hold" in line
+    )
     assert lines[start + 1 : start + 1 + len(TWICE)] == TWICE
     assert sum("double-start: " in line for line in lines) == 1
 

@@ -133,7 +133,7 @@ WRONG = [
     ),
     (
         "fakehv_migration('web1')\n@mark.fakehv_migration('web1', times=1)",
-        "fakehv_migration('web1'): there are two of this name, and the first has no times",
+        "fakehv_migration('web1'): there are two of this name; all but the last need times=",
     ),
 ]
 

@@ -232,11 +232,12 @@ class TestDeclaring:
         hv.assert_running("web1", memory=2048, vcpus=3)
 
     @pytest.mark.parametrize(
-        ("method", "arguments"), [("instance", {"state": "paused"}), ("add_instance", {"node": "node2"})]
+        ("method", "arguments"),
+        [("Stage.instance", {"state": "paused"}), ("FakeHypervisor.add_instance", {"node": "node2"})],
     )
     def test_an_unknown_argument(self, hv, method, arguments):
-        assert message(TypeError, getattr(hv, method), "web1", **arguments) == (
-            f"FakeHypervisor.{method}() got an unexpected keyword argument '{next(iter(arguments))}'"
+        assert message(TypeError, getattr(hv, method.partition(".")[2]), "web1", **arguments) == (
+            f"{method}() got an unexpected keyword argument '{next(iter(arguments))}'"
         )
 
     def test_an_unknown_state(self, hv):

@@ -380,7 +380,8 @@ class Assertions(View):
 
     def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
         """Return where an instance is expected, as `placement` would say it."""
-        self._check_instance(instance)
+        if not where:
+            self._check_instance(instance)
         if where is None or isinstance(where, str):
             return self._own_node_name(where)
         nodes = tuple(sorted((self._own_node_name(each) or "" for each in where), key=natural_order))

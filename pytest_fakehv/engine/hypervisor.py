@@ -598,6 +598,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             if not success:
                 self._make_sure_it_is_down(name)
             elif not alive:
+                self._check_up()
                 if run and (run.is_lost or self.name in run.lost_nodes):
                     raise RefusedError("its memory has not arrived")
                 if run and run.finalized_on_target is None:
@@ -667,10 +668,14 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             raise RefusedError(f"the target {shown(target)} {problem}")
         return node
 
+    def _check_up(self) -> None:
+        """Refuse to go on where the node went down since the call came."""
+        if self._why_nothing_runs:
+            raise NodeDownError.of(self.name)
+
     def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
         with self._storage.exclusive():
-            if self._why_nothing_runs:  # since the call came
-                raise NodeDownError.of(self.name)
+            self._check_up()
             if self._IsAlive(instance.name):
                 raise RefusedError("already running")
             if memory is None:

@@ -171,8 +171,9 @@ class Watcher:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
+                target = run.target_name if run else None
                 may_arrive = run is not None and run.finalized_on_target is None
-                self._gone[instance] = _Gone(node, call, run.target_name if run and may_arrive else None)
+                self._gone[instance] = _Gone(node, call, target, is_on_its_way=may_arrive)
 
     def stopped(self, node: str, instance: str) -> None:
         """Note that an instance was stopped, by whatever call."""
@@ -198,7 +199,7 @@ class Watcher:
                 if not places:
                     del self._where[instance]
             for instance, gone in list(self._gone.items()):
-                if gone.on_its_way_to == node:
+                if gone.is_on_its_way and gone.target == node:
                     del self._gone[instance]
             for place in [each for each in self._accepted if each[0] == node]:
                 del self._accepted[place]
@@ -260,8 +261,8 @@ class Watcher:
             if is_target:
                 self._accepted.pop((node, instance), None)
                 self._forgotten.discard((node, instance))
-                if instance in self._gone and self._gone[instance].on_its_way_to == node:
-                    self._gone[instance] = replace(self._gone[instance], on_its_way_to=None)
+                if instance in self._gone and self._gone[instance].target == node:
+                    self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
             places = self._where.get(instance, {})
             if (
                 run
@@ -286,7 +287,7 @@ class Watcher:
             found += [
                 self._vanished(instance, gone)
                 for instance, gone in self._gone.items()
-                if gone.on_its_way_to not in unreachable
+                if not (gone.is_on_its_way and gone.target in unreachable)
             ]
             found += self._unfinished(open_runs, unreachable)
             return found
@@ -353,9 +354,9 @@ class Watcher:
     def _vanished(self, instance: str, gone: "_Gone") -> Violation:
         name = printable(instance)
         what = f"{name} runs nowhere: it left {gone.node}"
-        if gone.on_its_way_to:
-            what += f" and did not arrive on {gone.on_its_way_to}"
-        nodes = (gone.node, gone.on_its_way_to) if gone.on_its_way_to else (gone.node,)
+        if gone.target:
+            what += f" and did not arrive on {gone.target}"
+        nodes = (gone.node, gone.target) if gone.target else (gone.node,)
         return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
     def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:
@@ -400,8 +401,9 @@ class Watcher:
 
 @dataclass(frozen=True)
 class _Gone:
-    """Where an instance was that runs nowhere, which call took it away, and where it should arrive."""
+    """Where an instance was that runs nowhere, which call took it away, and where it was or is to arrive."""
 
     node: str
     call: Call
-    on_its_way_to: str | None
+    target: str | None
+    is_on_its_way: bool
