@@ -12,6 +12,7 @@ nox.options.sessions = ["tests", "lowest", "coverage"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
+NEWEST = next((each for each in reversed(PYTHONS) if shutil.which(f"python{each}")), None)
 
 
 def groups(*names: str) -> list[str]:
@@ -47,9 +48,9 @@ def lowest(session: nox.Session) -> None:
     run_suite(session, "pytest", "--override-ini=filterwarnings=default")
 
 
-@nox.session
+@nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
-    """Every line and branch of the package is run by the suite."""
+    """Every line and branch of the package is run by the suite, on the newest Python that is there."""
     session.install("-e", ".", *groups("test"), *groups("coverage"))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "auto", "tests", *session.posargs)
@@ -59,7 +60,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Change the engine a little, again and again, and see whether a test notices; takes an hour or so."""
+    """Change the engine a little, again and again, and see whether a test notices; takes hours."""
     session.install("-e", ".", *groups("mutation"))
     session.run("mutmut", "run", *session.posargs)
     session.run("mutmut", "results")
