@@ -122,6 +122,12 @@ def test_temporary():
     assert not os.path.exists(hv.root)
 
 
+def test_what_is_no_instance(root):
+    assert message(FakeCluster, root, instances=["web1"]) == (
+        "an instance is declared by an InstanceSpec, not 'web1'"
+    )
+
+
 class TestJournal:
     def test_a_call(self, root):
         cluster = FakeCluster(root)
@@ -467,6 +473,22 @@ class TestDescribe:
         begin = lines.index("timeline, ! for a call that raised:")
         assert lines[begin + 3] == "  0 s aaaaaaaaaaa~ FinalizeMigrationSource x~"
         assert max(map(len, lines[begin : begin + 14])) <= 100
+
+    def test_of_many_nodes_those_that_were_called_are_shown(self, root):
+        cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 26)])
+        for number in (21, 22, 23):
+            cluster[f"node{number}"].ListInstances()
+        lines = cluster.describe().splitlines()
+        shown = [line.split(":")[0] for line in lines[:20]]
+        assert shown == [*(f"node{number}" for number in range(1, 18)), "node21", "node22", "node23"]
+        assert lines[20] == "and 5 more nodes"
+
+    def test_a_call_of_the_reference_driver_in_a_thread(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        thread = threading.Thread(target=cluster.migrate, args=["web1"], kwargs={"to": "node2"}, name="mover")
+        thread.start()
+        thread.join()
+        assert {call.place for call in cluster.journal} == {"thread mover"}
 
     def test_many_migrations_are_cut(self, root):
         cluster = FakeCluster(root)

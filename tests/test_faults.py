@@ -486,6 +486,32 @@ class TestWhichOfSeveral:
         assert self.said(node1.ListInstances) == "wide"
 
 
+def test_an_exception_that_is_raised_again_and_again_does_not_grow(cluster, node1):
+    error = OSError("no")
+    cluster.fault("ListInstances", error=error)
+    depths = []
+    for _ in range(3):
+        with pytest.raises(OSError, match="no") as caught:
+            node1.ListInstances()
+        depths.append(len(caught.traceback))
+    assert len(set(depths)) == 1
+
+
+def test_a_delay_in_which_the_node_goes_down(cluster, node1, monkeypatch):
+    fault = cluster.fault("ListInstances", delay=5)
+    monkeypatch.setattr(cluster.clock, "sleep", lambda seconds: node1.crash())
+    with pytest.raises(NodeDownError):
+        node1.ListInstances()
+    assert fault.fired == 1
+
+
+def test_the_report_says_which_errors_were_injected(cluster, node1):
+    cluster.fault("StartInstance", when="after", error="flaky")
+    fails(node1.StartInstance, node1.instance("web3"), [], False)
+    assert "-> HypervisorError: flaky (fault at " in cluster.describe()
+    assert ", after its effect)" in " ".join(cluster.describe().split())
+
+
 class TestHandle:
     def test_what_it_tells(self, cluster, node1):
         fault = cluster.fault("ListInstances", node="node1", after=1, error="gone")

@@ -1,7 +1,10 @@
 """What must hold of a cluster: what is said where it does not, and nothing where it does."""
 
 import logging
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from itertools import product
 from pathlib import Path
@@ -713,6 +716,135 @@ def test_a_pause_that_outlives_its_migration_is_not_finished(cluster, master):
     assert [each.what for each in cluster.violations()] == [
         "the migration of web1 from node1 to node2 is not finalized on node1"
     ]
+
+
+def kinds(cluster):
+    return [each.invariant for each in cluster.violations()]
+
+
+def test_a_migration_that_is_over_can_not_be_finalized_into_another(cluster, master):
+    """Neither after it was aborted on both, nor there and back again."""
+    master.begin()
+    master.end_target(success=False)
+    master.end_source(success=False)
+    master.end_source()
+    master.end_target()
+    assert [each.what for each in cluster.violations()] == [
+        f"the migration of web1 was finalized with success on {node}, though it was aborted there before"
+        for node in ("node1", "node2")
+    ]
+
+
+@pytest.mark.parametrize("befall", ["crash", "disconnect"])
+def test_what_was_lost_stays_so_whatever_becomes_of_the_target(cluster, master, befall):
+    master.begin()
+    master.end_source()
+    master.end_target(success=False)
+    assert kinds(cluster) == ["vanished"]
+    getattr(cluster["node2"], befall)()
+    assert kinds(cluster) == ["vanished"]
+
+
+def test_a_new_accept_is_not_covered_by_a_migration_that_was_aborted_there(cluster, master):
+    master.accept()
+    master.migrate()
+    master.end_target(success=False)
+    cluster["node1"].disconnect()
+    master.accept()
+    assert [each.what for each in cluster.violations()] == [
+        "web1 was accepted on node2 and neither migrated nor aborted"
+    ]
+
+
+def test_a_late_second_finalize_of_an_earlier_migration_is_quiet(cluster, master):
+    """It comes while the next migration is between its two finalizes."""
+    assert cluster.migrate("web1", to="node2").outcome == "completed"
+    assert cluster.migrate("web1", to="node1").outcome == "completed"
+    master.begin()
+    master.end_target()
+    cluster["node1"].FinalizeMigrationDst(master.web1, "", True)
+    master.end_source()
+    assert kinds(cluster) == []
+
+
+def test_what_a_stop_takes_that_another_call_makes_has_not_vanished(root):
+    class Tidy(FakeHypervisor):
+        def CleanupInstance(self, instance_name):
+            self.StopInstance(None, name=instance_name)
+
+    cluster = FakeCluster(root, hypervisor=Tidy, instances=[InstanceSpec("web1")])
+    cluster["node1"].CleanupInstance("web1")
+    assert kinds(cluster) == []
+
+
+def test_what_another_program_moves_is_nobodys_fault(tmp_path):
+    cluster = FakeCluster(tmp_path / "c", instances=[InstanceSpec("web1", node="node2")])
+    os.rename(f"{cluster['node2'].root}/web1", f"{cluster['node1'].root}/web1")
+    assert kinds(cluster) == []
+
+
+def test_what_another_program_stops_may_be_started_elsewhere(tmp_path):
+    cluster = FakeCluster(tmp_path / "c", instances=[InstanceSpec("web1", node="node1")])
+    os.unlink(f"{cluster['node1'].root}/web1")
+    cluster["node2"].StartInstance(cluster["node1"].instance("web1"), [], False)
+    assert kinds(cluster) == []
+
+
+def test_looking_does_not_deadlock_with_migrations_nor_blame_them(root):
+    """One thread migrates back and forth, the other one looks."""
+    cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+    found = []
+
+    def work():
+        for to in ("node2", "node1") * 100:
+            cluster.migrate("web1", to=to)
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        found += [each for each in cluster.violations() if each.invariant not in {"unfinished", "vanished"}]
+        worker.join(0.0001)
+    assert found == []
+    assert kinds(cluster) == []
+
+
+def test_a_postcopy_that_only_says_that_it_failed_can_be_killed_all_the_same(cluster, master):
+    cluster.script_migration("web1", outcome="failed_but_moved", postcopy=0)
+    assert master.begin() == "failed"
+    cluster.assert_running("web1", on="node2")
+    master.end_target(success=False)
+    master.end_source(success=False)
+    assert kinds(cluster) == ["vanished"]
+
+
+@pytest.mark.parametrize("lock", ["watcher", "faults", "traffic", "clock"])
+def test_a_forked_child_does_not_wait_for_a_thread_that_it_has_not(tmp_path, lock):
+    """In a process of its own: one that runs threads warns of forks."""
+    code = f"""
+import os, signal, threading
+from pytest_fakehv import FakeCluster
+cluster = FakeCluster({str(tmp_path / "c")!r})
+held, done = threading.Event(), threading.Event()
+shared = cluster.shared
+lock = {{"watcher": shared.watcher._lock, "faults": shared.faults._lock, "traffic": shared.traffic.lock,
+         "clock": shared.clock._lock}}[{lock!r}]
+def hold():
+    with lock:
+        held.set()
+        done.wait(60)
+threading.Thread(target=hold, daemon=True).start()
+held.wait(60)
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    web1 = cluster.add_instance("web1")
+    cluster.fault("ListInstances", optional=True)
+    cluster.migrate("web1", to="node2")
+    cluster.violations()
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
 
 
 def test_a_finalize_where_nothing_began_and_nothing_changes_is_quiet(cluster):

@@ -33,6 +33,11 @@ WRONG = [
     ("fakehv_node(5)", "fakehv_node(5): name is invalid: 5: it is of type int, not a text"),
     ("fakehv_node('a/b')", "fakehv_node('a/b'): name is invalid: 'a/b': it contains '/'"),
     ("fakehv_node('n', memory=0)", f"fakehv_node('n'): memory {POSITIVE} 0"),
+    ("fakehv_node(name='n', memory=0)", f"fakehv_node('n'): memory {POSITIVE} 0"),
+    (
+        "fakehv_node('a\\x1b[1m')",
+        "fakehv_node('a\\x1b[1m'): name is invalid: 'a\\x1b[1m': it can't be printed",
+    ),
     ("fakehv_node('n', memory=-5)", f"fakehv_node('n'): memory {POSITIVE} -5"),
     ("fakehv_node('n', memory=True)", f"fakehv_node('n'): memory {POSITIVE} True"),
     ("fakehv_node('n', memory=1.5)", f"fakehv_node('n'): memory {POSITIVE} 1.5"),
@@ -217,6 +222,25 @@ def test_module(fakehv):
     assert fakehv.root != "/fakehv/a"
 """,
     ).assert_outcomes(passed=6)
+
+
+def test_the_settings_come_from_the_closest_place(pytester):
+    run(
+        pytester,
+        """
+@mark.fakehv(clock="manual", backend="pyfakefs")
+class Base:
+    @mark.parametrize("clock", [pytest.param("real", marks=mark.fakehv(clock="real")), "polls"])
+    @mark.fakehv(clock="polls")
+    def test_it(self, fakehv, clock):
+        assert (fakehv.clock.mode, fakehv.root) == (clock, "/fakehv/node1")
+
+@mark.fakehv(clock="real")
+class TestDerived(Base):
+    def test_own(self, fakehv):
+        assert (fakehv.clock.mode, fakehv.root) == ("real", "/fakehv/node1")
+""",
+    ).assert_outcomes(passed=3)
 
 
 def test_parameters_override_the_function(pytester):

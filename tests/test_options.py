@@ -258,6 +258,24 @@ class TestRootIsRefused:
         )
         assert precious.read_text() == "mine"
 
+    @pytest.mark.parametrize("what", ["folder", "large file", "link"])
+    def test_ours_with_something_strange_among_the_instances(self, pytester, what):
+        """A node's folder has a small file for each instance, and nothing else."""
+        pytester.runpytest_subprocess("--fakehv-root=out").assert_outcomes(passed=1)
+        (web1,) = (pytester.path / "out").glob("main/*/node1/web1")
+        strange = web1.parent / "thesis"
+        if what == "folder":
+            strange.mkdir()
+        elif what == "link":
+            strange.symlink_to(web1)
+        else:
+            strange.write_text("x" * 257)
+        result = pytester.runpytest_subprocess("--fakehv-root=out")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        name = strange.relative_to(pytester.path / "out")
+        assert f"it holds '{name}', which pytest-fakehv did not put there" in result.stderr.str()
+        assert os.path.lexists(strange)
+
     def test_a_link_to_itself(self, pytester):
         (pytester.path / "loop").symlink_to("loop")
         self.refused(pytester, pytester.path / "loop", "it is not a directory")

@@ -216,6 +216,11 @@ def test_excused_violations():
         ),
         (None, {"start": 5}, "start must be a function, not 5"),
         (
+            None,
+            {"drain": lambda cluster: None},
+            "drain must take (cluster, node): too many positional arguments",
+        ),
+        (
             Reference,
             {"faulty_methods": ["StartInstanc"]},
             "the interface has no method 'StartInstanc'; nearest: StartInstance",

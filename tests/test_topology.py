@@ -1,5 +1,7 @@
 """Topology files: what they declare, where they may stand, and what is said of a bad one."""
 
+import os
+
 import pytest
 
 from pytest_fakehv import DeclarationError, FakeCluster, InstanceSpec, NodeSpec, read_topology
@@ -110,6 +112,12 @@ BAD = [
     ),
     ("[[node]]\nname=5", "[[node]] number 1: name is invalid: 5: it is of type int, not a text"),
     ("[[node]]\nname='a'\ncount=2", "[[node]] number 1: name 'a' needs a {n}, as count is 2"),
+    ("[[node]]\nname='a{n}'", "[[node]] number 1: name 'a{n}' has a number, which needs a count"),
+    (
+        "[[node]]\nname='a{n}'\ncount=4000000000",
+        "[[node]] number 1: count must be at most 1000000, not 4000000000",
+    ),
+    ("a = " + "[" * 5000, "it is nested too deep"),
     ("[[node]]\nname='a{n}'\ncount=0", "[[node]] number 1: count must be a positive integer, not 0"),
     ("[[node]]\nname='a{n}'\ncount='x'", "[[node]] number 1: count must be a positive integer, not 'x'"),
     ("[[instance]]\nname='i'\nvcpu=2", f"[[instance]] number 1: unknown key 'vcpu'; valid: {INSTANCE_KEYS}"),
@@ -157,6 +165,26 @@ def test_a_file_that_can_not_be_read(tmp_path):
         with pytest.raises(DeclarationError) as caught:
             read_topology(path)
         assert str(caught.value) == f"{path}: {why}"
+
+
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, why in ((tmp_path / "pipe", "it is no regular file"), ("/dev/zero", "it is no regular file")):
+        with pytest.raises(DeclarationError) as caught:
+            read_topology(path)
+        assert str(caught.value) == f"{path}: {why}"
+    for path in (5, "", "a\0b", None):
+        with pytest.raises(DeclarationError) as caught:
+            read_topology(path)
+        assert str(caught.value) == f"a topology must be the path of a file, not {path!r}"
+
+
+def test_a_very_large_file(tmp_path):
+    with open(tmp_path / "t.toml", "wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(DeclarationError) as caught:
+        read_topology(tmp_path / "t.toml")
+    assert str(caught.value) == f"{tmp_path / 't.toml'}: it has 67108865 bytes, the most is 67108864"
 
 
 TESTS = """
