@@ -137,17 +137,18 @@ class ClusterMachine(RuleBasedStateMachine):
         self.script = [f"NodeSpec({shown_arguments(spec)})," for spec in specs]
         for number, (index, memory) in enumerate(instances, start=1):
             state: DeclaredState = "stopped" if "start" in self.operations else "running"
-            spec = InstanceSpec(f"vm{number}", node=self._node(index), memory=memory, state=state)
+            name, node = f"vm{number}", self._node(index)
+            spec = InstanceSpec(name, node=node, memory=memory, state=state)
             try:
                 self._note(f"cluster.add_instance({shown_arguments(spec)})", self.cluster.add_instance, spec)
             except DeclarationError:  # it does not fit
                 self.script.pop()
                 continue
-            self.names.append(spec.name)
+            self.names.append(name)
             if state == "running":
-                self._wanted.add(spec.name)
-            elif spec.node:
-                self._drive("start", spec.name, spec.node)
+                self._wanted.add(name)
+            else:
+                self._drive("start", name, node)
         self._check()
 
     @_can("start")

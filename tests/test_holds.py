@@ -453,3 +453,18 @@ def test_a_wrong_argument(cluster, node1, args, kwargs, text):
         cluster.hold(*args, **kwargs)
     assert str(caught.value) == text
     node1.ListInstances()
+
+
+def test_a_coroutine_that_waits_is_told_how(cluster):
+    """It keeps its own event loop from making the call."""
+
+    async def wait():
+        with cluster.hold("ListInstances") as held:
+            held.wait(0.001)
+
+    with pytest.raises(HoldError) as caught:
+        asyncio.run(wait())
+    assert str(caught.value) == (
+        "hold('ListInstances'): no such call came within 0.001 s; "
+        "in a coroutine, await asyncio.to_thread(hold.wait)"
+    )

@@ -808,6 +808,17 @@ def test_looking_does_not_deadlock_with_migrations_nor_blame_them(root):
     assert kinds(cluster) == []
 
 
+def test_a_look_gives_up_where_instances_start_all_the_time(root):
+    class Restless(FakeHypervisor):
+        def _file_names(self):
+            self.add_instance(f"web{len(self.instances)}")
+            return super()._file_names()
+
+    cluster = FakeCluster(root, NodeSpec("node1"), hypervisor=Restless)
+    assert kinds(cluster) == []
+    assert len(cluster["node1"].instances) == 5
+
+
 def test_a_postcopy_that_only_says_that_it_failed_can_be_killed_all_the_same(cluster, master):
     cluster.script_migration("web1", outcome="failed_but_moved", postcopy=0)
     assert master.begin() == "failed"
@@ -1612,6 +1623,49 @@ def test_one(fakehv_factory, number):
         result.assert_outcomes(failed=1)
         assert said(result) == {"test_one": TWICE}
         assert sum("- fakehv -" in line for line in result.stdout.lines) == 1
+
+    def test_what_a_teardown_breaks_is_not_the_next_tests_fault(self, pytester):
+        result = run(
+            pytester,
+            """
+import pytest
+
+@pytest.fixture(scope="module")
+def wide(fakehv_factory):
+    return fakehv_factory()
+
+@pytest.fixture
+def careless(wide):
+    yield wide
+    twice(wide)
+
+def test_first(careless): pass
+
+@mark.fakehv(strict=False)
+def test_lenient(wide): wide.add_instance("x"); wide["node2"].add_instance("x")
+
+def test_last(wide): wide["node1"].ListInstances()
+""",
+        )
+        result.assert_outcomes(passed=3)
+
+    def test_what_the_test_itself_sets_up_counts(self, pytester):
+        result = run(
+            pytester,
+            """
+import pytest
+
+@pytest.fixture(scope="module")
+def wide(fakehv_factory):
+    return fakehv_factory()
+
+def test_fault(wide): wide.fault("StopInstance")
+
+def test_next(wide): wide["node1"].ListInstances()
+""",
+        )
+        result.assert_outcomes(passed=1, failed=1)
+        assert list(said(result)) == ["test_fault"]
 
     def test_of_many_clusters_a_few_are_reported(self, pytester):
         result = run(

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 
@@ -930,6 +931,18 @@ class TestTheTestStepsIn:
         begin(cluster, web1)
         cluster.start_postcopy("web1")
         assert message(cluster.start_postcopy, "web1") == "the migration of web1 is postcopy already"
+
+
+def test_what_is_no_longer_there_can_not_be_completed(tmp_path):
+    """Another program has taken its file away."""
+    cluster = FakeCluster(tmp_path / "c", *NODES, instances=[WEB1])
+    begin(cluster, cluster["node1"].instance("web1"))
+    Path(cluster["node1"].root, "web1").unlink()
+    cluster.complete_migration("web1")
+    assert (cluster.migrations[0].outcome, cluster.migrations[0].reason) == (
+        "failed",
+        "web1 no longer runs on node1",
+    )
 
 
 class TestBeginning:

@@ -165,6 +165,37 @@ def test_a_script_of_functions_names_them():
         run_script(script)
 
 
+class OwnHypervisor(FakeHypervisor):
+    pass
+
+
+def test_a_script_has_the_class_of_the_nodes():
+    _, script = finding(state_machine(stop=careless_stop, hypervisor=OwnHypervisor))
+    assert "from test_stateful import OwnHypervisor" in script.splitlines()
+    assert "        hypervisor=OwnHypervisor," in script.splitlines()
+    with pytest.raises(AssertionError, match=r"^double-start: "):
+        run_script(script)
+
+
+def test_what_may_run_where_nobody_can_look_is_not_forgotten():
+    """Step by step: node2 goes down while node1, where vm1 runs, is cut off."""
+    machine = state_machine(ForgetsWhatWasLost)()
+    machine.build([(1024, True), (1024, True)], [(0, 1024)])
+    machine.lose(0, cut_off=True)
+    machine.cluster["node2"].crash()
+    machine.stop(0)
+    assert machine.script[-1].endswith("driver.recover(cluster, 'node2')")
+    machine.teardown()
+
+
+def test_what_fits_nowhere_is_not_forgotten():
+    machine = state_machine(ForgetsWhatWasLost)()
+    machine.build([(1024, False), (1024, False)], [(0, 4096), (1, 4096)])
+    machine.lose(0, cut_off=False)
+    assert machine.running == ["vm2"]
+    machine.teardown()
+
+
 def test_an_object_is_used_as_it_is():
     driver = Reference()
     machine = state_machine(driver, faulty_methods=[])
