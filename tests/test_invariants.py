@@ -790,6 +790,13 @@ def test_what_another_program_stops_may_be_started_elsewhere(tmp_path):
     assert kinds(cluster) == []
 
 
+def test_a_root_that_is_gone_holds_nothing(tmp_path):
+    cluster = FakeCluster(tmp_path / "c", instances=[InstanceSpec("web1", node="node1")])
+    shutil.rmtree(cluster["node1"].root)
+    cluster["node2"].StartInstance(cluster["node2"].instance("web1"), [], False)
+    assert kinds(cluster) == []
+
+
 def test_looking_does_not_deadlock_with_migrations_nor_blame_them(root):
     """One thread migrates back and forth, the other one looks."""
     cluster = FakeCluster(root, instances=[InstanceSpec("web1")])

@@ -54,9 +54,7 @@ class Assertions(View):
         self.shared.look()
         nodes = self._everywhere()
         with self.shared.traffic.lock:
-            self.shared.watcher.look(
-                lambda: {node.name: names for node in nodes if (names := node._file_names()) is not None}  # noqa: SLF001
-            )
+            self.shared.watcher.look(self._files)
         found = self.shared.watcher.violations({node.name for node in nodes if node.unreachable})
         for node in nodes:
             if surplus := node._surplus():  # noqa: SLF001
@@ -377,6 +375,11 @@ class Assertions(View):
             before = found
 
     # Inside
+
+    def _files(self) -> dict[str, list[str]]:
+        """Return the names of the instances that have files, by node; of what was never used, nothing."""
+        listed = {node.name: node._file_names() for node in self._everywhere()}  # noqa: SLF001  # the engine's own
+        return {node: names for node, names in listed.items() if names is not None}
 
     def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
         """Return where an instance is expected, as `placement` would say it."""

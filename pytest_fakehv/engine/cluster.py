@@ -62,7 +62,7 @@ class FakeCluster(Stage, Assertions):
                 f"the class of a node must be FakeHypervisor or a subclass, not {shown(hypervisor)}"
             )
         self.shared = Shared(clock, seed)
-        self.shared.watcher.is_there = lambda node, name: node in self and self[node].runs(name)
+        self.shared.watcher.is_there = self._has_file
         self._root = root if isinstance(root, Root) else Root.at(root)
         self._hypervisor = hypervisor
         self._by_name: dict[str, FakeHypervisor] = {}
@@ -403,6 +403,9 @@ class FakeCluster(Stage, Assertions):
         self._by_name[spec.name] = node
         self._by_address |= dict.fromkeys(spec.addresses, node)
         return node
+
+    def _has_file(self, node: str, instance: str) -> bool:
+        return node in self and self[node]._has_file(instance)  # noqa: SLF001  # the engine's own
 
     @property
     def _own_name(self) -> None:

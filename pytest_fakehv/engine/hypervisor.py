@@ -736,6 +736,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         most = info["memory_total"] - info["memory_dom0"]
         return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
 
+    def _has_file(self, name: str) -> bool:
+        """Tell whether an instance has a file now, whatever is due; takes no lock."""
+        with suppress(OSError):
+            return self._storage.holds_instance(self._storage.path(name))
+        return False
+
     def _file_names(self) -> list[str] | None:
         """Return the names of what has a file, or None: nothing was ever needed here, or nobody can tell."""
         with suppress(OSError):  # the root is gone, and with it what can be said

@@ -13,7 +13,7 @@ from pytest_fakehv.engine.text import place_text, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
-_MOST_THREADS: Final = 64
+_MOST_AT_ONCE: Final = 64
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -94,10 +94,10 @@ class Journal:
     @property
     def total(self) -> int:
         """How many calls there were in all, those that it no longer has included."""
-        # Threads may come in another order than their numbers, but not by much.
+        # Calls of several threads may come in another order than their numbers, but not by much.
         total = self._total_before
         with suppress(IndexError):  # there are fewer
-            for place in range(1, _MOST_THREADS):
+            for place in range(1, _MOST_AT_ONCE):
                 total = max(total, self._calls[-place].number)
         return total
 
