@@ -127,10 +127,16 @@ def pytest_runtest_makereport(
     show = item.config.stash[SETTINGS].show
     if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
         found = verdict(item)
-        if found.text and report.failed and found.text not in str(report.longrepr):
+        if report.failed and not set(found.text.splitlines()[:1]) <= set(_said(report)):
             report.sections.append((f"{_SECTION}: invariants that did not hold", found.text))
         report.sections += [(_SECTION, _described(cluster)) for cluster in found.clusters]
     return report
+
+
+def _said(report: pytest.TestReport) -> list[str]:
+    """Return what a failed test's error says already."""
+    marked = [line.removeprefix("E").strip() for line in str(report.longrepr).splitlines()]
+    return [line.removeprefix("AssertionError: ") for line in marked]
 
 
 def _described(cluster: "FakeCluster") -> str:
