@@ -767,6 +767,16 @@ def test_a_late_second_finalize_of_an_earlier_migration_is_quiet(cluster, master
     assert kinds(cluster) == []
 
 
+def test_a_second_finalize_after_a_powercycle_changes_nothing_and_is_quiet(cluster, master):
+    master.begin()
+    master.end_target()
+    cluster["node2"].PowercycleNode()
+    with pytest.raises(HypervisorError, match="its memory has not arrived"):
+        master.end_target()
+    master.end_source()
+    assert kinds(cluster) == []
+
+
 def test_what_a_stop_takes_that_another_call_makes_has_not_vanished(root):
     class Tidy(FakeHypervisor):
         def CleanupInstance(self, instance_name):

@@ -593,14 +593,15 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         with traffic.lock, self._doing(f"finalize the migration of {name} on the target"):
             run = traffic.arriving(self.name, name)
             alive = self._IsAlive(name)
+            if success and not alive:
+                self._check_up()
+                if run and (run.is_lost or self.name in run.lost_nodes):
+                    raise RefusedError("its memory has not arrived")
             if success and self.cluster is not None:  # else nothing is known of the source
                 watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if not success:
                 self._make_sure_it_is_down(name)
             elif not alive:
-                self._check_up()
-                if run and (run.is_lost or self.name in run.lost_nodes):
-                    raise RefusedError("its memory has not arrived")
                 if run and run.finalized_on_target is None:
                     run.remember()
                     self._start(instance, paused=run.record.paused, memory=run.record.memory)
