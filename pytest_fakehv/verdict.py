@@ -70,9 +70,10 @@ def verdict(item: pytest.Item) -> Verdict:
 
 def forget(item: pytest.Item) -> None:
     """Let a test's clusters go."""
-    for key in (CLUSTER, _VERDICT):
-        if key in item.stash:  # type: ignore[misc]  # whatever the key is of
-            del item.stash[key]  # type: ignore[misc]
+    if CLUSTER in item.stash:
+        del item.stash[CLUSTER]
+    if _VERDICT in item.stash:
+        del item.stash[_VERDICT]
     item.session.stash.get(NEW_CLUSTERS, []).clear()
 
 

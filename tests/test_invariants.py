@@ -797,7 +797,9 @@ def test_what_another_program_stops_may_be_started_elsewhere(tmp_path):
     cluster = FakeCluster(tmp_path / "c", instances=[InstanceSpec("web1", node="node1")])
     os.unlink(f"{cluster['node1'].root}/web1")
     cluster["node2"].StartInstance(cluster["node1"].instance("web1"), [], False)
-    assert kinds(cluster) == []
+    # The place that is gone is forgotten: what takes it from node2 takes all there is.
+    cluster["node2"].FinalizeMigrationSource(cluster["node1"].instance("web1"), True, True)
+    assert kinds(cluster) == ["unearned", "vanished"]
 
 
 def test_a_root_that_is_gone_holds_nothing(tmp_path):

@@ -57,7 +57,7 @@ class Assertions(View):
             self.shared.watcher.look(self._files)
         found = self.shared.watcher.violations({node.name for node in nodes if node.unreachable})
         for node in nodes:
-            if surplus := node._surplus():  # noqa: SLF001
+            if surplus := node._surplus():  # noqa: SLF001  # the engine's own
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
         for fault in self.shared.faults.unfired:
             what = explain.unfired(fault, self.journal)

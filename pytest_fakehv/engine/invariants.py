@@ -133,10 +133,12 @@ class Watcher:
         with self._lock:
             self.events += 1
             call = self._current_call()
+            for each in [*self._where.get(instance, ())]:
+                if each != node and not self.is_there(each, instance):
+                    self._forget(each, instance)  # another program has taken it away there
             places = self._where.setdefault(instance, {})
             self.known.add(instance)
-            # Another program may have taken it away there.
-            others = [each for each in places if each != node and self.is_there(each, instance)]
+            others = [each for each in places if each != node]
             places[node] = call
             self._gone.pop(instance, None)
             self._stopped.discard((node, instance))
