@@ -63,13 +63,18 @@ def for_test(item: pytest.Item) -> Settings:
     """Merge the test's ``fakehv`` markers into the run's settings; of each argument, the closest wins.
 
     Raises:
-        MarkerError: an argument is wrong.
+        MarkerError: an argument is wrong, or two markers in one place give the same.
     """
     settings = item.config.stash[SETTINGS]
     given: dict[str, Any] = {}
     for marks in _levels(item, "fakehv"):
-        for mark in reversed(marks):  # in one place, the first counts
-            given |= _call(mark, partial(_fakehv_arguments, item.config))
+        here: dict[str, Any] = {}
+        for mark in marks:
+            arguments = _call(mark, partial(_fakehv_arguments, item.config))
+            for key in arguments.keys() & here.keys():
+                raise MarkerError(f"{_label(mark)}: {key} is given twice, by two markers in one place")
+            here |= arguments
+        given |= here
     return replace(settings, **given)
 
 

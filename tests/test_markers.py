@@ -94,6 +94,10 @@ WRONG = [
     ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not ['x']"),
     ("fakehv(clock='x')", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 'x'"),
     ("fakehv(clock=1)", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 1"),
+    (
+        "fakehv(clock='manual')\n@mark.fakehv(clock='polls', strict=False)",
+        "fakehv(): clock is given twice, by two markers in one place",
+    ),
     ("fakehv(topology=1)", "fakehv(): topology must be the path of a file, not 1"),
     ("fakehv(topology='')", "fakehv(): topology must be the path of a file, not ''"),
     ("fakehv_migration()", f"fakehv_migration(): missing argument 'instance'; valid: {MIGRATION}"),
