@@ -832,7 +832,7 @@ def test_looking_does_not_deadlock_with_migrations_nor_blame_them(root):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
     assert found == []
     assert kinds(cluster) == []

@@ -933,22 +933,6 @@ class TestTheTestStepsIn:
         assert message(cluster.start_postcopy, "web1") == "the migration of web1 is postcopy already"
 
 
-def test_what_is_sent_has_an_end_also_where_its_polls_have_not(root):
-    """Nothing is dirtied, so that all is sent at the first of four polls."""
-    cluster = FakeCluster(root, *NODES, instances=[InstanceSpec("web1", memory=1024)])
-    cluster.script_migration("web1", polls=4)
-    web1 = cluster["node1"].instance("web1")
-    begin(cluster, web1)
-    statuses = [cluster["node1"].GetMigrationStatus(web1) for _ in range(4)]
-    assert [(each.status, each.transferred_ram) for each in statuses] == [
-        ("active", 1024),
-        ("active", 1024),
-        ("active", 1024),
-        ("completed", 1024),
-    ]
-    assert str(cluster.migrations[0]) == "web1 node1 -> node2 live: 100 % at poll 4, completed, not finalized"
-
-
 def test_what_is_no_longer_there_can_not_be_completed(tmp_path):
     """Another program has taken its file away."""
     cluster = FakeCluster(tmp_path / "c", *NODES, instances=[WEB1])

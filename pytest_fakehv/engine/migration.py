@@ -89,7 +89,7 @@ class MigrationSpec:
             dirty_rate=exact(self.dirty_rate if runs else 0),
             max_downtime=exact(self.max_downtime),
         )
-        course = Course(model, lasts=model.duration, sends=model.duration, downtime=model.downtime)
+        course = Course(model, lasts=model.duration, downtime=model.downtime)
         if self.postcopy is not None and (model.rounds is None or self.postcopy < model.rounds):
             course = course.with_postcopy(model.time_of(self.postcopy))
         if self.polls is not None:
@@ -108,21 +108,19 @@ class Course:
     Attributes:
         model: what is sent when.
         lasts: when it ends; None if only its status calls end it, or nothing does.
-        sends: until when RAM is sent; None for ever.
         downtime: how long the instance is stopped in the end, by the model; None if that doesn't count.
         postcopy_after: when it goes on as postcopy; None for never.
     """
 
     model: Precopy
     lasts: Fraction | None
-    sends: Fraction | None
     downtime: Fraction | None
     postcopy_after: Fraction | None = None
 
     def with_postcopy(self, after: Fraction) -> "Course":
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
         lasts = after + self.model.rest_at(after) / self.model.bandwidth
-        return replace(self, lasts=lasts, sends=lasts, downtime=None, postcopy_after=after)
+        return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
 
     def cut_short(self) -> "Course":
         """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""
@@ -149,8 +147,8 @@ class Migration:
         started: when it began, in seconds of the cluster's clock.
         duration: how long it took, or takes so far, in seconds.
         total_ram: the instance's memory when it began, in MiB.
-        transferred_ram: how much RAM was sent, in MiB: more than all where some had to be sent again; None
-            where it was not scripted.
+        transferred_ram: how much RAM was sent, in MiB: more than all where some had to be sent again, or
+            where the script lets it go on; None where it was not scripted.
         rounds: how many rounds were sent while the instance ran on the source; 0 where it was not scripted.
         downtime: how long the instance was stopped for it, in seconds.
         postcopy: whether it went on as postcopy: from then on the instance runs on the target.
