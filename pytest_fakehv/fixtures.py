@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 from weakref import WeakSet
 
 import pytest
@@ -19,8 +19,9 @@ from pytest_fakehv.markers import (
 from pytest_fakehv.settings import SETTINGS, Settings, real_filesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pytest_fakehv.bridges.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.engine.clock import ClockMode
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.filesystem import Filesystem
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.engine.objects import InstanceSpec
     from pytest_fakehv.roots import Folders
 
-NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory"})
+NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"})
 
 CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 """On a test: the cluster of its function fixtures."""
@@ -146,7 +147,67 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
     Where neither has a node it has two equal ones, "node1" and "node2".
     """
     load_engine()
+    if "fakehv_ganeti" in request.fixturenames:
+        return cast("FakeCluster", request.getfixturevalue("fakehv_ganeti"))
     from pytest_fakehv.engine.cluster import FakeCluster
+
+    return _cluster_of_test(request, FakeCluster, fakehv_class)
+
+
+@pytest.fixture
+def fakehv_ganeti(
+    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]"
+) -> "Iterator[GanetiCluster]":
+    """The fake cluster of `fakehv_cluster`, put where Ganeti's own code looks for a fake hypervisor.
+
+    ``with fakehv_ganeti.on("node2"):`` says as which node the following code runs. Ganeti's Python library
+    must be importable.
+    """
+    try:
+        kind, hypervisor = _ganeti_classes(fakehv_class)
+    except (ImportError, MarkerError) as error:
+        problem = str(error)
+    else:
+        problem = (
+            "it comes too late: the test's cluster is made already; request fakehv_ganeti as an argument"
+        )
+        if CLUSTER not in request.node.stash:
+            cluster = cast("GanetiCluster", _cluster_of_test(request, kind, hypervisor))
+            with cluster.installed():
+                yield cluster
+            return
+    pytest.fail(problem, pytrace=False)
+
+
+def _ganeti_classes(
+    fakehv_class: "type[FakeHypervisor]",
+) -> "tuple[type[GanetiCluster], type[FakeHypervisor]]":
+    """Return the classes of the cluster and the nodes for Ganeti's code.
+
+    Raises:
+        ImportError: there is no Ganeti; the message says what to do.
+        MarkerError: the nodes' class, which a test module or a conftest gives, does not suit it.
+    """
+    load_engine()
+    from pytest_fakehv.engine.hypervisor import FakeHypervisor
+
+    with real_filesystem():
+        from pytest_fakehv.bridges.ganeti import FakeCluster
+    needed = FakeCluster.node_class
+    if fakehv_class is FakeHypervisor:
+        return FakeCluster, needed
+    if not issubclass(fakehv_class, needed):
+        raise MarkerError(
+            f"fakehv_ganeti needs a fakehv_class that is {needed.__module__}.{needed.__name__} "
+            f"or a subclass of it, not {fakehv_class.__module__}.{fakehv_class.__qualname__}"
+        )
+    return FakeCluster, fakehv_class
+
+
+def _cluster_of_test(
+    request: pytest.FixtureRequest, kind: "type[FakeCluster]", hypervisor: "type[FakeHypervisor]"
+) -> "FakeCluster":
+    """Make the cluster that a test declares."""
     from pytest_fakehv.engine.errors import DeclarationError
     from pytest_fakehv.engine.filesystem import Root
 
@@ -165,8 +226,8 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
         settings = for_test(item)
         nodes = declared_nodes(item, settings.topology)
         try:
-            cluster = FakeCluster(
-                Root(find), *nodes, hypervisor=fakehv_class, clock=settings.clock, seed=settings.seed
+            cluster = kind(
+                Root(find), *nodes, hypervisor=hypervisor, clock=settings.clock, seed=settings.seed
             )
         except DeclarationError as error:
             raise MarkerError(f"fakehv_node: {error}") from None

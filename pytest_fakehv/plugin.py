@@ -14,6 +14,7 @@ from pytest_fakehv.fixtures import (
     fakehv_class,
     fakehv_cluster,
     fakehv_factory,
+    fakehv_ganeti,
     load_engine,
 )
 from pytest_fakehv.markers import MARKERS
@@ -23,7 +24,7 @@ from pytest_fakehv.verdict import begin, end, forget, verdict
 if TYPE_CHECKING:
     from pytest_fakehv.engine.cluster import FakeCluster
 
-__all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory"]
+__all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"]
 
 _SECTION: Final = "fakehv"
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.checks import check_number
@@ -36,35 +36,38 @@ class FakeCluster(Stage, Assertions):
         root: the directory in which each node's root directory lies, under the node's name.
         *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
         instances: the instances to begin with.
-        hypervisor: the class of each node: `FakeHypervisor` or a subclass of it.
+        hypervisor: the class of each node, ``node_class`` or a subclass of it; None for ``node_class``.
         clock: what makes the time of its migrations go: "polls", "manual" or "real"; see `Clock`.
         seed: of its random faults; the same one makes the same decisions. None for a fresh one.
 
     Attributes:
+        node_class: what each node is at least: `FakeHypervisor`.
         shared: what its nodes have in common.
 
     Raises:
         DeclarationError: two nodes have one name or address, or an instance is on an unknown node.
     """
 
+    node_class: ClassVar[type[FakeHypervisor]] = FakeHypervisor
+
     def __init__(
         self,
         root: str | os.PathLike[str] | Root,
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
-        hypervisor: type[FakeHypervisor] = FakeHypervisor,
+        hypervisor: type[FakeHypervisor] | None = None,
         clock: ClockMode = "polls",
         seed: int | None = None,
     ) -> None:
-        given: object = hypervisor
-        if not (isinstance(given, type) and issubclass(given, FakeHypervisor)):
+        self._hypervisor = self.node_class if hypervisor is None else hypervisor
+        given: object = self._hypervisor
+        if not (isinstance(given, type) and issubclass(given, self.node_class)):
             raise DeclarationError(
-                f"the class of a node must be FakeHypervisor or a subclass, not {shown(hypervisor)}"
+                f"the class of a node must be {self.node_class.__name__} or a subclass, not {shown(given)}"
             )
         self.shared = Shared(clock, seed)
         self.shared.watcher.is_there = self._has_file
         self._root = root if isinstance(root, Root) else Root.at(root)
-        self._hypervisor = hypervisor
         self._by_name: dict[str, FakeHypervisor] = {}
         self._by_address: dict[str, FakeHypervisor] = {}
         for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
@@ -80,7 +83,7 @@ class FakeCluster(Stage, Assertions):
         cls,
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
-        hypervisor: type[FakeHypervisor] = FakeHypervisor,
+        hypervisor: type[FakeHypervisor] | None = None,
         clock: ClockMode = "polls",
         seed: int | None = None,
     ) -> Iterator[Self]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_MARK: Final = "_is_behind_door"
+BEHIND_DOOR: Final = "_is_behind_door"
 """The attribute of a method that was put behind the door."""
 
 _NOT_GIVEN: Final = object()
@@ -205,6 +205,7 @@ class _OnNode:
         self._inner = inner
         self.__doc__ = inner.__doc__
         self.__wrapped__ = inner
+        setattr(self, BEHIND_DOOR, True)
 
     def __get__(self, node: BehindDoor | None, owner: type[BehindDoor]) -> Callable[..., Any]:
         bound: Callable[..., Any] = self._inner.__get__(node, owner)
@@ -222,7 +223,7 @@ def put_behind_door(cls: type, methods: Iterable[Method]) -> None:
     """Put a class's interface methods behind the door: its own, and those of a base class that is not."""
     for method in methods:
         inner = inspect.getattr_static(cls, method.name)
-        if isinstance(inner, _OnNode) or hasattr(inner, _MARK):
+        if hasattr(inner, BEHIND_DOOR):
             continue
         if inspect.isfunction(inner):
             setattr(cls, method.name, _behind_door(method, inner))
@@ -235,7 +236,7 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
         return self.door.call(self, method, functools.partial(function, self), arguments, keywords)
 
-    setattr(call, _MARK, True)
+    setattr(call, BEHIND_DOOR, True)
     return call
 
 
