@@ -169,7 +169,7 @@ def fakehv_ganeti(
         problem = str(error)
     else:
         problem = (
-            "it comes too late: the test's cluster is made already; request fakehv_ganeti as an argument"
+            "fakehv_ganeti comes too late: the test's cluster is made already; request it as an argument"
         )
         if CLUSTER not in request.node.stash:
             cluster = cast("GanetiCluster", _cluster_of_test(request, kind, hypervisor))

@@ -24,7 +24,15 @@ def blocks(language):
 
 
 def test_every_kind_of_block_is_tested_here():
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "python fails", "text", "ini", "toml"}
+    assert {language for language, _ in BLOCKS} == {
+        "sh",
+        "python",
+        "python fails",
+        "python ganeti",
+        "text",
+        "ini",
+        "toml",
+    }
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
@@ -33,6 +41,13 @@ def test_a_python_block_passes(pytester, number):
     result = pytester.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes().keys() <= {"passed"}
+
+
+def test_a_block_for_ganeti_passes(pytester):
+    pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+    (source,) = blocks("python ganeti")
+    pytester.makepyfile(test_readme=source)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +91,7 @@ def test_the_commands_come_first_and_do_their_own_set_up():
 
 def test_the_tables_name_every_fixture_option_marker_and_method():
     text = README.read_text(encoding="utf-8")
-    names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`"]
+    names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`", "`fakehv_ganeti`"]
     names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "topology", "seed")]
     names += ["`fakehv_node(name, *, ...)`", "`fakehv_instance(name, *, ...)`", "`fakehv(*, ...)`"]
     names += ["`fakehv_migration(instance, *, ...)`", "`fakehv_fault(method, *, ...)`"]
