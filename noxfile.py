@@ -31,21 +31,25 @@ def run_suite(session: nox.Session, *command: str) -> None:
             session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
 
 
-def ganeti_library(session: nox.Session) -> str:
-    """Return the folder of Ganeti's Python library: Debian's package, unpacked, with nothing installed."""
+def with_ganeti(session: nox.Session) -> dict[str, str]:
+    """Return the environment in which Ganeti's Python library can be imported.
+
+    It is Debian's package, unpacked: nothing is installed, and no daemon is started.
+    """
+    session.install(*groups("ganeti"))
     folder = Path(session.cache_dir, "ganeti").resolve()
-    library = next(folder.glob("usr/share/ganeti/3.*/"), None)
-    if library is None:
-        listed = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
-        packages = str(listed).split()
+    if not folder.exists():
+        packages = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
         if not packages:  # a machine that has never asked
             session.run("apt-get", "update", "-q", external=True)
-            return ganeti_library(session)
+            packages = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
         with tempfile.TemporaryDirectory() as download, session.chdir(download):
-            session.run("apt-get", "download", "-q", max(packages), external=True)
+            session.run("apt-get", "download", "-q", max(str(packages).split()), external=True)
             session.run("dpkg", "-x", str(next(Path(download).glob("*.deb"))), str(folder), external=True)
-        library = next(folder.glob("usr/share/ganeti/3.*/"))
-    return str(library)
+    env = {"PYTHONPATH": str(next(folder.glob("usr/share/ganeti/3.*")))}
+    # Else its tests would be skipped.
+    session.run("python", "-c", "import ganeti.server.noded, ganeti.cmdlib.instance_migration", env=env)
+    return env
 
 
 @nox.session(python=PYTHONS)
@@ -68,9 +72,8 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package is run by the suite, on the newest Python, with Ganeti there."""
-    session.install("-e", ".", *groups("test"), *groups("coverage"), *groups("ganeti"))
-    env = {"PYTHONPATH": ganeti_library(session)}
-    session.run("python", "-c", "import ganeti.server.noded, ganeti.cmdlib.instance_migration", env=env)
+    session.install("-e", ".", *groups("test"), *groups("coverage"))
+    env = with_ganeti(session)
     session.run("coverage", "erase")
     command = ("coverage", "run", "-m", "pytest", "-n", "auto", "tests", "examples/ganeti")
     session.run(*command, *session.posargs, env=env)
@@ -80,10 +83,10 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def ganeti(session: nox.Session) -> None:
-    """What needs Ganeti's own code, fetched from Debian's packages; no daemon is installed or started."""
-    session.install("-e", ".", *groups("test"), *groups("ganeti"))
+    """What needs Ganeti's own code."""
+    session.install("-e", ".", *groups("test"))
     command = ("pytest", "-n", "auto", "tests/ganeti", "examples/ganeti")
-    session.run(*command, *session.posargs, env={"PYTHONPATH": ganeti_library(session)})
+    session.run(*command, *session.posargs, env=with_ganeti(session))
 
 
 @nox.session
