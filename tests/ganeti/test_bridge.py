@@ -227,6 +227,12 @@ class TestOnTheClass:
         assert fakehv_ganeti.placement() == {"of-node1": "node1"}
         fakehv_ganeti["node2"].assert_called("PowercycleNode")
 
+    def test_powercycle_on_a_node(self, fakehv_ganeti):
+        fakehv_ganeti.add_instance("web1", node="node1")
+        with fakehv_ganeti.on("node1"):
+            here().PowercycleNode({})
+        assert fakehv_ganeti.placement() == {}
+
     def test_powercycle_of_no_node(self):
         with pytest.raises(DeclarationError) as caught:
             FakeHypervisor.PowercycleNode()
@@ -272,6 +278,9 @@ class Wary(FakeHypervisor):
         except errors.HypervisorError as err:
             raise errors.HypervisorError(f"wary: {err}") from err
 
+    def StopInstance(self, instance, force=False, retry=False, name=None, timeout=None):
+        super().StopInstance(instance, force, retry, name, timeout)
+
     def GetMigrationStatus(self, instance):
         status = super().GetMigrationStatus(instance)
         assert isinstance(status, objects.MigrationStatus)
@@ -293,11 +302,15 @@ class TestOwnClass:
             error = failure(here().StartInstance, make(), [], False)
             assert str(error) == "wary: Failed to start instance web1: already running"
             assert isinstance(error, pytest_fakehv.HypervisorError)
+            assert (
+                str(failure(here().StopInstance, make("web2"))) == "Failed to stop instance web2: not running"
+            )
             assert here().GetMigrationStatus(make()).status == constants.HV_MIGRATION_COMPLETED
         assert hypervisor.GetHypervisorClass("fake").PowercycleNode() == "Wary was cycled"
         assert [call.method for call in fakehv_ganeti.journal] == [
             "StartInstance",
             "StartInstance",
+            "StopInstance",
             "GetMigrationStatus",
         ]
 
