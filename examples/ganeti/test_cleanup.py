@@ -101,7 +101,7 @@ def test_cleanup_writes_down_that_it_has_moved(fakehv_ganeti: "FakeCluster", mas
     assert master.primary_node("web1") == "node2"
 
 
-@pytest.mark.fakehv(clock="manual", allow=["vanished", "unfinished"])  # what the plugin finds fault with here
+@pytest.mark.fakehv(allow=["vanished", "unfinished"])  # what the plugin finds fault with here
 def test_cleanup_can_not_bring_it_back(fakehv_ganeti: "FakeCluster", master: Master) -> None:
     """The source is told first that it can let go; then node2 fails, and there is no copy left."""
     with fakehv_ganeti.fault("FinalizeMigrationDst"), pytest.raises(OpExecError):
