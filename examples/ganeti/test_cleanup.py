@@ -114,3 +114,21 @@ def test_cleanup_can_not_bring_it_back(fakehv_ganeti: "FakeCluster", master: Mas
 
     what_is_wrong = [each.what for each in fakehv_ganeti.violations()]
     assert what_is_wrong[0] == "web1 runs nowhere: it left node1 and did not arrive on node2"
+
+
+@pytest.mark.fakehv_node("node1")
+@pytest.mark.fakehv_node("node2")
+@pytest.mark.fakehv_node("node3")
+@pytest.mark.fakehv(allow=["double-start", "split-brain"])
+def test_nobody_cleans_up(fakehv_ganeti: "FakeCluster", master: Master) -> None:
+    """Web1 is on node2, the configuration says node1, and a failover to node3 looks at these two alone."""
+    with fakehv_ganeti.fault("FinalizeMigrationDst", when="after"), pytest.raises(OpExecError):
+        master.migrate("web1", to="node2")
+
+    master.failover("web1", to="node3")
+
+    what_is_wrong = [each.what for each in fakehv_ganeti.violations()]
+    assert what_is_wrong == [
+        "web1 was started on node3 while it ran on node2",
+        "web1 ran on node2 and node3 at once",
+    ]
