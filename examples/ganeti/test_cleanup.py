@@ -6,7 +6,7 @@ You learn to
 - break it at a place that no real cluster breaks at when you want it to: ``fault``;
 - see what the plugin says of what Ganeti leaves behind: ``fakehv(allow=...)``.
 
-It needs Ganeti's Python library, 3.0 or newer, and what that imports; no daemon, no root. On Debian:
+It needs Ganeti's Python library, 3.0 or newer, and what that imports; no daemon, no root. On Debian 12:
 
     apt-get download ganeti-3.0 && dpkg -x ganeti-3.0_*.deb ganeti-3.0
     python3 -m venv .venv && .venv/bin/pip install -q -U pip && .venv/bin/pip install -q -e . --group ganeti
