@@ -94,7 +94,7 @@ class Master:
 
         # The node daemon notes why it has started or stopped something below /var/run.
         monkeypatch.setattr(pathutils, "INSTANCE_REASON_DIR", str(folder))
-        # The master waits by the cluster's clock; the function has kept the machine's as its default.
+        # The master waits by the cluster's clock; TimeoutExpired has the machine's as a default value.
         clock = SimpleNamespace(time=lambda: cluster.clock.now, sleep=cluster.clock.sleep)
         monkeypatch.setattr(instance_migration, "time", clock)
         monkeypatch.setattr(utils, "TimeoutExpired", partial(utils.TimeoutExpired, _time_fn=clock.time))
@@ -147,21 +147,20 @@ class Master:
         """Take requests to the nodes, where the network would."""
         for request in requests:
             node = self._cluster[request.host]
-            problem = f"Error 7: Failed to connect to {request.host}"
-            if node.unreachable is None:
+            if node.unreachable:
+                request.error = f"Error 7: Failed to connect to {request.host}"
+            else:
+                received = SimpleNamespace(
+                    request_method=request.method,
+                    request_path=request.path,
+                    request_body=request.post_data,
+                )
                 with self._cluster.on(node.name):
-                    body = self._noded.HandleRequest(
-                        SimpleNamespace(
-                            request_method=request.method,
-                            request_path=request.path,
-                            request_body=request.post_data,
-                        )
-                    )
-                request.resp_status_code, request.resp_body = http.HTTP_OK, body.decode()
-                problem = "Error 52: Empty reply from server"
-            # A node that goes down while it works on a request doesn't answer it.
-            request.success = node.unreachable is None
-            request.error = None if request.success else problem
+                    request.resp_body = self._noded.HandleRequest(received).decode()
+                request.resp_status_code = http.HTTP_OK
+                if node.unreachable:  # it has gone down over it
+                    request.error = "Error 52: Empty reply from server"
+            request.success = not request.error
 
     # What a logical unit asks of its processor.
 
@@ -171,11 +170,11 @@ class Master:
 
     def LogInfo(self, message: str, *values: Any) -> None:
         """Tell the user something worth knowing."""
-        self.Log(f" - INFO: {message % values}")
+        self.Log(f" - INFO: {message % values if values else message}")
 
     def LogWarning(self, message: str, *values: Any) -> None:
         """Tell the user about something that is wrong."""
-        self.Log(f" - WARNING: {message % values}")
+        self.Log(f" - WARNING: {message % values if values else message}")
 
     def LogStep(self, current: int, total: int, message: str) -> None:
         """Tell the user how far it is."""
