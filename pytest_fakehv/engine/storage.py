@@ -177,7 +177,7 @@ class Storage:
             self.on_change(path.rpartition("/")[2], True)
 
     def replace(self, path: str, record: Record) -> None:
-        """Change an instance's file at once, or not at all.
+        """Change an instance's file at once, or not at all; its mode stays, as if it were written in place.
 
         Whoever calls this holds the lock and has seen that there is one.
 
@@ -185,8 +185,10 @@ class Storage:
             OSError: it can't be written; the old one stands.
         """
         with self._change():
+            mode = stat.S_IMODE(self._os.lstat(path).st_mode)
             temporary = self._write_temporary(record)
             try:
+                self._os.chmod(temporary, mode)
                 self._os.replace(temporary, path)
             except BaseException:
                 with suppress(FileNotFoundError):  # interrupted when it was done
