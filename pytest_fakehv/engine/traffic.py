@@ -10,6 +10,7 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from pytest_fakehv.engine.checks import is_amount
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import MigrationState
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
@@ -294,6 +295,8 @@ class Traffic:
             record = source.read(path)
             if record is None:
                 raise RefusedError("not running")
+            if not is_amount(record.memory):  # by a file that somebody else wrote
+                raise RefusedError(f"it can't have {record.memory} MiB of memory")
             if instance in self._active:
                 raise RefusedError(f"already migrating to {self._active[instance].target_name}")
             last = self.leaving(source_name, instance)
