@@ -322,18 +322,23 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
         Args:
             instance: which; None will do if ``name`` is given.
-            force: ignored.
+            force: ignored, but for None with a timeout, which no hypervisor takes.
             retry: ignored.
             name: which, by name alone.
             timeout: in seconds; ignored.
 
         Raises:
-            HypervisorError: it does not run, or its file can't be removed.
+            HypervisorError: it does not run, its file can't be removed, or an argument is missing.
         """
         if name is None:
             if instance is None:
                 raise HypervisorError("Failed to stop instance: neither an instance nor a name is given")
             name = instance.name
+        given: object = force
+        if timeout is not None and given is None:
+            raise HypervisorError(
+                f"Failed to stop instance {name}: a timeout goes with force True or False, not None"
+            )
         with self.shared.traffic.lock, self._doing(f"stop instance {name}"), self._storage.exclusive():
             run = self.shared.traffic.leaving(self.name, name)
             if not self._IsAlive(name):
@@ -799,8 +804,9 @@ def _amount(what: str, value: object) -> int:
 
 
 def _beparam(instance: InstanceLike, key: str) -> int:
-    if key not in instance.beparams:
+    beparams: Mapping[str, Any] | None = instance.beparams  # Ganeti's own class says None for what isn't set
+    if beparams is None or key not in beparams:
         raise RefusedError(
-            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, instance.beparams))) or 'nothing'}"
+            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, beparams or ()))) or 'nothing'}"
         )
-    return _amount(f"beparams[{key!r}]", instance.beparams[key])
+    return _amount(f"beparams[{key!r}]", beparams[key])
