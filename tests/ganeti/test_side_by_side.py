@@ -135,7 +135,8 @@ class Step:
     """A call, all that it could depend on, and what came of it.
 
     `given` has the arguments by name, and nothing where they don't fit the method. `memories` are those that
-    an instance ever had on a node, `lost` how many migrations there were at a node's last powercycle.
+    an instance ever had on a node, `paused` the numbers of the migrations that began with a paused one, and
+    `lost` how many migrations there were at a node's last powercycle.
     """
 
     method: str
@@ -145,6 +146,7 @@ class Step:
     size: int
     migrations: list[Migration]
     memories: dict
+    paused: set
     lost: dict
     ours: Outcome
     theirs: Outcome
@@ -648,10 +650,10 @@ def _(step):
         return step.does() and step.theirs_changes <= {step.path}
     if step.entry or not is_under_way(step) or not is_positive(step.beparams.get("vcpus")):
         return False
+    paused = b"paused\n" if step.arriving.number in step.paused else b""
     return any(
         step.does(**{step.name: b"0\n%d\n%d\n%s" % (memory, step.beparams["vcpus"], paused)})
         for memory in step.memories[step.arriving.source, step.name]
-        for paused in (b"", b"paused\n")
     )
 
 
@@ -735,6 +737,7 @@ class Pair:
         self.seen = seen
         self.disk = snapshot(self.bases["ours"])
         self.memories = defaultdict(set)
+        self.paused = set()
         self.lost = dict.fromkeys(NODES, 0)
         assert snapshot(self.bases["theirs"]) == self.disk
 
@@ -823,6 +826,7 @@ class Pair:
                 self.size,
                 migrations,
                 self.memories,
+                self.paused,
                 self.lost,
                 here,
                 there,
@@ -831,6 +835,9 @@ class Pair:
             assert len(rows) == 1, f"the rows {rows} say so:\n{step}"
             self.seen[rows[0]] += 1
             make_equal(self.bases["theirs"], there.disk, here.disk)
+        if method == "MigrateInstance" and here.error is None:
+            before = self.disk[f"{node}/{given['instance'].name}"]
+            self.paused |= {len(migrations) + 1} if b"\npaused" in before[2] else set()
         self.disk = here.disk
 
     def _outcome(self, side, method, call):
