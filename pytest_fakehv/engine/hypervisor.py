@@ -248,13 +248,17 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         return instance
 
     def _place(self, instance: Instance, *, paused: bool) -> None:
+        path, vcpus = self._storage.path(instance.name), _beparam(instance, BE_VCPUS)
+        memory = None if self._is_strict else _fixed_memory(instance)
+        if memory is not None:
+            self._create(path, Record(memory, vcpus, paused))
+            return
         with self._storage.exclusive():
-            path = self._storage.path(instance.name)
             if self._storage.holds_instance(path):
                 raise RefusedError("already running")
             memory = self._startup_memory(instance, self._free_memory())
             self._refuse_overcommit(memory)
-            self._create(path, Record(memory, _beparam(instance, BE_VCPUS), paused))
+            self._create(path, Record(memory, vcpus, paused))
 
     # The test's side: what befalls a node
 
@@ -358,9 +362,9 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         traffic = self.shared.traffic
         with traffic.lock:
             try:
-                with self._storage.exclusive():
+                with self._storage.lock:  # against other processes, what takes it away locks alone
                     run = traffic.leaving(self.name, name)
-                    if self._has_own_start and not self._IsAlive(name):
+                    if self._has_own_hooks and not self._IsAlive(name):
                         raise RefusedError("not running")
                     self._MarkDown(name)
                     self.shared.watcher.stopped(self.name, name)
@@ -435,7 +439,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         try:
             with self._storage.exclusive():
                 old = self._storage.read(self._InstanceFile(instance.name))
-                if old is None or (self._has_own_start and not self._IsAlive(instance.name)):
+                if old is None or (self._has_own_hooks and not self._IsAlive(instance.name)):
                     raise RefusedError("not running")
                 self._refuse_overcommit(_amount("memory", mem) - old.memory)
                 # Not an argument, as in `_start`.
@@ -687,16 +691,15 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     # Inside
 
     _has_own_node_info: ClassVar[bool] = False
-    _has_own_start: ClassVar[bool] = False
+    _has_own_hooks: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Notice a class that decides itself how much memory is free, or what runs: it must be asked then."""
         super().__init_subclass__(**keywords)
         cls._has_own_node_info = inspect.unwrap(cls.GetNodeInfo) is not _NODE_INFO
-        cls._has_own_start = (
-            cls._has_own_node_info
-            or cls._IsAlive is not FakeHypervisor._IsAlive
-            or cls._InstanceStartupMemory is not FakeHypervisor._InstanceStartupMemory
+        cls._has_own_hooks = cls._has_own_node_info or any(
+            getattr(cls, name) is not getattr(FakeHypervisor, name)
+            for name in ("_IsAlive", "_InstanceStartupMemory", "_MarkUp", "_MarkDown")
         )
 
     def _target(self, target: str) -> "FakeHypervisor | None":
@@ -716,16 +719,17 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _check_up(self) -> None:
         """Refuse to go on where the node went down since the call came."""
-        if self._why_nothing_runs:
+        if self._is_down or self._has_left:
             raise NodeDownError.of(self.name)
 
     def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
-        if memory is None and not self._has_own_start and not self._is_strict:
+        if memory is None and not self._has_own_hooks and not self._is_strict:
             memory = _fixed_memory(instance)
-            if memory is not None:  # nothing is to be counted, and so nobody to be locked out
+            if memory is not None:  # nothing is to be counted or asked, and so nobody to be locked out
                 with self._storage.lock:
                     self._check_up()
-                    self._mark_started(instance, memory, paused=paused)
+                    record = Record(memory, instance.beparams[BE_VCPUS], bool(paused))
+                    self._create(self._InstanceFile(instance.name), record)
                 return
         with self._storage.exclusive():
             self._check_up()
@@ -734,15 +738,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             if memory is None:
                 memory = self._InstanceStartupMemory(instance)
             self._refuse_overcommit(memory)
-            self._mark_started(instance, memory, paused=paused)
-
-    def _mark_started(self, instance: InstanceLike, memory: int, *, paused: bool) -> None:
-        # Not an argument: subclasses know _MarkUp without it.
-        self._starting = "paused" if paused else "running"
-        try:
-            self._MarkUp(instance, memory)
-        finally:
-            self._starting = None
+            # Not an argument: subclasses know _MarkUp without it.
+            self._starting = "paused" if paused else "running"
+            try:
+                self._MarkUp(instance, memory)
+            finally:
+                self._starting = None
 
     def _create(self, path: str, record: Record) -> None:
         try:
@@ -760,7 +761,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             if self._IsAlive(name):
                 self._MarkDown(name)
 
-    @property
+    @cached_property  # every start asks for it
     def _is_strict(self) -> bool:
         return self.spec is not None and not self.spec.overcommit
 

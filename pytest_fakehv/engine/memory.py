@@ -96,13 +96,18 @@ class Memory:
         with self.lock:
             if path in self._records:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-            self._put(path, record)
+            used, self._used = self._used, None  # an interrupt, or a fork, in between: it is counted anew
+            self._records[path] = record
+            self._used = None if used is None else used + record.memory
             self.on_change(path, True)
 
     def replace(self, path: str, record: Record) -> None:
         """Change an instance."""
         with self.lock:
-            self._put(path, record)
+            used, self._used = self._used, None
+            old = self._records[path]
+            self._records[path] = record
+            self._used = None if used is None else used + record.memory - old.memory
 
     def remove(self, path: str) -> None:
         """Take an instance away.
@@ -113,7 +118,9 @@ class Memory:
         with self.lock:
             if path not in self._records:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-            self._put(path, None)
+            used, self._used = self._used, None
+            old = self._records.pop(path)
+            self._used = None if used is None else used - old.memory
             self.on_change(path, False)
 
     def remove_all(self) -> None:
@@ -151,11 +158,3 @@ class Memory:
             if self._used is None:
                 self._used = sum(record.memory for record in self._records.values())
             return self._used
-
-    def _put(self, path: str, record: Record | None) -> None:
-        used, self._used = self._used, None  # an interrupt, or a fork, in between: it is counted anew
-        old = self._records.pop(path, None) if record is None else self._records.get(path)
-        if record is not None:
-            self._records[path] = record
-        if used is not None:
-            self._used = used - (old.memory if old else 0) + (record.memory if record else 0)

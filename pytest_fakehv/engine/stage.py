@@ -1,5 +1,6 @@
 """What a test does to a node and to a whole cluster alike: it says how things are to go, and steps in."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -132,7 +133,7 @@ class Stage(View):
             crash=crash,
             optional=optional,
         )
-        filename, line = caller()
+        filename, line = caller(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
         return self.inject(spec, place_text(filename, line))
 
     def inject(self, spec: FaultSpec, origin: str) -> Fault:

@@ -46,7 +46,7 @@ def encode(record: Record) -> bytes:
     Source: Ganeti's fake hypervisor, which writes an id (always 0), the memory and the CPUs on a line
     each; the fourth line of a paused one is ours, and is ignored there.
     """
-    return b"0\n%d\n%d\n%s" % (record.memory, record.vcpus, b"paused\n" if record.paused else b"")
+    return (b"0\n%d\n%d\npaused\n" if record.paused else b"0\n%d\n%d\n") % (record.memory, record.vcpus)
 
 
 @lru_cache(maxsize=1024)  # most instances are like others, and then share a record too
@@ -177,6 +177,7 @@ class Storage:
 
     def _create(self, path: str, record: Record) -> None:
         if not self.filesystem.put(self.root, path, encode(record)):
+            # As an atomic change of a directory is on every system, at the cost of a second one.
             temporary = self._write_temporary(record)
             try:
                 self._os.link(temporary, path)
@@ -373,7 +374,9 @@ class Storage:
 
         Whatever interrupts the change may come before or after the ledger knows of it.
         """
-        believed = self._stamp is not None and self.filesystem.stamp(self.root) == self._stamp
+        if self._stamp is None:
+            return False
+        believed = self.filesystem.stamp(self.root) == self._stamp
         self._stamp = None
         return believed
 
@@ -419,8 +422,8 @@ class Storage:
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""
         name = path.rpartition("/")[2]
-        old = self._ledger.pop(name, None)
-        self._used -= old.memory if old else 0
+        if old := self._ledger.pop(name, None):
+            self._used -= old.memory
         if record:
             self._ledger[name] = record
             self._used += record.memory
