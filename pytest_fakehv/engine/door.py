@@ -74,6 +74,13 @@ class Strike(Protocol):
         """Do it: raises, as a rule."""
 
 
+class _Thread(threading.local):
+    """The calls that a thread is in, the innermost one last."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+
 @dataclass
 class Door:
     """What all calls of one cluster's nodes pass.
@@ -89,7 +96,7 @@ class Door:
     choose_fault: Callable[[Call], Strike | None] = lambda _call: None
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
-    _thread: "_Thread" = field(default_factory=lambda: _Thread())
+    _thread: _Thread = field(default_factory=_Thread)
 
     @property
     def current_call(self) -> Call | None:
@@ -168,13 +175,6 @@ class Door:
                     self.holds.remove(hold)
             elif hold.selection.matches(call):
                 hold.stop(call)
-
-
-class _Thread(threading.local):
-    """The calls that a thread is in, the innermost one last."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
 
 
 class Method:

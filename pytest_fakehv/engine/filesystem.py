@@ -127,7 +127,7 @@ class Disk:
         return self.os.stat(directory).st_mtime_ns
 
     def lock(self, directory: str) -> int:
-        """Lock the directory through a descriptor that nobody else has, so that a forked child shares no lock."""
+        """Lock the directory through a descriptor that nobody else has, a forked child neither."""
         descriptor = self._idle.pop(directory, None)
         if descriptor is None:
             descriptor = self.os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

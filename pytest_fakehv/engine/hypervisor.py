@@ -364,8 +364,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             try:
                 with self._storage.lock:  # against other processes, what takes it away locks alone
                     run = traffic.leaving(self.name, name)
-                    if self._has_own_hooks and not self._IsAlive(name):
-                        raise RefusedError("not running")
+                    if self._has_own_hooks:
+                        self._refuse_stopped(name)
                     self._MarkDown(name)
                     self.shared.watcher.stopped(self.name, name)
                     if run:
@@ -436,20 +436,19 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: it doesn't run, ``mem`` is no positive integer, a beparam is missing, its
                 file can't be written, or it doesn't fit on a node that doesn't overcommit.
         """
-        try:
-            with self._storage.exclusive():
-                old = self._storage.read(self._InstanceFile(instance.name))
-                if old is None or (self._has_own_hooks and not self._IsAlive(instance.name)):
-                    raise RefusedError("not running")
-                self._refuse_overcommit(_amount("memory", mem) - old.memory)
-                # Not an argument, as in `_start`.
-                self._ballooning = old
-                try:
-                    self._MarkUp(instance, mem)
-                finally:
-                    self._ballooning = None
-        except (RefusedError, OSError) as error:
-            self._fail(f"balloon memory for {instance.name}", error)
+        with self._doing(f"balloon memory for {instance.name}"), self._storage.exclusive():
+            old = self._storage.read(self._InstanceFile(instance.name))
+            if old is None:
+                raise RefusedError("not running")
+            if self._has_own_hooks:
+                self._refuse_stopped(instance.name)
+            self._refuse_overcommit(_amount("memory", mem) - old.memory)
+            # Not an argument, as in `_start`.
+            self._ballooning = old
+            try:
+                self._MarkUp(instance, mem)
+            finally:
+                self._ballooning = None
 
     @classmethod
     def GetInstanceConsole(
@@ -755,6 +754,10 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     def _startup_memory(self, instance: InstanceLike, free: int) -> int:
         minimum, maximum = (_beparam(instance, key) for key in (BE_MINMEM, BE_MAXMEM))
         return startup_memory(minimum, maximum, free)
+
+    def _refuse_stopped(self, name: str) -> None:
+        if not self._IsAlive(name):
+            raise RefusedError("not running")
 
     def _make_sure_it_is_down(self, name: str) -> None:
         with self._storage.exclusive():

@@ -35,7 +35,7 @@ class Lock(_RLock):
     def open_all(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
         """Open every lock, whoever held it."""
         for each in cls._every:
-            each._at_fork_reinit()  # as the standard library opens its own
+            each._at_fork_reinit()  # noqa: SLF001  # as the standard library does
 
 
 os.register_at_fork(after_in_child=Lock.open_all)

@@ -60,14 +60,14 @@ class Storage:
     """One node's running instances, in files.
 
     The paths that its methods take are the instance files'. It keeps a ledger of what it last saw of
-    each instance, for reports that must not touch a file; and, from the first start on whose memory depends
-    on what is free, for the sum of the memory, so that such a start costs the same however many run. Then
-    the ledger is believed as long as the directory's modification time is the one that we ourselves gave
-    it after our last change; any other change of the directory makes the next such start count anew, and so does every
-    `read_all`, which is every node info. Until then, a start does not see what leaves the directory alone,
-    such as a file rewritten in place, nor what a program that takes no lock does in the very moment of a
-    change of ours. On pyfakefs, which moves no time, the number of entries stands in. Everything else
-    reads the files.
+    each instance: for reports that must not touch a file; and, from the first start on whose memory depends
+    on what is free, for the sum of the memory, so that such a start costs the same however many run. From
+    then on the ledger is believed as long as the directory's modification time is the one that we ourselves
+    gave it after our last change; any other change of the directory makes the next such start count anew,
+    and so does every `read_all`, which is every node info. Until then, a start does not see what leaves the
+    directory alone, such as a file rewritten in place, nor what is done in the very moment of a change of
+    ours by who takes no lock: another program, or another process's start that counts nothing. On pyfakefs,
+    which moves no time, the number of entries stands in. Everything else reads the files.
 
     Attributes:
         lock: as in `Store`; files stay open to other processes meanwhile, unlike in `exclusive`.

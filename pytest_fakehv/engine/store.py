@@ -1,4 +1,4 @@
-"""What the engine needs of the place where a node's running instances are: files, or this process's memory."""
+"""What the engine needs of what keeps a node's running instances: files, or this process's memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
