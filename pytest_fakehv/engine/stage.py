@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pytest_fakehv.engine.checks import check_number
 from pytest_fakehv.engine.constants import HV_MIGRATION_MODE
@@ -19,6 +20,10 @@ from pytest_fakehv.engine.text import listed, place_text, shown
 from pytest_fakehv.engine.view import View
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
+
+
+_NO_HVPARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""What most instances have: of a million, each would else keep a dict of its own."""
 
 
 class Stage(View):
@@ -68,11 +73,13 @@ class Stage(View):
             "hvparams": hvparams,
         }
         changes = {key: value for key, value in given.items() if value is not None}
-        old = self.shared.declared.get(name, InstanceSpec(name))
+        old = self.shared.declared.get(name) or InstanceSpec(name)
         if "memory" in changes:
             changes.setdefault("min_memory", None)
-        self.shared.declared[name] = replace(old, **changes)
-        return self.shared.declared[name].instance()
+        if not changes.get("hvparams", old.hvparams):
+            changes["hvparams"] = _NO_HVPARAMS
+        spec = self.shared.declared[name] = replace(old, **changes)
+        return spec.instance()
 
     # Faults and holds
 
