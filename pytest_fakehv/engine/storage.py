@@ -364,7 +364,7 @@ class Storage:
         """
         with self._exclusive:
             self._counts = True
-            if self._stamp is None or self.filesystem.stamp(self.root) != self._stamp:
+            if not self._is_believed():
                 self._read_each()
                 self._mark()
             return self._used
@@ -374,11 +374,17 @@ class Storage:
 
         Whatever interrupts the change may come before or after the ledger knows of it.
         """
-        if self._stamp is None:
-            return False
-        believed = self.filesystem.stamp(self.root) == self._stamp
+        believed = self._is_believed()
         self._stamp = None
         return believed
+
+    def _is_believed(self) -> bool:
+        """Tell whether nobody else has changed the directory; while that is locked, look once."""
+        if self._stamp is None:
+            return False
+        if not self._exclusive.is_unchanged:
+            self._exclusive.is_unchanged = self.filesystem.stamp(self.root) == self._stamp
+        return self._exclusive.is_unchanged
 
     def _mark(self) -> None:
         """Believe the ledger from now on, until somebody else changes the directory.
@@ -431,10 +437,14 @@ class Storage:
 
 
 class _Exclusive:
-    """A storage's directory, locked beside the storage itself: once, however deep it is nested."""
+    """A storage's directory, locked beside the storage itself: once, however deep it is nested.
+
+    Attributes:
+        is_unchanged: whether, since it was locked, the ledger was seen to be right.
+        is_outdated: whether the directory was seen to be gone; another one may get its name.
+    """
 
     is_outdated = False
-    """Whether the directory was seen to be gone; another one may get its name."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -442,6 +452,7 @@ class _Exclusive:
     def begin(self) -> None:
         """Hold nothing."""
         self._depth = self._held = 0
+        self.is_unchanged = False
 
     def __enter__(self) -> None:
         """Take the locks."""
@@ -463,6 +474,7 @@ class _Exclusive:
         self._depth -= 1
         try:
             if self._depth == 0:
+                self.is_unchanged = False
                 storage.filesystem.unlock(storage.root, self._held)
                 if self.is_outdated:
                     self.is_outdated = False
