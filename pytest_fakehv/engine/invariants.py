@@ -190,8 +190,8 @@ class Watcher:
     def lost(self, instance: str) -> None:
         """Note that an instance is lost by what the test itself wanted."""
         with self._lock:
-            if self._where.pop(instance, None):
-                self._departed.add(instance)
+            self._where.pop(instance, None)
+            self._departed.add(instance)
             self._split.pop(instance, None)
             self._gone.pop(instance, None)
 

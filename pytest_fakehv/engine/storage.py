@@ -243,7 +243,7 @@ class Storage:
         try:
             self._os.stat(self.root)
         except OSError:
-            self._exclusive.is_outdated = True
+            self._exclusive.forget_directory()
             raise
 
     def holds_instance(self, path: str) -> bool:
@@ -441,10 +441,7 @@ class _Exclusive:
 
     Attributes:
         is_unchanged: whether, since it was locked, the ledger was seen to be right.
-        is_outdated: whether the directory was seen to be gone; another one may get its name.
     """
-
-    is_outdated = False
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -452,7 +449,14 @@ class _Exclusive:
     def begin(self) -> None:
         """Hold nothing."""
         self._depth = self._held = 0
-        self.is_unchanged = False
+        self.is_unchanged = self._is_outdated = False
+
+    def forget_directory(self) -> None:
+        """Note that the directory was seen to be gone: another one may get its name."""
+        if self._depth:
+            self._is_outdated = True
+        else:
+            Disk.forget(self._storage.root)
 
     def __enter__(self) -> None:
         """Take the locks."""
@@ -476,8 +480,8 @@ class _Exclusive:
             if self._depth == 0:
                 self.is_unchanged = False
                 storage.filesystem.unlock(storage.root, self._held)
-                if self.is_outdated:
-                    self.is_outdated = False
+                if self._is_outdated:
+                    self._is_outdated = False
                     Disk.forget(storage.root)
         finally:
             storage.lock.release()
