@@ -654,6 +654,20 @@ class TestNamelessFiles:
         assert (tmp_path / "web1").read_bytes() == b"0\n1024\n2\npaused\n"
 
 
+def test_an_interrupted_start_leaves_nothing_in_a_fake_filesystem(fs, monkeypatch):
+    hv = FakeHypervisor("/root", spec=SPEC)
+
+    def interrupted(descriptor, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hv._storage.filesystem.os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hv.StartInstance(make(), [], False)
+    assert os.listdir("/root") == []
+    hv.StartInstance(make(), [], False)
+
+
 class TestOpenDirectories:
     """A directory that was locked is kept open for the next time."""
 

@@ -297,11 +297,9 @@ def caller(frame: "FrameType | None") -> tuple[str, int]:
     Args:
         frame: where to begin to look; None where there is none, at the outermost frame of a thread.
     """
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module in _STARTERS_OF_THREADS:
-            break
-        if not module.startswith(_OWN_PACKAGE):
-            return frame.f_code.co_filename, frame.f_lineno
+    module = ""
+    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
         frame = frame.f_back
-    return f"thread {threading.current_thread().name}", 0
+    if frame is None or module in _STARTERS_OF_THREADS:
+        return f"thread {threading.current_thread().name}", 0
+    return frame.f_code.co_filename, frame.f_lineno
