@@ -105,7 +105,7 @@ class Disk:
     _locks: ClassVar[set[int]] = set()
     """The descriptors of directories that are or were locked."""
     _idle: ClassVar[dict[str, int]] = {}
-    """Those that nobody uses now, by path, the last used last: to open one anew costs more than to lock it."""
+    """Those that nobody uses now, by path, the last used last: opening one costs more than locking it."""
     _nameless: ClassVar[int] = _flags_for_a_nameless_file()
     os: ClassVar[OsModule] = os
 
@@ -140,7 +140,7 @@ class Disk:
         return descriptor
 
     def unlock(self, directory: str, held: int) -> None:
-        """Unlock it, and keep the descriptor for the next time, in place of the one that was unused longest."""
+        """Unlock it, and keep the descriptor for next time, in place of the one unused longest."""
         try:
             # Closing alone leaves it locked in a child that another thread forked meanwhile.
             self._flock(held, self._unlock)
