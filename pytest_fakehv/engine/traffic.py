@@ -18,7 +18,7 @@ from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.migration import Course, Migration, MigrationSpec, Outcome
 from pytest_fakehv.engine.objects import MigrationStatus
-from pytest_fakehv.engine.storage import Record, Storage
+from pytest_fakehv.engine.store import Record, Store
 from pytest_fakehv.engine.text import listed, shown
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class Run:
     Attributes:
         number: its place among the migrations, from 1.
         instance: the instance's name.
-        source: the storage of the node that it leaves.
+        source: the store of the node that it leaves.
         source_name: that node's name.
-        target: the storage of the node that it moves to; None if nothing is known of it but its name.
+        target: the store of the node that it moves to; None if nothing is known of it but its name.
         target_name: that node's name; or, if nothing else is known of it, what it was called.
         live: whether the instance runs meanwhile.
         record: what the instance was when last looked at, and will be on the target.
@@ -72,9 +72,9 @@ class Run:
 
     number: int
     instance: str
-    source: Storage
+    source: Store
     source_name: str
-    target: Storage | None
+    target: Store | None
     target_name: str
     live: bool
     record: Record
@@ -170,7 +170,7 @@ class Run:
         """Take what the instance is on the source now, if it is still there, for what it will be."""
         with suppress(OSError, HypervisorError):
             if now := self.source.read(self.source.path(self.instance)):
-                self.record = replace(self.record, memory=now.memory, vcpus=now.vcpus)
+                self.record = self.record._replace(memory=now.memory, vcpus=now.vcpus)
 
     def snapshot(self) -> Migration:
         """Return what a test may know of it."""
@@ -276,9 +276,9 @@ class Traffic:
         self,
         instance: str,
         *,
-        source: Storage,
+        source: Store,
         source_name: str,
-        target: Storage | None,
+        target: Store | None,
         target_name: str,
         live: bool,
         is_accepted: bool,
@@ -314,7 +314,7 @@ class Traffic:
                     f"the migration of {instance} is scripted as postcopy, which a non-live one can't be"
                 )
             if not live and not record.paused:
-                source.replace(path, replace(record, paused=True))
+                source.replace(path, record._replace(paused=True))
             if script:
                 self._use(script)
             run = Run(
@@ -525,7 +525,7 @@ class Traffic:
     def _resume(self, run: Run) -> None:
         with run.source.exclusive():
             if run.is_still_there and (now := run.source.read(run.source.path(run.instance))):
-                run.source.replace(run.source.path(run.instance), replace(now, paused=False))
+                run.source.replace(run.source.path(run.instance), now._replace(paused=False))
 
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:
         if run.is_active:
