@@ -36,16 +36,19 @@ def with_ganeti(session: nox.Session) -> dict[str, str]:
 
     It is Debian's package, unpacked: nothing is installed, and no daemon is started.
     """
-    session.install(*groups("ganeti"))
+    session.install("-e", ".[ganeti]")
     folder = Path(session.cache_dir, "ganeti").resolve()
     if not folder.exists():
         packages = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
-        if not packages:  # a machine that has never asked
+        if not packages:  # a machine that has never asked, where this needs root
             session.run("apt-get", "update", "-q", external=True)
             packages = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
-        with tempfile.TemporaryDirectory() as download, session.chdir(download):
-            session.run("apt-get", "download", "-q", max(str(packages).split()), external=True)
-            session.run("dpkg", "-x", str(next(Path(download).glob("*.deb"))), str(folder), external=True)
+        newest = max(str(packages).split(), key=lambda name: [int(part) for part in name[7:].split(".")])
+        with tempfile.TemporaryDirectory(dir=folder.parent) as download:
+            with session.chdir(download):
+                session.run("apt-get", "download", "-q", newest, external=True)
+                session.run("dpkg", "-x", str(next(Path(download).glob("*.deb"))), "all", external=True)
+            Path(download, "all").rename(folder)
     env = {"PYTHONPATH": str(next(folder.glob("usr/share/ganeti/3.*")))}
     # Else its tests would be skipped.
     session.run("python", "-c", "import ganeti.server.noded, ganeti.cmdlib.instance_migration", env=env)

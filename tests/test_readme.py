@@ -83,9 +83,9 @@ def test_the_topology_is_accepted(tmp_path):
 def test_the_commands_come_first_and_do_their_own_set_up():
     """They are run, as they stand here, by .ci/run."""
     assert [language for language, _ in BLOCKS[:2]] == ["sh", "sh"]
-    assert len(blocks("sh")) == 2
-    for command in blocks("sh"):
+    for command in blocks("sh")[:2]:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    for command in blocks("sh"):
         subprocess.run(["sh", "-n", "-c", command], check=True)
 
 

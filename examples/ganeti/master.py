@@ -99,7 +99,7 @@ class Master:
         monkeypatch.setattr(instance_migration, "time", clock)
         monkeypatch.setattr(utils, "TimeoutExpired", partial(utils.TimeoutExpired, _time_fn=clock.time))
         # It would fork the test's own process.
-        monkeypatch.delattr(backend, "PowercycleNode")
+        monkeypatch.setattr(backend, "PowercycleNode", _no_powercycle)
 
     def migrate(self, instance: str, to: str, **options: Any) -> None:
         """Do as ``gnt-instance migrate -n`` would.
@@ -179,6 +179,10 @@ class Master:
     def LogStep(self, current: int, total: int, message: str) -> None:
         """Tell the user how far it is."""
         self.Log(f"STEP {current}/{total} {message}")
+
+
+def _no_powercycle(*_: Any) -> None:
+    raise NotImplementedError("backend.PowercycleNode would fork the test's own process")
 
 
 def _node(node: Any) -> Any:

@@ -9,8 +9,11 @@ You learn to
 It needs Ganeti's Python library, 3.0 or newer, and what that imports; no daemon, no root. On Debian 12:
 
     apt-get download ganeti-3.0 && dpkg -x ganeti-3.0_*.deb ganeti-3.0
-    python3 -m venv .venv && .venv/bin/pip install -q -U pip && .venv/bin/pip install -q -e . --group ganeti
-    PYTHONPATH=ganeti-3.0/usr/share/ganeti/3.0 .venv/bin/pytest examples/ganeti
+    python3 -m venv .venv && .venv/bin/pip install -q -U pip && .venv/bin/pip install -q -e '.[ganeti]'
+    PYTHONPATH=$PWD/ganeti-3.0/usr/share/ganeti/3.0 .venv/bin/pytest examples/ganeti
+
+Without the library, it is skipped. In a project of your own, install ``pytest-fakehv[ganeti]``, and let
+pytest's ini value ``pythonpath`` have that folder, and the one of your copy of master.py.
 
 `Master`, in master.py beside this file, is made to be copied. The code under test is all Ganeti's.
 """

@@ -62,8 +62,10 @@ class Hold:
             The first call that was.
 
         Raises:
-            HoldError: none came in time.
+            HoldError: none came in time, or it was released before.
         """
+        if self.is_over and not self._mistake:
+            raise HoldError(f"hold({self.selection}): it was released, and stops no more; begin another one")
         limit = self.timeout if timeout is None else timeout
         check_number("timeout", limit)
         if not self._came.wait(limit):
