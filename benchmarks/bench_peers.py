@@ -1,7 +1,7 @@
 """Show what the fake costs beside raw calls, other fakes, pytest's tmp_path and pyfakefs's fs.
 
     python benchmarks/bench_peers.py [--quick] [--check] [--dir DIR] [--sizes N N] [--rounds N]
-        [--seconds N] [--tests N] [--runs N] [--loads N]
+        [--seconds N] [--tests N] [--runs N] [--loads N] [--inventory N]
 
 All that is compared takes turns in one process: in each round every contender, with few and with many
 running instances, has its turn, in random order, so that whatever else the machine does meets all alike.
@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from math import ceil, log
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter, perf_counter_ns
@@ -36,6 +37,7 @@ from time import perf_counter, perf_counter_ns
 from contenders import (
     ATOMIC,
     GANETI,
+    IN_MEMORY,
     IN_PYFAKEFS,
     LIBVIRT,
     ON_FILES,
@@ -43,10 +45,11 @@ from contenders import (
     RAW,
     Contender,
     Kind,
+    bytes_in_memory,
 )
-from plugin_runs import fixture_costs, load_cost
+from plugin_runs import FIXTURES, fixture_costs, load_cost
 
-KINDS = [RAW, ATOMIC, ON_FILES, PYFAKEFS, IN_PYFAKEFS, GANETI, LIBVIRT]
+KINDS = [RAW, ATOMIC, ON_FILES, PYFAKEFS, IN_PYFAKEFS, IN_MEMORY, GANETI, LIBVIRT]
 
 CYCLE = ("start", "balloon", "info", "stop")
 LISTINGS = ("list", "list_all")
@@ -64,8 +67,24 @@ LONGEST_TURN = 0.02
 """In seconds: one of more cycles takes no longer."""
 FEWEST_TURNS = 3
 
-FULL = {"sizes": [100, 100_000], "rounds": 1000, "seconds": 8.0, "tests": 500, "runs": 7, "loads": 40}
-QUICK = {"sizes": [100, 1_000], "rounds": 100, "seconds": 0.4, "tests": 100, "runs": 1, "loads": 5}
+FULL = {
+    "sizes": [100, 100_000],
+    "rounds": 1000,
+    "seconds": 8.0,
+    "tests": 500,
+    "runs": 7,
+    "loads": 40,
+    "inventory": 1_000_000,
+}
+QUICK = {
+    "sizes": [100, 1_000],
+    "rounds": 100,
+    "seconds": 0.4,
+    "tests": 50,
+    "runs": 3,
+    "loads": 5,
+    "inventory": 50_000,
+}
 
 
 @dataclass
@@ -259,6 +278,23 @@ def engine_targets(figures: Figures, sizes: tuple[int, int]) -> list[Target]:
     return targets
 
 
+def memory_targets(
+    figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int], size: float, inventory: int
+) -> list[Target]:
+    """Judge the backend without files: by the clock, by its bytes, and against libvirt's test driver."""
+    targets = [Target(f"memory: bytes an instance, {inventory:,} running", f"{size:.0f}", size, 400)]
+    for running in sizes:
+        for operation in ("start", "stop", "info"):
+            time = figures.microseconds(IN_MEMORY, running, operation)
+            targets.append(Target(f"memory: {operation}, us, {running:,} running", f"{time:.2f}", time, 5))
+    if LIBVIRT in kinds:
+        for running in sizes:
+            for operation in COLUMNS:
+                what = f"memory: {operation.replace('_', ' ')}, times libvirt's, {running:,} running"
+                targets.append(Target.of(what, figures.ratio(IN_MEMORY, LIBVIRT, running, operation), 1))
+    return targets
+
+
 def fixture_targets(costs: dict[str, list[float]]) -> list[Target]:
     """Judge the fixtures, as they are and as a test uses them that starts one instance."""
     targets = []
@@ -278,7 +314,9 @@ def load_targets(modules: Sequence[str], ratios: Sequence[float]) -> list[Target
     count = len(modules)
     return [
         Target("plugin load: modules imported", f"{count}", count, 5),
-        Target.of("plugin load: a run of one test, times one without", Ratio.of(ratios), 1.05),
+        Target.of(
+            "plugin load: processor time of a run of one test, times one without", Ratio.of(ratios), 1.05
+        ),
     ]
 
 
@@ -349,12 +387,19 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--dir", default=shm, help="where to make a temporary directory (default: %(default)s)"
     )
-    parser.add_argument("--sizes", type=int, nargs=2, help="few and many running instances")
-    parser.add_argument("--rounds", type=int, help="in which all take turns")
-    parser.add_argument("--seconds", type=float, help="that each may take of all rounds, if it is slow")
-    parser.add_argument("--tests", type=int, help="in a module that uses a fixture")
-    parser.add_argument("--runs", type=int, help="of each such module")
-    parser.add_argument("--loads", type=int, help="how often pytest is started with and without the plugin")
+    parser.add_argument("--sizes", type=int, nargs=2, metavar="N", help="few and many running instances")
+    parser.add_argument("--rounds", type=int, metavar="N", help="in which all take turns")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="that each may take of all rounds, if it is slow"
+    )
+    parser.add_argument("--tests", type=int, metavar="N", help="in a module that uses a fixture")
+    parser.add_argument("--runs", type=int, metavar="N", help="of each such module")
+    parser.add_argument(
+        "--loads", type=int, metavar="N", help="how often pytest is started with and without the plugin"
+    )
+    parser.add_argument(
+        "--inventory", type=int, metavar="N", help="instances in memory whose bytes are counted"
+    )
     options = parser.parse_args()
     for name, default in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
@@ -375,7 +420,11 @@ def main() -> int:
         directory = Path(name)
         say("what the plugin costs a run of pytest")
         modules, ratios = load_cost(directory / "load", rounds=options.loads)
-        costs = fixture_costs(directory / "fixtures", tests=options.tests, rounds=options.runs)
+        fixtures = [each for each in FIXTURES if "memory" not in each or IN_MEMORY in kinds]
+        costs = fixture_costs(directory / "fixtures", fixtures, tests=options.tests, rounds=options.runs)
+        if IN_MEMORY in kinds:
+            with get_context("spawn").Pool(1) as pool:
+                size = pool.apply(bytes_in_memory, (options.inventory,))
         figures = measure(directory, kinds, sizes, options.rounds, options.seconds)
         say("clearing up")
     minutes = (perf_counter() - began) / 60
@@ -390,13 +439,14 @@ def main() -> int:
     print_figures(figures, kinds, sizes)
     for kind, why in absent.items():
         if why:
-            print(
-                f"Not here: {kind.name} ({why}). This gets it on Debian:\n\n```sh\n{kind.how_to_get}\n```\n"
-            )
+            print(f"Not here: {kind.name} ({why}). This gets it:\n\n```sh\n{kind.how_to_get}\n```\n")
     print_fixtures(costs, options.tests)
     print("Loading the plugin imports, beside what pytest and pyfakefs's plugin import anyway:")
     print(f"{', '.join(f'`{each}`' for each in modules)}.\n")
-    targets = [*engine_targets(figures, sizes), *fixture_targets(costs), *load_targets(modules, ratios)]
+    targets = engine_targets(figures, sizes)
+    if IN_MEMORY in kinds:
+        targets += memory_targets(figures, kinds, sizes, size, options.inventory)
+    targets += [*fixture_targets(costs), *load_targets(modules, ratios)]
     print_table(["target", "is", "at most", ""], (target.row() for target in targets))
     missed = sum(not target.is_met for target in targets)
     print(f"{len(targets) - missed} of {len(targets)} targets are met.")

@@ -4,6 +4,7 @@ Each contender is a number of running instances, and the six operations on them;
 that takes an empty directory and that number.
 """
 
+import gc
 import os
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
@@ -177,10 +178,7 @@ class Ours:
     @classmethod
     def on_files(cls, directory: Path, running: int) -> "Ours":
         """Keep the instances' files on the disk."""
-        node = _node(Root.at(directory / "cluster"))
-        for number in range(running):
-            node.add_instance(name_of(number), memory=MEMORY, vcpus=VCPUS)
-        return cls(node)
+        return cls(_filled(_node(Root.at(directory / "cluster")), running))
 
     @classmethod
     def in_private_pyfakefs(cls, _directory: Path, running: int) -> "Ours":
@@ -191,9 +189,40 @@ class Ours:
         RawCalls(fake_os, node.root, running)
         return cls(node)
 
+    @classmethod
+    def in_memory(cls, _directory: Path, running: int) -> "Ours":
+        """Keep no files."""
+        return cls(node_in_memory(running))
 
-def _node(root: Root) -> FakeHypervisor:
+
+def _node(root: Any) -> FakeHypervisor:
     return FakeCluster(root, NodeSpec("node1"), NodeSpec("node2"))["node1"]
+
+
+def _filled(node: FakeHypervisor, running: int) -> FakeHypervisor:
+    for number in range(running):
+        node.add_instance(name_of(number), memory=MEMORY, vcpus=VCPUS)
+    return node
+
+
+def node_in_memory(running: int) -> FakeHypervisor:
+    """Return a node of the backend "memory" with that many instances."""
+    return _filled(_node(import_module("pytest_fakehv.engine.memory").IN_MEMORY), running)
+
+
+def bytes_in_memory(running: int) -> float:
+    """Return how many bytes of this process's memory each of so many instances takes; its name included."""
+    before = _resident()
+    node = node_in_memory(running)
+    gc.collect()
+    size = _resident() - before
+    assert len(node.ListInstances()) == running
+    return size / running
+
+
+def _resident() -> int:
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
 
 
 def new_fake_os() -> Any:
@@ -318,7 +347,7 @@ class Kind:
         name: in the tables.
         make: makes one in an empty directory.
         needs: the module without which there is none.
-        how_to_get: that module.
+        how_to_get: the commands that get it.
     """
 
     name: str
@@ -341,6 +370,12 @@ ATOMIC = Kind("raw system calls, atomic", atomic_raw_calls)
 PYFAKEFS = Kind("raw calls, pyfakefs's fake os", raw_calls_in_pyfakefs)
 ON_FILES = Kind("**ours, files**", Ours.on_files)
 IN_PYFAKEFS = Kind("**ours, private pyfakefs**", Ours.in_private_pyfakefs)
+IN_MEMORY = Kind(
+    "**ours, memory**",
+    Ours.in_memory,
+    needs="pytest_fakehv.engine.memory",
+    how_to_get="pip install -U pytest-fakehv",
+)
 GANETI = Kind(
     "Ganeti's own fake",
     GanetisFake,

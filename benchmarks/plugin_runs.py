@@ -3,10 +3,13 @@
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from statistics import median
 
 UNCOUNTED_TESTS = 10
 """The first tests of a module import what the fixture needs."""
@@ -19,6 +22,7 @@ FIXTURES = {
     "`fakehv`, files": ("fakehv", "pass"),
     "`fs`": ("fs", "pass"),
     "`fakehv`, private pyfakefs": ("fakehv", "pass"),
+    "`fakehv`, memory": ("fakehv", "pass"),
     "`tmp_path`, used": ("tmp_path", "(tmp_path / 'web1').write_text('0')"),
     "`fakehv`, files, used": ("fakehv", "fakehv.StartInstance(fakehv.instance('web1'), [], False)"),
     "`fs`, used": ("fs", "fs.create_file('/web1', contents='0')"),
@@ -26,10 +30,14 @@ FIXTURES = {
         "fakehv",
         "fakehv.StartInstance(fakehv.instance('web1'), [], False)",
     ),
+    "`fakehv`, memory, used": ("fakehv", "fakehv.StartInstance(fakehv.instance('web1'), [], False)"),
 }
 """What a test asks for, and what it does with it: nothing, or what makes one file."""
 
-OPTIONS = {"private pyfakefs": ["--fakehv-backend=pyfakefs"]}
+OPTIONS = {
+    "private pyfakefs": ["--fakehv-backend=pyfakefs"],
+    "memory": ["--fakehv-backend=memory"],
+}
 """The options for fixtures whose description has these words."""
 
 MODULE = """
@@ -87,25 +95,36 @@ class Runs:
         """Run it in a process of its own.
 
         Returns:
-            How many seconds that took, when each test began and the last ended, and what was imported.
+            How many seconds of a processor that took, when each test began and the last ended, and what
+            was imported.
         """
         self._number += 1
         figures = self._directory / "figures.json"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
         command += [f"--basetemp={self._directory / f'run{self._number}'}", module]
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "FIGURES": str(figures)}
-        began = perf_counter()
+        began = _childrens_seconds()
         subprocess.run(command, cwd=self._directory, env=environment, check=True, stdout=subprocess.DEVNULL)
-        seconds = perf_counter() - began
+        seconds = _childrens_seconds() - began
         read = json.loads(figures.read_text())
         return seconds, read["beginnings"], read["modules"]
 
 
-def fixture_costs(directory: Path, *, tests: int, rounds: int) -> dict[str, list[float]]:
+def _childrens_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def fixture_costs(
+    directory: Path, names: Iterable[str], *, tests: int, rounds: int
+) -> dict[str, list[float]]:
     """Measure what a test with each of the fixtures takes above one without.
+
+    A test's cost is the median of its module's.
 
     Args:
         directory: where to run pytest; it must not exist.
+        names: which of `FIXTURES`; `NOTHING` is one of them.
         tests: how many tests a module has.
         rounds: how often each module is run, all in random order.
 
@@ -114,17 +133,18 @@ def fixture_costs(directory: Path, *, tests: int, rounds: int) -> dict[str, list
     """
     runs = Runs(directory)
     modules = {}
-    for number, (what, (fixture, body)) in enumerate(FIXTURES.items()):
+    for number, what in enumerate(names):
+        fixture, body = FIXTURES[what]
         modules[what] = f"test_{number}.py"
         runs.write(modules[what], tests=tests + UNCOUNTED_TESTS, fixture=fixture, body=body)
     generator = random.Random(1)
-    costs: dict[str, list[float]] = {what: [] for what in FIXTURES}
+    costs: dict[str, list[float]] = {what: [] for what in modules}
     for _ in range(rounds):
         took = {}
         for what in generator.sample([*modules], len(modules)):
             options = [each for words in OPTIONS if words in what for each in OPTIONS[words]]
             beginnings = runs.run(modules[what], *WITH_OURS, *options)[1][UNCOUNTED_TESTS:]
-            took[what] = (beginnings[-1] - beginnings[0]) / (len(beginnings) - 1)
+            took[what] = median(end - began for began, end in pairwise(beginnings))
         for what, seconds in took.items():
             costs[what].append(seconds - (0 if what == NOTHING else took[NOTHING]))
     return costs
@@ -138,8 +158,8 @@ def load_cost(directory: Path, *, rounds: int) -> tuple[list[str], list[float]]:
         rounds: how often a run of one test is timed, with the plugin and without.
 
     Returns:
-        The modules that only a run with the plugin imports, and how many times as long it takes, round by
-        round.
+        The modules that only a run with the plugin imports, and how many times as long a processor works on
+        it, round by round.
     """
     runs = Runs(directory)
     runs.write("test_it.py", tests=1)
