@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from math import ceil, log
+from math import ceil, log, log2
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
@@ -70,7 +70,7 @@ FEWEST_TURNS = 3
 FULL = {
     "sizes": [100, 100_000],
     "rounds": 1000,
-    "seconds": 8.0,
+    "seconds": 4.0,
     "tests": 500,
     "runs": 7,
     "loads": 40,
@@ -96,7 +96,7 @@ class Entrant:
         running: how many instances run.
         contender: it.
         operations: their names.
-        every: in how many rounds it has one turn.
+        every: in how many rounds it has one turn: a power of 2, so that the rarest meet all others.
         cycles: how often it does the operations in a turn.
         times: of each operation, by the round: nanoseconds; of a listing, per instance.
     """
@@ -112,17 +112,20 @@ class Entrant:
     def plan(self, rounds: int, seconds: float) -> None:
         """Find out how long a cycle takes, and so how many turns there are in that time."""
         self._cycle()
-        began = perf_counter()
-        self._cycle()
-        cycle = perf_counter() - began
+        tries: list[float] = []
+        while sum(tries) < LONGEST_TURN and len(tries) < CYCLES_OF_A_TURN:
+            began = perf_counter()
+            self._cycle()
+            tries.append(perf_counter() - began)
+        cycle = min(tries)
         self.cycles = max(1, min(CYCLES_OF_A_TURN, int(LONGEST_TURN / cycle)))
         turn = cycle * (self.cycles + self._has_warm_up)
         turns = max(min(FEWEST_TURNS, rounds), min(rounds, int(seconds / turn)))
-        self.every = rounds // turns
+        self.every = 2 ** int(log2(rounds / turns))
 
     @property
     def _has_warm_up(self) -> bool:
-        """Whether a turn begins with a cycle that isn't counted: a look at 100,000 needs none."""
+        """Whether a turn begins with a cycle that isn't counted; a listing that takes long has none."""
         return self.operations == CYCLE or self.cycles > 1
 
     def take_turn(self, number: int) -> None:
@@ -279,14 +282,23 @@ def engine_targets(figures: Figures, sizes: tuple[int, int]) -> list[Target]:
 
 
 def memory_targets(
-    figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int], size: float, inventory: int
+    figures: Figures,
+    kinds: Sequence[Kind],
+    sizes: tuple[int, int],
+    bytes_by: dict[str, float],
+    inventory: int,
 ) -> list[Target]:
     """Judge the backend without files: by the clock, by its bytes, and against libvirt's test driver."""
-    targets = [Target(f"memory: bytes an instance, {inventory:,} running", f"{size:.0f}", size, 400)]
+    targets = [
+        Target(f"memory: bytes an instance, {inventory:,} {how}", f"{size:.0f}", size, 400)
+        for how, size in bytes_by.items()
+    ]
     for running in sizes:
         for operation in ("start", "stop", "info"):
             time = figures.microseconds(IN_MEMORY, running, operation)
-            targets.append(Target(f"memory: {operation}, us, {running:,} running", f"{time:.2f}", time, 5))
+            targets.append(
+                Target(f"memory: {operation}, microseconds, {running:,} running", f"{time:.2f}", time, 5)
+            )
     if LIBVIRT in kinds:
         for running in sizes:
             for operation in COLUMNS:
@@ -329,6 +341,11 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     print()
 
 
+def label(kind: Kind) -> str:
+    """Return a contender's name in a table, where ours stand out."""
+    return f"**{kind.name}**" if kind.name.startswith("ours") else kind.name
+
+
 def print_figures(figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int]) -> None:
     """Print the times, the ratios, and how both grow."""
     few, many = sizes
@@ -340,7 +357,7 @@ def print_figures(figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int
     print_table(
         head,
         (
-            [kind.name, *(f"{figures.microseconds(kind, *column):,.2f}" for column in columns)]
+            [label(kind), *(f"{figures.microseconds(kind, *column):,.2f}" for column in columns)]
             for kind in kinds
         ),
     )
@@ -348,7 +365,7 @@ def print_figures(figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int
     print_table(
         head,
         (
-            [kind.name, *(str(figures.ratio(kind, RAW, *column)) for column in columns)]
+            [label(kind), *(str(figures.ratio(kind, RAW, *column)) for column in columns)]
             for kind in kinds
             if kind is not RAW
         ),
@@ -356,7 +373,10 @@ def print_figures(figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int
     print(f"Exponent of growth from {few:,} to {many:,} running instances (0: costs the same, 1: linear):\n")
     print_table(
         ["", *(name.partition(",")[0] for name in COLUMNS.values())],
-        ([kind.name, *(f"{figures.exponent(kind, sizes, each):.2f}" for each in COLUMNS)] for kind in kinds),
+        (
+            [label(kind), *(f"{figures.exponent(kind, sizes, each):.2f}" for each in COLUMNS)]
+            for kind in kinds
+        ),
     )
 
 
@@ -422,9 +442,11 @@ def main() -> int:
         modules, ratios = load_cost(directory / "load", rounds=options.loads)
         fixtures = [each for each in FIXTURES if "memory" not in each or IN_MEMORY in kinds]
         costs = fixture_costs(directory / "fixtures", fixtures, tests=options.tests, rounds=options.runs)
+        bytes_by: dict[str, float] = {}
         if IN_MEMORY in kinds:
-            with get_context("spawn").Pool(1) as pool:
-                size = pool.apply(bytes_in_memory, (options.inventory,))
+            with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+                for how in ("added", "started"):
+                    bytes_by[how] = pool.apply(bytes_in_memory, (options.inventory, how))
         figures = measure(directory, kinds, sizes, options.rounds, options.seconds)
         say("clearing up")
     minutes = (perf_counter() - began) / 60
@@ -445,7 +467,7 @@ def main() -> int:
     print(f"{', '.join(f'`{each}`' for each in modules)}.\n")
     targets = engine_targets(figures, sizes)
     if IN_MEMORY in kinds:
-        targets += memory_targets(figures, kinds, sizes, size, options.inventory)
+        targets += memory_targets(figures, kinds, sizes, bytes_by, options.inventory)
     targets += [*fixture_targets(costs), *load_targets(modules, ratios)]
     print_table(["target", "is", "at most", ""], (target.row() for target in targets))
     missed = sum(not target.is_met for target in targets)
