@@ -154,6 +154,11 @@ class Entrant:
         return times
 
 
+def short(figure: float) -> str:
+    """Return a figure with no more digits than say something."""
+    return f"{figure:,.{2 if figure < 10 else 1 if figure < 100 else 0}f}"
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How many times as much: the median of the rounds' ratios, and where most of them lie."""
@@ -170,7 +175,7 @@ class Ratio:
         return cls(median(given), tenths[0], tenths[-1])
 
     def __str__(self) -> str:
-        return f"{self.middle:,.2f} ({self.least:,.2f}–{self.most:,.2f})"  # noqa: RUF001  # a dash of figures
+        return f"{short(self.middle)} ({short(self.least)}–{short(self.most)})"  # noqa: RUF001  # of figures
 
 
 class Figures:
@@ -357,7 +362,7 @@ def print_figures(figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int
     print_table(
         head,
         (
-            [label(kind), *(f"{figures.microseconds(kind, *column):,.2f}" for column in columns)]
+            [label(kind), *(short(figures.microseconds(kind, *column)) for column in columns)]
             for kind in kinds
         ),
     )
