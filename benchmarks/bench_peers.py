@@ -460,6 +460,7 @@ def main() -> int:
         f"`python {' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]])}`, {datetime.now(UTC):%Y-%m-%d},"
     )
     print(f"{minutes:.1f} minutes in {options.dir or tempfile.gettempdir()}; {os.cpu_count()} CPUs,")
+    print(f"load average {os.getloadavg()[2]:.1f} in the last quarter of an hour,")
     print(
         f"Python {platform.python_version()}, pytest {version('pytest')}, pyfakefs {version('pyfakefs')}.\n"
     )
