@@ -1,5 +1,6 @@
 """Every code block of the README and of the documentation does what it says."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -58,22 +59,48 @@ def is_module(block):
     return block.kind == "python fails" or (block.kind == "python" and block.file is None)
 
 
+def module_names(page):
+    """Return a page's modules by the names under which they are run."""
+    stem = re.sub(r"\W", "_", title(page).lower())
+    modules = [block for block in blocks(page) if is_module(block)]
+    return {
+        (block.file or f"test_{stem}_{number}.py").removesuffix(".py"): block
+        for number, block in enumerate(modules)
+    }
+
+
+@pytest.fixture(scope="session")
+def run_of_all_modules(tmp_path_factory):
+    """Run the modules of all pages at once, and return each one's outcomes, and the output."""
+    folder = tmp_path_factory.mktemp("modules")
+    for page in PAGES:
+        for name, block in module_names(page).items():
+            path = folder / f"{name}.py"
+            assert not path.exists(), f"two modules are named {name}"
+            path.write_text(block.text)
+    output = run([*PYTEST, "--strict-markers", "--junitxml=report.xml"], folder)
+    return outcomes(folder / "report.xml"), output
+
+
 @TITLED
-def test_the_modules_on_a_page_pass_or_fail_as_it_says(page, tmp_path):
-    expected, shown = {}, {}
+def test_the_modules_on_a_page_pass_or_fail_as_it_says(page, run_of_all_modules):
+    of_all, output = run_of_all_modules
+    modules = module_names(page)
+    expected = {
+        name: {"failure" if block.kind == "python fails" else "passed"} for name, block in modules.items()
+    }
+    assert {name: of_all.get(name) for name in modules} == expected, output
+
+
+@TITLED
+def test_a_failing_module_prints_what_the_text_after_it_shows(page, run_of_all_modules):
+    _of_all, output = run_of_all_modules
     own = blocks(page)
-    for number, block in enumerate(own):
-        if is_module(block):
-            name = block.file or f"test_block_{number}.py"
-            (tmp_path / name).write_text(block.text)
-            expected[name.removesuffix(".py")] = {"passed"} if block.kind == "python" else {"failure"}
-            if block.kind == "python fails":
-                assert own[number + 1].kind == "text", f"after {name} there should be how it fails"
-                shown[name] = own[number + 1].text.strip()
-    if expected:
-        output = run([*PYTEST, "--strict-markers", "--junitxml=report.xml"], tmp_path)
-        assert outcomes(tmp_path / "report.xml") == expected, output
-        assert [name for name, text in shown.items() if text not in output] == [], output
+    failing = [number for number, block in enumerate(own) if block.kind == "python fails"]
+    assert [own[number].file for number in failing if own[number + 1].kind != "text"] == []
+    assert [own[number].file for number in failing if own[number + 1].text.strip() not in output] == [], (
+        output
+    )
 
 
 @TITLED

@@ -1,4 +1,4 @@
-"""What is left of a migration when a node goes down: a test for each cell of the table in the documentation."""
+"""What is left of a migration when a node goes down: a test for each cell of the page's table."""
 
 from pathlib import Path
 
