@@ -8,7 +8,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["tests", "lowest", "coverage"]
+nox.options.sessions = ["tests", "lowest", "coverage", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
@@ -23,9 +23,9 @@ def groups(*names: str) -> list[str]:
 def run_suite(session: nox.Session, *command: str) -> None:
     """Run the suite where the source tree can't be imported, so that it tests what is installed."""
     with tempfile.TemporaryDirectory() as away:
-        for name in ("tests", "examples"):
-            shutil.copytree(name, Path(away, name))
-        for name in ("pyproject.toml", "README.md"):
+        for name in ("tests", "examples", "docs", ".github"):
+            shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
+        for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
             shutil.copy(name, away)
         with session.chdir(away):
             session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
@@ -90,6 +90,14 @@ def ganeti(session: nox.Session) -> None:
     session.install("-e", ".", *groups("test"))
     command = ("pytest", "-n", "auto", "tests/ganeti", "examples/ganeti")
     session.run(*command, *session.posargs, env=with_ganeti(session))
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Build the documentation, with its plots, into docs/_build; a warning is an error."""
+    session.install("-e", ".[hypothesis]", *groups("docs"))
+    command = ("sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
+    session.run(*command, *session.posargs, "docs", "docs/_build")
 
 
 @nox.session

@@ -54,7 +54,7 @@ class Clock:
 
     @property
     def exact_now(self) -> Fraction:
-        """The same without rounding: ten times 0.1 seconds are one second."""
+        """The same without rounding, so that ten times 0.1 seconds are one second."""
         if self.mode == "real":
             return Fraction(time.monotonic() - self._began)
         return self._elapsed

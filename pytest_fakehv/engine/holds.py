@@ -44,7 +44,7 @@ class Hold:
 
     @property
     def call(self) -> Call | None:
-        """The first call that it stopped: what was asked, of which node; None before."""
+        """The first call that it stopped, which says what was asked of which node; None before."""
         return self._calls[0] if self._calls else None
 
     @property

@@ -58,7 +58,7 @@ class Call:
 
     @property
     def place(self) -> str:
-        """Where it came from: ``test_drain.py:14``."""
+        """Where it came from, as ``test_drain.py:14``."""
         return place_text(self.filename, self.line)
 
     def end(self, result: Any, error: BaseException | None = None) -> None:

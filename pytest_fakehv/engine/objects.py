@@ -41,7 +41,7 @@ class InstanceLike(Protocol):
 
     @property
     def beparams(self) -> Mapping[str, Any]:
-        """Backend parameters: ``minmem`` and ``maxmem`` in MiB, ``vcpus`` as a count."""
+        """Backend parameters, ``minmem`` and ``maxmem`` in MiB, and ``vcpus`` as a count."""
 
 
 @dataclass

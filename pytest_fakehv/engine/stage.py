@@ -120,7 +120,8 @@ class Stage(View):
             optional: as in `FaultSpec`.
 
         Returns:
-            A handle: how often it `fired`, and `withdraw`; as a context manager it withdraws itself.
+            A handle that tells how often it `fired`, and can `withdraw`; as a context manager it
+            withdraws itself.
 
         Raises:
             DeclarationError: an argument is wrong, or there is no such method or node.
