@@ -15,8 +15,8 @@ release = version = version_of("pytest-fakehv")
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "mathml",
     "plots",
     "pytest_objects",
 ]
@@ -26,6 +26,7 @@ html_theme = "furo"
 html_title = "pytest-fakehv"
 html_copy_source = False
 html_show_copyright = False
+html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
