@@ -192,6 +192,8 @@ def _levels(item: pytest.Item, marker: str) -> Iterator[list[pytest.Mark]]:
     """Group a test's markers by the place they stand in, the outermost first, in reading order."""
     for node in item.listchain():
         rest = [mark for mark in node.own_markers if mark.name == marker]
+        if not rest:
+            continue
         inner: list[list[pytest.Mark]] = []
         if isinstance(node, pytest.Class):
             inner = [_taken(rest, cls.__dict__.get("pytestmark", [])) for cls in reversed(node.obj.__mro__)]
