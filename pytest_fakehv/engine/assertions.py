@@ -55,7 +55,8 @@ class Assertions(View):
     def timeline(self) -> Timeline:
         """Return the picture of what happened so far: it shows itself in a notebook, and can be saved.
 
-        Reads the files of nodes that were used, as `violations` does, whose findings are in it.
+        A node's has the other nodes' too. Reads the files of nodes that were used, as `violations` does,
+        whose findings are in it.
         """
         return self.timeline_with(self.violations())
 
@@ -66,13 +67,12 @@ class Assertions(View):
             violations: the invariants that do not hold.
         """
         scene, events = self.shared.chronicle.read()
-        nodes = {node.name for node in self._other_nodes()}
         return paint(
-            [node.last_seen for node in self._nodes()],
-            calls=self._own_calls(),
+            [node.last_seen for node in self._everywhere()],
+            calls=list(self.journal),
             total=self.journal.total,
             scene=scene,
-            events=[event for event in events if event.node not in nodes],
+            events=events,
             runs=self.shared.traffic.runs,
             violations=violations,
             clock=self.clock.mode,

@@ -110,8 +110,11 @@ class _Painter:
             for key, place in self._place_of.items()
         }
         bars = self._bars(places)
-        arrows = self._arrows(places)
+        arrows = self._arrows(places, steps)
         bars, arrows, crowds = self._fewer_instances(bars, arrows, steps)
+        if len(arrows) < len(self._runs):
+            left_out = len(self._runs) - len(arrows)
+            self._left_out.append(f"the arrows of {left_out} of {len(self._runs)} migrations")
         if self._total > len(self._calls):
             self._left_out.append(f"{self._total - len(self._calls)} calls that the journal no longer has")
         return Timeline(
@@ -250,7 +253,6 @@ class _Painter:
         meanwhile = self._meanwhile.get(number, [])
         notes = list(self._broken.get(number, ()))
         notes += [f"{each.node or each.instance or 'the cluster'}: {_deed_text(each)}" for each in meanwhile]
-        notes += [f"struck by a {call.fault}"] if call.fault else []
         notes += [f"held at {self._held[number]}"] if number in self._held else []
         marks: list[tuple[Mark, object]] = [
             ("violation", number in self._broken),
@@ -352,9 +354,7 @@ class _Painter:
     def _last_place(self, begin: float | None) -> float:
         return max(0.0 if begin is None else begin, max(self._place_of.values(), default=0.0))
 
-    def _arrows(self, places: Mapping[int, int]) -> list[Arrow]:
-        if len(self._runs) > MOST_ARROWS:
-            self._left_out.append(f"{len(self._runs) - MOST_ARROWS} of {len(self._runs)} migrations")
+    def _arrows(self, places: Mapping[int, int], steps: Sequence[Step]) -> list[Arrow]:
         of_instance: dict[str, list[Call]] = defaultdict(list)
         for call in self._calls:
             if call.method in STEPS and call.instance:
@@ -375,13 +375,18 @@ class _Painter:
             if run.target_name not in names or run.source_name not in names:
                 continue
             ends = [call for call in own if STEPS[call.method][0] == "finalize"] or own[-1:]
+            begin = places.get(began)
+            end = None if run.is_active or not ends else places.get(ends[-1].number)
+            is_forgotten = begin is None and end is None and not run.is_active
+            if is_forgotten or (begin is not None and begin == end and steps[begin].mark == "gap"):
+                continue
             arrows.append(
                 Arrow(
                     instance=printable(run.instance),
                     source=run.source_name,
                     target=run.target_name,
-                    begin=places.get(began),
-                    end=None if run.is_active or not ends else places.get(ends[-1].number),
+                    begin=begin,
+                    end=end,
                     share=_share(migration.transferred_ram, migration.total_ram),
                     outcome=migration.outcome,
                     migrated=migration.migrated,
@@ -397,13 +402,14 @@ class _Painter:
         names = {each.instance for each in bars}
         if len(names) <= MOST_INSTANCES:
             return bars, arrows, Counter()
-        ranks: dict[str, int] = {}
-        for arrow in arrows:
-            ranks[arrow.instance] = 2
-        for step in steps:
-            rank = 1 if step.mark in {"call", "test"} else 3
-            ranks[step.instance] = max(rank, ranks.get(step.instance, 0))
-        kept = {*sorted(names, key=lambda name: (-ranks.get(name, 0), natural_order(name)))[:MOST_INSTANCES]}
+        ranks: dict[str, tuple[int, int]] = {}
+        for index, step in enumerate(steps):
+            weight = 1 if step.mark in {"call", "test"} else 2
+            ranks[step.instance] = max((weight, index), ranks.get(step.instance, (0, 0)))
+        nothing = (0, 0)
+        by_rank = sorted(names, key=natural_order)
+        by_rank.sort(key=lambda name: ranks.get(name, nothing), reverse=True)
+        kept = {*by_rank[:MOST_INSTANCES]}
         self._left_out.append(
             f"the bars of {len(names) - len(kept)} of {len(names)} instances: those are drawn that something "
             "is to be said of"
@@ -426,7 +432,7 @@ class _Painter:
         periods = self._periods(places)
         if len(names) > MOST_LANES:
             ranks = Counter(bar.node for bar in bars)
-            ranks.update({step.node: 1 for step in steps})
+            ranks.update({step.node: 100 for step in steps})
             ranks.update({step.node: 1000 for step in steps if step.mark not in {"call", "gap"}})
             best = {*sorted(names, key=lambda name: -ranks[name])[: MOST_LANES - 1]}
             rest = [name for name in names if name not in best]
@@ -499,4 +505,6 @@ def _about(node: "NodeView") -> str:
         return "the size of this machine"
     info = node.spec.info()
     overcommit = "" if node.spec.overcommit else ", no overcommit"
-    return f"{info['memory_total']} MiB, {info['cpu_total']} CPUs{overcommit}"
+    gib, rest = divmod(info["memory_total"], 1024)
+    memory = f"{info['memory_total']} MiB" if rest else f"{gib} GiB"
+    return f"{memory}, {info['cpu_total']} CPUs{overcommit}"

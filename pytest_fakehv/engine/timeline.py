@@ -6,7 +6,7 @@ one is between two steps, and None is before the first or after the last.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -52,7 +52,7 @@ class Step:
     result: str = ""
     place: str = ""
     raised: bool = False
-    notes: Sequence[str] = ()
+    notes: Sequence[str] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -89,7 +89,7 @@ class Lane:
 
     name: str
     about: str
-    periods: Sequence[Period] = ()
+    periods: Sequence[Period] = field(default_factory=list)
     crowd: int = 0
 
 

@@ -12,6 +12,7 @@ GUTTER: Final = 124
 """What the nodes' names have, on the left."""
 
 _WIDTH: Final = 1000
+_NARROWEST: Final = 720
 _NARROWEST_STEP: Final = 30
 _WIDEST_STEP: Final = 72
 _STRIP: Final = 28
@@ -137,12 +138,14 @@ class _Layout:
         longest = max(map(len, self._labels), default=0)
         self._head = 30 + longest * _LETTER * math.sin(_SLOPE)
         # The last label leans over the end.
-        lean = longest * _LETTER * math.cos(_SLOPE)
-        self._end = max(GUTTER + self._step * (len(steps) + 1), GUTTER + self._step * len(steps) + lean)
+        lean = max(self._step, longest * _LETTER * math.cos(_SLOPE))
+        self._end = max(_NARROWEST, GUTTER + self._step * len(steps) + lean)
         self._lanes = [*timeline.lanes]
         names = {lane.name for lane in self._lanes}
         if "" not in names and any(step.node not in names for step in steps):
-            self._lanes.insert(0, Lane(name="", about="the test"))
+            # What is of no node: gaps, and deeds of the test that are about an instance.
+            is_test = any(step.mark == "test" and not step.node for step in steps)
+            self._lanes.insert(0, Lane(name="", about="the test" if is_test else ""))
         self._rows: dict[tuple[str, str], int] = {}
         self._row_counts: dict[str, int] = defaultdict(int)
 
@@ -278,7 +281,7 @@ class _Layout:
             y1, y2 = y1 + down * 8, y2 - down * (8 if arrow.migrated else 0)
             share = 1.0 if arrow.migrated else 0.5 if arrow.share is None else arrow.share
             words = "under way" if arrow.outcome == "active" else arrow.outcome
-            percent = "" if arrow.share is None or arrow.migrated else f"{arrow.share:.0%} "
+            percent = "" if arrow.share is None or arrow.migrated else f"{arrow.share * 100:.0f} % "
             is_plain = arrow.migrated and arrow.outcome == "completed"
             boxes.append(
                 ArrowBox(

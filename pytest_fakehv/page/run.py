@@ -30,7 +30,8 @@ _OUTCOMES: Final = ("error", "failed", "rerun", "xpassed", "xfailed", "skipped",
 
 _BAD: Final = frozenset({"error", "failed"})
 
-_MOST_LINES: Final = 40
+_MOST_LINES: Final = 12
+_LONGEST_TEXT: Final = 200
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -55,7 +56,8 @@ class Test:
         attempt: the number of the attempt, from 1.
         outcome: how it ended.
         duration: how long it took, in seconds of the machine's time.
-        message: why it failed.
+        message: why it failed, in short.
+        text: the same at length.
         notes: what else is to be said of it.
         pictures: its timelines, as data.
         timelines: the same, drawn.
@@ -68,6 +70,7 @@ class Test:
     outcome: str = "passed"
     duration: float = 0
     message: str = ""
+    text: str = ""
     notes: list[str] = field(default_factory=list)
     pictures: Sequence[Mapping[str, Any]] = ()
     timelines: list[Picture] = field(default_factory=list)
@@ -142,6 +145,7 @@ class Page:
         test.outcome = min(test.outcome, outcome, key=_OUTCOMES.index)
         if outcome in {"error", "failed", "rerun"}:
             test.message = "\n".join([*filter(None, [test.message]), _message(report)])
+            test.text = "\n".join([*filter(None, [test.text]), _text(report)])
         if data := getattr(report, _ATTRIBUTE, None):
             test.pictures, test.notes = data["pictures"], data["notes"]
 
@@ -179,6 +183,8 @@ class Page:
         for number, test in enumerate(tests):
             if number < MOST_DRAWN:
                 test.timelines = _drawn(test, number)
+                if any(_says(test.message, each.timeline) for each in test.timelines):
+                    test.message = test.text = ""
             else:
                 test.notes = ["Its timeline is left out."]
             test.pictures = ()
@@ -249,6 +255,12 @@ def _drawn(test: Test, number: int) -> list[Picture]:
     return pictures
 
 
+def _says(message: str, timeline: Timeline) -> bool:
+    """Tell whether a test failed for nothing but what its timeline says is wrong."""
+    said = message.removeprefix("Failed: ")
+    return any(said.startswith(f"{each.invariant}: {each.what}") for each in timeline.troubles)
+
+
 def _outcome(report: pytest.TestReport) -> str:
     if hasattr(report, "wasxfail"):
         return "xpassed" if report.passed else "xfailed"
@@ -262,10 +274,21 @@ def _rank(outcome: str) -> int:
 
 
 def _message(report: pytest.TestReport) -> str:
-    """Return why a test failed: of a long text the end, where the error stands."""
-    lines = [_printable(_ESCAPES.sub("", line)) for line in report.longreprtext.splitlines()]
-    left_out = len(lines) - _MOST_LINES
-    return "\n".join([f"({left_out} lines left out)", *lines[-_MOST_LINES:]] if left_out > 0 else lines)
+    """Return the error with which a test failed."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = _printable_lines(str(crash.message) if crash else "")
+    return "\n".join([*lines[:_MOST_LINES], "..."] if len(lines) > _MOST_LINES else lines)
+
+
+def _text(report: pytest.TestReport) -> str:
+    """Return all that is said of a failure: of a long text the end, where the error stands."""
+    lines = _printable_lines(report.longreprtext)
+    left_out = len(lines) - _LONGEST_TEXT
+    return "\n".join([f"({left_out} lines left out)", *lines[-_LONGEST_TEXT:]] if left_out > 0 else lines)
+
+
+def _printable_lines(text: str) -> list[str]:
+    return [_printable(_ESCAPES.sub("", line)) for line in text.splitlines()]
 
 
 def _printable(text: str) -> str:

@@ -2,7 +2,7 @@
 (() => {
   const form = document.querySelector("form");
   const said = form.querySelector("output");
-  const tests = [...document.querySelectorAll(".test")];
+  const tests = [...document.querySelectorAll(".case")];
   const apply = () => {
     const words = form.elements.name.value.toLowerCase().split(/\s+/);
     const outcome = form.elements.outcome.value;
