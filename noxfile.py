@@ -8,7 +8,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["tests", "lowest", "coverage"]
+nox.options.sessions = ["tests", "lowest", "coverage", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 AXE = "4.14.1"
@@ -26,29 +26,36 @@ def groups(*names: str) -> list[str]:
 def run_suite(session: nox.Session, *command: str) -> None:
     """Run the suite where the source tree can't be imported, so that it tests what is installed."""
     with tempfile.TemporaryDirectory() as away:
-        for name in ("tests", "examples"):
-            shutil.copytree(name, Path(away, name))
-        for name in ("pyproject.toml", "README.md"):
+        for name in ("tests", "examples", "docs", ".github"):
+            shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
+        for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
             shutil.copy(name, away)
         with session.chdir(away):
             session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
 
 
-def ganeti_library(session: nox.Session) -> str:
-    """Return the folder of Ganeti's Python library: Debian's package, unpacked, with nothing installed."""
+def with_ganeti(session: nox.Session) -> dict[str, str]:
+    """Return the environment in which Ganeti's Python library can be imported.
+
+    It is Debian's package, unpacked: nothing is installed, and no daemon is started.
+    """
+    session.install("-e", ".[ganeti]")
     folder = Path(session.cache_dir, "ganeti").resolve()
-    library = next(folder.glob("usr/share/ganeti/3.*/"), None)
-    if library is None:
-        listed = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
-        packages = str(listed).split()
-        if not packages:  # a machine that has never asked
+    if not folder.exists():
+        packages = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
+        if not packages:  # a machine that has never asked, where this needs root
             session.run("apt-get", "update", "-q", external=True)
-            return ganeti_library(session)
-        with tempfile.TemporaryDirectory() as download, session.chdir(download):
-            session.run("apt-get", "download", "-q", max(packages), external=True)
-            session.run("dpkg", "-x", str(next(Path(download).glob("*.deb"))), str(folder), external=True)
-        library = next(folder.glob("usr/share/ganeti/3.*/"))
-    return str(library)
+            packages = session.run("apt-cache", "pkgnames", "ganeti-3", external=True, silent=True)
+        newest = max(str(packages).split(), key=lambda name: [int(part) for part in name[7:].split(".")])
+        with tempfile.TemporaryDirectory(dir=folder.parent) as download:
+            with session.chdir(download):
+                session.run("apt-get", "download", "-q", newest, external=True)
+                session.run("dpkg", "-x", str(next(Path(download).glob("*.deb"))), "all", external=True)
+            Path(download, "all").rename(folder)
+    env = {"PYTHONPATH": str(next(folder.glob("usr/share/ganeti/3.*")))}
+    # Else its tests would be skipped.
+    session.run("python", "-c", "import ganeti.server.noded, ganeti.cmdlib.instance_migration", env=env)
+    return env
 
 
 @nox.session(python=PYTHONS)
@@ -71,9 +78,8 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package is run by the suite, on the newest Python, with Ganeti there."""
-    session.install("-e", ".", *groups("test"), *groups("coverage"), *groups("ganeti"))
-    env = {"PYTHONPATH": ganeti_library(session)}
-    session.run("python", "-c", "import ganeti.server.noded, ganeti.cmdlib.instance_migration", env=env)
+    session.install("-e", ".", *groups("test"), *groups("coverage"))
+    env = with_ganeti(session)
     session.run("coverage", "erase")
     command = ("coverage", "run", "-m", "pytest", "-n", "auto", "tests", "examples/ganeti")
     session.run(*command, *session.posargs, env=env)
@@ -83,10 +89,18 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def ganeti(session: nox.Session) -> None:
-    """What needs Ganeti's own code, fetched from Debian's packages; no daemon is installed or started."""
-    session.install("-e", ".", *groups("test"), *groups("ganeti"))
+    """What needs Ganeti's own code."""
+    session.install("-e", ".", *groups("test"))
     command = ("pytest", "-n", "auto", "tests/ganeti", "examples/ganeti")
-    session.run(*command, *session.posargs, env={"PYTHONPATH": ganeti_library(session)})
+    session.run(*command, *session.posargs, env=with_ganeti(session))
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Build the documentation, with its plots, into docs/_build; a warning is an error."""
+    session.install("-e", ".[hypothesis]", *groups("docs"))
+    command = ("sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
+    session.run(*command, *session.posargs, "docs", "docs/_build")
 
 
 @nox.session(python=NEWEST)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from pytest_fakehv.bridges.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.engine.clock import ClockMode
     from pytest_fakehv.engine.cluster import FakeCluster
-    from pytest_fakehv.engine.filesystem import Filesystem
+    from pytest_fakehv.engine.filesystem import Filesystem, Root
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
+    from pytest_fakehv.engine.memory import InMemory
     from pytest_fakehv.engine.node import NodeSpec
     from pytest_fakehv.engine.objects import InstanceSpec
     from pytest_fakehv.roots import Folders
@@ -35,8 +36,8 @@ NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_
 CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 """On a test: the cluster of its function fixtures."""
 
-_LAST_LOADED: Final = "pytest_fakehv.engine.cluster"
-"""The module of the engine that imports all others."""
+_LAST_LOADED: Final = ("pytest_fakehv.engine.cluster", "pytest_fakehv.verdict")
+"""The module of the engine that imports all others, and the one that judges what a test did with it."""
 
 FOLDERS: Final = pytest.StashKey["Folders"]()
 """On the session: what hands out folders to tests."""
@@ -69,7 +70,7 @@ class ClusterFactory(Protocol):
             seed: of random faults; the run's unless given.
 
         Returns:
-            The cluster; its roots lie where the run's settings say.
+            The cluster; its instances are kept where the run's settings say.
 
         Raises:
             DeclarationError: two nodes have one name or address, or an instance can't be placed.
@@ -77,15 +78,16 @@ class ClusterFactory(Protocol):
 
 
 def load_engine() -> None:
-    """Import the engine, on the real filesystem.
+    """Import the engine, and what judges its use, on the real filesystem.
 
     A patched-in fake filesystem would put itself into what is imported meanwhile, and throw it away
     afterwards; so it is paused.
     """
-    if _LAST_LOADED in sys.modules:
+    if all(name in sys.modules for name in _LAST_LOADED):
         return
     with real_filesystem():
-        import_module(_LAST_LOADED)
+        for name in _LAST_LOADED:
+            import_module(name)
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +100,6 @@ def fakehv_factory(
     """
     load_engine()
     from pytest_fakehv.engine.cluster import FakeCluster
-    from pytest_fakehv.engine.filesystem import Root
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
 
     settings = request.config.stash[SETTINGS]
@@ -113,7 +114,7 @@ def fakehv_factory(
         seed: int | None = settings.seed,
     ) -> "FakeCluster":
         cluster = FakeCluster(
-            Root(lambda: _find_place(request, settings, "factory")),
+            _root(settings, lambda: _find_place(request, settings, "factory")),
             *nodes,
             instances=instances,
             hypervisor=hypervisor,
@@ -190,16 +191,18 @@ def _ganeti_classes(
     """
     load_engine()
     from pytest_fakehv.engine.hypervisor import FakeHypervisor
+    from pytest_fakehv.engine.text import shown
 
     with real_filesystem():
         from pytest_fakehv.bridges.ganeti import FakeCluster
     needed = FakeCluster.node_class
     if fakehv_class is FakeHypervisor:
         return FakeCluster, needed
-    if not issubclass(fakehv_class, needed):
+    given: object = fakehv_class
+    if not (isinstance(given, type) and issubclass(given, needed)):
         raise MarkerError(
             f"fakehv_ganeti needs a fakehv_class that is {needed.__module__}.{needed.__name__} "
-            f"or a subclass of it, not {fakehv_class.__module__}.{fakehv_class.__qualname__}"
+            f"or a subclass of it, not {shown(given)}"
         )
     return FakeCluster, fakehv_class
 
@@ -209,7 +212,6 @@ def _cluster_of_test(
 ) -> "FakeCluster":
     """Make the cluster that a test declares."""
     from pytest_fakehv.engine.errors import DeclarationError
-    from pytest_fakehv.engine.filesystem import Root
 
     item: pytest.Item = request.node
 
@@ -227,7 +229,11 @@ def _cluster_of_test(
         nodes = declared_nodes(item, settings.topology)
         try:
             cluster = kind(
-                Root(find), *nodes, hypervisor=hypervisor, clock=settings.clock, seed=settings.seed
+                _root(settings, find),
+                *nodes,
+                hypervisor=hypervisor,
+                clock=settings.clock,
+                seed=settings.seed,
             )
         except DeclarationError as error:
             raise MarkerError(f"fakehv_node: {error}") from None
@@ -279,6 +285,14 @@ def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
     It has 64 GiB of memory and 16 CPUs, unless a ``fakehv_node`` marker says otherwise.
     """
     return fakehv_cluster.nodes[0]
+
+
+def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":
+    """Return what a cluster is given for its root: a directory that is found later, or none."""
+    from pytest_fakehv.engine.filesystem import Root
+    from pytest_fakehv.engine.memory import IN_MEMORY
+
+    return IN_MEMORY if settings.backend == "memory" else Root(find)
 
 
 def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) -> "tuple[Filesystem, str]":

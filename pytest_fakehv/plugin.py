@@ -20,10 +20,10 @@ from pytest_fakehv.fixtures import (
 )
 from pytest_fakehv.markers import MARKERS
 from pytest_fakehv.settings import SETTINGS, Settings, add_options, read_options
-from pytest_fakehv.verdict import begin, end, forget, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.timeline import Timeline
@@ -138,14 +138,16 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Forget what an earlier run of this test did, and see what the factory's clusters are like."""
-    begin(item)
+    if verdict := _verdict():
+        verdict.begin(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
     """Let a test's clusters go once all its reports are made."""
     result = yield
-    forget(item)
+    if verdict := _verdict():
+        verdict.forget(item)
     return result
 
 
@@ -156,9 +158,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     except BaseException:
         with suppress(Exception):  # what the test has patched may still be
-            end(item)
+            if verdict := _verdict():
+                verdict.end(item)
         raise
-    if problem := end(item):
+    if (verdict := _verdict()) and (problem := verdict.end(item)):
         pytest.fail(problem, pytrace=False)
     return result
 
@@ -170,8 +173,9 @@ def pytest_runtest_makereport(
     """Describe the fake nodes in the report; from memory, as the filesystem may be a fake one."""
     report = yield
     show = item.config.stash[SETTINGS].show
-    if (show != "none" and report.failed) or (show == "all" and call.when == "call"):
-        found = verdict(item)
+    is_shown = (show != "none" and report.failed) or (show == "all" and call.when == "call")
+    if is_shown and (verdict := _verdict()):
+        found = verdict.verdict(item)
         if report.failed and not set(found.text.splitlines()[:1]) <= set(_said(report)):
             report.sections.append((f"{_SECTION}: invariants that did not hold", found.text))
         pictures = found.timelines()
@@ -182,6 +186,11 @@ def pytest_runtest_makereport(
         # Whoever prints the sections may have colours; it must cross xdist.
         setattr(report, _PICTURES, [picture.data() for picture in pictures])
     return report
+
+
+def _verdict() -> "ModuleType | None":
+    """Return the module that judges what a test did; it is loaded with the engine, or not at all."""
+    return sys.modules.get("pytest_fakehv.verdict")
 
 
 def _said(report: pytest.TestReport) -> list[str]:

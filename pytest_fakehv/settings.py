@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.engine.topology import Topology
 
 
-Backend = Literal["tmp_path", "pyfakefs"]
+Backend = Literal["tmp_path", "pyfakefs", "memory"]
 Show = Literal["failed", "all", "none"]
 
 BACKENDS: Final[tuple[str, ...]] = get_args(Backend)
@@ -33,7 +33,7 @@ class Settings:
     """The settings of a run, or of one test.
 
     Attributes:
-        backend: where root directories lie.
+        backend: where running instances are kept: in root directories, there or there, or in memory.
         show: for which tests the report has a section on the fake hypervisor.
         root: the folder that keeps the root directories; None for pytest's temporary one.
         root_origin: the name of the option or ini value that set it.
@@ -70,7 +70,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("fakehv", "fake hypervisor")
     for name, metavar, text in (
         ("root", "DIR", "keep the root directories of the fake nodes under DIR, which is emptied first"),
-        ("backend", "|".join(_CHOICES["backend"]), "where root directories lie; tmp_path unless given"),
+        ("backend", "|".join(_CHOICES["backend"]), "where running instances are kept; tmp_path unless given"),
         (
             "show",
             "|".join(_CHOICES["show"]),
@@ -99,9 +99,9 @@ def read_options(config: pytest.Config) -> Settings:
     backend, _ = _option(config, "backend", "tmp_path")
     show, _ = _option(config, "show", "failed")
     root, origin = _option(config, "root", None)
-    if root and backend == "pyfakefs":
+    if root and backend != "tmp_path":
         raise pytest.UsageError(
-            f"{origin} needs a backend with real files, but the backend is 'pyfakefs'; "
+            f"{origin} needs a backend with real files, but the backend is {backend!r}; "
             "choose 'tmp_path', or keep no files with --fakehv-root="
         )
     page, page_origin = _option(config, "report", None)

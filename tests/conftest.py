@@ -1,4 +1,4 @@
-"""What the tests share: a node on each kind of storage."""
+"""What the tests share: a node on each backend."""
 
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
@@ -6,14 +6,22 @@ from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import FakeHypervisor, NodeSpec
 from pytest_fakehv.engine.filesystem import Disk, FakeDisk, Filesystem, Root
+from pytest_fakehv.engine.memory import IN_MEMORY, InMemory
 
 pytest_plugins = ["pytester"]
 
 
-@pytest.fixture(params=["disk", "pyfakefs"])
-def filesystem(request) -> Filesystem:
-    """A real filesystem, and a private fake one."""
-    if request.param == "disk":
+def pytest_generate_tests(metafunc):
+    """Run each test of the engine on every backend; one that asks for the files, on those that have any."""
+    if "backend" in metafunc.fixturenames:
+        has_files = "filesystem" in metafunc.fixturenames
+        metafunc.parametrize("backend", ["disk", "pyfakefs"] if has_files else ["disk", "pyfakefs", "memory"])
+
+
+@pytest.fixture
+def filesystem(backend) -> Filesystem:
+    """A real filesystem, and a private fake one: for a test that is about the files."""
+    if backend == "disk":
         return Disk()
     fake = FakeFilesystem()
     fake.create_dir("/tmp")
@@ -21,8 +29,12 @@ def filesystem(request) -> Filesystem:
 
 
 @pytest.fixture
-def root(filesystem, tmp_path) -> Root:
-    path = str(tmp_path / "root") if isinstance(filesystem, Disk) else "/tmp/root"
+def root(backend, request, tmp_path) -> Root | InMemory:
+    if backend == "memory":
+        return IN_MEMORY
+    # Not among the arguments: it would say of every test that it is about the files.
+    filesystem = request.getfixturevalue("filesystem")
+    path = str(tmp_path / "root") if backend == "disk" else "/tmp/root"
     return Root(lambda: (filesystem, path))
 
 

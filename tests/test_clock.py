@@ -325,8 +325,8 @@ class TestManual:
         ):
             start(cluster, name, memory=memory, to=to, bandwidth=100, outcome="failed_but_moved")
 
-        def link(source, target):
-            os.link(source, target)
+        def link(source, target, **keywords):
+            os.link(source, target, **keywords)
             arrived.append(os.path.basename(target))
 
         monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "link": link}))

@@ -1,6 +1,8 @@
 """Several nodes, their declarations, and the journal of their calls."""
 
+import _thread
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -197,6 +199,29 @@ class TestJournal:
         cluster.clock.advance(2.5)
         cluster["node2"].ListInstances()
         assert [call.time for call in cluster.journal] == [0, 2.5]
+
+    def test_a_call_that_a_call_of_another_node_makes(self, root):
+        class Mirrored(FakeHypervisor):
+            def RebootInstance(self, instance):
+                if self.name == "node1":
+                    self.cluster["node2"].RebootInstance(instance)
+
+        cluster = FakeCluster(root, hypervisor=Mirrored)
+        cluster["node1"].RebootInstance(cluster.instance("web1"))
+        assert [call.node for call in cluster.journal] == ["node1", "node2"]
+
+    def test_a_call_by_nobody_but_a_thread(self, root):
+        """Which is then its outermost frame."""
+        ended = threading.Event()
+
+        class Telling(FakeHypervisor):
+            def RebootInstance(self, instance):
+                ended.set()
+
+        hv = FakeCluster(root, hypervisor=Telling)["node1"]
+        _thread.start_new_thread(hv.RebootInstance, (hv.instance("web1"),))
+        ended.wait()
+        assert re.fullmatch(r"thread .+", hv.journal[0].place)
 
     def test_calls_of_a_kind(self, root):
         cluster = FakeCluster(root)

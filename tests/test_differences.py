@@ -108,6 +108,9 @@ def test_a_failed_start_leaves_no_trace(hv, files, key, value):
     assert str(failure(hv.StartInstance, Instance("web1"), [], False)) == (
         "Failed to start instance web1: beparams lack 'minmem'; they have: nothing"
     )
+    assert str(failure(hv.StartInstance, Instance("web1", beparams=None), [], False)) == (
+        "Failed to start instance web1: beparams lack 'minmem'; they have: nothing"
+    )
     assert files() == []
 
 
@@ -363,3 +366,47 @@ def test_a_nodes_size_is_its_specs(tmp_path):
     hv = FakeHypervisor(tmp_path, spec=NodeSpec("node1", memory=777, cpus=3))
     info = hv.GetNodeInfo()
     assert (info["memory_total"], info["memory_free"], info["cpu_total"]) == (777, 777, 3)
+
+
+def test_what_runs_on_the_target_already_is_not_given_its_memory_anew(hv):
+    hv.StartInstance(make(), [], True)
+    hv.FinalizeMigrationDst(make(minmem=2048, maxmem=2048), "", True)
+    assert hv.instances == {"web1": ("web1", "0", 1024, 2, 0, 0)}
+    hv.assert_paused("web1")
+
+
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [("StartInstance", ([], False)), ("RebootInstance", ()), ("HotAddDevice", ("disk", None, None, 0))],
+)
+@pytest.mark.parametrize("given", ["web1", None, 5])
+def test_what_is_no_instance(hv, method, rest, given):
+    with pytest.raises(TypeError) as caught:
+        getattr(hv, method)(given, *rest)
+    assert str(caught.value) == (
+        f"{method} takes an instance, an object with name, hvparams and beparams, not {given!r}"
+    )
+
+
+@pytest.mark.parametrize("timeout", [0, 5])
+def test_a_stop_with_a_timeout_but_without_a_word_about_force(hv, timeout):
+    hv.StartInstance(make(), [], False)
+    for arguments in ((make(), None, False, None, timeout), (None, None, False, "web1", timeout)):
+        assert str(failure(hv.StopInstance, *arguments)) == (
+            "Failed to stop instance web1: a timeout goes with force True or False, not None"
+        )
+    hv.assert_running("web1")
+    hv.StopInstance(make(), force=None)
+    hv.assert_stopped("web1")
+
+
+def test_wrong_hvparams(hv):
+    for check in (hv.CheckParameterSyntax, hv.ValidateParameters):
+        assert str(failure(check, {})) == "Parameter 'migration_mode' is missing"
+        for value in (None, ""):
+            assert str(failure(check, {"migration_mode": value})) == (
+                "Parameter 'migration_mode' is required but is currently not defined"
+            )
+    assert str(failure(hv.CheckParameterSyntax, {"migration_mode": ["live"]})) == (
+        "Parameter 'migration_mode' fails syntax check: invalid migration mode (current value: '['live']')"
+    )

@@ -232,7 +232,9 @@ def test_second(cluster):
             passed=2,
         )
 
-    @pytest.mark.parametrize("args", [(), ("--fakehv-backend=pyfakefs",), ("--fakehv-root=out",)])
+    @pytest.mark.parametrize(
+        "args", [(), ("--fakehv-backend=pyfakefs",), ("--fakehv-backend=memory",), ("--fakehv-root=out",)]
+    )
     def test_clusters_share_nothing(self, pytester, args):
         run(
             pytester,

@@ -107,6 +107,15 @@ class TestHolding:
         hold.release()
         assert sorted(listing.end()) == ["web1", "web2"]
 
+    def test_a_released_hold_can_not_be_waited_for(self, cluster):
+        hold = cluster.hold("ListInstances", node="node1")
+        hold.release()
+        with pytest.raises(HoldError) as caught:
+            hold.wait()
+        assert str(caught.value) == (
+            "hold('ListInstances', node='node1'): it was released, and stops no more; begin another one"
+        )
+
     def test_a_released_hold_stops_nothing_more(self, cluster, node1):
         with cluster.hold("ListInstances") as hold:
             first = Caller(node1.ListInstances)

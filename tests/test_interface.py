@@ -127,6 +127,13 @@ class TestStart:
             os.umask(old)
         assert (tmp_path / "web1").stat().st_mode & 0o7777 == 0o640
 
+    def test_a_changed_file_keeps_its_mode(self, tmp_path):
+        hv = FakeHypervisor(tmp_path, spec=NodeSpec("node1"))
+        start(hv, "web1")
+        (tmp_path / "web1").chmod(0o600)
+        hv.BalloonInstanceMemory(make(), 5)
+        assert (tmp_path / "web1").stat().st_mode & 0o7777 == 0o600
+
 
 class TestStop:
     def test_removes(self, hv):

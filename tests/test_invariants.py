@@ -1526,7 +1526,9 @@ def test_it(fakehv):
     ).assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("args", [("--fakehv-backend=pyfakefs",), ("--fakehv-backend=tmp_path",)])
+@pytest.mark.parametrize(
+    "args", [(f"--fakehv-backend={each}",) for each in ("tmp_path", "pyfakefs", "memory")]
+)
 @pytest.mark.parametrize("fixtures", ["fakehv_cluster", "fs, fakehv_cluster", "fakehv_cluster, fs"])
 def test_on_every_backend(pytester, args, fixtures):
     source = f"def test_it({fixtures}): twice(fakehv_cluster)"

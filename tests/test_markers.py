@@ -88,10 +88,10 @@ WRONG = [
     ),
     ("fakehv('pyfakefs')", f"fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: {FAKEHV}"),
     ("fakehv(backnd='x')", f"fakehv(): unknown argument 'backnd'; valid: {FAKEHV}"),
-    ("fakehv(backend='x')", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 'x'"),
-    ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not 5"),
+    ("fakehv(backend='x')", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 'x'"),
+    ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 5"),
     ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {POSITIVE} <Bad that can't be shown>"),
-    ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', not ['x']"),
+    ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not ['x']"),
     ("fakehv(clock='x')", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 'x'"),
     ("fakehv(clock=1)", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 1"),
     (

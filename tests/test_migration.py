@@ -1010,6 +1010,19 @@ class TestBeginning:
             "Failed to migrate instance web1: not running"
         )
 
+    def test_an_instance_of_which_another_program_wrote_that_it_has_no_memory(
+        self, cluster, web1, filesystem
+    ):
+        import os
+
+        descriptor = filesystem.os.open(f"{cluster['node1'].root}/web1", os.O_WRONLY | os.O_TRUNC)
+        filesystem.os.write(descriptor, b"0\n0\n2\n")
+        filesystem.os.close(descriptor)
+        assert message(begin, cluster, web1, error=HypervisorError) == (
+            "Failed to migrate instance web1: it can't have 0 MiB of memory"
+        )
+        assert cluster.migrations == []
+
     def test_an_instance_that_migrates_already(self, cluster, web1):
         begin(cluster, web1)
         for target in ("node2", "node3"):

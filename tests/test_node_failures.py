@@ -1,4 +1,4 @@
-"""What is left of a migration when a node goes down: the README's table, a test for each cell."""
+"""What is left of a migration when a node goes down: a test for each cell of the page's table."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import pytest
 
 from pytest_fakehv import FakeCluster, NodeDownError, NodeSpec
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "faults.md"
 NODES = {"source": "node1", "target": "node2"}
 
 
 def table() -> dict[tuple[str, str], str]:
     """Return the cells, by stage and by what is lost."""
-    lines = README.read_text(encoding="utf-8").splitlines()
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
     begin = lines.index("| | source lost | target lost | both lost |")
     rows = [line.strip("|").split("|") for line in lines[begin + 2 : lines.index("", begin)]]
     return {

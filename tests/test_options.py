@@ -21,7 +21,8 @@ def refused(result, text):
 
 
 @pytest.mark.parametrize(
-    ("option", "valid"), [("backend", "'tmp_path', 'pyfakefs'"), ("show", "'failed', 'all', 'none'")]
+    ("option", "valid"),
+    [("backend", "'tmp_path', 'pyfakefs', 'memory'"), ("show", "'failed', 'all', 'none'")],
 )
 @pytest.mark.parametrize("value", ["nonsense", ""])
 def test_unknown_choices(pytester, option, valid, value):
@@ -39,7 +40,7 @@ def test_unknown_choices(pytester, option, valid, value):
 def test_they_are_refused_under_xdist_too(pytester):
     refused(
         pytester.runpytest_subprocess("-n", "2", "--fakehv-backend=x"),
-        "--fakehv-backend: backend must be one of 'tmp_path', 'pyfakefs', not 'x'",
+        "--fakehv-backend: backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 'x'",
     )
 
 

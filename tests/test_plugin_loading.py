@@ -45,12 +45,21 @@ HOOKS = [
     "pytest_fakehv.markers",
     "pytest_fakehv.plugin",
     "pytest_fakehv.settings",
-    "pytest_fakehv.verdict",
 ]
+"""Five modules; more would be felt in every run of everybody who has the plugin installed."""
 
 
 def test_a_run_without_our_fixtures_imports_nothing_but_the_hooks(modules_of):
     assert modules_of("def test_it(): pass") == HOOKS
+
+
+def test_a_failed_test_without_our_fixtures_is_judged_by_nobody(pytester):
+    pytester.makeconftest(REPORTS_MODULES)
+    pytester.makepyfile("def test_it(): assert False")
+    result = pytester.runpytest_subprocess(*NO_FAKEFS)
+    result.assert_outcomes(failed=1)
+    assert json.loads((pytester.path / "modules.json").read_text()) == HOOKS
+    result.stdout.no_fnmatch_line("*- fakehv*")
 
 
 def test_a_marker_alone_imports_nothing_either(modules_of):

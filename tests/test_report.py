@@ -24,7 +24,10 @@ def has_section(result):
     return any("- fakehv -" in line or "- fakehv: " in line for line in result.stdout.lines)
 
 
-@pytest.mark.parametrize("args", [(), ("-n", "2"), ("--fakehv-backend=pyfakefs",), ("--fakehv-show=failed",)])
+BACKENDS = [("--fakehv-backend=pyfakefs",), ("--fakehv-backend=memory",)]
+
+
+@pytest.mark.parametrize("args", [(), ("-n", "2"), ("--fakehv-show=failed",), *BACKENDS])
 def test_a_failed_test_has_a_section(pytester, args):
     pytester.makepyfile(FAILS)
     result = pytester.runpytest_subprocess(*args)

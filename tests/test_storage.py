@@ -1,6 +1,7 @@
 """The root directory: among threads, among processes, after a kill, under somebody else's hands."""
 
 import errno
+import gc
 import itertools
 import os
 import random
@@ -237,6 +238,17 @@ def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_p
     assert hv.GetAllInstancesInfo() == [("web1", "0", 1024, 2, 0, 0)]
     hv.StartInstance(make("web2"), [], False)
     assert sorted(hv.ListInstances()) == ["web1", "web2"]
+
+
+def test_a_balloon_skips_a_killed_process_temporary_file(tmp_path, monkeypatch):
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    hv.StartInstance(make(), [], False)
+    monkeypatch.setattr("pytest_fakehv.engine.storage._temporary_numbers", itertools.count())
+    for number in range(3):
+        (tmp_path / f"\n{os.getpid()}.{number}").touch()
+    hv.BalloonInstanceMemory(make(), 7)
+    assert hv.GetAllInstancesInfo() == [("web1", "0", 7, 2, 0, 0)]
+    assert len(os.listdir(tmp_path)) == 4
 
 
 def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeypatch):
@@ -593,3 +605,188 @@ class TestRoot:
         assert hv.GetNodeInfo()["memory_total"] > 0
         fs.create_file("/proc/meminfo", contents="MemTotal: 4096 kB\nMemAvailable: 2048 kB\n")
         assert hv.GetNodeInfo()["memory_total"] == 4
+
+
+class TestNamelessFiles:
+    """An instance's file is made without a name where that can be done, and else under another one."""
+
+    @pytest.mark.parametrize("lacks", ["filesystem", "system"])
+    def test_where_there_are_none(self, tmp_path, monkeypatch, lacks):
+        hv = FakeHypervisor(tmp_path, spec=SPEC)
+
+        def refuse(path, flags, mode=0o777):
+            if flags & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), path)
+            return os.open(path, flags, mode)
+
+        if lacks == "filesystem":
+            monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "open": refuse}))
+        else:
+            monkeypatch.setattr(Disk, "_nameless", 0)
+        hv.StartInstance(make(), [], False)
+        assert str(failure(hv.StartInstance, make(), [], False)) == (
+            "Failed to start instance web1: already running"
+        )
+        assert os.listdir(tmp_path) == ["web1"]
+        assert (tmp_path / "web1").read_bytes() == b"0\n1024\n2\n"
+
+    @pytest.mark.parametrize("operation", ["open", "write", "link"])
+    def test_one_that_can_not_be_made(self, tmp_path, monkeypatch, operation):
+        hv = FakeHypervisor(tmp_path, spec=SPEC)
+
+        def refuse(*args, **kwargs):
+            raise OSError(errno.EIO, "", args[0])
+
+        monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), operation: refuse}))
+        assert str(failure(hv.StartInstance, make(), [], False)) == (
+            f"Failed to start instance web1: Input/output error: '{tmp_path}'"
+        )
+        assert os.listdir(tmp_path) == []
+
+    def test_one_that_is_written_in_parts(self, tmp_path, monkeypatch):
+        hv = FakeHypervisor(tmp_path, spec=SPEC)
+
+        def write(descriptor, content):
+            return os.write(descriptor, content[:2])
+
+        monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "write": write}))
+        hv.StartInstance(make(), [], True)
+        assert (tmp_path / "web1").read_bytes() == b"0\n1024\n2\npaused\n"
+
+
+def test_an_interrupted_start_leaves_nothing_in_a_fake_filesystem(fs, monkeypatch):
+    hv = FakeHypervisor("/root", spec=SPEC)
+
+    def interrupted(descriptor, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hv._storage.filesystem.os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hv.StartInstance(make(), [], False)
+    assert os.listdir("/root") == []
+    hv.StartInstance(make(), [], False)
+
+
+class TestOpenDirectories:
+    """A directory that was locked is kept open for the next time."""
+
+    @staticmethod
+    def descriptors():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nobody says what is open")
+    def test_not_many_are_and_none_of_a_cluster_that_is_gone(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Disk, "_idle", {})  # not those of other tests
+        before = self.descriptors()
+        cluster = FakeCluster(tmp_path, *(NodeSpec(f"node{number}") for number in range(40)))
+        for node in cluster:
+            node.StartInstance(make(), [], False)
+            node.StopInstance(make())
+        assert before < self.descriptors() <= before + 16
+        del cluster, node
+        assert self.descriptors() == before
+
+    def test_one_whose_lock_was_interrupted_blocks_nobody(self, tmp_path, monkeypatch):
+        first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
+        first.StartInstance(make(), [], False)
+        lock = Disk._flock
+
+        def interrupted(descriptor, operation):
+            lock(descriptor, operation)
+            if operation == Disk._exclusive:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Disk, "_flock", staticmethod(interrupted))
+            with pytest.raises(KeyboardInterrupt):
+                first.StopInstance(make())
+        second.StopInstance(make())
+        first.StartInstance(make(), [], False)
+
+    def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path):
+        first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
+        first.StartInstance(make(), [], False)
+        second.StartInstance(make("web2"), [], False)
+        opened = threading.Event()
+        thread = threading.Thread(target=second.StopInstance, args=[make("web2")])
+        with pytest.MonkeyPatch.context() as patch, first._storage.exclusive():
+
+            def open_and_tell(*args):
+                descriptor = os.open(*args)
+                opened.set()
+                return descriptor
+
+            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "open": open_and_tell}))
+            thread.start()
+            opened.wait()
+            assert first.ListInstances()
+            first.StopInstance(make())
+        thread.join()
+        assert first.ListInstances() == []
+
+    def test_one_that_is_made_again_is_opened_again(self, tmp_path):
+        hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
+        for _ in range(2):
+            hv.StartInstance(make(), [], False)
+            hv.StopInstance(make())
+            os.rmdir(tmp_path / "root")
+            assert str(failure(hv.StopInstance, make())) == (
+                f"Failed to stop instance web1: No such file or directory: '{tmp_path}/root'"
+            )
+            os.mkdir(tmp_path / "root")
+            held = os.stat(tmp_path / "root").st_ino
+            assert held not in self.inodes()
+            hv.StartInstance(make(), [], False)
+            hv.StopInstance(make())
+            assert not os.path.isdir("/proc/self/fd") or held in self.inodes()
+
+    @staticmethod
+    def inodes():
+        found = set()
+        for descriptor in range(256):
+            with suppress(OSError):
+                found.add(os.fstat(descriptor).st_ino)
+        return found
+
+
+def test_where_times_are_kept_coarsely_starts_are_counted_all_the_same(tmp_path, monkeypatch):
+    hv = FakeHypervisor(tmp_path, spec=NodeSpec("node1", memory=4096, overcommit=False))
+
+    def coarsely(path, *, ns):
+        os.utime(path, ns=(ns[0] // 1000 * 1000, ns[1] // 1000 * 1000))
+
+    monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "utime": coarsely}))
+    for number in range(4):
+        hv.StartInstance(make(f"web{number}"), [], False)
+    os.unlink(tmp_path / "web0")
+    hv.StartInstance(make("web4"), [], False)
+    assert str(failure(hv.StartInstance, make("web5"), [], False)) == (
+        "Failed to start instance web5: node1 does not overcommit: 1024 MiB more are needed, 0 MiB are free"
+    )
+
+
+class TestWhatDependsOnWhatIsFree:
+    """Only such a start counts; among those that don't, it counts all the same what they took."""
+
+    def test_among_others(self, hv):
+        hv.StartInstance(make("web1", 1000), [], False)
+        hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 2000, "vcpus": 1}), [], False)
+        hv.StartInstance(make("web3", 1000), [], False)
+        hv.StartInstance(Instance("web4", beparams={"minmem": 1, "maxmem": 9999, "vcpus": 1}), [], False)
+        assert hv.instances["web2"].memory == 2000
+        assert hv.instances["web4"].memory == 7168 - 4000
+
+    def test_a_node_that_counts_is_declared_nothing_twice(self, root):
+        hv = FakeHypervisor(root, spec=NodeSpec("node1", overcommit=False))
+        hv.add_instance("web1")
+        with pytest.raises(DeclarationError) as caught:
+            hv.add_instance("web1")
+        assert str(caught.value) == "Failed to place web1 on node1: already running"
+
+    def test_what_is_wrong_is_said_of_one_that_runs_in_the_same_order(self, hv):
+        hv.StartInstance(make("web1"), [], False)
+        for beparams in ({}, {"minmem": 0, "maxmem": 5, "vcpus": 1}, {"minmem": 5, "maxmem": 5}):
+            error = failure(hv.StartInstance, Instance("web1", beparams=beparams), [], False)
+            assert str(error) == "Failed to start instance web1: already running"

@@ -210,7 +210,9 @@ TESTS = """
 """
 
 
-@pytest.mark.parametrize("args", [(), ("-n", "2"), ("--fakehv-backend=pyfakefs",)])
+@pytest.mark.parametrize(
+    "args", [(), ("-n", "2"), ("--fakehv-backend=pyfakefs",), ("--fakehv-backend=memory",)]
+)
 def test_by_option(pytester, args):
     pytester.makepyfile(TESTS)
     (pytester.path / "inventory").mkdir()

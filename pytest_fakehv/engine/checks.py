@@ -50,7 +50,9 @@ def name_fault(name: object) -> str | None:
 
 def is_amount(value: Any, *, least: int = 1) -> TypeGuard[int]:
     """Tell whether a value is a whole number from ``least`` to 2**63 - 1; a bool is not."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_AMOUNT
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int)):
+        return False
+    return least <= value <= LARGEST_AMOUNT
 
 
 def check_amount(key: str, value: object, *, least: int = 1) -> None:

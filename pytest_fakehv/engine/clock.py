@@ -40,6 +40,7 @@ class Clock:
         self.on_move: Callable[[], None] = lambda: None
         self._began = time.monotonic()
         self._elapsed = Fraction(0)
+        self._rounded = 0.0
         self._lock = Lock()
 
     def __repr__(self) -> str:
@@ -49,11 +50,11 @@ class Clock:
     @property
     def now(self) -> float:
         """The time, in seconds since the cluster was made."""
-        return float(self.exact_now)
+        return float(self.exact_now) if self.mode == "real" else self._rounded
 
     @property
     def exact_now(self) -> Fraction:
-        """The same without rounding: ten times 0.1 seconds are one second."""
+        """The same without rounding, so that ten times 0.1 seconds are one second."""
         if self.mode == "real":
             return Fraction(time.monotonic() - self._began)
         return self._elapsed
@@ -72,6 +73,7 @@ class Clock:
             raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
         with self._lock:
             self._elapsed += exact(seconds)
+            self._rounded = float(self._elapsed)  # once, not at each call
         self.on_move()
 
     def look(self) -> None:

@@ -14,6 +14,7 @@ from pytest_fakehv.engine.driver import LONGEST_MIGRATION, Driver, Ending, Migra
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.filesystem import Root
 from pytest_fakehv.engine.hypervisor import FakeHypervisor
+from pytest_fakehv.engine.memory import IN_MEMORY, InMemory
 from pytest_fakehv.engine.node import NodeSpec
 from pytest_fakehv.engine.objects import (
     DeclaredState,
@@ -33,7 +34,8 @@ class FakeCluster(Stage, Assertions):
     """Nodes by name, each a `FakeHypervisor` with a root directory of its own.
 
     Args:
-        root: the directory in which each node's root directory lies, under the node's name.
+        root: the directory in which each node's root directory lies, under the node's name. For none at
+            all, see `in_memory`.
         *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
         instances: the instances to begin with.
         hypervisor: the class of each node, ``node_class`` or a subclass of it; None for ``node_class``.
@@ -52,7 +54,7 @@ class FakeCluster(Stage, Assertions):
 
     def __init__(
         self,
-        root: str | os.PathLike[str] | Root,
+        root: str | os.PathLike[str] | Root | InMemory,
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] | None = None,
@@ -67,7 +69,7 @@ class FakeCluster(Stage, Assertions):
             )
         self.shared = Shared(clock, seed)
         self.shared.watcher.is_there = self._has_file
-        self._root = root if isinstance(root, Root) else Root.at(root)
+        self._root = root if isinstance(root, Root | InMemory) else Root.at(root)
         self._by_name: dict[str, FakeHypervisor] = {}
         self._by_address: dict[str, FakeHypervisor] = {}
         for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
@@ -101,6 +103,26 @@ class FakeCluster(Stage, Assertions):
         """
         with tempfile.TemporaryDirectory(prefix="fakehv-") as directory:
             yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
+
+    @classmethod
+    def in_memory(
+        cls,
+        *nodes: NodeSpec,
+        instances: Iterable[InstanceSpec] = (),
+        hypervisor: type[FakeHypervisor] | None = None,
+        clock: ClockMode = "polls",
+        seed: int | None = None,
+    ) -> Self:
+        """Make a cluster that keeps its instances in this process's memory, and no files.
+
+        Args:
+            *nodes: as for `FakeCluster`.
+            instances: as for `FakeCluster`.
+            hypervisor: as for `FakeCluster`.
+            clock: as for `FakeCluster`.
+            seed: as for `FakeCluster`.
+        """
+        return cls(IN_MEMORY, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
 
     def __repr__(self) -> str:
         """Show which nodes it has."""

@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.errors import NodeDownError
 from pytest_fakehv.engine.holds import Hold
 from pytest_fakehv.engine.journal import Call, Journal
+from pytest_fakehv.engine.objects import InstanceInfo
 from pytest_fakehv.engine.text import shown
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ BEHIND_DOOR: Final = "_is_behind_door"
 """The attribute of a method that was put behind the door."""
 
 _NOT_GIVEN: Final = object()
+
+_NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""What the journal has of most calls: one for all of them."""
+
+_KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), InstanceInfo})
+"""The types of most arguments and results, of which the journal needs neither a copy nor a name."""
 
 _STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
 
@@ -66,6 +74,13 @@ class Strike(Protocol):
         """Do it: raises, as a rule."""
 
 
+class _Thread(threading.local):
+    """The calls that a thread is in, the innermost one last."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+
 @dataclass
 class Door:
     """What all calls of one cluster's nodes pass.
@@ -81,12 +96,12 @@ class Door:
     choose_fault: Callable[[Call], Strike | None] = lambda _call: None
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
-    _thread: threading.local = field(default_factory=threading.local)
+    _thread: _Thread = field(default_factory=_Thread)
 
     @property
     def current_call(self) -> Call | None:
         """The call that this thread is in, the innermost one of several nodes; None outside of any."""
-        calls: list[Call] = self._thread.__dict__.get("calls", [])
+        calls = self._thread.calls
         return calls[-1] if calls else None
 
     def call(
@@ -114,21 +129,24 @@ class Door:
             TypeError: what stands for the instance is no instance.
             BaseException: what a fault raises.
         """
-        calls: list[Call] = self._thread.__dict__.setdefault("calls", [])
-        if any(each.node == node.name for each in calls):
-            return function(*arguments, **keywords)
+        calls, name = self._thread.calls, node.name
+        for each in calls:
+            if each.node == name:
+                return function(*arguments, **keywords)
+        noted = tuple(map(_noted, arguments))
         call = self.journal.begin(
-            time=self.clock.now,
-            node=node.name,
-            method=method.name,
-            instance=method.instance_name(arguments, keywords),
-            arguments=tuple(map(_noted, arguments)),
-            keywords={key: _noted(value) for key, value in keywords.items()},
-            caller=caller(),
+            self.clock.now,
+            name,
+            method.name,
+            method.instance_name(arguments, keywords, noted),
+            noted,
+            {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
+            caller(sys._getframe(1).f_back),  # noqa: SLF001  # the documented way to a caller
         )
         calls.append(call)
         try:
-            method.check_instance(arguments, keywords)
+            if call.instance is None or method.has_several_names:
+                method.check_instance(arguments, keywords)
             _check_reachable(node)
             fault = self.choose_fault(call)
             if fault and not fault.is_late:
@@ -145,7 +163,7 @@ class Door:
             call.end(None, error)
             raise
         else:
-            call.end(_noted(result), None)
+            call.end(_noted(result))
             return result
         finally:
             calls.pop()
@@ -172,29 +190,40 @@ class Method:
             for each in ("name", "instance", "instance_name")  # a bare name overrides the instance beside it
             if each in parameters
         }
+        self.has_several_names = len(self._positions) > 1
 
-    def instance_name(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> str | None:
-        """Say which instance a call is about; None if about none."""
-        for parameter in self._positions:
-            given = self._given(parameter, arguments, keywords)
-            name = _name_of(given) if parameter == "instance" else given
+    def instance_name(
+        self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], noted: tuple[Any, ...]
+    ) -> str | None:
+        """Say which instance a call is about; None if about none.
+
+        Args:
+            arguments: the positional arguments.
+            keywords: the keyword arguments.
+            noted: what the journal has of the positional ones: an instance's name in its place.
+        """
+        for parameter, position in self._positions.items():
+            if position >= len(arguments):
+                given = keywords.get(parameter)
+                name = _name_of(given) if parameter == "instance" else given
+            else:
+                name = noted[position]
+                if parameter == "instance" and name is arguments[position]:
+                    continue  # it is no instance
             if isinstance(name, str):
                 return str.__str__(name)
         return None
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse what stands for an instance and is none, such as a name."""
-        given = self._given("instance", arguments, keywords)
+        position = self._positions.get("instance", len(arguments))
+        given = arguments[position] if position < len(arguments) else keywords.get("instance", _NOT_GIVEN)
         may_be_left_out = given is _NOT_GIVEN or (given is None and "name" in self._positions)
         if not may_be_left_out and not hasattr(given, "name"):
             raise TypeError(
                 f"{self.name} takes an instance, an object with name, hvparams and beparams, "
                 f"not {shown(given)}"
             )
-
-    def _given(self, parameter: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        position = self._positions.get(parameter, len(arguments))
-        return arguments[position] if position < len(arguments) else keywords.get(parameter, _NOT_GIVEN)
 
 
 class _OnNode:
@@ -234,7 +263,7 @@ def put_behind_door(cls: type, methods: Iterable[Method]) -> None:
 def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
-        return self.door.call(self, method, functools.partial(function, self), arguments, keywords)
+        return self.door.call(self, method, MethodType(function, self), arguments, keywords)
 
     setattr(call, BEHIND_DOOR, True)
     return call
@@ -247,6 +276,8 @@ def _check_reachable(node: BehindDoor) -> None:
 
 def _noted(value: Any) -> Any:
     """Return what the journal keeps of a value, which its owner may change later."""
+    if type(value) in _KEPT_AS_THEY_ARE:
+        return value
     if isinstance(value, dict | list):
         return value.copy()
     name = _name_of(value)
@@ -261,11 +292,15 @@ def _name_of(value: Any) -> Any:
         return None
 
 
-def caller() -> tuple[str, int]:
-    """Return file and line of the code outside this package that called the interface."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  # the documented way to a caller
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_OWN_PACKAGE):
+def caller(frame: "FrameType | None") -> tuple[str, int]:
+    """Return file and line of the code outside this package that called the interface.
+
+    Args:
+        frame: where to begin to look; None where there is none, at the outermost frame of a thread.
+    """
+    module = ""
+    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
         frame = frame.f_back
-    if frame is None or frame.f_globals.get("__name__") in _STARTERS_OF_THREADS:
+    if frame is None or module in _STARTERS_OF_THREADS:
         return f"thread {threading.current_thread().name}", 0
     return frame.f_code.co_filename, frame.f_lineno

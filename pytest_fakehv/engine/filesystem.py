@@ -10,18 +10,36 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from typing import Any, ClassVar, Final, Protocol, Self, cast
 from weakref import WeakKeyDictionary
 
 from pytest_fakehv.engine.errors import DeclarationError
+from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 ROOT_MODE: Final = 0o775
+
+FILE_MODE: Final = 0o644
+
+_MOST_IDLE: Final = 16
+"""How many directories are kept open; not many, since a process may have few descriptors."""
+
+_DESCRIPTORS: Final = "/proc/self/fd"
+
+_NO_NAMELESS_FILES: Final = {errno.EOPNOTSUPP, errno.EISDIR}
+"""What a filesystem, or a kernel, says that can't make a file without a name."""
+
+
+def _flags_for_a_nameless_file() -> int:
+    """Return how to open a directory for a file in it without a name; 0 where the system has none."""
+    nameless: int = getattr(os, "O_TMPFILE", 0)
+    # It gets its name through the system's list of a process's descriptors.
+    return nameless | os.O_WRONLY | os.O_CLOEXEC if nameless and os.path.isdir(_DESCRIPTORS) else 0
 
 
 class OsModule(Protocol):
@@ -31,7 +49,9 @@ class OsModule(Protocol):
     def pread(self, fd: int, length: int, offset: int, /) -> bytes: ...
     def write(self, fd: int, data: bytes, /) -> int: ...
     def close(self, fd: int, /) -> None: ...
-    def link(self, source: str, target: str, /) -> None: ...
+    def link(
+        self, source: str, target: str, /, *, src_dir_fd: int | None = ..., follow_symlinks: bool = ...
+    ) -> None: ...
     def replace(self, source: str, target: str, /) -> None: ...
     def unlink(self, path: str, /) -> None: ...
     def lstat(self, path: str, /) -> os.stat_result: ...
@@ -44,7 +64,7 @@ class OsModule(Protocol):
 
 
 class Filesystem(Protocol):
-    """Where a root directory lies. Three operations differ between a real and a fake one."""
+    """Where a root directory lies. What differs between a real and a fake one are its own methods."""
 
     @property
     def os(self) -> OsModule:
@@ -56,8 +76,22 @@ class Filesystem(Protocol):
     def stamp(self, directory: str) -> object:
         """Return something that moves when a file is put into or taken out of a directory."""
 
-    def locked(self, directory: str) -> AbstractContextManager[Any]:
-        """Keep other processes from locking the same directory."""
+    def lock(self, directory: str) -> int:
+        """Keep other processes from locking the same directory; return what `unlock` needs."""
+
+    def unlock(self, directory: str, held: int) -> None:
+        """Let other processes lock it again."""
+
+    def put(self, directory: str, path: str, content: bytes) -> bool:
+        """Make a file that must not exist yet, complete from the first moment that anybody can see it.
+
+        Returns:
+            Whether it is there; False if this filesystem knows no such way.
+
+        Raises:
+            FileExistsError: something has that name.
+            OSError: it can't be written; nothing is left behind.
+        """
 
 
 class Disk:
@@ -69,6 +103,10 @@ class Disk:
     _exclusive = fcntl.LOCK_EX
     _unlock = fcntl.LOCK_UN
     _locks: ClassVar[set[int]] = set()
+    """The descriptors of directories that are or were locked."""
+    _idle: ClassVar[dict[str, int]] = {}
+    """Those that nobody uses now, by path, the last used last: opening one costs more than locking it."""
+    _nameless: ClassVar[int] = _flags_for_a_nameless_file()
     os: ClassVar[OsModule] = os
 
     @classmethod
@@ -77,6 +115,7 @@ class Disk:
         for descriptor in cls._locks:
             cls.os.close(descriptor)
         cls._locks.clear()
+        cls._idle.clear()
 
     def files(self, directory: str) -> list[str]:
         """List the regular files, by what the directory itself says of each."""
@@ -87,40 +126,85 @@ class Disk:
         """Return the directory's modification time."""
         return self.os.stat(directory).st_mtime_ns
 
-    @contextmanager
-    def locked(self, directory: str) -> Iterator[None]:
-        """Lock the directory through a descriptor of its own, so that a forked child shares no lock."""
-        descriptor = self.os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+    def lock(self, directory: str) -> int:
+        """Lock the directory through a descriptor that nobody else has, a forked child neither."""
+        descriptor = self._idle.pop(directory, None)
+        if descriptor is None:
+            descriptor = self.os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._locks.add(descriptor)
+        try:
             self._flock(descriptor, self._exclusive)
-            yield
-        finally:
-            self._locks.discard(descriptor)
+        except BaseException:
+            self._close(descriptor)
+            raise
+        return descriptor
+
+    def unlock(self, directory: str, held: int) -> None:
+        """Unlock it, and keep the descriptor for next time, in place of the one unused longest."""
+        try:
             # Closing alone leaves it locked in a child that another thread forked meanwhile.
-            self._flock(descriptor, self._unlock)
+            self._flock(held, self._unlock)
+        finally:
+            if self._idle.setdefault(directory, held) != held:
+                self._close(held)
+            for longest in list(self._idle)[:-_MOST_IDLE]:
+                self.forget(longest)
+
+    @classmethod
+    def forget(cls, directory: str) -> None:
+        """Keep no descriptor of a directory any longer."""
+        if (descriptor := cls._idle.pop(directory, None)) is not None:
+            cls._close(descriptor)
+
+    @classmethod
+    def _close(cls, descriptor: int) -> None:
+        cls._locks.discard(descriptor)
+        cls._flock(descriptor, cls._unlock)
+        cls.os.close(descriptor)
+
+    def put(self, directory: str, path: str, content: bytes) -> bool:
+        """Make the file without a name, and then link it: who is killed in between leaves no trace."""
+        if not self._nameless:
+            return False
+        try:
+            descriptor = self.os.open(directory, self._nameless, FILE_MODE)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS_FILES:
+                return False
+            raise
+        try:
+            write_all(self.os, descriptor, content)
+            # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
+            self.os.link(f"{_DESCRIPTORS}/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+        except OSError as error:
+            error.filename = directory  # the descriptor's number would tell nobody anything
+            raise
+        finally:
             self.os.close(descriptor)
+        return True
 
 
 class FakeDisk:
     """A fake filesystem, reached through its fake `os` module: the test's own or a private one."""
 
-    _locks: ClassVar[WeakKeyDictionary[object, AbstractContextManager[Any]]] = WeakKeyDictionary()
+    _locks: ClassVar[WeakKeyDictionary[object, Lock]] = WeakKeyDictionary()
     """One lock for each fake filesystem, whoever reaches it."""
 
     def __init__(self, fake_os: Any) -> None:
         """Take the fake `os` module: pyfakefs's ``FakeOsModule``."""
-        self._lock = self._locks.setdefault(fake_os.filesystem, threading.RLock())
+        self._filesystem = fake_os.filesystem
+        self._lock = self._locks.setdefault(self._filesystem, Lock())
         self.os = cast("OsModule", _OneAtATime(fake_os, self._lock))
 
     def files(self, directory: str) -> list[str]:
-        """List the regular files; pyfakefs's ``scandir`` is far slower than a ``stat`` of each."""
+        """List the regular files; pyfakefs's ``scandir`` is 100 times slower than its ``listdir``.
+
+        So what each is comes from its own list of a directory's files.
+        """
         with self._lock:
-            return [
-                name
-                for name in self.os.listdir(directory)
-                if stat.S_ISREG(self.os.lstat(f"{directory}/{name}").st_mode)
-            ]
+            names = self.os.listdir(directory)
+            entries = self._filesystem.resolve(directory).entries
+            return [name for name in names if stat.S_ISREG(entries[name].st_mode)]
 
     def unused(self, path: str) -> str:
         """Return the path, or, if something is there, one like it where nothing is."""
@@ -138,9 +222,30 @@ class FakeDisk:
         """Return the modification time, which only we ourselves move there, and the number of entries."""
         return self.os.stat(directory).st_mtime_ns, len(self.os.listdir(directory))
 
-    def locked(self, directory: str) -> AbstractContextManager[Any]:  # noqa: ARG002  # all at once
+    def lock(self, directory: str) -> int:  # noqa: ARG002  # all at once
         """Lock the whole filesystem, among threads: no other process sees it."""
-        return self._lock
+        self._lock.acquire()
+        return 0
+
+    def unlock(self, directory: str, held: int) -> None:  # noqa: ARG002  # all at once
+        """Unlock the whole filesystem."""
+        self._lock.release()
+
+    def put(self, directory: str, path: str, content: bytes) -> bool:
+        """Make the file while no other thread can look."""
+        with self._lock:
+            descriptor = self.os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            try:
+                try:
+                    write_all(self.os, descriptor, content)
+                finally:
+                    self.os.close(descriptor)
+            except BaseException as error:
+                self.os.unlink(path)
+                if isinstance(error, OSError):
+                    error.filename = directory  # as on the disk
+                raise
+        return True
 
 
 class _OneAtATime:
@@ -253,6 +358,12 @@ def _make_directory(os_module: OsModule, path: str) -> None:
             raise
     else:
         os_module.chmod(path, ROOT_MODE)
+
+
+def write_all(os_module: OsModule, descriptor: int, content: bytes) -> None:
+    """Write, however many times the system takes only a part of it."""
+    while content:
+        content = content[os_module.write(descriptor, content) :]
 
 
 def reason(error: OSError) -> str:

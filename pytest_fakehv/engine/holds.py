@@ -44,7 +44,7 @@ class Hold:
 
     @property
     def call(self) -> Call | None:
-        """The first call that it stopped: what was asked, of which node; None before."""
+        """The first call that it stopped, which says what was asked of which node; None before."""
         return self._calls[0] if self._calls else None
 
     @property
@@ -62,8 +62,10 @@ class Hold:
             The first call that was.
 
         Raises:
-            HoldError: none came in time.
+            HoldError: none came in time, or it was released before.
         """
+        if self.is_over and not self._mistake:
+            raise HoldError(f"hold({self.selection}): it was released, and stops no more; begin another one")
         limit = self.timeout if timeout is None else timeout
         check_number("timeout", limit)
         if not self._came.wait(limit):

@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, get_args
 
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.checks import check_choice, is_amount
@@ -14,6 +15,7 @@ from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MI
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.engine.filesystem import Root, reason
 from pytest_fakehv.engine.interface import BaseHypervisor, HvParams
+from pytest_fakehv.engine.memory import IN_MEMORY, InMemory, Memory
 from pytest_fakehv.engine.migration import MigrationSpec
 from pytest_fakehv.engine.node import NodeInfo, NodeSpec, less_used, startup_memory
 from pytest_fakehv.engine.objects import (
@@ -28,7 +30,8 @@ from pytest_fakehv.engine.parameters import MIGRATION_MODE_CHECK, Parameters
 from pytest_fakehv.engine.report import NodeView
 from pytest_fakehv.engine.shared import Shared
 from pytest_fakehv.engine.stage import Stage
-from pytest_fakehv.engine.storage import Record, Storage
+from pytest_fakehv.engine.storage import Storage
+from pytest_fakehv.engine.store import Record, Store
 from pytest_fakehv.engine.text import natural_order, shown
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     Args:
         root: the directory for the instance files, one a running instance; made at once if it is absent.
+            For none at all, see `in_memory`.
         spec: the node's size; None for the size of the machine that runs the test.
         cluster: the cluster that it is a node of; None for a node on its own.
         seed: of the random faults of a node on its own.
@@ -63,7 +67,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def __init__(
         self,
-        root: str | os.PathLike[str] | Root,
+        root: str | os.PathLike[str] | Root | InMemory,
         *,
         spec: NodeSpec | None = None,
         cluster: "FakeCluster | None" = None,
@@ -71,8 +75,13 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     ) -> None:
         if not isinstance(spec, NodeSpec | None):
             raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
-        self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
+        self._storage: Store
+        if isinstance(root, InMemory):
+            self._storage = Memory()
+        else:
+            self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
         self._starting: Literal["running", "paused"] | None = None
+        self._ballooning: Record | None = None
         self._is_down = self._is_cut_off = self._has_left = False
         self.spec = spec
         self.cluster = cluster
@@ -81,13 +90,23 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         self.door = self.shared.door
         self._storage.on_change = self._watch
 
+    @classmethod
+    def in_memory(cls, *, spec: NodeSpec | None = None, seed: int | None = None) -> Self:
+        """Make a node on its own that keeps its instances in this process's memory, and no files.
+
+        Args:
+            spec: as for the class itself.
+            seed: as for the class itself.
+        """
+        return cls(IN_MEMORY, spec=spec, seed=seed)
+
     def __repr__(self) -> str:
         """Show which node it is."""
         return f"<{type(self).__name__} {self.name}>"
 
     # The test's side
 
-    @property
+    @cached_property  # every call asks for it
     def name(self) -> str:
         """The node's name; "localhost" for one that has the machine's own size."""
         return self.spec.name if self.spec else "localhost"
@@ -99,7 +118,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         In a private fake filesystem it can't be reached from outside.
 
         Raises:
-            HypervisorError: it can't be made.
+            HypervisorError: it can't be made, or there is none, since the node keeps its instances in memory.
         """
         with self._doing("make the root directory"):
             return self._storage.make()
@@ -136,10 +155,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Raises:
             HypervisorError: its file is malformed or unreadable; other files don't matter.
         """
-        with self._doing(f"get info of instance {name}"):
-            self.shared.look()
-            record = self._storage.read(self._InstanceFile(name))
-            return _info(name, record) if record else None
+        self.shared.look()
+        return self._info_of(name)
 
     def runs(self, name: str) -> bool:
         """Tell whether an instance runs or is paused here, whatever its file says of it.
@@ -164,7 +181,9 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     @property
     def unreachable(self) -> str | None:
         """Why no call reaches the node, to stand behind its name; None if calls do."""
-        return self._why_nothing_runs or ("is cut off" if self._is_cut_off else None)
+        if self._is_down or self._has_left:
+            return self._why_nothing_runs
+        return "is cut off" if self._is_cut_off else None
 
     @property
     def _why_nothing_runs(self) -> str | None:
@@ -231,13 +250,17 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         return instance
 
     def _place(self, instance: Instance, *, paused: bool) -> None:
+        path, vcpus = self._storage.path(instance.name), _beparam(instance, BE_VCPUS)
+        memory = None if self._is_strict else _fixed_memory(instance)
+        if memory is not None:
+            self._create(path, Record(memory, vcpus, paused))
+            return
         with self._storage.exclusive():
-            path = self._storage.path(instance.name)
             if self._storage.holds_instance(path):
                 raise RefusedError("already running")
             memory = self._startup_memory(instance, self._free_memory())
             self._refuse_overcommit(memory)
-            self._create(path, Record(memory, _beparam(instance, BE_VCPUS), paused))
+            self._create(path, Record(memory, vcpus, paused))
 
     # The test's side: what befalls a node
 
@@ -315,8 +338,10 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: it runs already, lacks a beparam, can't be written, or doesn't fit on a node
                 that doesn't overcommit.
         """
-        with self._doing(f"start instance {instance.name}"):
+        try:
             self._start(instance, paused=startup_paused)
+        except (RefusedError, OSError) as error:
+            self._fail(f"start instance {instance.name}", error)
 
     def StopInstance(
         self,
@@ -330,26 +355,36 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
         Args:
             instance: which; None will do if ``name`` is given.
-            force: ignored.
+            force: ignored, but for None with a timeout, which no hypervisor takes.
             retry: ignored.
             name: which, by name alone.
             timeout: in seconds; ignored.
 
         Raises:
-            HypervisorError: it does not run, or its file can't be removed.
+            HypervisorError: it does not run, its file can't be removed, or an argument is missing.
         """
         if name is None:
             if instance is None:
                 raise HypervisorError("Failed to stop instance: neither an instance nor a name is given")
             name = instance.name
-        with self.shared.traffic.lock, self._doing(f"stop instance {name}"), self._storage.exclusive():
-            run = self.shared.traffic.leaving(self.name, name)
-            if not self._IsAlive(name):
-                raise RefusedError("not running")
-            self._MarkDown(name)
-            self.shared.watcher.stopped(self.name, name)
-            if run:
-                self.shared.traffic.instance_stopped(run)
+        given: object = force
+        if timeout is not None and given is None:
+            raise HypervisorError(
+                f"Failed to stop instance {name}: a timeout goes with force True or False, not None"
+            )
+        traffic = self.shared.traffic
+        with traffic.lock:
+            try:
+                with self._storage.lock:  # against other processes, what takes it away locks alone
+                    run = traffic.leaving(self.name, name)
+                    if self._has_own_hooks:
+                        self._refuse_stopped(name)
+                    self._MarkDown(name)
+                    self.shared.watcher.stopped(self.name, name)
+                    if run:
+                        traffic.instance_stopped(run)
+            except (RefusedError, OSError) as error:
+                self._fail(f"stop instance {name}", error)
 
     def RebootInstance(self, instance: InstanceLike) -> None:
         """Reboot an instance: nothing changes."""
@@ -366,8 +401,10 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Raises:
             HypervisorError: the root directory can't be read.
         """
-        with self._doing("list the instances"):
+        try:
             return self._storage.names()
+        except OSError as error:
+            self._fail("list the instances", error)
 
     def GetInstanceInfo(self, instance_name: str, hvparams: HvParams | None = None) -> InstanceInfo | None:
         """Return a running or paused instance's figures.
@@ -382,7 +419,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Raises:
             HypervisorError: its file is malformed or unreadable.
         """
-        return self.instance_info(instance_name)
+        return self._info_of(instance_name)
 
     def GetAllInstancesInfo(self, hvparams: HvParams | None = None) -> list[InstanceInfo]:
         """Return every running or paused instance's figures.
@@ -396,8 +433,10 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Raises:
             HypervisorError: an instance's file is malformed or unreadable; the message names it.
         """
-        with self._doing("get info of all instances"):
+        try:
             return [_info(name, record) for name, record in self._storage.read_all().items()]
+        except (RefusedError, OSError) as error:
+            self._fail("get info of all instances", error)
 
     def BalloonInstanceMemory(self, instance: InstanceLike, mem: int) -> None:
         """Change a running instance's memory; whoever looks sees the old or the new figures.
@@ -412,10 +451,17 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         """
         with self._doing(f"balloon memory for {instance.name}"), self._storage.exclusive():
             old = self._storage.read(self._InstanceFile(instance.name))
-            if old is None or not self._IsAlive(instance.name):
+            if old is None:
                 raise RefusedError("not running")
+            if self._has_own_hooks:
+                self._refuse_stopped(instance.name)
             self._refuse_overcommit(_amount("memory", mem) - old.memory)
-            self._MarkUp(instance, mem)
+            # Not an argument, as in `_start`.
+            self._ballooning = old
+            try:
+                self._MarkUp(instance, mem)
+            finally:
+                self._ballooning = None
 
     @classmethod
     def GetInstanceConsole(
@@ -622,6 +668,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     # For subclasses, under the names that they know
 
     def _InstanceFile(self, instance_name: str) -> str:
+        """Return the place of an instance: its file's path; in memory, where there is none, its name."""
         return self._storage.path(instance_name)
 
     def _IsAlive(self, instance_name: str) -> bool:
@@ -629,7 +676,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _InstanceStartupMemory(self, instance: InstanceLike, hvparams: HvParams | None = None) -> int:
         own = type(self)._has_own_node_info  # noqa: SLF001  # it is this class's
-        free = self.GetNodeInfo(hvparams)["memory_free"] if own else self._free_memory()
+        free = self.GetNodeInfo(hvparams or instance.hvparams)["memory_free"] if own else self._free_memory()
         return self._startup_memory(instance, free)
 
     def _MarkUp(self, instance: InstanceLike, memory: int) -> None:
@@ -640,7 +687,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self._create(path, Record(amount, vcpus, paused=self._starting == "paused"))
             return
         with self._storage.exclusive():
-            old = self._storage.read(path)
+            old = self._ballooning or self._storage.read(path)
             if old is None:
                 self._create(path, Record(amount, vcpus))
             else:
@@ -656,11 +703,16 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     # Inside
 
     _has_own_node_info: ClassVar[bool] = False
+    _has_own_hooks: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Notice a class that decides itself how much memory is free, which a start must then ask."""
+        """Notice a class that decides itself how much memory is free, or what runs: it must be asked then."""
         super().__init_subclass__(**keywords)
         cls._has_own_node_info = inspect.unwrap(cls.GetNodeInfo) is not _NODE_INFO
+        cls._has_own_hooks = cls._has_own_node_info or any(
+            inspect.unwrap(getattr(cls, name)) is not getattr(FakeHypervisor, name)
+            for name in ("_IsAlive", "_InstanceStartupMemory", "_MarkUp", "_MarkDown")
+        )
 
     def _target(self, target: str) -> "FakeHypervisor | None":
         """Return the node that an address or a name means; None if this node knows no others."""
@@ -679,10 +731,18 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _check_up(self) -> None:
         """Refuse to go on where the node went down since the call came."""
-        if self._why_nothing_runs:
+        if self._is_down or self._has_left:
             raise NodeDownError.of(self.name)
 
     def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
+        if memory is None and not self._has_own_hooks and not self._is_strict:
+            memory = _fixed_memory(instance)
+            if memory is not None:  # nothing is to be counted or asked, and so nobody to be locked out
+                with self._storage.lock:
+                    self._check_up()
+                    record = Record(memory, instance.beparams[BE_VCPUS], bool(paused))
+                    self._create(self._InstanceFile(instance.name), record)
+                return
         with self._storage.exclusive():
             self._check_up()
             if self._IsAlive(instance.name):
@@ -710,12 +770,16 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         minimum, maximum = (_beparam(instance, key) for key in (BE_MINMEM, BE_MAXMEM))
         return startup_memory(minimum, maximum, free)
 
+    def _refuse_stopped(self, name: str) -> None:
+        if not self._IsAlive(name):
+            raise RefusedError("not running")
+
     def _make_sure_it_is_down(self, name: str) -> None:
         with self._storage.exclusive():
             if self._IsAlive(name):
                 self._MarkDown(name)
 
-    @property
+    @cached_property  # every start asks for it
     def _is_strict(self) -> bool:
         return self.spec is not None and not self.spec.overcommit
 
@@ -764,19 +828,36 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         if spec.outcome == "failed_but_moved" and self.cluster is None:
             raise DeclarationError("outcome 'failed_but_moved' needs a cluster: there is no node to move to")
 
+    def _info_of(self, name: str) -> InstanceInfo | None:
+        try:
+            record = self._storage.read(self._InstanceFile(name))
+        except (RefusedError, OSError) as error:
+            self._fail(f"get info of instance {name}", error)
+        return _info(name, record) if record else None
+
     def _doing(self, what: str) -> "_Doing":
-        return _Doing(what, self._storage)
+        return _Doing(self, what)
+
+    def _fail(self, what: str, error: RefusedError | OSError) -> NoReturn:
+        """Raise what went wrong as a `HypervisorError` that says what could not be done."""
+        if isinstance(error, RefusedError):
+            raise HypervisorError(f"Failed to {what}: {error}") from None
+        path = error.filename
+        # A temporary file's name would tell nobody anything; pyfakefs sometimes leaves out the folder.
+        if not isinstance(path, str) or "\n" in path or not os.path.isabs(path):
+            path = self._storage.root
+        raise HypervisorError(f"Failed to {what}: {reason(error)}: {path!r}") from error
 
 
 _NODE_INFO = inspect.unwrap(FakeHypervisor.GetNodeInfo)
 
 
 class _Doing:
-    """Raise what goes wrong inside as a `HypervisorError` that says what could not be done."""
+    """`_fail`, for a whole block; what is called most often does without, since it costs twice a lock."""
 
-    def __init__(self, what: str, storage: Storage) -> None:
+    def __init__(self, node: FakeHypervisor, what: str) -> None:
+        self._node = node
         self._what = what
-        self._storage = storage
 
     def __enter__(self) -> None:
         pass
@@ -784,14 +865,8 @@ class _Doing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, RefusedError):
-            raise HypervisorError(f"Failed to {self._what}: {error}") from None
-        if isinstance(error, OSError):
-            path = error.filename
-            # A temporary file's name would tell nobody anything; pyfakefs sometimes leaves out the folder.
-            if not isinstance(path, str) or "\n" in path or not os.path.isabs(path):
-                path = self._storage.root
-            raise HypervisorError(f"Failed to {self._what}: {reason(error)}: {path!r}") from error
+        if isinstance(error, RefusedError | OSError):
+            self._node._fail(self._what, error)  # noqa: SLF001  # it is of this module
 
 
 def _info(name: str, record: Record) -> InstanceInfo:
@@ -808,9 +883,19 @@ def _amount(what: str, value: object) -> int:
     return value
 
 
+def _fixed_memory(instance: InstanceLike) -> int | None:
+    """Return what a start gives an instance whatever is free; None where it depends, or can't be done."""
+    beparams = instance.beparams or {}
+    minimum, maximum, vcpus = beparams.get(BE_MINMEM), beparams.get(BE_MAXMEM), beparams.get(BE_VCPUS)
+    if is_amount(minimum) and is_amount(maximum) and is_amount(vcpus) and minimum >= maximum:
+        return minimum
+    return None
+
+
 def _beparam(instance: InstanceLike, key: str) -> int:
-    if key not in instance.beparams:
+    beparams: Mapping[str, Any] | None = instance.beparams  # Ganeti's own class says None for what isn't set
+    if beparams is None or key not in beparams:
         raise RefusedError(
-            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, instance.beparams))) or 'nothing'}"
+            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, beparams or ()))) or 'nothing'}"
         )
-    return _amount(f"beparams[{key!r}]", instance.beparams[key])
+    return _amount(f"beparams[{key!r}]", beparams[key])

@@ -105,7 +105,6 @@ class Watcher:
 
     Attributes:
         events: how much has happened so far, a count.
-        known: the names of all instances that ever ran.
         is_there: tells of a node and an instance whether that has a file there now.
 
     Its lock comes after the traffic's and the storages'.
@@ -115,7 +114,9 @@ class Watcher:
         self._traffic = traffic
         self._current_call = current_call
         self._lock = Lock()
-        self._where: dict[str, dict[str, Call | None]] = {}
+        self._where: dict[str, tuple[str, ...]] = {}
+        self._alone: dict[str, tuple[str, ...]] = {}
+        self._departed: set[str] = set()
         self._gone: dict[str, _Gone] = {}
         self._accepted: dict[tuple[str, str], Call | None] = {}
         self._split: dict[str, set[str]] = {}
@@ -123,8 +124,16 @@ class Watcher:
         self._forgotten: set[tuple[str, str]] = set()
         self._stopped: set[tuple[str, str]] = set()
         self.events = 0
-        self.known: set[str] = set()
         self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
+
+    @property
+    def known(self) -> set[str]:
+        """The names of all instances that ever ran."""
+        return {*self._where, *self._departed}
+
+    def knows(self, instance: str) -> bool:
+        """Tell whether an instance ever ran."""
+        return instance in self._where or instance in self._departed
 
     # What happens
 
@@ -132,17 +141,16 @@ class Watcher:
         """Note that an instance runs on a node from now on."""
         with self._lock:
             self.events += 1
-            call = self._current_call()
-            for each in [*self._where.get(instance, ())]:
+            for each in self._where.get(instance, ()):  # nowhere, as a rule
                 if each != node and not self.is_there(each, instance):
                     self._forget(each, instance)  # another program has taken it away there
-            places = self._where.setdefault(instance, {})
-            self.known.add(instance)
-            others = [each for each in places if each != node]
-            places[node] = call
+            others = self._arrive(node, instance)
             self._gone.pop(instance, None)
             self._stopped.discard((node, instance))
-            if not others or self._is_handover(node, instance, others, call):
+            if not others:
+                return
+            call = self._current_call()
+            if self._is_handover(node, instance, others, call):
                 return
             if call and call.method == "StartInstance":
                 self._saw(
@@ -158,18 +166,13 @@ class Watcher:
         """Note that an instance no longer runs on a node."""
         with self._lock:
             self.events += 1
-            places = self._where.get(instance, {})
-            if node not in places:  # it went down with the node
+            if node not in self._where.get(instance, ()):  # it went down with the node
                 return
-            del places[node]
-            self._split.get(instance, set()).discard(node)
+            self._forget(node, instance)
             call = self._current_call()
             if call and call.method == "StopInstance":
                 self._stopped.add((node, instance))
-            if places:
-                return
-            del self._where[instance]
-            if call is None or call.method == "StopInstance":
+            if instance in self._where or call is None or call.method == "StopInstance":
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -188,6 +191,7 @@ class Watcher:
         """Note that an instance is lost by what the test itself wanted."""
         with self._lock:
             self._where.pop(instance, None)
+            self._departed.add(instance)
             self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
@@ -195,11 +199,8 @@ class Watcher:
         """Note that whatever ran on a node, or was on its way there, is gone, and nobody's fault."""
         with self._lock:
             self.events += 1
-            for instance, places in list(self._where.items()):
-                places.pop(node, None)
-                self._split.get(instance, set()).discard(node)
-                if not places:
-                    del self._where[instance]
+            for instance in [each for each, places in self._where.items() if node in places]:
+                self._forget(node, instance)
             for instance, gone in list(self._gone.items()):
                 if gone.is_on_its_way and gone.target == node:
                     del self._gone[instance]
@@ -265,7 +266,7 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
-            places = self._where.get(instance, {})
+            places = self._where.get(instance, ())
             if (
                 run
                 and not run.open_nodes
@@ -316,23 +317,31 @@ class Watcher:
             for node in [each for each in places if each in there and instance not in there[each]]:
                 self._forget(node, instance)
         for node, instances in there.items():
-            self.known |= instances
             for instance in sorted(instances):
-                places = self._where.setdefault(instance, {})
-                if node in places:
+                if node in self._where.get(instance, ()):
                     continue
-                places[node] = None
                 self._gone.pop(instance, None)
-                if len(places) > 1:
+                if self._arrive(node, instance):
                     self._saw_split(instance, None)
+
+    def _arrive(self, node: str, instance: str) -> list[str]:
+        """Note that an instance is on a node, and return the others where it is."""
+        others = [each for each in self._where[instance] if each != node] if instance in self._where else []
+        if others:
+            self._where[instance] = (*others, node)
+        else:  # of a million that each run on one node, all those of a node share a tuple
+            self._where[instance] = self._alone.setdefault(node, (node,))
+        return others
 
     def _forget(self, node: str, instance: str) -> None:
         """Note that an instance is no longer on a node."""
-        places = self._where[instance]
-        del places[node]
-        self._split.get(instance, set()).discard(node)
-        if not places:
-            del self._where[instance]
+        places = self._where.pop(instance)
+        if instance in self._split:
+            self._split[instance].discard(node)
+        if len(places) > 1:
+            self._where[instance] = tuple(each for each in places if each != node)
+        else:
+            self._departed.add(instance)
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes, until the source's finalize."""

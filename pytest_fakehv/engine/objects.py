@@ -41,7 +41,7 @@ class InstanceLike(Protocol):
 
     @property
     def beparams(self) -> Mapping[str, Any]:
-        """Backend parameters: ``minmem`` and ``maxmem`` in MiB, ``vcpus`` as a count."""
+        """Backend parameters, ``minmem`` and ``maxmem`` in MiB, and ``vcpus`` as a count."""
 
 
 @dataclass
@@ -157,7 +157,8 @@ class InstanceInfo(_SixTuple):
     @classmethod
     def of(cls, name: str, memory: int, vcpus: int, *, paused: bool) -> Self:
         """Make the figures of an instance that runs or is paused."""
-        info = cls(name, "0", memory, vcpus, InstanceState.RUNNING, 0)
+        # As the tuple's own constructor does, which would be called once more for nothing.
+        info = tuple.__new__(cls, (name, "0", memory, vcpus, InstanceState.RUNNING, 0))
         if paused:
             info.paused = True
         return info

@@ -1,8 +1,10 @@
 """What a test does to a node and to a whole cluster alike: it says how things are to go, and steps in."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pytest_fakehv.engine.checks import check_number
 from pytest_fakehv.engine.constants import HV_MIGRATION_MODE
@@ -18,6 +20,10 @@ from pytest_fakehv.engine.text import listed, place_text, shown
 from pytest_fakehv.engine.view import View
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
+
+
+_NO_HVPARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""What most instances have: of a million, each would else keep a dict of its own."""
 
 
 class Stage(View):
@@ -67,11 +73,13 @@ class Stage(View):
             "hvparams": hvparams,
         }
         changes = {key: value for key, value in given.items() if value is not None}
-        old = self.shared.declared.get(name, InstanceSpec(name))
+        old = self.shared.declared.get(name) or InstanceSpec(name)
         if "memory" in changes:
             changes.setdefault("min_memory", None)
-        self.shared.declared[name] = replace(old, **changes)
-        return self.shared.declared[name].instance()
+        if not changes.get("hvparams", old.hvparams):
+            changes["hvparams"] = _NO_HVPARAMS
+        spec = self.shared.declared[name] = replace(old, **changes)
+        return spec.instance()
 
     # Faults and holds
 
@@ -112,7 +120,8 @@ class Stage(View):
             optional: as in `FaultSpec`.
 
         Returns:
-            A handle: how often it `fired`, and `withdraw`; as a context manager it withdraws itself.
+            A handle that tells how often it `fired`, and can `withdraw`; as a context manager it
+            withdraws itself.
 
         Raises:
             DeclarationError: an argument is wrong, or there is no such method or node.
@@ -132,7 +141,7 @@ class Stage(View):
             crash=crash,
             optional=optional,
         )
-        filename, line = caller()
+        filename, line = caller(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
         return self.inject(spec, place_text(filename, line))
 
     def inject(self, spec: FaultSpec, origin: str) -> Fault:

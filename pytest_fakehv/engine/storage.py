@@ -1,11 +1,11 @@
 """The root directory of a node: one small file per running instance.
 
-Readers take no lock: a file appears complete (it is
-written under another name and linked) and changes at once (it is renamed over), so whoever looks, this
-process, another one or a person, sees each instance before or after a call. Whoever changes something
-locks the directory itself: a lock that leaves no file behind and that the kernel drops when its holder
-dies. Without it, a balloon could bring back what another process has just stopped, and two starts could
-be given the same memory.
+Readers take no lock: a file appears complete (it gets its name when it is written) and changes at once (it
+is renamed over), so whoever looks, this process, another one or a person, sees each instance before or
+after a call. Nor does a start that is given the same memory whatever is free: of several, the link lets one
+win. Whoever removes, replaces or counts locks the directory itself: a lock that leaves no file behind and
+that the kernel drops when its holder dies. Without it, a balloon could bring back what another process has
+just stopped, and two starts could be given the same memory.
 """
 
 import errno
@@ -13,70 +13,66 @@ import itertools
 import os
 import re
 import stat
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, Final, Self
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property, lru_cache
+from types import MappingProxyType, TracebackType
+from typing import ClassVar, Final
 from weakref import WeakSet
 
 from pytest_fakehv.engine.checks import name_fault
 from pytest_fakehv.engine.errors import HypervisorError, RefusedError
-from pytest_fakehv.engine.filesystem import Disk, Filesystem, OsModule, Root
+from pytest_fakehv.engine.filesystem import FILE_MODE, Disk, Filesystem, OsModule, Root, write_all
+from pytest_fakehv.engine.locks import Lock
+from pytest_fakehv.engine.store import Record
 from pytest_fakehv.engine.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-FILE_MODE: Final = 0o644
 
 _MOST_BYTES: Final = 256
 """More than any file of ours has; a longer one is malformed and is not read on."""
 
 _LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
 
+_READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 _temporary_numbers = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What an instance's file says: memory in MiB, virtual CPUs, and whether it is paused.
+def encode(record: Record) -> bytes:
+    """Return the content of an instance's file.
 
     Source: Ganeti's fake hypervisor, which writes an id (always 0), the memory and the CPUs on a line
     each; the fourth line of a paused one is ours, and is ignored there.
     """
+    return (b"0\n%d\n%d\npaused\n" if record.paused else b"0\n%d\n%d\n") % (record.memory, record.vcpus)
 
-    memory: int
-    vcpus: int
-    paused: bool = False
 
-    def encode(self) -> bytes:
-        """Return the file's content."""
-        return b"0\n%d\n%d\n%s" % (self.memory, self.vcpus, b"paused\n" if self.paused else b"")
-
-    @classmethod
-    def decode(cls, content: bytes) -> Self | None:
-        """Read a file's content; None if it is malformed."""
-        found = _LAYOUT.fullmatch(content)
-        return found and cls(int(found[1]), int(found[2]), found[3] is not None)
+@lru_cache(maxsize=1024)  # most instances are like others, and then share a record too
+def decode(content: bytes) -> Record | None:
+    """Read a file's content; None if it is malformed."""
+    found = _LAYOUT.fullmatch(content)
+    return found and Record(int(found[1]), int(found[2]), found[3] is not None)
 
 
 class Storage:
-    """One node's running instances.
+    """One node's running instances, in files.
 
     The paths that its methods take are the instance files'. It keeps a ledger of what it last saw of
-    each instance, for two uses only: the sum of the memory that a start needs, so that a start costs the
-    same however many run, and reports that must not touch a file. The ledger is believed as long as the
-    directory's modification time is the one that we ourselves gave it after our last change; any other
-    change of the directory makes the next start count anew, and so does every `read_all`, which is every
-    node info. Until then, a start does not see what leaves the directory alone, such as a file rewritten
-    in place, nor what a program that takes no lock does in the very moment of a change of ours. On
-    pyfakefs, which moves no time, the number of entries stands in. Everything else reads the files.
+    each instance: for reports that must not touch a file; and, from the first start on whose memory depends
+    on what is free, for the sum of the memory, so that such a start costs the same however many run. From
+    then on the ledger is believed as long as the directory's modification time is the one that we ourselves
+    gave it after our last change; any other change of the directory makes the next such start count anew,
+    and so does every `read_all`, which is every node info. Until then, a start does not see what leaves the
+    directory alone, such as a file rewritten in place, nor what is done in the very moment of a change of
+    ours by who takes no lock: another program, or another process's start that counts nothing. On pyfakefs,
+    which moves no time, the number of entries stands in. Everything else reads the files.
 
     Attributes:
+        lock: as in `Store`; files stay open to other processes meanwhile, unlike in `exclusive`.
         last_malformed: the names whose files could not be read or made sense of at the last recount.
-        on_change: called with an instance's name, and whether it runs from now on, after each change of ours.
+        on_change: as in `Store`.
     """
 
     _every: ClassVar[WeakSet["Storage"]] = WeakSet()
@@ -84,16 +80,23 @@ class Storage:
     def __init__(self, root: Root) -> None:
         self._root = root
         self._ledger: dict[str, Record] = {}
-        self.last_malformed: list[str] = []
+        self.last_malformed: Sequence[str] = ()
         self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
+        self.lock = Lock()
         self._used = 0
+        self._counts = self._keeps_times = False
+        self._exclusive = _Exclusive(self)
         self.begin()
         self._every.add(self)
 
+    def __del__(self) -> None:
+        """Keep nothing open of a directory that nobody uses any more."""
+        if self.is_made:
+            Disk.forget(self.root)
+
     def begin(self) -> None:
         """Hold no lock and believe no ledger: at first, and in a forked child."""
-        self._lock = threading.RLock()
-        self._locks_held = 0
+        self._exclusive.begin()
         self._stamp: object = None
 
     @classmethod
@@ -103,21 +106,24 @@ class Storage:
         for storage in cls._every:
             storage.begin()
 
-    @property
+    # Cached: each call of the interface asks for them several times.
+
+    @cached_property
     def root(self) -> str:
         """The directory's path."""
         return self._root.path
 
-    @property
-    def _filesystem(self) -> Filesystem:
+    @cached_property
+    def filesystem(self) -> Filesystem:
+        """The filesystem, where the root directory is made from now on."""
         return self._root.get()[0]
 
     @property
     def _os(self) -> OsModule:
-        return self._root.get()[0].os
+        return self.filesystem.os
 
     @property
-    def last_seen(self) -> MappingProxyType[str, Record]:
+    def last_seen(self) -> Mapping[str, Record]:
         """What the ledger says of each instance, by name, without looking."""
         return MappingProxyType(dict(self._ledger))
 
@@ -146,53 +152,60 @@ class Storage:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Keep other threads and processes from removing and replacing; can be nested."""
-        with self._lock:
-            outermost = self._locks_held == 0
-            with self._filesystem.locked(self.root) if outermost else nullcontext():
-                self._locks_held += 1
-                try:
-                    yield
-                finally:
-                    self._locks_held -= 1
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other threads and processes from removing, replacing and counting; can be nested."""
+        return self._exclusive
 
     def create(self, path: str, record: Record) -> None:
         """Make an instance's file; of any number of callers at once, one succeeds.
 
-        It is linked, not renamed: that fails where a program that takes no lock was faster.
+        It is linked, not renamed: that fails where another program was faster.
 
         Raises:
             FileExistsError: something has that name.
             OSError: it can't be written; nothing is left behind.
         """
-        with self.exclusive(), self._change():
+        with self.lock:
+            if not self._counts:  # the link alone decides who wins
+                self._create(path, record)
+                return
+            with self._exclusive:
+                believed = self._distrust()
+                self._create(path, record)
+                if believed:
+                    self._mark()
+
+    def _create(self, path: str, record: Record) -> None:
+        if not self.filesystem.put(self.root, path, encode(record)):
+            # As an atomic change of a directory is on every system, at the cost of a second one.
             temporary = self._write_temporary(record)
             try:
                 self._os.link(temporary, path)
             finally:
                 self._os.unlink(temporary)
-            self._note(path, record)
-            self.on_change(path.rpartition("/")[2], True)
+        self.on_change(self._note(path, record), True)
 
     def replace(self, path: str, record: Record) -> None:
-        """Change an instance's file at once, or not at all.
+        """Change an instance's file at once, or not at all; its mode stays, as if it were written in place.
 
         Whoever calls this holds the lock and has seen that there is one.
 
         Raises:
             OSError: it can't be written; the old one stands.
         """
-        with self._change():
-            temporary = self._write_temporary(record)
-            try:
-                self._os.replace(temporary, path)
-            except BaseException:
-                with suppress(FileNotFoundError):  # interrupted when it was done
-                    self._os.unlink(temporary)
-                raise
-            self._note(path, record)
+        believed = self._distrust()
+        mode = stat.S_IMODE(self._os.lstat(path).st_mode)
+        temporary = self._write_temporary(record)
+        try:
+            self._os.chmod(temporary, mode)
+            self._os.replace(temporary, path)
+        except BaseException:
+            with suppress(FileNotFoundError):  # interrupted when it was done
+                self._os.unlink(temporary)
+            raise
+        self._note(path, record)
+        if believed:
+            self._mark()
 
     def remove(self, path: str) -> None:
         """Remove an instance's file.
@@ -201,13 +214,15 @@ class Storage:
             FileNotFoundError: there is none.
             OSError: it can't be removed.
         """
-        with self.exclusive(), self._change():
+        with self._exclusive:
+            believed = self._distrust()
             if not self.holds_instance(path):
                 self._note(path, None)
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             self._os.unlink(path)
-            self._note(path, None)
-            self.on_change(path.rpartition("/")[2], False)
+            self.on_change(self._note(path, None), False)
+            if believed:
+                self._mark()
 
     def remove_all(self) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
@@ -215,7 +230,7 @@ class Storage:
         Raises:
             OSError: one can't be removed.
         """
-        with self.exclusive():
+        with self._exclusive:
             for name in self._read_each()[0]:
                 with suppress(FileNotFoundError):
                     self.remove(f"{self.root}/{name}")
@@ -227,7 +242,11 @@ class Storage:
         Raises:
             OSError: it is.
         """
-        self._os.stat(self.root)
+        try:
+            self._os.stat(self.root)
+        except OSError:
+            self._exclusive.forget_directory()
+            raise
 
     def holds_instance(self, path: str) -> bool:
         """Tell whether a path is an instance's file: a regular file, well-formed or not.
@@ -258,39 +277,40 @@ class Storage:
             HypervisorError: it is malformed; the message names it.
             OSError: it can't be read.
         """
+        record = self._look(path)
+        if self._ledger.get(path.rpartition("/")[2]) != record:
+            self._saw(path, record)
+        return record
+
+    def _look(self, path: str) -> Record | None:
+        """Read an instance's file, and leave the ledger as it is."""
+        os_module = self.filesystem.os
         try:
-            content = self._content(path)
+            descriptor = os_module.open(path, _READING)
+            try:
+                # Not read: from a pipe, that would take away what somebody wrote into it.
+                content = os_module.pread(descriptor, _MOST_BYTES, 0)
+            finally:
+                os_module.close(descriptor)
         except OSError:
             # Links, pipes, sockets and directories fail to open or to be read, which is no one's error.
             if not self.holds_instance(path):
-                self._saw(path, None)
                 return None
             raise
-        record = Record.decode(content)
+        record = decode(content)
         if record is None:
             size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
             raise RefusedError(
                 f"malformed instance file {path!r} ({size}, starting with {shown(content[:16])}); "
                 "it should have the lines '0', memory in MiB and vcpus"
             )
-        self._saw(path, record)
         return record
 
     def _saw(self, path: str, record: Record | None) -> None:
         """Put the ledger right where somebody else has changed a file; the next start counts anew."""
-        if self._ledger.get(path.rpartition("/")[2]) != record:
-            with self._lock:
-                self._note(path, record)
-                self._stamp = None
-
-    def _content(self, path: str) -> bytes:
-        os_module = self._os
-        descriptor = os_module.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            # Not read: from a pipe, that would take away what somebody wrote into it.
-            return os_module.pread(descriptor, _MOST_BYTES, 0)
-        finally:
-            os_module.close(descriptor)
+        with self.lock:
+            self._note(path, record)
+            self._stamp = None
 
     @property
     def is_made(self) -> bool:
@@ -299,10 +319,12 @@ class Storage:
 
     def names(self) -> list[str]:
         """List the instances that have a file, in no order."""
-        _, root = self._root.get()
-        names = [name for name in self._filesystem.files(root) if not name_fault(name)]
-        for gone in self._ledger.keys() - set(names):
-            self._saw(f"{root}/{gone}", None)
+        found, ledger = self.filesystem.files(self.root), self._ledger
+        known = [name for name in found if name in ledger]
+        names = known if len(known) == len(found) else [name for name in found if not name_fault(name)]
+        if len(known) < len(ledger):
+            for gone in ledger.keys() - set(names):
+                self._saw(f"{self.root}/{gone}", None)
         return names
 
     def read_all(self) -> dict[str, Record]:
@@ -318,14 +340,14 @@ class Storage:
         return records
 
     def _read_each(self) -> tuple[dict[str, Record], dict[str, RefusedError | OSError]]:
-        with self._lock:
+        with self.lock:
             records: dict[str, Record] = {}
             faults: dict[str, RefusedError | OSError] = {}
             for name in self._os.listdir(self.root):
                 if name_fault(name):
                     continue
                 try:
-                    record = self.read(f"{self.root}/{name}")
+                    record = self._look(f"{self.root}/{name}")
                 except (RefusedError, OSError) as fault:
                     faults[name] = fault
                 else:
@@ -342,11 +364,29 @@ class Storage:
 
         A malformed or unreadable file counts nothing, so that it stops no other instance's start.
         """
-        with self.exclusive():
-            if self._stamp is None or self._filesystem.stamp(self.root) != self._stamp:
+        with self._exclusive:
+            self._counts = True
+            if not self._is_believed():
                 self._read_each()
                 self._mark()
             return self._used
+
+    def _distrust(self) -> bool:
+        """Tell, before a change of ours, whether the ledger is believed; from now on it isn't.
+
+        Whatever interrupts the change may come before or after the ledger knows of it.
+        """
+        believed = self._is_believed()
+        self._stamp = None
+        return believed
+
+    def _is_believed(self) -> bool:
+        """Tell whether nobody else has changed the directory; while that is locked, look once."""
+        if self._stamp is None:
+            return False
+        if not self._exclusive.is_unchanged:
+            self._exclusive.is_unchanged = self.filesystem.stamp(self.root) == self._stamp
+        return self._exclusive.is_unchanged
 
     def _mark(self) -> None:
         """Believe the ledger from now on, until somebody else changes the directory.
@@ -354,14 +394,16 @@ class Storage:
         The stamp is a time that we set ourselves: whoever changes the directory later moves it to the
         kernel's time, which is another one even within the same tick of a coarse clock.
         """
-        filesystem, root = self._root.get()
-        now = time.time_ns()
+        filesystem, root = self.filesystem, self.root
+        now = time.time_ns() | 1  # odd, so that no filesystem with coarser times keeps it by chance
         try:
             filesystem.os.utime(root, ns=(now, now))
         except PermissionError:  # somebody else's directory, in which we may write
             self._stamp = None
         else:
-            self._stamp = filesystem.stamp(root)
+            # One that has kept a time as it is does so with the next.
+            self._stamp = now if self._keeps_times else filesystem.stamp(root)
+            self._keeps_times = self._stamp == now
 
     def _write_temporary(self, record: Record) -> str:
         """Write a file that no reader takes for an instance, since no instance's name has a newline."""
@@ -377,9 +419,7 @@ class Storage:
                 continue
         try:
             try:
-                content = record.encode()
-                while content:
-                    content = content[os_module.write(descriptor, content) :]
+                write_all(os_module, descriptor, encode(record))
             finally:
                 os_module.close(descriptor)
         except BaseException:
@@ -387,23 +427,66 @@ class Storage:
             raise
         return path
 
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        """Keep the ledger believed across a change of ours, unless a foreign one came before it."""
-        believed = self._stamp is not None and self._filesystem.stamp(self.root) == self._stamp
-        # Whatever interrupts the change may come before or after the ledger knows of it.
-        self._stamp = None
-        yield
-        if believed:
-            self._mark()
-
-    def _note(self, path: str, record: Record | None) -> None:
+    def _note(self, path: str, record: Record | None) -> str:
+        """Write a change into the ledger, and return the instance's name."""
         name = path.rpartition("/")[2]
-        old = self._ledger.pop(name, None)
-        self._used -= old.memory if old else 0
+        if old := self._ledger.pop(name, None):
+            self._used -= old.memory
         if record:
             self._ledger[name] = record
             self._used += record.memory
+        return name
+
+
+class _Exclusive:
+    """A storage's directory, locked beside the storage itself: once, however deep it is nested.
+
+    Attributes:
+        is_unchanged: whether, since it was locked, the ledger was seen to be right.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def begin(self) -> None:
+        """Hold nothing."""
+        self._depth = self._held = 0
+        self.is_unchanged = self._is_outdated = False
+
+    def forget_directory(self) -> None:
+        """Note that the directory was seen to be gone: another one may get its name."""
+        if self._depth:
+            self._is_outdated = True
+        else:
+            Disk.forget(self._storage.root)
+
+    def __enter__(self) -> None:
+        """Take the locks."""
+        storage = self._storage
+        storage.lock.acquire()
+        try:
+            if self._depth == 0:
+                self._held = storage.filesystem.lock(storage.root)
+            self._depth += 1
+        except BaseException:
+            storage.lock.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give them back."""
+        storage = self._storage
+        self._depth -= 1
+        try:
+            if self._depth == 0:
+                self.is_unchanged = False
+                storage.filesystem.unlock(storage.root, self._held)
+                if self._is_outdated:
+                    self._is_outdated = False
+                    Disk.forget(storage.root)
+        finally:
+            storage.lock.release()
 
 
 os.register_at_fork(after_in_child=Storage.begin_in_child)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from pytest_fakehv.engine.checks import is_amount
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.constants import MigrationState
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, RefusedError
@@ -17,7 +18,7 @@ from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.migration import Course, Migration, MigrationSpec, Outcome
 from pytest_fakehv.engine.objects import MigrationStatus
-from pytest_fakehv.engine.storage import Record, Storage
+from pytest_fakehv.engine.store import Record, Store
 from pytest_fakehv.engine.text import listed, shown
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class Run:
     Attributes:
         number: its place among the migrations, from 1.
         instance: the instance's name.
-        source: the storage of the node that it leaves.
+        source: the store of the node that it leaves.
         source_name: that node's name.
-        target: the storage of the node that it moves to; None if nothing is known of it but its name.
+        target: the store of the node that it moves to; None if nothing is known of it but its name.
         target_name: that node's name; or, if nothing else is known of it, what it was called.
         live: whether the instance runs meanwhile.
         record: what the instance was when last looked at, and will be on the target.
@@ -73,9 +74,9 @@ class Run:
 
     number: int
     instance: str
-    source: Storage
+    source: Store
     source_name: str
-    target: Storage | None
+    target: Store | None
     target_name: str
     live: bool
     record: Record
@@ -171,7 +172,7 @@ class Run:
         """Take what the instance is on the source now, if it is still there, for what it will be."""
         with suppress(OSError, HypervisorError):
             if now := self.source.read(self.source.path(self.instance)):
-                self.record = replace(self.record, memory=now.memory, vcpus=now.vcpus)
+                self.record = self.record._replace(memory=now.memory, vcpus=now.vcpus)
 
     def snapshot(self) -> Migration:
         """Return what a test may know of it."""
@@ -284,9 +285,9 @@ class Traffic:
         self,
         instance: str,
         *,
-        source: Storage,
+        source: Store,
         source_name: str,
-        target: Storage | None,
+        target: Store | None,
         target_name: str,
         live: bool,
         is_accepted: bool,
@@ -303,6 +304,8 @@ class Traffic:
             record = source.read(path)
             if record is None:
                 raise RefusedError("not running")
+            if not is_amount(record.memory):  # by a file that somebody else wrote
+                raise RefusedError(f"it can't have {record.memory} MiB of memory")
             if instance in self._active:
                 raise RefusedError(f"already migrating to {self._active[instance].target_name}")
             last = self.leaving(source_name, instance)
@@ -320,7 +323,7 @@ class Traffic:
                     f"the migration of {instance} is scripted as postcopy, which a non-live one can't be"
                 )
             if not live and not record.paused:
-                source.replace(path, replace(record, paused=True))
+                source.replace(path, record._replace(paused=True))
                 self.on_pause(source_name, instance, "paused")
             if script:
                 self._use(script)
@@ -534,7 +537,7 @@ class Traffic:
     def _resume(self, run: Run) -> None:
         with run.source.exclusive():
             if run.is_still_there and (now := run.source.read(run.source.path(run.instance))):
-                run.source.replace(run.source.path(run.instance), replace(now, paused=False))
+                run.source.replace(run.source.path(run.instance), now._replace(paused=False))
                 self.on_pause(run.source_name, run.instance, "running")
 
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:

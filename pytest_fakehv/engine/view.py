@@ -100,10 +100,10 @@ class View(ABC):
         Raises:
             DeclarationError: it is unknown; the message has the nearest one.
         """
-        declared, ran = self.shared.declared, self.shared.watcher.known
-        if name in declared or name in ran or self.journal.calls(instance=name):
+        declared, watcher = self.shared.declared, self.shared.watcher
+        if name in declared or watcher.knows(name) or self.journal.calls(instance=name):
             return
-        known = {*declared, *ran}
+        known = {*declared, *watcher.known}
         there = f"there are: {listed(known)}" if known else "none is declared"
         for close in nearest(str(name), known):
             there = f"nearest: {close}"

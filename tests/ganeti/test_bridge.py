@@ -1,7 +1,9 @@
 """The bridge itself: whose types it speaks, as which node code runs, and that all is undone."""
 
 import asyncio
+import pickle
 import threading
+from unittest import mock
 
 import pytest
 
@@ -67,10 +69,46 @@ class TestHere:
     def test_the_only_node_need_not_be_named(self, fakehv_ganeti):
         assert here() is fakehv_ganeti["alone"]
 
-    def test_a_node_of_another_cluster_is_not_here(self, fakehv_ganeti, tmp_path):
+    def test_each_cluster_has_its_own(self, fakehv_ganeti, tmp_path):
         other = FakeCluster(tmp_path)
-        with other.on("node1"), pytest.raises(DeclarationError):
-            here()
+        with other.on("node1"):
+            with pytest.raises(DeclarationError):
+                here()
+            with fakehv_ganeti.on("node2"), other.on("node1"):
+                assert here() is fakehv_ganeti["node2"]
+
+    def test_the_last_installed_counts_in_whatever_order_they_end(self, fakehv_ganeti, tmp_path):
+        one, two = (FakeCluster(tmp_path / name, NodeSpec(name)) for name in ("one", "two"))
+        ends = [each.installed() for each in (one, two)]
+        for each in ends:
+            each.__enter__()
+        assert here().name == "two"
+        ends[0].__exit__(None, None, None)
+        assert here().name == "two"
+        ends[1].__exit__(None, None, None)
+        with fakehv_ganeti.on("node1"):
+            assert here().name == "node1"
+
+    def test_a_generator_closed_in_another_thread(self, fakehv_ganeti):
+        def run():
+            with fakehv_ganeti.on("node1"):
+                yield here().name
+
+        generator = run()
+        assert next(generator) == "node1"
+        thread = threading.Thread(target=generator.close)
+        thread.start()
+        thread.join()
+        assert list(generator) == []
+
+    def test_a_node_that_has_left_and_come_again(self, fakehv_ganeti):
+        with fakehv_ganeti.on("node2"):
+            fakehv_ganeti.remove_node("node2")
+            with pytest.raises(DeclarationError) as caught:
+                here()
+            assert str(caught.value) == "no node is named 'node2'; there are: node1"
+            fakehv_ganeti.add_node("node2")
+            assert here().ListInstances() == []
 
     def test_each_thread_has_its_own(self, fakehv_ganeti):
         seen = {}
@@ -115,7 +153,7 @@ class TestTypes:
         node = fakehv_ganeti["node1"]
         assert isinstance(node, hv_base.BaseHypervisor)
         assert isinstance(node, pytest_fakehv.FakeHypervisor)
-        assert issubclass(hypervisor.GetHypervisorClass("fake"), FakeHypervisor)
+        assert hypervisor.GetHypervisorClass("fake") is type(node) is FakeHypervisor
 
     def test_an_error_is_ganetis_and_ours(self, fakehv_ganeti):
         node = fakehv_ganeti["node1"]
@@ -129,16 +167,22 @@ class TestTypes:
         error = failure(fakehv_ganeti["node1"].StopInstance, make())
         assert str(error) == "the monitor hangs"
 
-    def test_what_a_fault_is_given_stays_that_object(self, fakehv_ganeti):
+    def test_what_a_fault_is_given_stays_as_it_is(self, fakehv_ganeti):
         class Strange(pytest_fakehv.HypervisorError):
             pass
 
         for given in (Strange("a"), errors.HypervisorError("b"), OSError("c")):
+            kind = type(given)
             fakehv_ganeti.fault("RebootInstance", error=given, times=1)
-            with pytest.raises(type(given)) as caught:
+            with pytest.raises(kind) as caught:
                 fakehv_ganeti["node1"].RebootInstance(make())
             assert caught.value is given
-        assert not isinstance(given, errors.GenericError)
+            assert type(given) is kind
+
+    def test_an_error_passes_to_another_process(self, fakehv_ganeti):
+        error = failure(fakehv_ganeti["node1"].StopInstance, make())
+        copied = pickle.loads(pickle.dumps(error))
+        assert (type(copied), str(copied)) == (type(error), str(error))
 
     def test_a_hotplug_error_is_ganetis_and_ours(self, fakehv_ganeti):
         with pytest.raises(errors.HotplugError) as caught:
@@ -227,12 +271,17 @@ class TestOnTheClass:
         assert fakehv_ganeti.placement() == {"of-node1": "node1"}
         fakehv_ganeti["node2"].assert_called("PowercycleNode")
 
+    def test_powercycle_on_a_node(self, fakehv_ganeti):
+        fakehv_ganeti.add_instance("web1", node="node1")
+        with fakehv_ganeti.on("node1"):
+            here().PowercycleNode({})
+        assert fakehv_ganeti.placement() == {}
+
     def test_powercycle_of_no_node(self):
         with pytest.raises(DeclarationError) as caught:
             FakeHypervisor.PowercycleNode()
         assert str(caught.value) == (
-            "FakeHypervisor is no node; call it on one, or on what GetHypervisorClass returns "
-            "in a test that uses fakehv_ganeti"
+            "FakeHypervisor is no node; call PowercycleNode on one, or in a test that uses fakehv_ganeti"
         )
 
 
@@ -272,13 +321,26 @@ class Wary(FakeHypervisor):
         except errors.HypervisorError as err:
             raise errors.HypervisorError(f"wary: {err}") from err
 
+    def StopInstance(self, instance, force=False, retry=False, name=None, timeout=None):
+        super().StopInstance(instance, force, retry, name, timeout)
+
     def GetMigrationStatus(self, instance):
         status = super().GetMigrationStatus(instance)
         assert isinstance(status, objects.MigrationStatus)
         return status
 
+    def _MarkDown(self, instance_name):
+        try:
+            super()._MarkDown(instance_name)
+        except errors.HypervisorError as err:
+            raise errors.HypervisorError(f"wary: {err}") from err
+
+    def GetNodeInfo(self, hvparams=None):
+        return {**super().GetNodeInfo(hvparams), "mode": hvparams["migration_mode"]}
+
     @classmethod
     def PowercycleNode(cls, hvparams=None):
+        super().PowercycleNode(hvparams)
         return f"{cls.__name__} was cycled"
 
 
@@ -293,13 +355,38 @@ class TestOwnClass:
             error = failure(here().StartInstance, make(), [], False)
             assert str(error) == "wary: Failed to start instance web1: already running"
             assert isinstance(error, pytest_fakehv.HypervisorError)
+            assert (
+                str(failure(here().StopInstance, make("web2"))) == "Failed to stop instance web2: not running"
+            )
             assert here().GetMigrationStatus(make()).status == constants.HV_MIGRATION_COMPLETED
-        assert hypervisor.GetHypervisorClass("fake").PowercycleNode() == "Wary was cycled"
         assert [call.method for call in fakehv_ganeti.journal] == [
             "StartInstance",
             "StartInstance",
+            "StopInstance",
             "GetMigrationStatus",
         ]
+
+    def test_what_it_calls_of_its_own(self, fakehv_ganeti):
+        with pytest.raises(errors.HypervisorError) as caught:
+            fakehv_ganeti["node1"]._MarkDown("web1")
+        assert str(caught.value) == "wary: not running"
+
+    def test_powercycle_as_ganeti_declares_it(self, fakehv_ganeti):
+        for node in fakehv_ganeti:
+            node.StartInstance(make(f"of-{node.name}"), [], False)
+        assert fakehv_ganeti["node1"].PowercycleNode() == "Wary was cycled"
+        assert fakehv_ganeti.placement() == {"of-node2": "node2"}
+        with fakehv_ganeti.on("node2"):
+            assert hypervisor.GetHypervisorClass("fake").PowercycleNode() == "Wary was cycled"
+        assert fakehv_ganeti.placement() == {}
+
+    def test_it_can_be_patched(self, fakehv_ganeti, monkeypatch):
+        monkeypatch.setattr(hypervisor.GetHypervisorClass("fake"), "RebootInstance", lambda _self, name: name)
+        with fakehv_ganeti.on("node1"):
+            assert here().RebootInstance("web1") == "web1"
+        with mock.patch.object(Wary, "StartInstance", autospec=True) as start:
+            fakehv_ganeti["node1"].StartInstance(make(), [], False)
+        start.assert_called_once()
 
 
 class TestFixture:
@@ -396,7 +483,7 @@ class TestFixture:
         result.assert_outcomes(errors=1)
         assert (
             "\nfakehv_ganeti needs a fakehv_class that is pytest_fakehv.bridges.ganeti.FakeHypervisor "
-            "or a subclass of it, not test_an_own_class_that_does_not_suit.Own\n"
+            "or a subclass of it, not <class 'test_an_own_class_that_does_not_suit.Own'>\n"
         ) in result.stdout.str()
         assert "Traceback" not in result.stdout.str()
 

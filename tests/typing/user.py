@@ -62,6 +62,8 @@ def test_clusters(fakehv_cluster: FakeCluster, fakehv_factory: ClusterFactory) -
         assert_type(node, FakeHypervisor)
     with FakeCluster.temporary() as cluster:
         assert_type(cluster, FakeCluster)
+    assert_type(FakeCluster.in_memory(NodeSpec("a"), clock="manual", seed=1), FakeCluster)
+    assert_type(FakeHypervisor.in_memory(spec=NodeSpec("a")), FakeHypervisor)
 
 
 def test_migrations(fakehv_cluster: FakeCluster) -> None:

@@ -1,0 +1,57 @@
+"""How the documentation is built: ``nox -s docs``, or ``sphinx-build -W -n docs docs/_build``."""
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "pytest-fakehv"
+author = "the pytest-fakehv developers"
+copyright = author  # noqa: A001  # Sphinx's name for it
+release = version = version_of("pytest-fakehv")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "plots",
+    "pytest_objects",
+]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "pytest-fakehv"
+html_copy_source = False
+html_show_copyright = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+python_maximum_signature_line_length = 90
+
+# In docstrings, `FakeCluster` is a link where it names something that is documented, and else just code.
+default_role = "py:obj"
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:obj", r".*"),
+    # Python's and pytest's own, of which no inventory is fetched: the build needs no network.
+    (
+        "py:.*",
+        r"(abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
+    ),
+    ("py:class", r"optional|Self|Any|PathLike|Fraction|TypeAlias|NoneType"),
+    # Types that only the engine's own code names.
+    (
+        "py:class",
+        r"pytest_fakehv\.engine\.(door\.Door|filesystem\.Root|memory\.InMemory|report\.NodeView|selection\.Selection|shared\.Shared).*",
+    ),
+]

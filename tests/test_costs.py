@@ -1,0 +1,155 @@
+"""What things cost, as far as it can be counted: what is timed stands in ``benchmarks``."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from collections import Counter
+
+import pytest
+
+from pytest_fakehv import FakeCluster, NodeSpec
+
+CALLS = """
+import os
+import sys
+
+from pytest_fakehv import FakeHypervisor, NodeSpec
+
+hv = FakeHypervisor(sys.argv[1], spec=NodeSpec("node1", overcommit=sys.argv[3] == "True"))
+web1 = hv.instance("web1", memory=5)
+for number in range(int(sys.argv[2])):
+    hv.add_instance(f"other{number}", memory=5)
+for is_first in (True, False):
+    for name, call in (
+        ("start", lambda: hv.StartInstance(web1, [], False)),
+        ("info", lambda: hv.GetInstanceInfo("web1")),
+        ("balloon", lambda: hv.BalloonInstanceMemory(web1, 6)),
+        ("stop", lambda: hv.StopInstance(web1)),
+    ):
+        if not is_first:
+            os.access(f"/begin {name}", 0)
+        call()
+        if not is_first:
+            os.access("/end", 0)
+"""
+
+
+def can_trace():
+    command = ["strace", "-o", os.devnull, "true"]
+    return shutil.which("strace") is not None and subprocess.run(command, check=False).returncode == 0
+
+
+def system_calls(running, *, overcommit):
+    """Count the system calls of each operation, with so many other instances running."""
+    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=where) as directory:
+        trace = f"{directory}/trace"
+        script = [sys.executable, "-c", CALLS, f"{directory}/root", str(running), str(overcommit)]
+        subprocess.run(["strace", "-qq", "-o", trace, *script], check=True)
+        with open(trace) as file:
+            lines = file.read().splitlines()
+    counts, name = Counter(), None
+    for line in lines:
+        if found := re.search(r'"/begin (\w+)"', line):
+            name = found[1]
+        elif '"/end"' in line:
+            name = None
+        elif name and not line.startswith(("---", "brk(", "mmap(", "munmap(", "getpid(", "futex(")):
+            counts[name] += 1
+    return dict(counts)
+
+
+@pytest.mark.skipif(not can_trace(), reason="strace is not installed, or may not trace here")
+class TestSystemCalls:
+    """A start makes a file without a name, fills and links it; the others but info lock the directory."""
+
+    @pytest.mark.parametrize("running", [2, 300])
+    def test_where_nothing_depends_on_what_is_free(self, running):
+        counts = system_calls(running, overcommit=True)
+        assert counts == {"start": 4, "info": 3, "balloon": 11, "stop": 4}
+
+    @pytest.mark.parametrize("running", [2, 300])
+    def test_on_a_node_that_does_not_overcommit(self, running):
+        """What is free is remembered with the directory's time: one call to see it, one to set it."""
+        counts = system_calls(running, overcommit=False)
+        assert counts == {"start": 10, "info": 3, "balloon": 13, "stop": 6}
+
+
+def traced(function, times):
+    """Return the bytes that so many calls of a function leave behind, of each."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(times):
+            function(number)
+        return (tracemalloc.get_traced_memory()[0] - before) / times
+    finally:
+        tracemalloc.stop()
+
+
+class TestMemory:
+    @pytest.fixture
+    def hv(self):
+        return FakeCluster.in_memory(NodeSpec("node1"), NodeSpec("node2"))["node1"]
+
+    def test_a_declared_instance(self, hv):
+        """All that is kept of it."""
+        assert traced(lambda number: hv.add_instance(f"declared{number:07}", memory=2048), 20_000) < 400
+
+    def test_a_started_instance(self, hv):
+        """All that is kept of it, its declaration included; the journal is not."""
+
+        def start(number):
+            hv.StartInstance(hv.instance(f"started{number:07}", memory=2048), [], False)
+            hv.journal.clear()
+
+        assert traced(start, 20_000) < 400
+
+    def test_a_call_in_the_journal(self, hv):
+        web1 = hv.add_instance("web1")
+        assert traced(lambda _number: hv.GetMigrationStatus(web1), 5000) < 350
+        assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 350
+
+
+COUNTING = """
+    import json
+    import sys
+
+    SETUPS = []
+
+    def pytest_fixture_setup(fixturedef, request):
+        SETUPS.append(fixturedef.argname)
+
+    def pytest_unconfigure(config):
+        (config.rootpath / "counted.json").write_text(json.dumps([SETUPS, sorted(sys.modules)]))
+"""
+
+
+def counted(pytester, source, *args):
+    """Run a test, and return the fixtures that were set up for it, and the modules that were imported."""
+    pytester.makeconftest(COUNTING)
+    pytester.makepyfile(source)
+    pytester.runpytest_subprocess(*args).assert_outcomes(passed=1)
+    setups, modules = json.loads((pytester.path / "counted.json").read_text())
+    return setups, set(modules)
+
+
+def test_the_fixtures_of_a_test(pytester):
+    """No temporary directory is made for a test that doesn't ask for one."""
+    setups, _ = counted(pytester, "def test_it(fakehv): fakehv.add_instance('web1')")
+    assert setups == ["fakehv_class", "fakehv_cluster", "fakehv", "tmp_path_factory"]
+    setups, _ = counted(pytester, "def test_it(fakehv): pass")
+    assert setups == ["fakehv_class", "fakehv_cluster", "fakehv"]
+
+
+def test_the_modules_of_a_run_that_does_not_use_it(pytester):
+    """Beyond those that pytest and the other plugins import anyway."""
+    without, with_it = (
+        counted(pytester, "def test_it(): pass", *args)[1] for args in (["-p", "no:fakehv"], [])
+    )
+    assert len(with_it - without) <= 5

@@ -1,0 +1,198 @@
+"""Every code block of the README and of the documentation does what it says."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ET
+
+import pages
+import pytest
+from pages import PAGES, TOP, blocks, commands, environment, merged, same, text_of, title
+
+import pytest_fakehv
+from pytest_fakehv import read_topology
+from pytest_fakehv.engine.interface import INTERFACE
+from pytest_fakehv.engine.invariants import INVARIANTS
+from pytest_fakehv.stateful import FAULTY_METHODS, OPERATIONS
+
+TITLED = pytest.mark.parametrize("page", PAGES, ids=title)
+
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+
+REFERENCE = "\n".join(text_of(page) for page in PAGES if title(page).startswith("reference/"))
+
+
+def run(command, folder):
+    """Run a command as a reader would, and return its output."""
+    done = subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def outcomes(report):
+    """Return the outcomes of each module's tests, from a JUnit report."""
+    found = {}
+    for case in ET.parse(report).iter("testcase"):
+        problems = {each.tag for each in case} - {"properties", "system-out", "system-err"}
+        found.setdefault(case.get("classname").split(".")[0], set()).add(
+            problems.pop() if problems else "passed"
+        )
+    return found
+
+
+@TITLED
+def test_every_block_is_of_a_kind_that_is_tested(page):
+    assert {block.kind for block in blocks(page)} - pages.KINDS == set()
+
+
+def is_module(block):
+    """Tell whether a block is run for itself, as a test module."""
+    return block.kind == "python fails" or (block.kind == "python" and block.file is None)
+
+
+def module_names(page):
+    """Return a page's modules by the names under which they are run."""
+    stem = re.sub(r"\W", "_", title(page).lower())
+    modules = [block for block in blocks(page) if is_module(block)]
+    return {
+        (block.file or f"test_{stem}_{number}.py").removesuffix(".py"): block
+        for number, block in enumerate(modules)
+    }
+
+
+@pytest.fixture(scope="session")
+def run_of_all_modules(tmp_path_factory):
+    """Run the modules of all pages at once, and return each one's outcomes, and the output."""
+    folder = tmp_path_factory.mktemp("modules")
+    for page in PAGES:
+        for name, block in module_names(page).items():
+            path = folder / f"{name}.py"
+            assert not path.exists(), f"two modules are named {name}"
+            path.write_text(block.text)
+    output = run([*PYTEST, "--strict-markers", "--junitxml=report.xml"], folder)
+    return outcomes(folder / "report.xml"), output
+
+
+@TITLED
+def test_the_modules_on_a_page_pass_or_fail_as_it_says(page, run_of_all_modules):
+    of_all, output = run_of_all_modules
+    modules = module_names(page)
+    expected = {
+        name: {"failure" if block.kind == "python fails" else "passed"} for name, block in modules.items()
+    }
+    assert {name: of_all.get(name) for name in modules} == expected, output
+
+
+@TITLED
+def test_a_failing_module_prints_what_the_text_after_it_shows(page, run_of_all_modules):
+    _of_all, output = run_of_all_modules
+    own = blocks(page)
+    failing = [number for number, block in enumerate(own) if block.kind == "python fails"]
+    assert [own[number].file for number in failing if own[number + 1].kind != "text"] == []
+    assert [own[number].file for number in failing if own[number + 1].text.strip() not in output] == [], (
+        output
+    )
+
+
+@TITLED
+def test_the_commands_on_a_page_print_what_it_shows(page, tmp_path):
+    """Its files are written, and its commands run, in the order in which they stand there."""
+    for block in blocks(page):
+        if block.goes_into:
+            path = tmp_path / block.file
+            path.write_text(merged(path.read_text(), block.text))
+        elif block.file and not is_module(block):
+            (tmp_path / block.file).write_text(block.text)
+        elif block.kind == "console":
+            for command, shown in commands(block.text):
+                output = run(command, tmp_path)
+                assert same(shown, output), f"$ {command}\n{output}"
+
+
+@TITLED
+def test_shell_commands_are_well_formed(page):
+    for block in blocks(page):
+        if block.kind == "sh":
+            subprocess.run(["sh", "-n", "-c", block.text], check=True)
+        if block.kind == "toml":
+            tomllib.loads(block.text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [block.text for page in PAGES for block in blocks(page) if block.kind == "python ganeti"],
+)
+def test_a_block_for_ganeti_passes(pytester, source):
+    pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+    pytester.makepyfile(source)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def only(name, kind):
+    (text,) = [block.text for block in blocks(TOP / name) if block.kind == kind]
+    return text
+
+
+def test_the_settings_are_accepted(pytester):
+    pytester.makeini(only("docs/reference/options.md", "ini"))
+    pytester.makepyfile("def test_it(fakehv): assert fakehv.root == '/fakehv/node1'")
+    result = pytester.runpytest_subprocess("--strict-config")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*- fakehv: test_*"])
+
+
+def test_the_topology_is_accepted(tmp_path):
+    (tmp_path / "t.toml").write_text(only("docs/how-to/topology.md", "toml"))
+    topology = read_topology(tmp_path / "t.toml")
+    assert (len(topology.nodes), len(topology.instances)) == (20, 400)
+    assert topology.instances[20].name == "web0021"
+    assert topology.instances[20].node == "node1"
+
+
+def test_the_commands_come_first_and_do_their_own_set_up():
+    """They are run, as they stand here, by .ci/run."""
+    readme = blocks(TOP / "README.md")
+    assert [block.kind for block in readme[:2]] == ["sh", "sh"]
+    for block in readme[:2]:
+        assert block.text.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+
+
+def test_the_tables_name_every_fixture_option_marker_and_method():
+    names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`", "`fakehv_ganeti`"]
+    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "topology", "seed")]
+    names += ["`fakehv_node(name, *, ...)`", "`fakehv_instance(name, *, ...)`", "`fakehv(*, ...)`"]
+    names += ["`fakehv_migration(instance, *, ...)`", "`fakehv_fault(method, *, ...)`"]
+    assert [name for name in names if f"\n| {name}" not in REFERENCE] == []
+    assert [name for name in sorted(INTERFACE) if f"`{name}`" not in REFERENCE] == []
+    assert [name for name in FAULTY_METHODS if f"`{name}`" not in REFERENCE] == []
+
+
+def test_the_invariants_are_all_explained():
+    text = text_of(TOP / "docs/explanation/invariants.md")
+    assert [name for name in INVARIANTS if f"\n| `{name}`" not in text or f"\n### `{name}`" not in text] == []
+
+
+def test_the_operations_of_a_driver_are_all_named():
+    text = text_of(TOP / "docs/how-to/property-tests.md")
+    assert [name for name in OPERATIONS if f"\n| `{name}(" not in text] == []
+
+
+def test_the_reference_has_every_public_name():
+    """Every one, and every method of the interface and every helper, from its docstring."""
+    described = set()
+    for line in REFERENCE.splitlines():
+        if line.startswith(".. auto") and "::" in line:
+            described.add(line.partition(":: ")[2].partition("(")[0])
+    assert [name for name in pytest_fakehv.__all__ if name not in described] == []
+    assert [name for name in INTERFACE if f"FakeHypervisor.{name}" not in described] == []
+    helpers = [name for name in dir(pytest_fakehv.FakeCluster) if name.startswith("assert_")]
+    assert [name for name in helpers if f"FakeCluster.{name}" not in described] == []
