@@ -1,18 +1,16 @@
 """What happened beside the calls: where instances came and went, and what the test itself did."""
 
+import sys
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Final, Literal
 
-from pytest_fakehv.engine.clock import Clock
-from pytest_fakehv.engine.door import caller
+from pytest_fakehv.engine.door import Door, caller
 from pytest_fakehv.engine.holds import Hold
-from pytest_fakehv.engine.journal import Call, Journal
+from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.locks import Lock
 
-Change = Literal["running", "paused", "gone"]
+Change = Literal["running", "paused", "resumed", "gone"]
 """What has become of an instance on a node."""
 
 Deed = Literal[
@@ -31,7 +29,19 @@ Deed = Literal[
 ]
 """What a test does, by the name of the method that does it."""
 
-CHANGES: Final = frozenset({"running", "paused", "gone"})
+CHANGES: Final = frozenset({"running", "paused", "resumed", "gone"})
+
+_EARLIER: Final[dict[str, Literal["running", "paused"]]] = {
+    "gone": "running",
+    "paused": "running",
+    "resumed": "paused",
+}
+"""What an instance was before a change; nothing before it ran."""
+
+_FEW: Final = 1000
+
+_Changed = tuple[Call, str, str, Change]
+"""A change in a call, with node and instance: on the way of calls there is no time for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +61,7 @@ class Event:
 
     after: int
     call: int | None
-    time: Fraction
+    time: float
     what: Change | Deed
     node: str | None
     instance: str | None
@@ -69,22 +79,16 @@ class Scene:
     """What is where at some moment.
 
     Attributes:
-        instances: "running" or "paused", by node and instance.
+        instances: "running" or "paused", by node and instance; only those of which there is an event.
         nodes: what is wrong with nodes: "down", "cut off" or "gone", by node; nothing for the others.
     """
 
-    instances: dict[tuple[str, str], Change] = field(default_factory=dict)
+    instances: dict[tuple[str, str], Literal["running", "paused"]] = field(default_factory=dict)
     nodes: dict[str, set[str]] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
-        """Let an event come about."""
-        if event.node is None:
-            return
-        if event.is_change and event.instance is not None:
-            place = (event.node, event.instance)
-            self.instances.pop(place, None)
-            if event.what != "gone":
-                self.instances[place] = event.what  # type: ignore[assignment]  # it is a change
+        """Let an event befall its node."""
+        if event.node is None or event.is_change:
             return
         troubles = self.nodes.setdefault(event.node, set())
         match event.what:
@@ -102,42 +106,61 @@ class Scene:
                 troubles.clear()
 
     def copy(self) -> "Scene":
-        """Return the same, to go on from."""
-        return Scene({**self.instances}, {node: {*troubles} for node, troubles in self.nodes.items()})
+        """Return the same nodes, to go on from."""
+        return Scene(nodes={node: {*troubles} for node, troubles in self.nodes.items()})
 
 
 class Chronicle:
     """The events of one cluster, from any thread. It goes back as far as the journal does.
 
+    Of what the test sets up first there is no event: a node knows what runs on it.
+
     Args:
-        clock: what says when.
-        journal: what says after which call.
-        current_call: returns the call that the asking thread is in, if any.
+        door: what the calls pass: it knows after which one, or in which one, something came about.
     """
 
-    def __init__(self, clock: Clock, journal: Journal, current_call: Callable[[], Call | None]) -> None:
-        self._clock = clock
-        self._journal = journal
-        self._current_call = current_call
-        self._events: deque[Event] = deque()
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._events: deque[Event | _Changed] = deque()
         self._before = Scene()
+        self._many = _FEW
         self._lock = Lock()
 
     def changed(self, node: str, instance: str, what: Change) -> None:
         """Note what has become of an instance on a node."""
-        self._note(what, node, instance, None, None)
+        events, calls = self._events, self._door.calls
+        if calls:
+            events.append((calls[-1], node, instance, what))
+            if len(events) > self._many:
+                self._forget()
+        elif what != "running" or not self._is_first:
+            self._note(what, node, instance, None, None)
 
     def did(
         self, what: Deed, *, node: str | None = None, instance: str | None = None, hold: Hold | None = None
     ) -> None:
         """Note what the test has done, and where that stands."""
-        self._note(what, node, instance, caller(), hold)
+        if what != "add_instance" or not self._is_first:
+            self._note(what, node, instance, caller(sys._getframe(1)), hold)  # noqa: SLF001  # as the door does
 
     def read(self) -> tuple[Scene, list[Event]]:
         """Return what was where before the first event that it still has, and the events in order."""
+        self._forget()
         with self._lock:
-            self._forget()
-            return self._before.copy(), list(self._events)
+            scene, noted = self._before.copy(), self._events.copy()
+        seen: set[tuple[str, str]] = set()
+        events = [each if isinstance(each, Event) else _event(*each) for each in noted]
+        for event in events:
+            if event.is_change and event.node is not None and event.instance is not None:
+                place = (event.node, event.instance)
+                if place not in seen and event.what in _EARLIER:
+                    scene.instances[place] = _EARLIER[event.what]
+                seen.add(place)
+        return scene, events
+
+    @property
+    def _is_first(self) -> bool:
+        return not self._events and not self._door.journal.total
 
     def _note(
         self,
@@ -147,23 +170,34 @@ class Chronicle:
         origin: tuple[str, int] | None,
         hold: Hold | None,
     ) -> None:
-        call = self._current_call()
+        call = self._door.current_call
         event = Event(
-            after=self._journal.total if call is None else call.number,
+            after=self._door.journal.total if call is None else call.number,
             call=None if call is None else call.number,
-            time=self._clock.exact_now,
+            time=self._door.clock.now,
             what=what,
             node=node,
             instance=instance,
             origin=origin,
             hold=hold,
         )
-        with self._lock:
-            self._events.append(event)
+        self._events.append(event)
+        if len(self._events) > self._many:
             self._forget()
 
     def _forget(self) -> None:
         """Keep no event from before the calls that the journal still has."""
-        first = self._journal.first
-        while self._events and self._events[0].after < first - 1:
-            self._before.apply(self._events.popleft())
+        with self._lock:
+            first = self._door.journal.first
+            while self._events:
+                oldest = self._events[0]
+                if (oldest.after if isinstance(oldest, Event) else oldest[0].number) >= first - 1:
+                    break
+                self._events.popleft()
+                if isinstance(oldest, Event):
+                    self._before.apply(oldest)
+            self._many = 2 * len(self._events) + _FEW
+
+
+def _event(call: Call, node: str, instance: str, what: Change) -> Event:
+    return Event(after=call.number, call=call.number, time=call.time, what=what, node=node, instance=instance)

@@ -241,7 +241,7 @@ class _Painter:
             count = len(group.deeds)
             return Step(
                 mark="crash" if deed.what == "crash" else "test",
-                time=float(group.deeds[0].time),
+                time=group.deeds[0].time,
                 node=deed.node or "",
                 instance=printable(deed.instance or ""),
                 what=deed.what,
@@ -284,7 +284,7 @@ class _Painter:
         deeds = sum(len(group.deeds) for group in groups)
         parts = [f"{len(calls)} calls"] if calls else []
         parts += [f"{deeds} deeds of the test"] if deeds else []
-        first = groups[0].calls[0].time if groups[0].calls else float(groups[0].deeds[0].time)
+        first = groups[0].calls[0].time if groups[0].calls else groups[0].deeds[0].time
         return Step(
             mark="gap",
             time=first,
@@ -318,38 +318,39 @@ class _Painter:
             if not event.is_change or event.node is None or event.instance is None:
                 continue
             place, when = (event.node, event.instance), self._place(event, places)
+            state: str = "running" if event.what == "resumed" else event.what
             if place in there:
-                if there[place][0] == event.what:
+                if there[place][0] == state:
                     continue
                 if there[place][1] == when and event.what != "gone":
                     there.pop(place)  # a start that begins paused
                 else:
                     end(place, when)
             if event.what != "gone":
-                there[place] = (event.what, when)
+                there[place] = (state, when)
         # What another program did has no event.
         known = {
             (node.name, name): "paused" if info.paused else "running"
             for node in self._nodes
             for name, info in node.instances.items()
         }
-        for place, (state, begin) in there.items():
+        for place, (last, begin) in there.items():
             is_seen = place in known or place[0] not in {node.name for node in self._nodes}
             bars.append(
                 Bar(
                     node=place[0],
                     instance=printable(place[1]),
-                    state=state,
+                    state=last,
                     begin=begin,
                     end=None if is_seen else self._last_place(begin),
                 )
             )
-        bars += [
+        still = [
             Bar(node=place[0], instance=printable(place[1]), state=state, begin=None, end=None)
             for place, state in known.items()
             if place not in there
         ]
-        return bars
+        return sorted(still + bars, key=lambda bar: natural_order(bar.instance))
 
     def _last_place(self, begin: float | None) -> float:
         return max(0.0 if begin is None else begin, max(self._place_of.values(), default=0.0))

@@ -38,7 +38,7 @@ class Shared:
         self.faults = Faults(seed)
         self.door = Door(self.clock, self.faults.choose)
         self.traffic = Traffic(self.clock)
-        self.chronicle = Chronicle(self.clock, self.door.journal, lambda: self.door.current_call)
+        self.chronicle = Chronicle(self.door)
         self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
         self.traffic.on_loss = self.watcher.lost
         self.traffic.on_pause = self.chronicle.changed

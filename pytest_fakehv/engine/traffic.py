@@ -538,7 +538,7 @@ class Traffic:
         with run.source.exclusive():
             if run.is_still_there and (now := run.source.read(run.source.path(run.instance))):
                 run.source.replace(run.source.path(run.instance), now._replace(paused=False))
-                self.on_pause(run.source_name, run.instance, "running")
+                self.on_pause(run.source_name, run.instance, "resumed")
 
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:
         if run.is_active:

@@ -1,4 +1,4 @@
-"""The report page in a real browser: pages of real runs, used by mouse, keyboard and an accessibility checker."""
+"""The report page in a real browser: real runs, a mouse, a keyboard and an accessibility checker."""
 
 import os
 import subprocess
@@ -64,7 +64,9 @@ def test_drain(fakehv_cluster):
     cluster["node3"].disconnect()
     cluster["node1"].StartInstance(cluster.instance("web2"), [], False)
 
-@pytest.mark.parametrize("name", ["<script>document.title = 'broken'</script>", "<img src=x onerror=alert(1)>"])
+NAMES = ["<script>document.title = 'broken'</script>", "<img src=x onerror=alert(1)>"]
+
+@pytest.mark.parametrize("name", NAMES)
 def test_attack(fakehv, name):
     fakehv.StartInstance(fakehv.instance(name.replace("/", "|")), [], False)
     raise ValueError(name)
@@ -200,7 +202,8 @@ def focused(browser):
     return browser.execute_script(
         """
         const own = document.activeElement, tip = own.querySelector(".tip");
-        return [own.className, own.getAttribute("href"), tip && getComputedStyle(tip).opacity, tip && tip.innerText];
+        const opacity = tip && getComputedStyle(tip).opacity;
+        return [own.className, own.getAttribute("href"), opacity, tip && tip.innerText];
         """
     )
 
