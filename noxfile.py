@@ -11,6 +11,9 @@ nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["tests", "lowest", "coverage", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+AXE = "4.14.1"
+"""The accessibility checker's version, on the npm registry."""
+
 PYTHONS = nox.project.python_versions(PYPROJECT)
 NEWEST = next((each for each in reversed(PYTHONS) if shutil.which(f"python{each}")), None)
 
@@ -98,6 +101,23 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[hypothesis]", *groups("docs"))
     command = ("sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
     session.run(*command, *session.posargs, "docs", "docs/_build")
+
+
+@nox.session(python=NEWEST)
+def browser(session: nox.Session) -> None:
+    """The report page in a real browser, Debian's Chromium, with an accessibility checker."""
+    session.install("-e", ".", *groups("browser"))
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-q", "-y", "chromium", "chromium-driver", external=True)
+    folder = Path(session.cache_dir, "axe").resolve()
+    checker = folder / "package" / "axe.min.js"
+    if not checker.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with session.chdir(folder):
+            session.run("npm", "pack", "--silent", f"axe-core@{AXE}", external=True)
+            shutil.unpack_archive(f"axe-core-{AXE}.tgz", filter="data")
+    session.run("pytest", "tests/browser", *session.posargs, env={"FAKEHV_AXE": str(checker)})
 
 
 @nox.session

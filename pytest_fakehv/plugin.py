@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -18,16 +19,31 @@ from pytest_fakehv.fixtures import (
     load_engine,
 )
 from pytest_fakehv.markers import MARKERS
-from pytest_fakehv.settings import SETTINGS, add_options, read_options
+from pytest_fakehv.settings import SETTINGS, Settings, add_options, read_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from pytest_fakehv.engine.cluster import FakeCluster
+    from pytest_fakehv.engine.timeline import Timeline
 
 __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"]
 
 _SECTION: Final = "fakehv"
+
+_PICTURES: Final = "fakehv_timelines"
+"""The attribute of a report with the pictures of the clusters that its sections describe."""
+
+_COLOURS: "Final[Mapping[str, Mapping[str, bool]]]" = {
+    "violation": {"red": True, "bold": True},
+    "crash": {"yellow": True, "bold": True},
+    "fault": {"yellow": True},
+    "raised": {"red": True},
+    "hold": {"purple": True},
+    "test": {"cyan": True},
+}
+"""How the timeline's steps are printed, by what is most worth knowing of each."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +67,33 @@ def pytest_configure(config: pytest.Config) -> None:
                 "name a new or empty folder, or one that an earlier run left"
             ) from None
         config.add_cleanup(lambda: os.close(lock))
+    if settings.report is not None or _has_html_report(config):
+        _start_page(config, settings)
+
+
+def _has_html_report(config: pytest.Config) -> bool:
+    """Tell whether pytest-html makes a page of its own, where the timelines belong too."""
+    return config.pluginmanager.hasplugin("html") and bool(config.getoption("htmlpath", None))
+
+
+def _start_page(config: pytest.Config, settings: Settings) -> None:
+    from pytest_fakehv.engine.errors import DeclarationError
+
+    try:
+        from pytest_fakehv.page.run import Page, check
+    except ImportError as error:
+        if settings.report is None:  # nobody has asked for more than pytest-html's page
+            return
+        raise pytest.UsageError(f"{settings.report_origin}: {error}") from None
+    if settings.report is not None and not _is_worker(config):
+        try:
+            check(settings.report)
+        except DeclarationError as error:
+            path = str(settings.report)
+            raise pytest.UsageError(f"{settings.report_origin} {path!r} can't be written: {error}") from None
+    config.pluginmanager.register(
+        Page(settings.report, is_worker=_is_worker(config), in_html=_has_html_report(config)), "fakehv-page"
+    )
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -135,7 +178,13 @@ def pytest_runtest_makereport(
         found = verdict.verdict(item)
         if report.failed and not set(found.text.splitlines()[:1]) <= set(_said(report)):
             report.sections.append((f"{_SECTION}: invariants that did not hold", found.text))
-        report.sections += [(_SECTION, _described(cluster)) for cluster in found.clusters]
+        pictures = found.timelines()
+        report.sections += [
+            (_SECTION, _described(cluster, picture))
+            for cluster, picture in zip(found.clusters, pictures, strict=True)
+        ]
+        # Whoever prints the sections may have colours; it must cross xdist.
+        setattr(report, _PICTURES, [picture.data() for picture in pictures])
     return report
 
 
@@ -150,14 +199,27 @@ def _said(report: pytest.TestReport) -> list[str]:
     return [line.removeprefix("AssertionError: ") for line in marked]
 
 
-def _described(cluster: "FakeCluster") -> str:
+def _described(cluster: "FakeCluster", picture: "Timeline") -> str:
     is_random = cluster.shared.faults.is_random
     seed = f"\nseed of random faults: --fakehv-seed={cluster.seed}" if is_random else ""
-    return cluster.describe() + seed
+    return cluster.described(picture) + seed
 
 
-def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
-    """Print the sections of tests that passed, which pytest itself prints with -rP alone."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
+) -> Generator[None, None, None]:
+    """Print the sections of tests that passed, which pytest itself prints with -rP alone; all in colour."""
+    plain = _paint_sections(terminalreporter)
+    try:
+        yield
+        _print_passed(terminalreporter, config)
+    finally:
+        for report, sections in plain:
+            report.sections = sections
+
+
+def _print_passed(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
     if config.stash[SETTINGS].show != "all" or terminalreporter.hasopt("P"):
         return
     for report in terminalreporter.getreports("passed"):
@@ -165,6 +227,40 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config:
             if title == _SECTION:
                 terminalreporter.section(f"{_SECTION}: {report.nodeid}", sep="-")
                 terminalreporter.line(text)
+
+
+def _paint_sections(
+    terminalreporter: "pytest.TerminalReporter",
+) -> "list[tuple[pytest.TestReport, list[tuple[str, str]]]]":
+    """Give the timelines their colours, where the terminal has any; return what to put back afterwards."""
+    writer = terminalreporter._tw  # noqa: SLF001  # there is no other way to its colours
+    if not writer.hasmarkup:
+        return []
+    plain = []
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if pictures := getattr(report, _PICTURES, None):
+            plain.append((report, report.sections))
+            report.sections = _painted(report.sections, pictures, writer.markup)
+    return plain
+
+
+def _painted(
+    sections: list[tuple[str, str]], pictures: list[dict[str, object]], markup: "Callable[..., str]"
+) -> list[tuple[str, str]]:
+    from pytest_fakehv.engine.report import timeline_lines
+    from pytest_fakehv.engine.timeline import Timeline
+
+    painted = list(sections)
+    for picture in map(Timeline.of, pictures):
+        text = str(picture)
+        colourful = "\n".join(
+            timeline_lines(picture, lambda text, step: markup(text, **_COLOURS.get(step.mark, {})))
+        )
+        painted = [
+            (title, content.replace(text, colourful) if text and title == _SECTION else content)
+            for title, content in painted
+        ]
+    return painted
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -37,6 +37,8 @@ class Settings:
         show: for which tests the report has a section on the fake hypervisor.
         root: the folder that keeps the root directories; None for pytest's temporary one.
         root_origin: the name of the option or ini value that set it.
+        report: the file for the page of the run; None for none.
+        report_origin: the name of the option or ini value that set it.
         clock: what makes the time of migrations go.
         topology: the nodes and instances that are there beside those of the markers; None for none.
         seed: of random faults; None for a fresh one in each test.
@@ -48,6 +50,8 @@ class Settings:
     show: Show
     root: Path | None
     root_origin: str
+    report: Path | None
+    report_origin: str
     clock: "ClockMode"
     topology: "Topology | None"
     seed: int | None
@@ -73,6 +77,7 @@ def add_options(parser: pytest.Parser) -> None:
             "tests whose report describes the fake nodes; failed unless given",
         ),
         ("topology", "FILE", "TOML file with nodes and instances for every test that uses a cluster"),
+        ("report", "FILE", "write a page with a timeline of each test that uses the fixtures to FILE (HTML)"),
         ("seed", "N", "seed of random faults; a fresh one in each test unless given"),
     ):
         group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
@@ -99,11 +104,14 @@ def read_options(config: pytest.Config) -> Settings:
             f"{origin} needs a backend with real files, but the backend is {backend!r}; "
             "choose 'tmp_path', or keep no files with --fakehv-root="
         )
+    page, page_origin = _option(config, "report", None)
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
         root=Path(absolute(_start(config, origin), root)) if root else None,
         root_origin=origin,
+        report=Path(absolute(_start(config, page_origin), page)) if page else None,
+        report_origin=page_origin,
         clock="polls",
         topology=_topology_option(config),
         seed=_seed_option(config),

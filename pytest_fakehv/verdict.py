@@ -10,8 +10,11 @@ from pytest_fakehv.fixtures import CLUSTER, FACTORY_CLUSTERS, NEW_CLUSTERS
 from pytest_fakehv.markers import MarkerError, for_test
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_fakehv.engine.cluster import FakeCluster
     from pytest_fakehv.engine.invariants import Violation
+    from pytest_fakehv.engine.timeline import Timeline
 
 _MOST_CLUSTERS: Final = 3
 """How many of a test's clusters are reported on: a property test builds many."""
@@ -24,10 +27,18 @@ class Verdict:
     Attributes:
         clusters: those to describe in its report.
         text: which invariants don't hold, if any.
+        violations: the same, by cluster.
+        left_out: how many clusters it used that are not described.
     """
 
     clusters: "list[FakeCluster]"
     text: str
+    violations: "Mapping[FakeCluster, list[Violation]]"
+    left_out: int
+
+    def timelines(self) -> "list[Timeline]":
+        """Return each cluster's picture, made without touching a file."""
+        return [cluster.timeline_with(self.violations.get(cluster, ())) for cluster in self.clusters]
 
 
 _VERDICT: Final = pytest.StashKey[Verdict]()
@@ -48,24 +59,31 @@ def begin(item: pytest.Item) -> None:
 def end(item: pytest.Item) -> str:
     """Look at the clusters that a test used, and return what to say of the invariants."""
     clusters = _used(item)
-    faulty: dict[FakeCluster, str] = {}
+    faulty: dict[FakeCluster, list[Violation]] = {}
     text = ""
     if clusters:
+        from pytest_fakehv.engine.explain import violations
+
         try:
             faulty = _judge(item, clusters)
             more = len(faulty) - _MOST_CLUSTERS
             rest = [f"and likewise in {more} more clusters"] if more > 0 else []
-            text = "\n".join([*faulty.values()][:_MOST_CLUSTERS] + rest)
+            text = "\n".join([*map(violations, faulty.values())][:_MOST_CLUSTERS] + rest)
         except MarkerError as error:  # of a test that uses the factory alone
             text = str(error)
     shown = [*faulty][:_MOST_CLUSTERS] or clusters[-_MOST_CLUSTERS:]
-    item.stash[_VERDICT] = Verdict(clusters=shown, text=text)
+    left_out = len(clusters) - len(shown)
+    item.stash[_VERDICT] = Verdict(clusters=shown, text=text, violations=faulty, left_out=left_out)
     return text
 
 
 def verdict(item: pytest.Item) -> Verdict:
     """Return what is to be said of a test; also of one that never got to run."""
-    return item.stash.get(_VERDICT, Verdict(clusters=_used(item)[-_MOST_CLUSTERS:], text=""))
+    if _VERDICT in item.stash:
+        return item.stash[_VERDICT]
+    used = _used(item)
+    shown = used[-_MOST_CLUSTERS:]
+    return Verdict(clusters=shown, text="", violations={}, left_out=len(used) - len(shown))
 
 
 def forget(item: pytest.Item) -> None:
@@ -86,16 +104,14 @@ def _used(item: pytest.Item) -> "list[FakeCluster]":
     return [*([item.stash[CLUSTER]] if CLUSTER in item.stash else []), *used, *built]
 
 
-def _judge(item: pytest.Item, clusters: "list[FakeCluster]") -> "dict[FakeCluster, str]":
+def _judge(item: pytest.Item, clusters: "list[FakeCluster]") -> "dict[FakeCluster, list[Violation]]":
     """Return what is newly wrong, by cluster."""
-    from pytest_fakehv.engine.explain import violations
-
     settings = for_test(item)
-    faulty: dict[FakeCluster, str] = {}
+    faulty: dict[FakeCluster, list[Violation]] = {}
     for cluster in clusters:
         new = [each for each in _look(item.session, cluster) if each.invariant not in settings.allow]
         if new and settings.strict:
-            faulty[cluster] = violations(new)
+            faulty[cluster] = new
     return faulty
 
 

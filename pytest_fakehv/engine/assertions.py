@@ -10,7 +10,9 @@ from pytest_fakehv.engine.invariants import Invariant, Violation, check_allowed
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.objects import InstanceLike, Placement, name_of
+from pytest_fakehv.engine.painter import paint
 from pytest_fakehv.engine.text import natural_order, shown
+from pytest_fakehv.engine.timeline import Timeline
 from pytest_fakehv.engine.view import View
 
 if TYPE_CHECKING:
@@ -38,11 +40,42 @@ class Assertions(View):
         Returns:
             The text of a failed test's section.
         """
+        return self.described(self.timeline_with(()))
+
+    def described(self, timeline: Timeline) -> str:
+        """Return the same with a timeline that is made already."""
         return report.section(
             [node.last_seen for node in self._nodes()],
             migrations=self.shared.traffic.snapshots(self._own_name),
             calls=self.journal.last(report.MOST_CALLS_OF_TIMELINE),
             total=self.journal.total,
+            timeline=timeline,
+        )
+
+    def timeline(self) -> Timeline:
+        """Return the picture of what happened so far: it shows itself in a notebook, and can be saved.
+
+        A node's has the other nodes' too. Reads the files of nodes that were used, as `violations` does,
+        whose findings are in it.
+        """
+        return self.timeline_with(self.violations())
+
+    def timeline_with(self, violations: "Collection[Violation]") -> Timeline:
+        """Return the same with what is known already to be wrong, without touching a file.
+
+        Args:
+            violations: the invariants that do not hold.
+        """
+        scene, events = self.shared.chronicle.read()
+        return paint(
+            [node.last_seen for node in self._everywhere()],
+            calls=list(self.journal),
+            total=self.journal.total,
+            scene=scene,
+            events=events,
+            runs=self.shared.traffic.runs,
+            violations=violations,
+            clock=self.clock.mode,
         )
 
     def violations(self) -> list[Violation]:

@@ -186,7 +186,7 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: an argument is wrong, or another node has the name or the address.
         """
-        return self._add(
+        node = self._add(
             NodeSpec(
                 name,
                 memory=memory,
@@ -199,6 +199,8 @@ class FakeCluster(Stage, Assertions):
                 cpu_sockets=cpu_sockets,
             )
         )
+        self.shared.chronicle.did("add_node", node=node.name)
+        return node
 
     def remove_node(self, name: str) -> None:
         """Take a node out of the cluster. From then on, every call of it raises `NodeDownError`.

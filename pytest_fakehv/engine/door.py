@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType, MethodType
@@ -97,6 +97,11 @@ class Door:
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
     _thread: _Thread = field(default_factory=_Thread)
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """The calls that this thread is in, of several nodes, the innermost one last."""
+        return self._thread.calls
 
     @property
     def current_call(self) -> Call | None:

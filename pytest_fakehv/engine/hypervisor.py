@@ -245,6 +245,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         if problem:
             raise DeclarationError(problem)
         self.shared.declared[name] = replace(self.shared.declared[name], node=self.name, state=state)
+        if state != "stopped":
+            self.shared.chronicle.did("add_instance", node=self.name, instance=name)
         return instance
 
     def _place(self, instance: Instance, *, paused: bool) -> None:
@@ -271,10 +273,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self.shared.look()
             self._lose_everything()
             self._is_down = True
+            self.shared.chronicle.did("crash", node=self.name)
 
     def boot(self) -> None:
         """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
         self._is_down = False
+        self.shared.chronicle.did("boot", node=self.name)
 
     def disconnect(self) -> None:
         """Cut the node off: every call raises `NodeDownError`, until `reconnect`.
@@ -282,10 +286,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Its instances run on, and so do the migrations from and to it.
         """
         self._is_cut_off = True
+        self.shared.chronicle.did("disconnect", node=self.name)
 
     def reconnect(self) -> None:
         """Let calls reach a node again that was cut off; down, it stays so."""
         self._is_cut_off = False
+        self.shared.chronicle.did("reconnect", node=self.name)
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
@@ -293,6 +299,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self._has_left = True
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
+            self.shared.chronicle.did("remove_node", node=self.name)
 
     def _lose_everything(self) -> None:
         # In between, nothing begins to migrate here, nor starts.
@@ -302,6 +309,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self.shared.traffic.node_went_down(self.name)
 
     def _watch(self, instance: str, runs: bool) -> None:
+        self.shared.chronicle.changed(self.name, instance, "running" if runs else "gone")
         if runs:
             self.shared.watcher.appeared(self.name, instance)
         else:
@@ -752,6 +760,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     def _create(self, path: str, record: Record) -> None:
         try:
             self._storage.create(path, record)
+            if record.paused:
+                self.shared.chronicle.changed(self.name, path.rpartition("/")[2], "paused")
         except FileExistsError:
             taken = self._storage.holds_something_else(path)
             raise RefusedError("its file's name is taken" if taken else "already running") from None

@@ -101,6 +101,13 @@ class Journal:
                 total = max(total, self._calls[-place].number)
         return total
 
+    @property
+    def first(self) -> int:
+        """The number of the first call that it has; with none, that of the next one."""
+        with suppress(IndexError):
+            return self._calls[0].number
+        return self._total_before + 1
+
     def calls(
         self, method: str | None = None, *, node: str | None = None, instance: str | None = None
     ) -> list[Call]:

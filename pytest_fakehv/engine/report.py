@@ -1,7 +1,7 @@
 """The section on the fake nodes in the report of a failed test. Pure functions over data."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -12,6 +12,7 @@ from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec, less_used
 from pytest_fakehv.engine.objects import InstanceInfo
 from pytest_fakehv.engine.text import printable
+from pytest_fakehv.engine.timeline import Step, Timeline
 
 WIDTH: Final = 100
 MOST_NODES: Final = 20
@@ -22,6 +23,9 @@ MOST_CALLS_OF_TIMELINE: Final = 200
 MOST_LINES_OF_TIMELINE: Final = 20
 MOST_LANES: Final = 3
 WIDEST_LANE: Final = 30
+
+Paint = Callable[[str, Step], str]
+"""Gives the text of a step its colour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,7 @@ def section(
     migrations: Sequence[Migration],
     calls: Sequence[Call],
     total: int,
+    timeline: Timeline,
 ) -> str:
     """Describe nodes, where instances are, migrations and the last calls, for the report of a failed test.
 
@@ -57,6 +62,7 @@ def section(
         migrations: all of them, in order; the last few are shown.
         calls: the last calls, in order; of those, the last few are shown.
         total: how many calls there were.
+        timeline: what happened.
 
     Returns:
         Lines of at most 100 columns, unless names are long.
@@ -70,7 +76,7 @@ def section(
         lines += [line for each in newest for line in _wrapped(str(each))]
     if not calls:
         return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
-    return "\n".join([*lines, *_timeline([node.name for node in nodes], calls), *_call_lines(calls, total)])
+    return "\n".join([*lines, *timeline_lines(timeline), *_call_lines(calls, total)])
 
 
 def _title(what: str, count: int, total: int) -> str:
@@ -107,45 +113,65 @@ def _sameness(call: Call) -> tuple[object, ...]:
     return call.node, str(call), call.place, alone
 
 
-def _timeline(nodes: Sequence[str], calls: Sequence[Call]) -> list[str]:
-    """Draw the last calls, a lane for each node; none where a single node was called.
+def timeline_lines(timeline: Timeline, paint: Paint = lambda text, _step: text) -> list[str]:
+    """Print a timeline's last steps, a column for each node; nothing where a single node was called.
 
-    Calls of one kind in a row make one line. With too many nodes for lanes, each call names its node.
+    With too many nodes for columns, each call names its node.
+
+    Args:
+        timeline: which.
+        paint: gives the text of a step its colour.
+
+    Returns:
+        Lines of at most 100 columns, before they are painted.
     """
-    called = {call.node for call in calls}
-    lanes = [name for name in nodes if name in called]
-    if len(called) == 1:
+    calls = [step for step in timeline.steps if step.count]
+    called = {step.node for step in calls if step.mark != "gap"}
+    if len(called) <= 1:
         return []
+    lanes = [lane.name for lane in timeline.lanes if lane.name in called]
     one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
-    every = [list(group) for _, group in groupby(calls, key=_kind)]
+    # What the test does before the first call sets the scene; after the last one, the nodes' lines say it.
+    first, last = timeline.steps.index(calls[0]), timeline.steps.index(calls[-1])
+    every = timeline.steps[first : last + 1]
     rows = every[-MOST_LINES_OF_TIMELINE:]
-    names = {call.instance for row in rows for call in row}
-    times = [f"{row[0].time:g} s" for row in rows]
+    names = {row.instance for row in rows if row.mark != "gap"}
+    times = [f"{row.time:g} s" for row in rows]
     time_width = max(map(len, times))
     # Where all are about one instance, it is said once.
-    name_width = 0 if len(names) == 1 else min(12, max(len(printable(name or "")) for name in names))
-    first = name_width + 1 if name_width else 0
-    lane_width = (WIDTH - 2 - time_width - 1 - first) // (1 if one_lane else len(lanes)) - 1
+    name_width = 0 if len(names) == 1 else min(12, max(len(printable(name)) for name in names))
+    name_room = name_width + 1 if name_width else 0
+    lane_width = (WIDTH - 2 - time_width - 1 - name_room) // (1 if one_lane else len(lanes)) - 1
     if not one_lane:
         lane_width = min(lane_width, WIDEST_LANE)
-    whose = f" of {printable(next(iter(names)) or '')}" if len(names) == 1 and None not in names else ""
-    part = f", the last {sum(map(len, rows))} calls" if len(rows) < len(every) else ""
-    lines = [f"timeline{whose}{part}, ! for a call that raised:"]
+    lines = [_timeline_title(rows, names, is_part=len(rows) < len(every))]
     if not one_lane:
         head = "".join(f" {_cut(name, lane_width):<{lane_width}}" for name in lanes)
-        lines.append(f"  {'':>{time_width}}{'':<{first}}{head}".rstrip())
+        lines.append(f"  {'':>{time_width}}{'':<{name_room}}{head}".rstrip())
     for row, time in zip(rows, times, strict=True):
-        call = row[0]
-        text = ("!" if call.error else "") + call.method + (f" x{len(row)}" if len(row) > 1 else "")
-        place = 0 if one_lane else lanes.index(call.node)
-        lane = _cut(f"{call.node} {text}" if one_lane else text, lane_width)
-        name = f" {_cut(printable(call.instance or ''), name_width):<{name_width}}" if name_width else ""
-        lines.append(f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}{lane}".rstrip())
+        text = _step_text(row)
+        if one_lane and row.node:
+            text = f"{row.node} {text}"
+        place = lanes.index(row.node) if not one_lane and row.node in lanes else 0
+        name = f" {_cut(printable(row.instance), name_width):<{name_width}}" if name_width else ""
+        before = f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}"
+        lines.append(before + paint(_cut(text, lane_width), row) if text else before.rstrip())
     return lines
 
 
-def _kind(call: Call) -> tuple[str, str, str | None, bool]:
-    return call.node, call.method, call.instance, call.error is not None
+def _timeline_title(rows: Sequence[Step], names: Collection[str], *, is_part: bool) -> str:
+    whose = f" of {printable(next(iter(names)))}" if len(names) == 1 and "" not in names else ""
+    part = f", the last {sum(row.count for row in rows)} calls" if is_part else ""
+    test = ", * for what the test did" if any(row.mark != "gap" and not row.count for row in rows) else ""
+    return f"timeline{whose}{part}, ! for a call that raised{test}:"
+
+
+def _step_text(step: Step) -> str:
+    if step.mark == "gap":
+        return step.text
+    if not step.count:
+        return f"*{step.what}"
+    return f"{'!' if step.raised else ''}{step.what}{f' x{step.count}' if step.count > 1 else ''}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pytest_fakehv.engine.checks import check_amount
+from pytest_fakehv.engine.chronicle import Chronicle
 from pytest_fakehv.engine.clock import Clock, ClockMode
 from pytest_fakehv.engine.door import Door
 from pytest_fakehv.engine.faults import Faults
@@ -25,6 +26,7 @@ class Shared:
         faults: the fault rules.
         door: what all calls pass.
         traffic: the migrations.
+        chronicle: where instances came and went, and what the test did.
         watcher: where instances run, and what is wrong with that.
         declared: the instances that the test has declared, by name.
     """
@@ -36,8 +38,10 @@ class Shared:
         self.faults = Faults(seed)
         self.door = Door(self.clock, self.faults.choose)
         self.traffic = Traffic(self.clock)
+        self.chronicle = Chronicle(self.door)
         self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
         self.traffic.on_loss = self.watcher.lost
+        self.traffic.on_pause = self.chronicle.changed
         self.declared: dict[str, InstanceSpec] = {}
 
     @property

@@ -195,6 +195,7 @@ class Stage(View):
         )
         hold = Hold(selection, timeout)
         self.shared.door.holds.append(hold)
+        self.shared.chronicle.did("hold", node=selection.node, instance=selection.instance, hold=hold)
         return hold
 
     def _checked(self, method: str, node: str | None) -> str | None:
@@ -261,6 +262,7 @@ class Stage(View):
             DeclarationError: it isn't migrating, or goes on as postcopy, which can't be cancelled.
         """
         self.shared.traffic.cancel(name_of(instance))
+        self.shared.chronicle.did("cancel_migration", instance=name_of(instance))
 
     def fail_migration(self, instance: str | InstanceLike) -> None:
         """Make a migration that is under way fail; in postcopy, that loses the instance.
@@ -272,6 +274,7 @@ class Stage(View):
             DeclarationError: it isn't migrating.
         """
         self.shared.traffic.fail(name_of(instance))
+        self.shared.chronicle.did("fail_migration", instance=name_of(instance))
 
     def complete_migration(self, instance: str | InstanceLike) -> None:
         """Complete a migration that is under way at once, however much RAM is left to send.
@@ -283,6 +286,7 @@ class Stage(View):
             DeclarationError: it isn't migrating.
         """
         self.shared.traffic.complete(name_of(instance))
+        self.shared.chronicle.did("complete_migration", instance=name_of(instance))
 
     def start_postcopy(self, instance: str | InstanceLike) -> None:
         """Let a scripted, live migration that is under way go on as postcopy from now on.
@@ -294,6 +298,7 @@ class Stage(View):
             DeclarationError: it isn't migrating, or not in a way that can go on so.
         """
         self.shared.traffic.start_postcopy(name_of(instance))
+        self.shared.chronicle.did("start_postcopy", instance=name_of(instance))
 
     def _check_script(self, spec: MigrationSpec) -> None:
         name, declared = spec.instance, self.shared.declared

@@ -24,6 +24,8 @@ from pytest_fakehv.engine.text import listed, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_fakehv.engine.chronicle import Change
+
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
 _REPORTED: Final[dict[Outcome, MigrationState]] = {
@@ -217,6 +219,7 @@ class Traffic:
 
     Attributes:
         clock: the same.
+        on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
         on_loss: called with the name of an instance that is lost as the test wanted it.
         lock: whoever looks at a migration and then acts on what it saw holds this; it comes before any
             lock of a storage.
@@ -224,6 +227,7 @@ class Traffic:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.on_pause: Callable[[str, str, Change], None] = lambda _node, _instance, _state: None
         self.on_loss: Callable[[str], None] = lambda _instance: None
         self.lock = Lock()
         self._runs: list[Run] = []
@@ -245,6 +249,11 @@ class Traffic:
                 for run in self._runs
                 if node is None or node in (run.source_name, run.target_name)
             ]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every migration, in the order of their beginning."""
+        return list(self._runs)
 
     def latest(self, instance: str) -> Migration | None:
         """Return an instance's newest migration, if it had any."""
@@ -315,6 +324,7 @@ class Traffic:
                 )
             if not live and not record.paused:
                 source.replace(path, record._replace(paused=True))
+                self.on_pause(source_name, instance, "paused")
             if script:
                 self._use(script)
             run = Run(
@@ -520,12 +530,15 @@ class Traffic:
         run.drop()
         with suppress(FileExistsError):
             run.target.create(run.target.path(run.instance), run.record)
+            if run.record.paused:
+                self.on_pause(run.target_name, run.instance, "paused")
         return True
 
     def _resume(self, run: Run) -> None:
         with run.source.exclusive():
             if run.is_still_there and (now := run.source.read(run.source.path(run.instance))):
                 run.source.replace(run.source.path(run.instance), now._replace(paused=False))
+                self.on_pause(run.source_name, run.instance, "resumed")
 
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:
         if run.is_active:
