@@ -11,6 +11,7 @@ from pytest_fakehv import (
     DeclarationError,
     FakeCluster,
     HypervisorError,
+    InstanceSpec,
     NodeDownError,
     NodeSpec,
 )
@@ -154,6 +155,32 @@ class TestPicture:
             assert each in page.words
         assert "and 36 more instances" in page.words
         assert "calls not shown" in page.words
+
+    def test_names_that_are_too_long_for_their_bars(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("n" * 200)])
+        for _ in range(10):
+            for node in cluster:
+                node.ListInstances()
+        svg = ET.fromstring(cluster.timeline()._repr_svg_())
+        (name,) = [each.text for each in svg.iter(f"{SVG}text") if "nnn" in each.text]
+        assert name.endswith("n…")
+        assert len(name) < 200
+
+    def test_what_is_on_nodes_without_a_lane_is_not_drawn(self, root):
+        cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 31)])
+        for number in range(1, 31):
+            cluster.add_instance(f"web{number}", node=f"node{number}")
+        for number in range(1, 16):
+            with pytest.raises(HypervisorError):
+                cluster[f"node{number}"].StopInstance(cluster.instance("nobody"))
+        cluster.migrate("web29", to="node30")
+        timeline = cluster.timeline()
+        svg = ET.fromstring(timeline._repr_svg_())
+        drawn = [each for each in svg.iter(f"{SVG}rect") if each.get("class", "").startswith("bar ")]
+        lanes = {lane.name for lane in timeline.lanes}
+        assert len(drawn) == len([bar for bar in timeline.bars if bar.node in lanes]) < len(timeline.bars)
+        assert not [each for each in svg.iter(f"{SVG}path") if each.get("class", "").startswith("sent")]
+        assert "web29 node29 -> node30 live: completed at poll 1" in Page(timeline._repr_html_()).words
 
     @pytest.mark.parametrize("name", ["x.svg", "x.html", "X.SVG"])
     def test_save(self, root, tmp_path, name):

@@ -391,6 +391,24 @@ class TestTooMuch:
         timeline = cluster.timeline()
         assert periods(timeline) == {"node1": [("down", None, None)], "node2": [("cut off", None, 1)]}
 
+    def test_a_long_run_with_a_short_journal(self, root):
+        """What is noted beside the calls goes with them."""
+        cluster = FakeCluster(root)
+        cluster.journal.keep(2)
+        node1, node2 = cluster
+        node2.disconnect()
+        for _ in range(600):
+            start(node1, "web1")
+            node1.StopInstance(node1.instance("web1"))
+        for _ in range(1200):
+            node1.boot()
+            node1.ListInstances()
+        timeline = cluster.timeline()
+        assert [step.what for step in timeline.steps[-3:]] == ["ListInstances", "boot", "ListInstances"]
+        assert len(timeline.steps) < 6
+        assert bars(timeline) == []
+        assert periods(timeline) == {"node1": [], "node2": [("cut off", None, None)]}
+
     def test_the_last_steps_and_those_that_tell_most(self, root):
         cluster = FakeCluster(root, *numbered(2), instances=[InstanceSpec("web1")])
         node1, node2 = cluster
