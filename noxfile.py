@@ -81,7 +81,17 @@ def coverage(session: nox.Session) -> None:
     session.install("-e", ".", *groups("test"), *groups("coverage"))
     env = with_ganeti(session)
     session.run("coverage", "erase")
-    command = ("coverage", "run", "-m", "pytest", "-n", "auto", "tests", "examples/ganeti")
+    command = (
+        "coverage",
+        "run",
+        "-m",
+        "pytest",
+        "-n",
+        "auto",
+        "tests",
+        "examples/ganeti",
+        "--ignore=tests/browser",
+    )
     session.run(*command, *session.posargs, env=env)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")

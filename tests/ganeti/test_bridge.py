@@ -354,7 +354,7 @@ class TestOwnClass:
             here().StartInstance(make(), [], False)
             error = failure(here().StartInstance, make(), [], False)
             assert str(error) == "wary: Failed to start instance web1: already running"
-            assert isinstance(error, pytest_fakehv.HypervisorError)
+            assert isinstance(error.__cause__, pytest_fakehv.HypervisorError)
             assert (
                 str(failure(here().StopInstance, make("web2"))) == "Failed to stop instance web2: not running"
             )
