@@ -585,6 +585,23 @@ class TestText:
         assert lines[0] == "timeline, the last 1 calls, ! for a call that raised, * for what the test did:"
         assert lines[-2:] == ["  0 s *disconnect", "  0 s !ListInstances"]
 
+    def test_calls_that_are_not_shown(self, root):
+        cluster = FakeCluster(root)
+        for _ in range(110):
+            for node in cluster:
+                node.ListInstances()
+        for _ in range(99):
+            cluster["node1"].boot()
+            cluster["node1"].disconnect()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, ! for a call that raised:",
+            "      node1                          node2",
+            "  0 s ListInstances",
+            "  0 s                                ListInstances",
+            "  0 s 217 calls not shown",
+            "  0 s                                ListInstances",
+        ]
+
     def test_nothing_of_a_single_node(self, hv):
         hv.ListInstances()
         assert str(hv.timeline()) == ""
