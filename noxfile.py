@@ -15,7 +15,8 @@ AXE = "4.14.1"
 """The accessibility checker's version, on the npm registry."""
 
 PYTHONS = nox.project.python_versions(PYPROJECT)
-NEWEST = next((each for each in reversed(PYTHONS) if shutil.which(f"python{each}")), None)
+PRESENT = [each for each in PYTHONS if shutil.which(f"python{each}")]
+NEWEST = PRESENT[-1] if PRESENT else None
 
 
 def groups(*names: str) -> list[str]:
@@ -67,9 +68,9 @@ def tests(session: nox.Session) -> None:
     run_suite(session, "pytest")
 
 
-@nox.session
+@nox.session(python=PRESENT[-2:][0] if PRESENT else None)
 def lowest(session: nox.Session) -> None:
-    """The same with the lowest supported versions of the runtime dependencies."""
+    """The same with the lowest versions of all that the plugin needs, on the newest Python but one."""
     session.install("--resolution=lowest-direct", ".", *groups("test"))
     session.run("uv", "pip", "list")
     run_suite(session, "pytest", "--override-ini=filterwarnings=default")
