@@ -161,7 +161,7 @@ class Page:
         else:
             self._end = f"the report is in {self._path}"
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say where it is."""
         if self._end:
             terminalreporter.line(f"fakehv: {self._end}")
