@@ -338,19 +338,26 @@ class LibvirtsTestDriver:
 
 def raw_calls(directory: Path, running: int) -> RawCalls:
     """Make the yardstick."""
-    return RawCalls(os, str(directory), running)
+    return RawCalls(os, _as_deep(directory), running)
 
 
 def atomic_raw_calls(directory: Path, running: int) -> AtomicRawCalls:
     """Make the yardstick for calls that are safe between processes."""
-    return AtomicRawCalls(os, str(directory), running)
+    return AtomicRawCalls(os, _as_deep(directory), running)
+
+
+def _as_deep(directory: Path) -> str:
+    """Make a directory as far below the given one as ours is: each folder on the way costs a call some."""
+    directory = directory / "cluster" / "node1"
+    directory.mkdir(parents=True)
+    return str(directory)
 
 
 def raw_calls_in_pyfakefs(_directory: Path, running: int) -> RawCalls:
     """Make the yardstick for a private pyfakefs root."""
     fake_os = new_fake_os()
-    fake_os.makedirs("/raw")
-    return RawCalls(fake_os, "/raw", running)
+    fake_os.makedirs("/cluster/node1")  # as deep as ours
+    return RawCalls(fake_os, "/cluster/node1", running)
 
 
 @dataclass(frozen=True)

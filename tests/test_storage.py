@@ -231,7 +231,7 @@ def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_p
     """Whatever number a killed process had reached, its file is skipped."""
     hv = FakeHypervisor(tmp_path, spec=SPEC)
     hv.StartInstance(make("web1"), [], False)
-    monkeypatch.setattr("pytest_fakehv.engine.storage._temporary_numbers", itertools.count())
+    monkeypatch.setattr("pytest_fakehv.engine.filesystem._temporary_numbers", itertools.count())
     for number in range(10):
         (tmp_path / f"\n{os.getpid()}.{number}").touch()
     assert hv.ListInstances() == ["web1"]
@@ -243,7 +243,7 @@ def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_p
 def test_a_balloon_skips_a_killed_process_temporary_file(tmp_path, monkeypatch):
     hv = FakeHypervisor(tmp_path, spec=SPEC)
     hv.StartInstance(make(), [], False)
-    monkeypatch.setattr("pytest_fakehv.engine.storage._temporary_numbers", itertools.count())
+    monkeypatch.setattr("pytest_fakehv.engine.filesystem._temporary_numbers", itertools.count())
     for number in range(3):
         (tmp_path / f"\n{os.getpid()}.{number}").touch()
     hv.BalloonInstanceMemory(make(), 7)
@@ -587,6 +587,61 @@ class TestRoot:
         hv.StartInstance(make(), [], False)
         with open("/somewhere/deep/web1") as file:
             assert file.read() == "0\n1024\n2\n"
+
+    def test_in_a_fake_filesystem_through_a_link(self, fs):
+        """What isn't plainly there is asked for as from the disk."""
+        os.mkdir("/real")
+        os.symlink("/real", "/link")
+        hv = FakeHypervisor("/link/root", spec=NodeSpec("node1", memory=4096, overcommit=False))
+        hv.StartInstance(make("web1"), [], True)
+        hv.StartInstance(make("web2"), [], False)
+        hv.BalloonInstanceMemory(make("web1"), 5)
+        info = hv.GetInstanceInfo("web1")
+        assert (info.memory, info.paused) == (5, True)
+        assert sorted(hv.ListInstances()) == ["web1", "web2"]
+        hv.StopInstance(make("web2"))
+        assert os.listdir("/real/root") == ["web1"]
+        with open("/real/root/web1", "rb") as file:
+            assert file.read() == b"0\n5\n2\npaused\n"
+
+    def test_in_a_fake_filesystem_where_not_everybody_may_look(self, fs):
+        from pyfakefs.fake_filesystem import set_uid
+
+        os.mkdir("/mine")
+        hv = FakeHypervisor("/mine/root", spec=SPEC)
+        hv.StartInstance(make("web1"), [], False)
+        hv.StartInstance(make("web2"), [], False)
+        fs.chmod("/mine/root/web2", 0o600)
+        set_uid(1000)
+        try:
+            text = "Failed to get info of instance web2: Permission denied: '/mine/root/web2'"
+            assert str(failure(hv.GetInstanceInfo, "web2")) == text
+            assert hv.GetInstanceInfo("web1") == ("web1", "0", 1024, 2, 0, 0)
+            fs.chmod("/mine", 0o700)
+            assert re.fullmatch(
+                r"Failed to list the instances: Permission denied: '/mine(/root)?'",  # as pyfakefs has it
+                str(failure(hv.ListInstances)),
+            )
+        finally:
+            set_uid(0)
+        assert hv.GetInstanceInfo("web2") == ("web2", "0", 1024, 2, 0, 0)
+
+    def test_a_fake_file_without_content(self, fs):
+        hv = FakeHypervisor("/root", spec=SPEC)
+        fs.create_file("/root/web1", st_size=10**9)
+        assert str(failure(hv.GetInstanceInfo, "web1")) == (
+            "Failed to get info of instance web1: malformed instance file '/root/web1' (0 bytes, starting "
+            "with b''); it should have the lines '0', memory in MiB and vcpus"
+        )
+
+    def test_a_changed_file_in_a_fake_filesystem_keeps_its_mode_and_moves_its_time(self, fs):
+        hv = FakeHypervisor("/root", spec=SPEC)
+        hv.StartInstance(make(), [], False)
+        os.chmod("/root/web1", 0o640)
+        os.utime("/root/web1", (0, 0))
+        hv.BalloonInstanceMemory(make(), 5)
+        found = os.stat("/root/web1")
+        assert (found.st_mode & 0o777, found.st_size, found.st_mtime > 0) == (0o640, 6, True)
 
     def test_on_the_disk_while_a_fake_filesystem_is_in_use(self, tmp_path, fs):
         """A node stays where it was made."""

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import cache
@@ -29,6 +30,14 @@ FILE_MODE: Final = 0o644
 _MOST_IDLE: Final = 16
 """How many directories are kept open; not many, since a process may have few descriptors."""
 
+_READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+_ANYBODY_PASSES: Final = stat.S_IFDIR | 0o111
+
+_temporary_numbers = itertools.count()
+
 _DESCRIPTORS: Final = "/proc/self/fd"
 
 _NO_NAMELESS_FILES: Final = {errno.EOPNOTSUPP, errno.EISDIR}
@@ -46,6 +55,7 @@ class OsModule(Protocol):
     """The operations of `os` that the storage uses; `os` itself has them and so does a fake one."""
 
     def open(self, path: str, flags: int, mode: int = ..., /) -> int: ...
+    def read(self, fd: int, length: int, /) -> bytes: ...
     def pread(self, fd: int, length: int, offset: int, /) -> bytes: ...
     def write(self, fd: int, data: bytes, /) -> int: ...
     def close(self, fd: int, /) -> None: ...
@@ -61,6 +71,7 @@ class OsModule(Protocol):
     def mkdir(self, path: str, /) -> None: ...
     def makedirs(self, name: str) -> None: ...
     def chmod(self, path: str, mode: int, /) -> None: ...
+    def fchmod(self, fd: int, mode: int, /) -> None: ...
 
 
 class Filesystem(Protocol):
@@ -73,6 +84,16 @@ class Filesystem(Protocol):
     def files(self, directory: str) -> list[str]:
         """List the regular files in a directory: no directories, links, pipes or sockets."""
 
+    def is_file(self, path: str) -> bool:
+        """Tell whether a path is a regular file; raises an `OSError` where nothing is."""
+
+    def read(self, path: str, most: int) -> bytes:
+        """Read the beginning of a regular file, and never wait for what isn't one.
+
+        Raises:
+            OSError: it can't be read; always of a link, a pipe, a socket or a directory.
+        """
+
     def stamp(self, directory: str) -> object:
         """Return something that moves when a file is put into or taken out of a directory."""
 
@@ -82,15 +103,19 @@ class Filesystem(Protocol):
     def unlock(self, directory: str, held: int) -> None:
         """Let other processes lock it again."""
 
-    def put(self, directory: str, path: str, content: bytes) -> bool:
+    def put(self, directory: str, path: str, content: bytes) -> None:
         """Make a file that must not exist yet, complete from the first moment that anybody can see it.
-
-        Returns:
-            Whether it is there; False if this filesystem knows no such way.
 
         Raises:
             FileExistsError: something has that name.
             OSError: it can't be written; nothing is left behind.
+        """
+
+    def replace(self, directory: str, path: str, content: bytes) -> None:
+        """Give a file that is there another content, at once or not at all; its mode stays.
+
+        Raises:
+            OSError: it can't be written; the old content stands.
         """
 
 
@@ -121,6 +146,20 @@ class Disk:
         """List the regular files, by what the directory itself says of each."""
         with self._scandir(directory) as entries:
             return [each.name for each in entries if each.is_file(follow_symlinks=False)]
+
+    def is_file(self, path: str) -> bool:
+        """Tell it by what the path itself is."""
+        return stat.S_ISREG(self.os.lstat(path).st_mode)
+
+    def read(self, path: str, most: int) -> bytes:
+        """Read it in three calls."""
+        os_module = self.os
+        descriptor = os_module.open(path, _READING)
+        try:
+            # Not read: from a pipe, that would take away what somebody wrote into it.
+            return os_module.pread(descriptor, most, 0)
+        finally:
+            os_module.close(descriptor)
 
     def stamp(self, directory: str) -> object:
         """Return the directory's modification time."""
@@ -162,16 +201,17 @@ class Disk:
         cls._flock(descriptor, cls._unlock)
         cls.os.close(descriptor)
 
-    def put(self, directory: str, path: str, content: bytes) -> bool:
+    def put(self, directory: str, path: str, content: bytes) -> None:
         """Make the file without a name, and then link it: who is killed in between leaves no trace."""
-        if not self._nameless:
-            return False
-        try:
-            descriptor = self.os.open(directory, self._nameless, FILE_MODE)
-        except OSError as error:
-            if error.errno in _NO_NAMELESS_FILES:
-                return False
-            raise
+        descriptor = self._open_nameless(directory)
+        if descriptor is None:
+            # As an atomic change of a directory is on every system, at the cost of a second one.
+            temporary = _write_temporary(self.os, directory, content)
+            try:
+                self.os.link(temporary, path)
+            finally:
+                self.os.unlink(temporary)
+            return
         try:
             write_all(self.os, descriptor, content)
             # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
@@ -181,7 +221,21 @@ class Disk:
             raise
         finally:
             self.os.close(descriptor)
-        return True
+
+    def _open_nameless(self, directory: str) -> int | None:
+        """Return the descriptor of a new file without a name; None where there is no such thing."""
+        if not self._nameless:
+            return None
+        try:
+            return self.os.open(directory, self._nameless, FILE_MODE)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS_FILES:
+                return None
+            raise
+
+    def replace(self, directory: str, path: str, content: bytes) -> None:
+        """Rename another file over it."""
+        _replace(self.os, directory, path, content)
 
 
 class FakeDisk:
@@ -197,14 +251,51 @@ class FakeDisk:
         self.os = cast("OsModule", _OneAtATime(fake_os, self._lock))
 
     def files(self, directory: str) -> list[str]:
-        """List the regular files; pyfakefs's ``scandir`` is 100 times slower than its ``listdir``.
-
-        So what each is comes from its own list of a directory's files.
-        """
+        """List the regular files; pyfakefs's ``scandir`` is 100 times slower than its ``listdir``."""
         with self._lock:
-            names = self.os.listdir(directory)
-            entries = self._filesystem.resolve(directory).entries
-            return [name for name in names if stat.S_ISREG(entries[name].st_mode)]
+            found = self._find(directory, stat.S_IFDIR, stat.S_IRUSR)
+            if not found:
+                self.os.listdir(directory)  # raises what is to be raised
+            entries = (found or self._filesystem.resolve(directory)).entries
+            return [name for name, each in entries.items() if stat.S_ISREG(each.stat_result.st_mode)]
+
+    def is_file(self, path: str) -> bool:
+        """Tell it by pyfakefs's own object, or else by what the path itself is."""
+        with self._lock:
+            return self._find(path, stat.S_IFREG) is not None or stat.S_ISREG(self.os.lstat(path).st_mode)
+
+    def read(self, path: str, most: int) -> bytes:
+        """Read it from pyfakefs's own object, or else in three calls."""
+        with self._lock:
+            found = self._find(path, stat.S_IFREG, stat.S_IRUSR)
+            if found:  # a file that was given a size alone has no content
+                return cast("bytes", (found.byte_contents or b"")[:most])
+            # pyfakefs gives a file that it opens a mode: it is to keep its own.
+            descriptor = self.os.open(path, _READING, stat.S_IMODE(self.os.lstat(path).st_mode))
+            try:
+                return self.os.read(descriptor, most)
+            finally:
+                self.os.close(descriptor)
+
+    def _find(self, path: str, kind: int, permission: int = 0) -> Any:
+        """Return pyfakefs's own object at a path; None where the fake `os` must be asked.
+
+        To ask that costs 50 times as much. It must be where there are links, folders that not everybody may
+        pass through, or an emulated Windows on the way, or where anything else may keep somebody out.
+
+        Args:
+            path: an absolute one.
+            kind: what it must be: a regular file or a directory, by its mode's bits.
+            permission: what its owner must be allowed to do, by its mode's bits.
+        """
+        found = self._filesystem.root
+        for name in path.split("/")[1:]:
+            if found.stat_result.st_mode & _ANYBODY_PASSES != _ANYBODY_PASSES:
+                return None
+            if (found := found.entries.get(name)) is None:
+                return None
+        is_plain = stat.S_IFMT(found.stat_result.st_mode) == kind and found.has_permission(permission)
+        return found if is_plain else None
 
     def unused(self, path: str) -> str:
         """Return the path, or, if something is there, one like it where nothing is."""
@@ -220,7 +311,10 @@ class FakeDisk:
 
     def stamp(self, directory: str) -> object:
         """Return the modification time, which only we ourselves move there, and the number of entries."""
-        return self.os.stat(directory).st_mtime_ns, len(self.os.listdir(directory))
+        with self._lock:
+            if found := self._find(directory, stat.S_IFDIR, stat.S_IRUSR):
+                return found.stat_result.st_mtime_ns, len(found.entries)
+            return self.os.stat(directory).st_mtime_ns, len(self.os.listdir(directory))
 
     def lock(self, directory: str) -> int:  # noqa: ARG002  # all at once
         """Lock the whole filesystem, among threads: no other process sees it."""
@@ -231,10 +325,10 @@ class FakeDisk:
         """Unlock the whole filesystem."""
         self._lock.release()
 
-    def put(self, directory: str, path: str, content: bytes) -> bool:
+    def put(self, directory: str, path: str, content: bytes) -> None:
         """Make the file while no other thread can look."""
         with self._lock:
-            descriptor = self.os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            descriptor = self.os.open(path, _WRITING, FILE_MODE)
             try:
                 try:
                     write_all(self.os, descriptor, content)
@@ -245,7 +339,25 @@ class FakeDisk:
                 if isinstance(error, OSError):
                     error.filename = directory  # as on the disk
                 raise
-        return True
+
+    def replace(self, directory: str, path: str, content: bytes) -> None:
+        """Change pyfakefs's own object, where a file could also be renamed over it; or else do that."""
+        with self._lock:
+            found = self._find(path, stat.S_IFREG)
+            if found and self._find(directory, stat.S_IFDIR, stat.S_IWUSR):
+                self._set_contents(found, content)
+            else:
+                _replace(self.os, directory, path, content)
+
+    def _set_contents(self, file: Any, content: bytes) -> None:
+        """Change pyfakefs's own object, if there is room for a second file, as on the disk."""
+        second = len(content), file.name, file.st_dev
+        self._filesystem.change_disk_usage(*second)
+        try:
+            file.set_contents(content)
+            file.st_mtime = time.time()
+        finally:
+            self._filesystem.change_disk_usage(-second[0], *second[1:])
 
 
 class _OneAtATime:
@@ -254,10 +366,6 @@ class _OneAtATime:
     def __init__(self, fake_os: object, lock: AbstractContextManager[Any]) -> None:
         self._os = fake_os
         self._lock = lock
-
-    def pread(self, fd: int, length: int, _offset: int, /) -> bytes:
-        """Read from a file just opened; there are no pipes here, whose content would be gone then."""
-        return cast("bytes", self.read(fd, length))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._os, name)
@@ -358,6 +466,50 @@ def _make_directory(os_module: OsModule, path: str) -> None:
             raise
     else:
         os_module.chmod(path, ROOT_MODE)
+
+
+def _replace(os_module: OsModule, directory: str, path: str, content: bytes) -> None:
+    """Rename a file with other content, and the same mode, over another."""
+    mode = stat.S_IMODE(os_module.lstat(path).st_mode)
+    temporary = _write_temporary(os_module, directory, content, mode)
+    try:
+        os_module.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):  # interrupted when it was done
+            os_module.unlink(temporary)
+        raise
+
+
+def _write_temporary(os_module: OsModule, directory: str, content: bytes, mode: int | None = None) -> str:
+    """Write a file that no reader takes for an instance, since no instance's name has a newline.
+
+    Args:
+        os_module: where.
+        directory: in which directory.
+        content: what.
+        mode: its mode; None for what the umask leaves.
+
+    Returns:
+        Its path.
+    """
+    while True:
+        path = f"{directory}/\n{os.getpid()}.{next(_temporary_numbers)}"
+        try:
+            descriptor = os_module.open(path, _WRITING, FILE_MODE)
+            break
+        except FileExistsError:  # left by a killed process that had our number
+            continue
+    try:
+        try:
+            write_all(os_module, descriptor, content)
+            if mode is not None:
+                os_module.fchmod(descriptor, mode)
+        finally:
+            os_module.close(descriptor)
+    except BaseException:
+        os_module.unlink(path)
+        raise
+    return path
 
 
 def write_all(os_module: OsModule, descriptor: int, content: bytes) -> None:

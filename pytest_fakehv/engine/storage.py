@@ -9,7 +9,6 @@ just stopped, and two starts could be given the same memory.
 """
 
 import errno
-import itertools
 import os
 import re
 import stat
@@ -23,7 +22,7 @@ from weakref import WeakSet
 
 from pytest_fakehv.engine.checks import name_fault
 from pytest_fakehv.engine.errors import HypervisorError, RefusedError
-from pytest_fakehv.engine.filesystem import FILE_MODE, Disk, Filesystem, OsModule, Root, write_all
+from pytest_fakehv.engine.filesystem import Disk, Filesystem, OsModule, Root
 from pytest_fakehv.engine.locks import Lock
 from pytest_fakehv.engine.store import Record
 from pytest_fakehv.engine.text import shown
@@ -34,10 +33,6 @@ _MOST_BYTES: Final = 256
 """More than any file of ours has; a longer one is malformed and is not read on."""
 
 _LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
-
-_READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-_temporary_numbers = itertools.count()
 
 
 def encode(record: Record) -> bytes:
@@ -176,13 +171,7 @@ class Storage:
                     self._mark()
 
     def _create(self, path: str, record: Record) -> None:
-        if not self.filesystem.put(self.root, path, encode(record)):
-            # As an atomic change of a directory is on every system, at the cost of a second one.
-            temporary = self._write_temporary(record)
-            try:
-                self._os.link(temporary, path)
-            finally:
-                self._os.unlink(temporary)
+        self.filesystem.put(self.root, path, encode(record))
         self.on_change(self._note(path, record), True)
 
     def replace(self, path: str, record: Record) -> None:
@@ -194,15 +183,7 @@ class Storage:
             OSError: it can't be written; the old one stands.
         """
         believed = self._distrust()
-        mode = stat.S_IMODE(self._os.lstat(path).st_mode)
-        temporary = self._write_temporary(record)
-        try:
-            self._os.chmod(temporary, mode)
-            self._os.replace(temporary, path)
-        except BaseException:
-            with suppress(FileNotFoundError):  # interrupted when it was done
-                self._os.unlink(temporary)
-            raise
+        self.filesystem.replace(self.root, path, encode(record))
         self._note(path, record)
         if believed:
             self._mark()
@@ -255,7 +236,7 @@ class Storage:
             FileNotFoundError: the root directory is gone, and so nothing can be said.
         """
         try:
-            return stat.S_ISREG(self._os.lstat(path).st_mode)
+            return self.filesystem.is_file(path)
         except FileNotFoundError:
             self.check_root()
             return False
@@ -263,7 +244,7 @@ class Storage:
     def holds_something_else(self, path: str) -> bool:
         """Tell whether a path is a directory, a link, a pipe or a socket, and so no instance's."""
         try:
-            return not stat.S_ISREG(self._os.lstat(path).st_mode)
+            return not self.filesystem.is_file(path)
         except FileNotFoundError:
             return False
 
@@ -284,14 +265,8 @@ class Storage:
 
     def _look(self, path: str) -> Record | None:
         """Read an instance's file, and leave the ledger as it is."""
-        os_module = self.filesystem.os
         try:
-            descriptor = os_module.open(path, _READING)
-            try:
-                # Not read: from a pipe, that would take away what somebody wrote into it.
-                content = os_module.pread(descriptor, _MOST_BYTES, 0)
-            finally:
-                os_module.close(descriptor)
+            content = self.filesystem.read(path, _MOST_BYTES)
         except OSError:
             # Links, pipes, sockets and directories fail to open or to be read, which is no one's error.
             if not self.holds_instance(path):
@@ -404,28 +379,6 @@ class Storage:
             # One that has kept a time as it is does so with the next.
             self._stamp = now if self._keeps_times else filesystem.stamp(root)
             self._keeps_times = self._stamp == now
-
-    def _write_temporary(self, record: Record) -> str:
-        """Write a file that no reader takes for an instance, since no instance's name has a newline."""
-        os_module, root = self._os, self.root
-        while True:
-            path = f"{root}/\n{os.getpid()}.{next(_temporary_numbers)}"
-            try:
-                descriptor = os_module.open(
-                    path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
-                )
-                break
-            except FileExistsError:  # left by a killed process that had our number
-                continue
-        try:
-            try:
-                write_all(os_module, descriptor, encode(record))
-            finally:
-                os_module.close(descriptor)
-        except BaseException:
-            os_module.unlink(path)
-            raise
-        return path
 
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""
