@@ -75,7 +75,7 @@ def for_test(item: pytest.Item) -> Settings:
                 raise MarkerError(f"{_label(mark)}: {key} is given twice, by two markers in one place")
             here |= arguments
         given |= here
-    return replace(settings, **given)
+    return replace(settings, **given) if given else settings
 
 
 def _fakehv_arguments(
@@ -191,6 +191,8 @@ def _declared(
 def _levels(item: pytest.Item, marker: str) -> Iterator[list[pytest.Mark]]:
     """Group a test's markers by the place they stand in, the outermost first, in reading order."""
     for node in item.listchain():
+        if not node.own_markers:
+            continue
         rest = [mark for mark in node.own_markers if mark.name == marker]
         if not rest:
             continue

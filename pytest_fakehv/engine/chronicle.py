@@ -1,6 +1,5 @@
 """What happened beside the calls: where instances came and went, and what the test itself did."""
 
-import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -126,11 +125,11 @@ class Chronicle:
         self._many = _FEW
         self._lock = Lock()
 
-    def changed(self, node: str, instance: str, what: Change) -> None:
-        """Note what has become of an instance on a node."""
-        events, calls = self._events, self._door.calls
-        if calls:
-            events.append((calls[-1], node, instance, what))
+    def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
+        """Note what has become of an instance on a node, by a call or by none."""
+        events = self._events
+        if call:
+            events.append((call, node, instance, what))
             if len(events) > self._many:
                 self._forget()
         elif what != "running" or not self._is_first:
@@ -141,7 +140,7 @@ class Chronicle:
     ) -> None:
         """Note what the test has done, and where that stands."""
         if what != "add_instance" or not self._is_first:
-            self._note(what, node, instance, caller(sys._getframe(1)), hold)  # noqa: SLF001  # as the door does
+            self._note(what, node, instance, caller(1), hold)
 
     def read(self) -> tuple[Scene, list[Event]]:
         """Return what was where before the first event that it still has, and the events in order."""

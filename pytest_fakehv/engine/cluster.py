@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from pytest_fakehv.engine.assertions import Assertions
 from pytest_fakehv.engine.checks import check_number
@@ -28,6 +28,8 @@ from pytest_fakehv.engine.stage import Stage
 from pytest_fakehv.engine.text import listed, shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
+
+_TWO_NODES: Final = (NodeSpec("node1"), NodeSpec("node2"))
 
 
 class FakeCluster(Stage, Assertions):
@@ -72,7 +74,7 @@ class FakeCluster(Stage, Assertions):
         self._root = root if isinstance(root, Root | InMemory) else Root.at(root)
         self._by_name: dict[str, FakeHypervisor] = {}
         self._by_address: dict[str, FakeHypervisor] = {}
-        for spec in nodes or (NodeSpec("node1"), NodeSpec("node2")):
+        for spec in nodes or _TWO_NODES:
             self._add(spec)
         for each in instances:
             if not isinstance(each, InstanceSpec):
@@ -423,12 +425,13 @@ class FakeCluster(Stage, Assertions):
             raise DeclarationError(f"a node is declared by a NodeSpec, not {shown(spec)}")
         if spec.name in self._by_name:
             raise DeclarationError(f"two nodes are named {spec.name!r}")
-        for address in sorted(spec.addresses):
+        addresses = spec.addresses
+        for address in sorted(addresses):
             if other := self._by_address.get(address):
                 raise DeclarationError(f"{spec.name!r} has the address of {other.name!r}: {address!r}")
         node = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
         self._by_name[spec.name] = node
-        self._by_address |= dict.fromkeys(spec.addresses, node)
+        self._by_address |= dict.fromkeys(addresses, node)
         return node
 
     def _has_file(self, node: str, instance: str) -> bool:

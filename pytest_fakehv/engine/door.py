@@ -10,11 +10,11 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import MappingProxyType, MethodType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.errors import NodeDownError
@@ -38,6 +38,9 @@ _NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), InstanceInfo})
 """The types of most arguments and results, of which the journal needs neither a copy nor a name."""
+
+_COPIED: Final = (dict, list)
+"""Those that their owner may change later."""
 
 _STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
 
@@ -99,11 +102,6 @@ class Door:
     _thread: _Thread = field(default_factory=_Thread)
 
     @property
-    def calls(self) -> Sequence[Call]:
-        """The calls that this thread is in, of several nodes, the innermost one last."""
-        return self._thread.calls
-
-    @property
     def current_call(self) -> Call | None:
         """The call that this thread is in, the innermost one of several nodes; None outside of any."""
         calls = self._thread.calls
@@ -122,7 +120,7 @@ class Door:
         Args:
             node: the node that is called.
             method: which interface method.
-            function: its effect.
+            function: its effect, which takes the node first.
             arguments: its positional arguments.
             keywords: its keyword arguments.
 
@@ -135,9 +133,8 @@ class Door:
             BaseException: what a fault raises.
         """
         calls, name = self._thread.calls, node.name
-        for each in calls:
-            if each.node == name:
-                return function(*arguments, **keywords)
+        if calls and any(each.node == name for each in calls):
+            return function(node, *arguments, **keywords)
         noted = tuple(map(_noted, arguments))
         call = self.journal.begin(
             self.clock.now,
@@ -146,22 +143,23 @@ class Door:
             method.instance_name(arguments, keywords, noted),
             noted,
             {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
-            caller(sys._getframe(1).f_back),  # noqa: SLF001  # the documented way to a caller
+            caller(2),
         )
         calls.append(call)
         try:
             if call.instance is None or method.has_several_names:
                 method.check_instance(arguments, keywords)
-            _check_reachable(node)
+            if node.unreachable:
+                _refuse(node)
             fault = self.choose_fault(call)
             if fault and not fault.is_late:
                 fault.strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
-            if fault or self.holds:  # it may have gone down meanwhile
-                _check_reachable(node)
+            if node.unreachable:  # it may have gone down meanwhile
+                _refuse(node)
             self.clock.look()
-            result = function(*arguments, **keywords)
+            result = function(node, *arguments, **keywords)
             if fault and fault.is_late:
                 fault.strike(call, node, self.clock)
         except BaseException as error:
@@ -190,12 +188,13 @@ class Method:
         self.name = name
         function = declared.__func__ if isinstance(declared, classmethod | staticmethod) else declared
         parameters = [each for each in inspect.signature(function).parameters if each not in ("self", "cls")]
-        self._positions: dict[str, int] = {
-            each: parameters.index(each)
+        self._places = [
+            (each, parameters.index(each))
             for each in ("name", "instance", "instance_name")  # a bare name overrides the instance beside it
             if each in parameters
-        }
-        self.has_several_names = len(self._positions) > 1
+        ]
+        self._place_of_instance = dict(self._places).get("instance")
+        self.has_several_names = len(self._places) > 1
 
     def instance_name(
         self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], noted: tuple[Any, ...]
@@ -207,24 +206,29 @@ class Method:
             keywords: the keyword arguments.
             noted: what the journal has of the positional ones: an instance's name in its place.
         """
-        for parameter, position in self._positions.items():
-            if position >= len(arguments):
-                given = keywords.get(parameter)
-                name = _name_of(given) if parameter == "instance" else given
-            else:
+        for parameter, position in self._places:
+            if position < len(arguments):
                 name = noted[position]
                 if parameter == "instance" and name is arguments[position]:
                     continue  # it is no instance
+            elif keywords:
+                given = keywords.get(parameter)
+                name = _name_of(given) if parameter == "instance" else given
+            else:
+                continue
             if isinstance(name, str):
-                return str.__str__(name)
+                return name if type(name) is str else str.__str__(name)
         return None
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse what stands for an instance and is none, such as a name."""
-        position = self._positions.get("instance", len(arguments))
+        position = self._place_of_instance
+        if position is None:
+            return
         given = arguments[position] if position < len(arguments) else keywords.get("instance", _NOT_GIVEN)
-        may_be_left_out = given is _NOT_GIVEN or (given is None and "name" in self._positions)
-        if not may_be_left_out and not hasattr(given, "name"):
+        if hasattr(given, "name") or given is _NOT_GIVEN:
+            return
+        if given is not None or not self.has_several_names:  # else a bare name will do
             raise TypeError(
                 f"{self.name} takes an instance, an object with name, hvparams and beparams, "
                 f"not {shown(given)}"
@@ -246,9 +250,12 @@ class _OnNode:
         if node is None:
             return bound
 
+        def effect(_node: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
+            return bound(*arguments, **keywords)
+
         @functools.wraps(bound)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            return node.door.call(node, self._method, bound, arguments, keywords)
+            return node.door.call(node, self._method, effect, arguments, keywords)
 
         return call
 
@@ -268,22 +275,21 @@ def put_behind_door(cls: type, methods: Iterable[Method]) -> None:
 def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
-        return self.door.call(self, method, MethodType(function, self), arguments, keywords)
+        return self.door.call(self, method, function, arguments, keywords)
 
     setattr(call, BEHIND_DOOR, True)
     return call
 
 
-def _check_reachable(node: BehindDoor) -> None:
-    if node.unreachable:
-        raise NodeDownError.of(node.name)
+def _refuse(node: BehindDoor) -> NoReturn:
+    raise NodeDownError.of(node.name)
 
 
 def _noted(value: Any) -> Any:
     """Return what the journal keeps of a value, which its owner may change later."""
     if type(value) in _KEPT_AS_THEY_ARE:
         return value
-    if isinstance(value, dict | list):
+    if isinstance(value, _COPIED):
         return value.copy()
     name = _name_of(value)
     return value if name is None else name
@@ -297,12 +303,17 @@ def _name_of(value: Any) -> Any:
         return None
 
 
-def caller(frame: "FrameType | None") -> tuple[str, int]:
+def caller(depth: int) -> tuple[str, int]:
     """Return file and line of the code outside this package that called the interface.
 
     Args:
-        frame: where to begin to look; None where there is none, at the outermost frame of a thread.
+        depth: how many calls above the asking one to begin to look.
     """
+    frame: FrameType | None
+    try:
+        frame = sys._getframe(1 + depth)  # noqa: SLF001  # the documented way to a caller
+    except ValueError:  # it is the outermost call of a thread
+        frame = None
     module = ""
     while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
         frame = frame.f_back

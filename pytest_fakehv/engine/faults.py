@@ -3,6 +3,7 @@
 import dataclasses
 import random
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 from typing import Literal, Self, get_args
 
@@ -190,15 +191,24 @@ class Faults:
         seed: where the generator begins; the same one makes the same decisions about the same calls. None
             for a fresh one.
 
-    Attributes:
-        seed: as given, or the fresh one.
     """
 
     def __init__(self, seed: int | None) -> None:
-        self.seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-        self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
+        self._seed = seed
         self._every: list[Fault] = []
         self._lock = Lock()
+
+    @property
+    def seed(self) -> int:
+        """Where the generator begins; a fresh one is drawn when somebody needs it, as in few tests."""
+        with self._lock:
+            if self._seed is None:
+                self._seed = random.SystemRandom().randrange(2**32)
+            return self._seed
+
+    @cached_property
+    def _random(self) -> random.Random:
+        return random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
 
     def add(self, fault: Fault) -> Fault:
         """Put a rule in force."""

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from functools import cache
 from typing import Any, ClassVar, Final, Protocol, Self, cast
 from weakref import WeakKeyDictionary
 
@@ -186,8 +185,9 @@ class Disk:
         finally:
             if self._idle.setdefault(directory, held) != held:
                 self._close(held)
-            for longest in list(self._idle)[:-_MOST_IDLE]:
-                self.forget(longest)
+            if len(self._idle) > _MOST_IDLE:
+                for longest in list(self._idle)[:-_MOST_IDLE]:
+                    self.forget(longest)
 
     @classmethod
     def forget(cls, directory: str) -> None:
@@ -395,11 +395,15 @@ class Root:
 
     Args:
         find: called once, at the first need, for the filesystem and the directory's path there.
+
+    Attributes:
+        is_made: whether the directory was needed so far.
     """
 
     def __init__(self, find: Callable[[], tuple[Filesystem, str]]) -> None:
-        self._find = cache(find)
-        self._made: tuple[Filesystem, str] | None = None
+        self._find = find
+        self._place: tuple[Filesystem, str] | None = None
+        self.is_made = False
         self._lock = threading.RLock()
 
     @classmethod
@@ -425,7 +429,7 @@ class Root:
         """Return the directory of that name in this one, not made yet."""
 
         def find() -> tuple[Filesystem, str]:
-            filesystem, path = self._find()
+            filesystem, path = self._found
             return filesystem, f"{path}/{name}"
 
         return Root(find)
@@ -433,12 +437,14 @@ class Root:
     @property
     def path(self) -> str:
         """The directory's path, whether or not it is made already."""
-        return self._find()[1]
+        return self._found[1]
 
     @property
-    def is_made(self) -> bool:
-        """Whether the directory was needed so far."""
-        return self._made is not None
+    def _found(self) -> tuple[Filesystem, str]:
+        with self._lock:
+            if self._place is None:
+                self._place = self._find()
+            return self._place
 
     def get(self) -> tuple[Filesystem, str]:
         """Return the filesystem and the path; the first time, make the directory.
@@ -448,12 +454,12 @@ class Root:
         Raises:
             OSError: it can't be made.
         """
-        if self._made is None:
+        if not self.is_made:
             with self._lock:
-                filesystem, path = self._find()
+                filesystem, path = self._found
                 _make_directory(filesystem.os, path)
-                self._made = filesystem, path
-        return self._made
+                self.is_made = True
+        return self._found
 
 
 def _make_directory(os_module: OsModule, path: str) -> None:
@@ -514,8 +520,8 @@ def _write_temporary(os_module: OsModule, directory: str, content: bytes, mode: 
 
 def write_all(os_module: OsModule, descriptor: int, content: bytes) -> None:
     """Write, however many times the system takes only a part of it."""
-    while content:
-        content = content[os_module.write(descriptor, content) :]
+    while (written := os_module.write(descriptor, content)) < len(content):
+        content = content[written:]
 
 
 def reason(error: OSError) -> str:

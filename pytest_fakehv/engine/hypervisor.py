@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, get_args
 
@@ -83,6 +84,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         self._starting: Literal["running", "paused"] | None = None
         self._ballooning: Record | None = None
         self._is_down = self._is_cut_off = self._has_left = False
+        self._unreachable: str | None = None
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
@@ -181,9 +183,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     @property
     def unreachable(self) -> str | None:
         """Why no call reaches the node, to stand behind its name; None if calls do."""
-        if self._is_down or self._has_left:
-            return self._why_nothing_runs
-        return "is cut off" if self._is_cut_off else None
+        return self._unreachable
 
     @property
     def _why_nothing_runs(self) -> str | None:
@@ -273,11 +273,13 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self.shared.look()
             self._lose_everything()
             self._is_down = True
+            self._note_reach()
             self.shared.chronicle.did("crash", node=self.name)
 
     def boot(self) -> None:
         """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
         self._is_down = False
+        self._note_reach()
         self.shared.chronicle.did("boot", node=self.name)
 
     def disconnect(self) -> None:
@@ -286,20 +288,27 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         Its instances run on, and so do the migrations from and to it.
         """
         self._is_cut_off = True
+        self._note_reach()
         self.shared.chronicle.did("disconnect", node=self.name)
 
     def reconnect(self) -> None:
         """Let calls reach a node again that was cut off; down, it stays so."""
         self._is_cut_off = False
+        self._note_reach()
         self.shared.chronicle.did("reconnect", node=self.name)
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
         with self.shared.traffic.lock, self._storage.exclusive():
             self._has_left = True
+            self._note_reach()
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
             self.shared.chronicle.did("remove_node", node=self.name)
+
+    def _note_reach(self) -> None:
+        """Work out whether calls reach the node: once, since each of them asks."""
+        self._unreachable = self._why_nothing_runs or ("is cut off" if self._is_cut_off else None)
 
     def _lose_everything(self) -> None:
         # In between, nothing begins to migrate here, nor starts.
@@ -309,11 +318,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self.shared.traffic.node_went_down(self.name)
 
     def _watch(self, instance: str, runs: bool) -> None:
-        self.shared.chronicle.changed(self.name, instance, "running" if runs else "gone")
+        shared, name, call = self.shared, self.name, self.door.current_call
+        shared.chronicle.changed(name, instance, "running" if runs else "gone", call)
         if runs:
-            self.shared.watcher.appeared(self.name, instance)
+            shared.watcher.appeared(name, instance, call)
         else:
-            self.shared.watcher.disappeared(self.name, instance)
+            shared.watcher.disappeared(name, instance, call)
 
     def _nodes(self) -> Sequence["FakeHypervisor"]:
         return (self,)
@@ -449,19 +459,25 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             HypervisorError: it doesn't run, ``mem`` is no positive integer, a beparam is missing, its
                 file can't be written, or it doesn't fit on a node that doesn't overcommit.
         """
-        with self._doing(f"balloon memory for {instance.name}"), self._storage.exclusive():
-            old = self._storage.read(self._InstanceFile(instance.name))
-            if old is None:
-                raise RefusedError("not running")
-            if self._has_own_hooks:
-                self._refuse_stopped(instance.name)
-            self._refuse_overcommit(_amount("memory", mem) - old.memory)
-            # Not an argument, as in `_start`.
-            self._ballooning = old
-            try:
-                self._MarkUp(instance, mem)
-            finally:
-                self._ballooning = None
+        try:
+            with self._storage.exclusive():
+                self._balloon(instance, mem)
+        except (RefusedError, OSError) as error:
+            self._fail(f"balloon memory for {instance.name}", error)
+
+    def _balloon(self, instance: InstanceLike, mem: int) -> None:
+        old = self._storage.read(self._InstanceFile(instance.name))
+        if old is None:
+            raise RefusedError("not running")
+        if self._has_own_hooks:
+            self._refuse_stopped(instance.name)
+        self._refuse_overcommit(_amount("memory", mem) - old.memory)
+        # Not an argument, as in `_start`.
+        self._ballooning = old
+        try:
+            self._MarkUp(instance, mem)
+        finally:
+            self._ballooning = None
 
     @classmethod
     def GetInstanceConsole(
@@ -685,13 +701,15 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         amount, vcpus = _amount("memory", memory), _beparam(instance, BE_VCPUS)
         if self._starting is not None:
             self._create(path, Record(amount, vcpus, paused=self._starting == "paused"))
-            return
-        with self._storage.exclusive():
-            old = self._ballooning or self._storage.read(path)
-            if old is None:
-                self._create(path, Record(amount, vcpus))
-            else:
-                self._storage.replace(path, Record(amount, vcpus, old.paused))
+        elif self._ballooning is not None:
+            self._storage.replace(path, Record(amount, vcpus, self._ballooning.paused))
+        else:  # a subclass has called it
+            with self._storage.exclusive():
+                old = self._storage.read(path)
+                if old is None:
+                    self._create(path, Record(amount, vcpus))
+                else:
+                    self._storage.replace(path, Record(amount, vcpus, old.paused))
 
     def _MarkDown(self, instance_name: str) -> None:
         try:
@@ -761,7 +779,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         try:
             self._storage.create(path, record)
             if record.paused:
-                self.shared.chronicle.changed(self.name, path.rpartition("/")[2], "paused")
+                name = path.rpartition("/")[2]
+                self.shared.chronicle.changed(self.name, name, "paused", self.door.current_call)
         except FileExistsError:
             taken = self._storage.holds_something_else(path)
             raise RefusedError("its file's name is taken" if taken else "already running") from None
@@ -849,6 +868,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         raise HypervisorError(f"Failed to {what}: {reason(error)}: {path!r}") from error
 
 
+_WHAT_A_START_NEEDS = itemgetter(BE_MINMEM, BE_MAXMEM, BE_VCPUS)
+
 _NODE_INFO = inspect.unwrap(FakeHypervisor.GetNodeInfo)
 
 
@@ -885,11 +906,12 @@ def _amount(what: str, value: object) -> int:
 
 def _fixed_memory(instance: InstanceLike) -> int | None:
     """Return what a start gives an instance whatever is free; None where it depends, or can't be done."""
-    beparams = instance.beparams or {}
-    minimum, maximum, vcpus = beparams.get(BE_MINMEM), beparams.get(BE_MAXMEM), beparams.get(BE_VCPUS)
-    if is_amount(minimum) and is_amount(maximum) and is_amount(vcpus) and minimum >= maximum:
-        return minimum
-    return None
+    try:
+        minimum, maximum, vcpus = _WHAT_A_START_NEEDS(instance.beparams)
+    except (KeyError, TypeError):  # Ganeti's own class says None for what isn't set
+        return None
+    are_amounts = is_amount(minimum) and is_amount(maximum) and is_amount(vcpus)
+    return minimum if are_amounts and minimum >= maximum else None
 
 
 def _beparam(instance: InstanceLike, key: str) -> int:

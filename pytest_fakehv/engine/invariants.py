@@ -137,42 +137,47 @@ class Watcher:
 
     # What happens
 
-    def appeared(self, node: str, instance: str) -> None:
-        """Note that an instance runs on a node from now on."""
+    def appeared(self, node: str, instance: str, call: Call | None) -> None:
+        """Note that an instance runs on a node from now on, by a call or by none."""
         with self._lock:
             self.events += 1
-            for each in self._where.get(instance, ()):  # nowhere, as a rule
-                if each != node and not self.is_there(each, instance):
-                    self._forget(each, instance)  # another program has taken it away there
-            others = self._arrive(node, instance)
-            self._gone.pop(instance, None)
-            self._stopped.discard((node, instance))
-            if not others:
-                return
-            call = self._current_call()
-            if self._is_handover(node, instance, others, call):
-                return
-            if call and call.method == "StartInstance":
-                self._saw(
-                    "double-start",
-                    f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
-                    instance,
-                    [*others, node],
-                    call,
-                )
-            self._saw_split(instance, call)
+            if self._gone:
+                self._gone.pop(instance, None)
+            if self._stopped:
+                self._stopped.discard((node, instance))
+            if instance in self._where:  # it runs somewhere else, which is rare
+                self._appeared_again(node, instance, call)
+            else:
+                self._arrive_alone(node, instance)
 
-    def disappeared(self, node: str, instance: str) -> None:
-        """Note that an instance no longer runs on a node."""
+    def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
+        for each in self._where[instance]:
+            if each != node and not self.is_there(each, instance):
+                self._forget(each, instance)  # another program has taken it away there
+        others = self._arrive(node, instance)
+        if not others or self._is_handover(node, instance, others, call):
+            return
+        if call and call.method == "StartInstance":
+            self._saw(
+                "double-start",
+                f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
+                instance,
+                [*others, node],
+                call,
+            )
+        self._saw_split(instance, call)
+
+    def disappeared(self, node: str, instance: str, call: Call | None) -> None:
+        """Note that an instance no longer runs on a node, by a call or by none."""
         with self._lock:
             self.events += 1
             if node not in self._where.get(instance, ()):  # it went down with the node
                 return
             self._forget(node, instance)
-            call = self._current_call()
             if call and call.method == "StopInstance":
                 self._stopped.add((node, instance))
-            if instance in self._where or call is None or call.method == "StopInstance":
+                return
+            if instance in self._where or call is None:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -329,9 +334,13 @@ class Watcher:
         others = [each for each in self._where[instance] if each != node] if instance in self._where else []
         if others:
             self._where[instance] = (*others, node)
-        else:  # of a million that each run on one node, all those of a node share a tuple
-            self._where[instance] = self._alone.setdefault(node, (node,))
+        else:
+            self._arrive_alone(node, instance)
         return others
+
+    def _arrive_alone(self, node: str, instance: str) -> None:
+        # Of a million that each run on one node, all those of a node share a tuple.
+        self._where[instance] = self._alone.setdefault(node, (node,))
 
     def _forget(self, node: str, instance: str) -> None:
         """Note that an instance is no longer on a node."""

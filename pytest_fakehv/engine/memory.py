@@ -81,7 +81,8 @@ class Memory:
         """
         if fault := name_fault(name):
             raise HypervisorError(f"Invalid instance name {shown(name)}: {fault}")
-        return str.__str__(name)  # a subclass of str may hash and format itself otherwise
+        # A subclass of str may hash and format itself otherwise.
+        return name if type(name) is str else str.__str__(name)
 
     def exclusive(self) -> AbstractContextManager[Any]:
         """Keep other threads out; no other process is in."""

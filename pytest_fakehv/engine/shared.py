@@ -41,7 +41,9 @@ class Shared:
         self.chronicle = Chronicle(self.door)
         self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
         self.traffic.on_loss = self.watcher.lost
-        self.traffic.on_pause = self.chronicle.changed
+        self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
+            node, instance, state, self.door.current_call
+        )
         self.declared: dict[str, InstanceSpec] = {}
 
     @property

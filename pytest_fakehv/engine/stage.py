@@ -1,6 +1,5 @@
 """What a test does to a node and to a whole cluster alike: it says how things are to go, and steps in."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -141,7 +140,7 @@ class Stage(View):
             crash=crash,
             optional=optional,
         )
-        filename, line = caller(sys._getframe(1))  # noqa: SLF001  # the documented way to a caller
+        filename, line = caller(1)
         return self.inject(spec, place_text(filename, line))
 
     def inject(self, spec: FaultSpec, origin: str) -> Fault:

@@ -35,6 +35,7 @@ _MOST_BYTES: Final = 256
 _LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def encode(record: Record) -> bytes:
     """Return the content of an instance's file.
 
@@ -109,6 +110,10 @@ class Storage:
         return self._root.path
 
     @cached_property
+    def _before_name(self) -> int:
+        return len(self.root) + 1
+
+    @cached_property
     def filesystem(self) -> Filesystem:
         """The filesystem, where the root directory is made from now on."""
         return self._root.get()[0]
@@ -130,7 +135,11 @@ class Storage:
         """
         if fault := name_fault(name):
             raise HypervisorError(f"Invalid instance name {shown(name)}: {fault}")
-        return f"{self.root}/{str.__str__(name)}"  # a subclass of str may format itself otherwise
+        # A subclass of str may format itself otherwise.
+        return f"{self.root}/{name if type(name) is str else str.__str__(name)}"
+
+    def _name(self, path: str) -> str:
+        return path[self._before_name :]
 
     def make(self) -> str:
         """Make the root directory if nothing needed it before, and return its path.
@@ -259,7 +268,8 @@ class Storage:
             OSError: it can't be read.
         """
         record = self._look(path)
-        if self._ledger.get(path.rpartition("/")[2]) != record:
+        seen = self._ledger.get(self._name(path))
+        if seen is not record and seen != record:
             self._saw(path, record)
         return record
 
@@ -295,11 +305,11 @@ class Storage:
     def names(self) -> list[str]:
         """List the instances that have a file, in no order."""
         found, ledger = self.filesystem.files(self.root), self._ledger
-        known = [name for name in found if name in ledger]
-        names = known if len(known) == len(found) else [name for name in found if not name_fault(name)]
-        if len(known) < len(ledger):
-            for gone in ledger.keys() - set(names):
-                self._saw(f"{self.root}/{gone}", None)
+        if len(found) == len(ledger) and all(map(ledger.__contains__, found)):
+            return found  # as a rule
+        names = [name for name in found if not name_fault(name)]
+        for gone in ledger.keys() - set(names):
+            self._saw(f"{self.root}/{gone}", None)
         return names
 
     def read_all(self) -> dict[str, Record]:
@@ -382,7 +392,7 @@ class Storage:
 
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""
-        name = path.rpartition("/")[2]
+        name = self._name(path)
         if old := self._ledger.pop(name, None):
             self._used -= old.memory
         if record:
