@@ -156,7 +156,7 @@ class Door:
                 fault.strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
-            if node.unreachable:  # it may have gone down meanwhile
+            if (fault or self.holds) and node.unreachable:  # it went down meanwhile
                 _refuse(node)
             self.clock.look()
             result = function(node, *arguments, **keywords)
@@ -166,7 +166,7 @@ class Door:
             call.end(None, error)
             raise
         else:
-            call.end(_noted(result))
+            call.end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
             return result
         finally:
             calls.pop()

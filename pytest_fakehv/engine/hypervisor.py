@@ -84,7 +84,6 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         self._starting: Literal["running", "paused"] | None = None
         self._ballooning: Record | None = None
         self._is_down = self._is_cut_off = self._has_left = False
-        self._unreachable: str | None = None
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
@@ -181,11 +180,6 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         return self._is_cut_off
 
     @property
-    def unreachable(self) -> str | None:
-        """Why no call reaches the node, to stand behind its name; None if calls do."""
-        return self._unreachable
-
-    @property
     def _why_nothing_runs(self) -> str | None:
         if self._has_left:
             return "is no longer in the cluster"
@@ -251,9 +245,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _place(self, instance: Instance, *, paused: bool) -> None:
         path, vcpus = self._storage.path(instance.name), _beparam(instance, BE_VCPUS)
-        memory = None if self._is_strict else _fixed_memory(instance)
-        if memory is not None:
-            self._create(path, Record(memory, vcpus, paused))
+        if not self._is_strict and (record := _fixed_record(instance, paused=paused)):
+            self._create(path, record)
             return
         with self._storage.exclusive():
             if self._storage.holds_instance(path):
@@ -308,7 +301,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _note_reach(self) -> None:
         """Work out whether calls reach the node: once, since each of them asks."""
-        self._unreachable = self._why_nothing_runs or ("is cut off" if self._is_cut_off else None)
+        self.unreachable = self._why_nothing_runs or ("is cut off" if self._is_cut_off else None)
 
     def _lose_everything(self) -> None:
         # In between, nothing begins to migrate here, nor starts.
@@ -754,11 +747,10 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
         if memory is None and not self._has_own_hooks and not self._is_strict:
-            memory = _fixed_memory(instance)
-            if memory is not None:  # nothing is to be counted or asked, and so nobody to be locked out
+            record = _fixed_record(instance, paused=paused)
+            if record is not None:  # nothing is to be counted or asked, and so nobody to be locked out
                 with self._storage.lock:
                     self._check_up()
-                    record = Record(memory, instance.beparams[BE_VCPUS], bool(paused))
                     self._create(self._InstanceFile(instance.name), record)
                 return
         with self._storage.exclusive():
@@ -904,14 +896,14 @@ def _amount(what: str, value: object) -> int:
     return value
 
 
-def _fixed_memory(instance: InstanceLike) -> int | None:
-    """Return what a start gives an instance whatever is free; None where it depends, or can't be done."""
+def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:
+    """Return what a start makes of an instance whatever is free; None where it depends, or can't be done."""
     try:
         minimum, maximum, vcpus = _WHAT_A_START_NEEDS(instance.beparams)
     except (KeyError, TypeError):  # Ganeti's own class says None for what isn't set
         return None
     are_amounts = is_amount(minimum) and is_amount(maximum) and is_amount(vcpus)
-    return minimum if are_amounts and minimum >= maximum else None
+    return Record(minimum, vcpus, bool(paused)) if are_amounts and minimum >= maximum else None
 
 
 def _beparam(instance: InstanceLike, key: str) -> int:

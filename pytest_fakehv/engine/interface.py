@@ -41,10 +41,8 @@ class BaseHypervisor(ABC):
     ANCILLARY_FILES_OPT: ClassVar[Sequence[str]] = []
     CAN_MIGRATE: ClassVar[bool] = False
 
-    @property
-    def unreachable(self) -> str | None:
-        """Why no call reaches the node, to stand behind its name; None if calls do."""
-        return None
+    unreachable: str | None = None
+    """Why no call reaches the node, to stand behind its name; None if calls do."""
 
     @cached_property
     def door(self) -> Door:

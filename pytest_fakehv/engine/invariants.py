@@ -187,8 +187,11 @@ class Watcher:
 
     def stopped(self, node: str, instance: str) -> None:
         """Note that an instance was stopped, by whatever call."""
+        place = (node, instance)
+        if place in self._stopped:  # seen when it disappeared
+            return
         with self._lock:
-            self._stopped.add((node, instance))
+            self._stopped.add(place)
             if instance in self._gone and self._gone[instance].node == node:
                 del self._gone[instance]
 
