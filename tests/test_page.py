@@ -212,6 +212,17 @@ class TestPicture:
         assert [each for each in dots if y - 12 < float(each.get("cy")) < y + 4] == []
         assert float(under_way.get("x")) + 90 < float(svg.get("width"))
 
+    def test_what_moved_though_its_migration_failed_has_an_arrow_of_that_colour(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")], clock="manual")
+        cluster.script_migration("web1", outcome="failed_but_moved")
+        cluster["node2"].AcceptInstance(cluster.instance("web1"), "", "node2")
+        cluster["node1"].MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        cluster.clock.advance(10)
+        cluster.migrate("web2", to="node2")
+        svg = ET.fromstring(cluster.timeline()._repr_svg_())
+        kinds = [each.get("class") for each in svg.iter(f"{SVG}path")]
+        assert [kind for kind in kinds if kind.startswith("tip-of")] == ["tip-of failed", "tip-of completed"]
+
     def test_what_is_on_nodes_without_a_lane_is_not_drawn(self, root):
         cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 31)])
         for number in range(1, 31):

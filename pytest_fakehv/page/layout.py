@@ -143,7 +143,7 @@ class _Layout:
         self._step = max(_NARROWEST_STEP, min(_WIDEST_STEP, (_WIDTH - GUTTER) / max(1, len(steps) + 1)))
         self._labels = [self._label(step) for step in steps]
         longest = max(map(len, self._labels), default=0)
-        self._head = 30 + longest * _LETTER * math.sin(_SLOPE)
+        self._head = 36 + longest * _LETTER * math.sin(_SLOPE)
         # The last label leans over the end.
         lean = max(self._step, longest * _LETTER * math.cos(_SLOPE))
         self._end = max(_NARROWEST, GUTTER + self._step * len(steps) + lean)

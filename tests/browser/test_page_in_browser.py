@@ -315,3 +315,8 @@ def test_in_the_page_of_pytest_html(show):
     assert pictures
     assert pictures[0].is_displayed()
     assert [each for each in browser.get_log("browser") if each["level"] == "SEVERE"] == []
+
+
+def test_a_long_timeline_does_not_widen_the_page_of_pytest_html(show):
+    browser = show("theirs")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= DESK[0]
