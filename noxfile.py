@@ -59,6 +59,14 @@ def with_ganeti(session: nox.Session) -> dict[str, str]:
     return env
 
 
+def install_chromium(session: nox.Session) -> None:
+    """Install what drives Debian's Chromium, and that itself where it is absent, which needs root."""
+    session.install("-e", ".", *groups("browser"))
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-q", "-y", "chromium", "chromium-driver", external=True)
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The suite and the examples, against the wheel."""
@@ -116,11 +124,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def browser(session: nox.Session) -> None:
-    """The report page in a real browser, Debian's Chromium, with an accessibility checker."""
-    session.install("-e", ".", *groups("browser"))
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        session.run("apt-get", "update", "-q", external=True)
-        session.run("apt-get", "install", "-q", "-y", "chromium", "chromium-driver", external=True)
+    """The report page in a real browser, Debian's Chromium, with an accessibility checker; its pictures."""
+    install_chromium(session)
     folder = Path(session.cache_dir, "axe").resolve()
     checker = folder / "package" / "axe.min.js"
     if not checker.exists():
@@ -129,6 +134,15 @@ def browser(session: nox.Session) -> None:
             session.run("npm", "pack", "--silent", f"axe-core@{AXE}", external=True)
             shutil.unpack_archive(f"axe-core-{AXE}.tgz", filter="data")
     session.run("pytest", "tests/browser", *session.posargs, env={"FAKEHV_AXE": str(checker)})
+    # That they can be made, and show what they should; what is committed stays.
+    session.run("python", "docs/_extensions/screenshots.py", session.create_tmp())
+
+
+@nox.session(python=NEWEST)
+def screenshots(session: nox.Session) -> None:
+    """Make the documentation's pictures of the report page and of the terminal anew."""
+    install_chromium(session)
+    session.run("python", "docs/_extensions/screenshots.py", "docs/_screenshots")
 
 
 @nox.session

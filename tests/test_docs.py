@@ -137,6 +137,29 @@ def test_a_block_for_ganeti_passes(pytester, source):
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+SCREENSHOTS = TOP / "docs" / "_screenshots"
+
+
+def test_the_screenshots_are_shown_and_said_in_words_and_small():
+    directive = re.compile(r"^```\{image\} \S*_screenshots/(\S+)\n(?::.*\n)*?:alt: (.*)$", re.MULTILINE)
+    shown = {name: alt for page in PAGES for name, alt in directive.findall(text_of(page))}
+    assert sorted(shown) == sorted(path.name for path in SCREENSHOTS.iterdir())
+    assert [name for name, alt in shown.items() if len(alt) < 80] == []
+    assert [path.name for path in SCREENSHOTS.iterdir() if path.stat().st_size > 150_000] == []
+    of_readme = re.findall(r'"docs/_screenshots/(\S+)"', text_of(TOP / "README.md"))
+    assert sorted(of_readme) == ["page-dark.png", "page-light.png"]
+
+
+def test_the_terminals_screenshot_shows_what_is_printed(tmp_path):
+    """Where it no longer does, all of them are old: `nox -s screenshots` makes them anew."""
+    (module,) = [block for block in blocks(TOP / "docs/how-to/report.md") if block.file]
+    (tmp_path / module.file).write_text(module.text)
+    picture = ET.parse(SCREENSHOTS / "terminal.svg").iter("{http://www.w3.org/2000/svg}text")
+    shown = {word for each in picture if each.get("clip-path") for word in each.text.split()}
+    assert len(shown) > 50
+    assert shown - {*run([*PYTEST, "-q"], tmp_path).split()} == set()
+
+
 def only(name, kind):
     (text,) = [block.text for block in blocks(TOP / name) if block.kind == kind]
     return text

@@ -97,6 +97,10 @@ def glyphs(element):
     return {each for node in element.iter() for each in node.get("class", "").split()}
 
 
+def right_of(rectangle):
+    return float(rectangle.get("x", 0)) + float(rectangle.get("width"))
+
+
 class TestPicture:
     def test_svg(self, root):
         timeline = busy_cluster(root).timeline()
@@ -165,6 +169,59 @@ class TestPicture:
         (name,) = [each.text for each in svg.iter(f"{SVG}text") if "nnn" in each.text]
         assert name.endswith("n…")
         assert len(name) < 200
+
+    def test_what_has_no_end_goes_on_where_a_frame_is_wider(self, root):
+        cluster = FakeCluster(root, NodeSpec("node1"), instances=[InstanceSpec("web1")])
+        cluster["node1"].StartInstance(cluster.instance("web2"), [], False)
+        cluster["node1"].StopInstance(cluster.instance("web2"))
+        cluster["node1"].disconnect()
+        timeline = cluster.timeline()
+        page = Page(timeline._repr_html_())
+        (picture,) = page.all("svg", role="img")
+        assert picture["preserveaspectratio"] == "xMinYMin"
+        width = int(picture["width"])
+        kinds = ["lane odd", "bar running", "period cut-off"]
+        ends = {kind: [right_of(own) for own in page.all("rect", class_=kind)] for kind in kinds}
+        beyond = width + 4000
+        assert [[end > width for end in ends[kind]] for kind in kinds] == [[True], [True, False], [True]]
+        assert max(end for kind in kinds for end in ends[kind]) <= beyond
+        alone = ET.fromstring(timeline._repr_svg_())
+        assert max(right_of(each) for each in alone.iter(f"{SVG}rect")) == width
+
+    def test_a_migrations_end_is_not_written_over(self, root):
+        """It stands beside the arrow's end, but above a mark that is there, and never outside."""
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1", memory=4096)], clock="manual")
+        node1, node2 = cluster
+        cluster.script_migration("web1", outcome="failed", at=0.5, times=1)
+        cluster.script_migration("web1", dirty_rate=5000)
+        web1 = cluster.instance("web1")
+        node1.MigrateInstance("c", web1, "node2", True)
+        cluster.clock.advance(10)
+        for _ in range(2):
+            node2.ListInstances()
+            node2.GetNodeInfo()
+        node1.FinalizeMigrationSource(web1, False, True)
+        node1.MigrateInstance("c", web1, "node2", True)
+        cluster.clock.advance(10)
+        svg = ET.fromstring(cluster.timeline()._repr_svg_())
+        words = {each.text: each for each in svg.iter(f"{SVG}text")}
+        failed, under_way = words["50 % failed"], words["100 % under way"]
+        x, y = (float(failed.get(key)) for key in "xy")
+        dots = [each for each in svg.iter(f"{SVG}circle") if x < float(each.get("cx")) < x + 60]
+        assert dots
+        assert [each for each in dots if y - 12 < float(each.get("cy")) < y + 4] == []
+        assert float(under_way.get("x")) + 90 < float(svg.get("width"))
+
+    def test_what_moved_though_its_migration_failed_has_an_arrow_of_that_colour(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")], clock="manual")
+        cluster.script_migration("web1", outcome="failed_but_moved")
+        cluster["node2"].AcceptInstance(cluster.instance("web1"), "", "node2")
+        cluster["node1"].MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        cluster.clock.advance(10)
+        cluster.migrate("web2", to="node2")
+        svg = ET.fromstring(cluster.timeline()._repr_svg_())
+        kinds = [each.get("class") for each in svg.iter(f"{SVG}path")]
+        assert [kind for kind in kinds if kind.startswith("tip-of")] == ["tip-of failed", "tip-of completed"]
 
     def test_what_is_on_nodes_without_a_lane_is_not_drawn(self, root):
         cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 31)])

@@ -391,6 +391,28 @@ class TestTooMuch:
         timeline = cluster.timeline()
         assert periods(timeline) == {"node1": [("down", None, None)], "node2": [("cut off", None, 1)]}
 
+    def test_what_was_paused_before_what_is_kept(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web0"), InstanceSpec("web1", state="paused")])
+        cluster.add_instance("web2", state="paused")
+        node1, node2 = cluster
+        start(node1, "web3", paused=True)
+        start(node1, "web4", paused=True)
+        start(node1, "web5")
+        cluster.migrate("web4", to="node2")
+        node2.StopInstance(node2.instance("web4"))
+        start(node2, "web4")
+        cluster.journal.clear()
+        node1.PowercycleNode()
+        node2.PowercycleNode()
+        assert bars(cluster.timeline()) == [
+            ("web0", "node1", "running", None, 0),
+            ("web1", "node1", "paused", None, 0),
+            ("web2", "node1", "paused", None, 0),
+            ("web3", "node1", "paused", None, 0),
+            ("web4", "node2", "running", None, 1),
+            ("web5", "node1", "running", None, 0),
+        ]
+
     def test_a_long_run_with_a_short_journal(self, root):
         """What is noted beside the calls goes with them."""
         cluster = FakeCluster(root)

@@ -31,7 +31,7 @@ Deed = Literal[
 CHANGES: Final = frozenset({"running", "paused", "resumed", "gone"})
 
 _EARLIER: Final[dict[str, Literal["running", "paused"]]] = {
-    "gone": "running",
+    "gone": "running",  # unless it is known to have been paused
     "paused": "running",
     "resumed": "paused",
 }
@@ -122,6 +122,7 @@ class Chronicle:
         self._door = door
         self._events: deque[Event | _Changed] = deque()
         self._before = Scene()
+        self._paused_before: set[tuple[str | None, str | None]] = set()  # by node and instance
         self._many = _FEW
         self._lock = Lock()
 
@@ -146,14 +147,15 @@ class Chronicle:
         """Return what was where before the first event that it still has, and the events in order."""
         self._forget()
         with self._lock:
-            scene, noted = self._before.copy(), self._events.copy()
+            scene, noted, paused = self._before.copy(), self._events.copy(), self._paused_before.copy()
         seen: set[tuple[str, str]] = set()
         events = [each if isinstance(each, Event) else _event(*each) for each in noted]
         for event in events:
             if event.is_change and event.node is not None and event.instance is not None:
                 place = (event.node, event.instance)
                 if place not in seen and event.what in _EARLIER:
-                    scene.instances[place] = _EARLIER[event.what]
+                    was_paused = event.what == "gone" and place in paused
+                    scene.instances[place] = "paused" if was_paused else _EARLIER[event.what]
                 seen.add(place)
         return scene, events
 
@@ -193,8 +195,16 @@ class Chronicle:
                 if (oldest.after if isinstance(oldest, Event) else oldest[0].number) >= first - 1:
                     break
                 self._events.popleft()
+                what: Change | Deed
                 if isinstance(oldest, Event):
                     self._before.apply(oldest)
+                    place, what = (oldest.node, oldest.instance), oldest.what
+                else:
+                    place, what = oldest[1:3], oldest[3]
+                if what == "paused":
+                    self._paused_before.add(place)
+                elif what in CHANGES:
+                    self._paused_before.discard(place)
             self._many = 2 * len(self._events) + _FEW
 
 

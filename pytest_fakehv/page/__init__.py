@@ -16,7 +16,7 @@ except ImportError as error:
         f"the picture of a timeline needs the extra 'report': pip install 'pytest-fakehv[report]' ({error})"
     ) from None
 
-from pytest_fakehv.page.layout import GUTTER, draw
+from pytest_fakehv.page.layout import BEYOND, GUTTER, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(px=_pixels, told=told, heading=heading, moment=_moment, seconds=_seconds)
-    environment.globals.update(meanings=MEANINGS, gutter=GUTTER)
+    environment.globals.update(meanings=MEANINGS, gutter=GUTTER, beyond=BEYOND)
     return environment
 
 

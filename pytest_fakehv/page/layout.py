@@ -11,6 +11,9 @@ from pytest_fakehv.engine.timeline import Arrow, Bar, Lane, Step, Timeline
 GUTTER: Final = 124
 """What the nodes' names have, on the left."""
 
+BEYOND: Final = 4000
+"""How much wider a frame around a picture may be: as much as a screen."""
+
 _WIDTH: Final = 1000
 _NARROWEST: Final = 720
 _NARROWEST_STEP: Final = 30
@@ -47,6 +50,7 @@ class PeriodBox:
     what: str
     x: float
     width: float
+    lasts: bool  # to the end, however wide the frame is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,7 @@ class BarBox:
     x: float
     y: float
     width: float
+    lasts: bool  # as above
     label: str
     label_x: float
 
@@ -73,6 +78,8 @@ class ArrowBox:
     reached_x: float
     reached_y: float
     label: str
+    label_x: float
+    label_y: float
     angle: float
 
 
@@ -136,7 +143,7 @@ class _Layout:
         self._step = max(_NARROWEST_STEP, min(_WIDEST_STEP, (_WIDTH - GUTTER) / max(1, len(steps) + 1)))
         self._labels = [self._label(step) for step in steps]
         longest = max(map(len, self._labels), default=0)
-        self._head = 30 + longest * _LETTER * math.sin(_SLOPE)
+        self._head = 36 + longest * _LETTER * math.sin(_SLOPE)
         # The last label leans over the end.
         lean = max(self._step, longest * _LETTER * math.cos(_SLOPE))
         self._end = max(_NARROWEST, GUTTER + self._step * len(steps) + lean)
@@ -161,6 +168,16 @@ class _Layout:
         self._give_rows()
         lanes = self._lane_boxes()
         tops = {box.lane.name: box.y for box in lanes}
+        marks = [
+            MarkBox(
+                step=step,
+                index=index,
+                x=self._x(index),
+                y=tops.get(step.node, tops.get("", self._head)) + _STRIP / 2,
+                label=self._labels[index],
+            )
+            for index, step in enumerate(self._timeline.steps)
+        ]
         return Drawing(
             timeline=self._timeline,
             width=round(self._end),
@@ -169,17 +186,8 @@ class _Layout:
             step=self._step,
             lanes=lanes,
             bars=self._bar_boxes(tops),
-            arrows=self._arrow_boxes(tops),
-            marks=[
-                MarkBox(
-                    step=step,
-                    index=index,
-                    x=self._x(index),
-                    y=tops.get(step.node, tops.get("", self._head)) + _STRIP / 2,
-                    label=self._labels[index],
-                )
-                for index, step in enumerate(self._timeline.steps)
-            ],
+            arrows=self._arrow_boxes(tops, marks),
+            marks=marks,
             ticks=self._ticks(),
         )
 
@@ -232,6 +240,7 @@ class _Layout:
                             width=max(
                                 _SHORTEST_BAR, self._x(period.end, edge=self._end) - self._x(period.begin)
                             ),
+                            lasts=period.end is None,
                         )
                         for period in lane.periods
                     ],
@@ -264,11 +273,19 @@ class _Layout:
             if not fits and width > self._step * 3:
                 label, fits = _cut(label, room), True
             boxes.append(
-                BarBox(bar=bar, x=x, y=y, width=width, label=label, label_x=x + 6 if fits else x + width + 5)
+                BarBox(
+                    bar=bar,
+                    x=x,
+                    y=y,
+                    width=width,
+                    lasts=bar.end is None,
+                    label=label,
+                    label_x=x + 6 if fits else x + width + 5,
+                )
             )
         return boxes
 
-    def _arrow_boxes(self, tops: dict[str, float]) -> list[ArrowBox]:
+    def _arrow_boxes(self, tops: dict[str, float], marks: Sequence[MarkBox]) -> list[ArrowBox]:
         boxes = []
         for arrow in self._timeline.arrows:
             y1, y2 = (self._row_y(tops, node, arrow.instance) for node in (arrow.source, arrow.target))
@@ -283,6 +300,11 @@ class _Layout:
             words = "under way" if arrow.outcome == "active" else arrow.outcome
             percent = "" if arrow.share is None or arrow.migrated else f"{arrow.share * 100:.0f} % "
             is_plain = arrow.migrated and arrow.outcome == "completed"
+            label = "" if is_plain else percent + words
+            reached_x, reached_y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
+            # Where it has moved there is a bar, with a name.
+            beside_y = reached_y - (5 if arrow.migrated else 0)
+            label_x, label_y = self._beside(label, reached_x, beside_y, down, marks)
             boxes.append(
                 ArrowBox(
                     arrow=arrow,
@@ -290,13 +312,30 @@ class _Layout:
                     y1=y1,
                     x2=x2,
                     y2=y2,
-                    reached_x=x1 + (x2 - x1) * share,
-                    reached_y=y1 + (y2 - y1) * share,
-                    label="" if is_plain else percent + words,
+                    reached_x=reached_x,
+                    reached_y=reached_y,
+                    label=label,
+                    label_x=label_x,
+                    label_y=label_y,
                     angle=math.degrees(math.atan2(y2 - y1, x2 - x1)),
                 )
             )
         return boxes
+
+    def _beside(
+        self, label: str, x: float, y: float, down: int, marks: Sequence[MarkBox]
+    ) -> tuple[float, float]:
+        """Return where an arrow's label begins, beside its tip: inside the picture, and not below a mark."""
+        width = len(label) * _LETTER
+        begin = x + 9
+        if begin + width > self._end:  # to the left, where the arrow comes from
+            begin, y = x - 9 - width, y + down * 13
+        hides = [
+            mark.y - 12
+            for mark in marks
+            if begin - 10 < mark.x < begin + width + 10 and abs(mark.y - (y - 4)) < _STRIP / 2
+        ]
+        return begin, min([y, *hides])
 
     def _ticks(self) -> list[Tick]:
         ticks: list[Tick] = []

@@ -267,6 +267,28 @@ def test_on_a_phone_nothing_but_the_timelines_is_too_wide(show, name):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
 
 
+@pytest.mark.parametrize("size", [DESK, (2400, 900)])
+@pytest.mark.parametrize("name", ["failing", "theirs"])
+def test_a_short_timeline_fills_its_frame(show, name, size):
+    browser = show(name, size=size)
+    frame = all_of(browser, ".fakehv .scroller")[0]
+    right = "const box = arguments[0].getBoundingClientRect(); return box.right"
+    ends = [browser.execute_script(right, each) for each in frame.find_elements(By.CSS_SELECTOR, "rect.lane")]
+    assert min(ends) >= browser.execute_script(right, frame)
+    assert browser.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", frame) == 0
+
+
+def test_on_a_phone_a_timeline_begins_beside_the_nodes_names(show):
+    browser = show("failing", size=PHONE)
+    edges = [
+        browser.execute_script(
+            f"return arguments[0].getBoundingClientRect().{side}", all_of(browser, each)[0]
+        )
+        for each, side in ((".names", "right"), ("rect.bar", "left"))
+    ]
+    assert edges[0] == pytest.approx(edges[1], abs=1)
+
+
 def test_on_paper(show):
     browser = show("failing", media="print", scheme="dark")
     assert not all_of(browser, "form")[0].is_displayed()
@@ -293,3 +315,8 @@ def test_in_the_page_of_pytest_html(show):
     assert pictures
     assert pictures[0].is_displayed()
     assert [each for each in browser.get_log("browser") if each["level"] == "SEVERE"] == []
+
+
+def test_a_long_timeline_does_not_widen_the_page_of_pytest_html(show):
+    browser = show("theirs")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= DESK[0]
