@@ -20,7 +20,7 @@ from pytest_fakehv.engine.clock import Clock
 from pytest_fakehv.engine.errors import NodeDownError
 from pytest_fakehv.engine.holds import Hold
 from pytest_fakehv.engine.journal import Call, Journal
-from pytest_fakehv.engine.objects import InstanceInfo
+from pytest_fakehv.engine.objects import Instance, InstanceInfo
 from pytest_fakehv.engine.text import shown
 
 if TYPE_CHECKING:
@@ -287,8 +287,11 @@ def _refuse(node: BehindDoor) -> NoReturn:
 
 def _noted(value: Any) -> Any:
     """Return what the journal keeps of a value, which its owner may change later."""
-    if type(value) in _KEPT_AS_THEY_ARE:
+    kind = type(value)
+    if kind in _KEPT_AS_THEY_ARE:
         return value
+    if kind is Instance:  # as most are: what others look like is found out below
+        return value.name
     if isinstance(value, _COPIED):
         return value.copy()
     name = _name_of(value)

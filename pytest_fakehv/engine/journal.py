@@ -155,7 +155,8 @@ class Journal:
     ) -> Call:
         """Write down a call that begins, and return it so that its end can be written down too."""
         # By position, which is faster: this is done for every call.
-        call = Call(next(self._numbers), time, node, method, instance, arguments, keywords, *caller)
+        filename, line = caller
+        call = Call(next(self._numbers), time, node, method, instance, arguments, keywords, filename, line)
         self._calls.append(call)
         return call
 
