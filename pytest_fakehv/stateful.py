@@ -311,17 +311,31 @@ class ClusterMachine(RuleBasedStateMachine):
             forgotten = [name for name in self._missing(before) if name in stopped]
             self._refuse_forgotten(forgotten, f"{operation}() stopped it and didn't start it again")
 
-    def _recover(self, node: str) -> None:
-        """Let the driver recover from what befell a node, and see whether it has forgotten anything."""
-        before = self.cluster.journal.total
-        if "recover" not in self.operations or not self._drive("recover", node):
+    def _recover(self, *back: str) -> None:
+        """Let the driver recover from what befell nodes, and see whether it has forgotten anything.
+
+        Args:
+            *back: the nodes that have come back; those that went down are known.
+        """
+        before, nodes, driven = self.cluster.journal.total, [*back], []
+        # While it recovers from one, the next may go down. Until it has heard of all, it can't do all.
+        while nodes := nodes or self._newly_down():
+            node, *nodes = nodes
+            if "recover" in self.operations:
+                driven.append(self._drive("recover", node))
+        # What should run may run on a node that is cut off, where nobody can look.
+        if not driven or not all(driven) or any(each.is_cut_off for each in self.cluster):
             return
-        if any(each.is_cut_off for each in self.cluster):
-            return  # what should run may run where nobody can look
         forgotten = [
             name for name in self._missing(before) if any(self._has_room(node, name) for node in self.cluster)
         ]
         self._refuse_forgotten(forgotten, "recover() didn't start it")
+
+    def _newly_down(self) -> list[str]:
+        """Return the nodes that went down since somebody last asked."""
+        names = [node.name for node in self.cluster if node.is_down and node.name not in self._down]
+        self._down.update(names)
+        return names
 
     def _called(self, method: str, before: int) -> set[str | None]:
         """Return which instances a method was called for, after so many calls."""
@@ -347,10 +361,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def _check(self) -> None:
         """See whether nodes went down, and whether all invariants hold."""
-        for node in self.cluster:
-            if node.is_down and node.name not in self._down:
-                self._down.add(node.name)
-                self._recover(node.name)
+        self._recover()
         found = [each for each in self.cluster.violations() if not self.is_excused(each)]
         if found:
             self.script.append("cluster.assert_consistent()")

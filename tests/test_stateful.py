@@ -253,6 +253,19 @@ def test_what_may_run_where_nobody_can_look_is_not_forgotten():
     machine.teardown()
 
 
+def test_nothing_is_forgotten_before_the_driver_has_heard_of_every_node():
+    """Step by step: node1 goes down where vm1 runs, and node2, where it was to go, in the same step."""
+    machine = state_machine(Orchestrator)()
+    machine.build([(4096, True)] * 3, [(0, 1024)])
+    machine.cluster.fault("StopInstance", node="node1", crash=True)
+    machine.cluster.fault("AcceptInstance", node="node2", crash=True)
+    machine.drain(0)
+    assert machine.script[-2].endswith("driver.recover(cluster, 'node1')")
+    assert machine.script[-1].endswith("driver.recover(cluster, 'node2')")
+    machine.cluster["node3"].assert_running("vm1")
+    machine.teardown()
+
+
 def test_what_fits_nowhere_is_not_forgotten():
     machine = state_machine(ForgetsWhatWasLost)()
     machine.build([(4096, False), (4096, False)], [(0, 4096), (1, 4096)])
