@@ -4,6 +4,7 @@ It needs Hypothesis, which the extra ``pytest-fakehv[hypothesis]`` brings along.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, Final, Protocol, TypeVar, get_args
@@ -42,6 +43,7 @@ FAULTY_METHODS: Final = ("StartInstance", "StopInstance", *STEPS)
 
 _INDEX: Final = st.integers(min_value=0, max_value=3)
 _MEMORY: Final = st.sampled_from([1024, 2048, 4096])
+_NODE_MEMORY: Final = st.sampled_from([4096, 8192, 16384])
 
 
 class Driver(Protocol):
@@ -58,10 +60,16 @@ class Driver(Protocol):
         """Stop an instance, wherever it runs."""
 
     def migrate(self, cluster: FakeCluster, instance: str, target: str) -> object:
-        """Migrate an instance to a node."""
+        """Migrate an instance to a node.
+
+        Once it has returned, what it stopped must run again, or a start of it have failed.
+        """
 
     def drain(self, cluster: FakeCluster, node: str) -> object:
-        """Move every instance of a node to others."""
+        """Move every instance of a node to others.
+
+        Once it has returned, what it stopped must run again, or a start of it have failed.
+        """
 
     def recover(self, cluster: FakeCluster, node: str) -> object:
         """Do what is to be done after a node went down, and after it has come back.
@@ -90,12 +98,15 @@ class ClusterMachine(RuleBasedStateMachine):
 
     Attributes:
         cluster: the cluster of this run.
+        driver: the object whose methods are driven; None where functions are given alone.
         operations: the driver's functions, by the names of `Driver`'s methods.
         names: the instances' names.
         script: this run so far, as lines of Python.
     """
 
-    make_operations: ClassVar[Callable[[], Mapping[str, Callable[..., object]]]]
+    make_driver: ClassVar[Callable[[], Any]]
+    methods: ClassVar[Sequence[str]]
+    functions: ClassVar[Mapping[str, Callable[..., object]]]
     imports: ClassVar[Sequence[str]]
     how_to_make: ClassVar[str | None]
     faulty_methods: ClassVar[Sequence[str]]
@@ -107,7 +118,11 @@ class ClusterMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._resources = ExitStack()
-        self.operations = type(self).make_operations()
+        self.driver = type(self).make_driver()
+        self.operations = {
+            **{name: getattr(self.driver, name) for name in self.methods},
+            **self.functions,
+        }
         self.names: list[str] = []
         self.script: list[str] = []
         self._wanted: set[str] = set()
@@ -122,13 +137,13 @@ class ClusterMachine(RuleBasedStateMachine):
         return False
 
     @initialize(
-        nodes=st.lists(st.tuples(_MEMORY, st.booleans()), min_size=2, max_size=4),
+        nodes=st.lists(st.tuples(_NODE_MEMORY, st.booleans()), min_size=2, max_size=4),
         instances=st.lists(st.tuples(_INDEX, _MEMORY), min_size=1, max_size=4),
     )
     def build(self, nodes: list[tuple[int, bool]], instances: list[tuple[int, int]]) -> None:
         """Make a cluster, and start the first instances while nothing fails yet."""
         specs = [
-            NodeSpec(f"node{number}", memory=4 * memory, overcommit=overcommit)
+            NodeSpec(f"node{number}", memory=memory, overcommit=overcommit)
             for number, (memory, overcommit) in enumerate(nodes, start=1)
         ]
         self.cluster = self._resources.enter_context(
@@ -178,16 +193,14 @@ class ClusterMachine(RuleBasedStateMachine):
         name = self._running(instance)
         everywhere = [node.name for node in self.cluster]
         others = [node for node in everywhere if not self.cluster[node].runs(name)] or everywhere
-        self._drive("migrate", name, others[to % len(others)])
-        self._check()
+        self._move("migrate", name, others[to % len(others)])
 
     @_can("drain")
     @_something_runs
     @rule(node=_INDEX)
     def drain(self, node: int) -> None:
         """Empty a node."""
-        self._drive("drain", self._node(node))
-        self._check()
+        self._move("drain", self._node(node))
 
     @precondition(lambda machine: bool(machine.faulty_methods))
     @rule(method=st.integers(0, 99), node=st.none() | _INDEX, late=st.booleans(), crash=st.booleans())
@@ -240,7 +253,12 @@ class ClusterMachine(RuleBasedStateMachine):
         self._check()
 
     def teardown(self) -> None:
-        """Remove the cluster."""
+        """Remove the cluster; to what went wrong in this run, first add how it came to that."""
+        error = sys.exception()  # Hypothesis comes here also while a step's error is on its way out
+        if isinstance(error, Exception) and self.script:
+            if (way_there := self._way_there()) not in str(error):
+                error.add_note(way_there)
+            error.add_note(f"\nHow it ended:\n\n{self.cluster.describe()}")
         self._resources.close()
 
     @property
@@ -277,30 +295,61 @@ class ClusterMachine(RuleBasedStateMachine):
             self.operations[operation](self.cluster, *names)
         except HypervisorError:
             return False
-        except Exception as error:
-            error.add_note(self._way_there())
-            raise
         if operation == "start" and names[0] in self.cluster.placement():
             self._wanted.add(names[0])
         return True
 
-    def _recover(self, node: str) -> None:
-        """Let the driver recover from what befell a node, and see whether it has forgotten anything."""
+    def _move(self, operation: str, *names: str) -> None:
+        """Let the driver move something; see what holds, and whether it forgot what it stopped for that."""
         before = self.cluster.journal.total
-        if "recover" not in self.operations or not self._drive("recover", node):
+        done = self._drive(operation, *names)
+        # What went down with a node is for `recover` to start.
+        nothing_fell = all(node.name in self._down for node in self.cluster if node.is_down)
+        self._check()
+        if done and nothing_fell:
+            stopped = self._called("StopInstance", before)
+            forgotten = [name for name in self._missing(before) if name in stopped]
+            self._refuse_forgotten(forgotten, f"{operation}() stopped it and didn't start it again")
+
+    def _recover(self, *back: str) -> None:
+        """Let the driver recover from what befell nodes, and see whether it has forgotten anything.
+
+        Args:
+            *back: the nodes that have come back; those that went down are known.
+        """
+        before, nodes, driven = self.cluster.journal.total, [*back], []
+        # While it recovers from one, the next may go down. Until it has heard of all, it can't do all.
+        while nodes := nodes or self._newly_down():
+            node, *nodes = nodes
+            if "recover" in self.operations:
+                driven.append(self._drive("recover", node))
+        # What should run may run on a node that is cut off, where nobody can look.
+        if not driven or not all(driven) or any(each.is_cut_off for each in self.cluster):
             return
-        if any(each.is_cut_off for each in self.cluster):
-            return  # what should run may run where nobody can look
-        starts = self.cluster.journal.calls("StartInstance")
-        tried = {call.instance for call in starts if call.number > before}
         forgotten = [
-            name
-            for name in sorted(self._wanted - self.cluster.placement().keys() - tried)
-            if any(self._has_room(node, name) for node in self.cluster)
+            name for name in self._missing(before) if any(self._has_room(node, name) for node in self.cluster)
         ]
-        if forgotten:
-            self.script.append(f"cluster.assert_running({forgotten[0]!r})")
-            self._fail(f"forgotten: {forgotten[0]} was to run, and recover() didn't start it")
+        self._refuse_forgotten(forgotten, "recover() didn't start it")
+
+    def _newly_down(self) -> list[str]:
+        """Return the nodes that went down since somebody last asked."""
+        names = [node.name for node in self.cluster if node.is_down and node.name not in self._down]
+        self._down.update(names)
+        return names
+
+    def _called(self, method: str, before: int) -> set[str | None]:
+        """Return which instances a method was called for, after so many calls."""
+        return {call.instance for call in self.cluster.journal.calls(method) if call.number > before}
+
+    def _missing(self, before: int) -> list[str]:
+        """Return what was to run and doesn't, and what nobody tried to start, after so many calls."""
+        tried = self._called("StartInstance", before)
+        return sorted(self._wanted - self.cluster.placement().keys() - tried)
+
+    def _refuse_forgotten(self, names: Sequence[str], why: str) -> None:
+        if names:
+            self.script.append(f"cluster.assert_running({names[0]!r})")
+            self._fail(f"forgotten: {names[0]} was to run, and {why}")
 
     def _has_room(self, node: FakeHypervisor, name: str) -> bool:
         """Tell whether an instance could run on a node."""
@@ -312,10 +361,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def _check(self) -> None:
         """See whether nodes went down, and whether all invariants hold."""
-        for node in self.cluster:
-            if node.is_down and node.name not in self._down:
-                self._down.add(node.name)
-                self._recover(node.name)
+        self._recover()
         found = [each for each in self.cluster.violations() if not self.is_excused(each)]
         if found:
             self.script.append("cluster.assert_consistent()")
@@ -393,9 +439,8 @@ def state_machine(
     for outcome in endings:
         check_choice("outcomes", outcome, get_args(Outcome))
 
-    def make_operations() -> dict[str, Callable[..., object]]:
-        made = driver() if isinstance(driver, type) else driver
-        return {**{name: getattr(made, name) for name in methods}, **functions}
+    def make_driver() -> object:
+        return driver() if isinstance(driver, type) else driver
 
     used: list[Any] = list(functions.values())
     if methods:
@@ -405,7 +450,9 @@ def state_machine(
         (ClusterMachine,),
         {
             "__module__": _caller_module(),
-            "make_operations": staticmethod(make_operations),
+            "make_driver": staticmethod(make_driver),
+            "methods": methods,
+            "functions": functions,
             "imports": [f"from {each.__module__} import {each.__qualname__}" for each in used],
             "how_to_make": f"{used[0].__qualname__}()" if methods else None,
             "faulty_methods": faulty,

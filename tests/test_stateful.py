@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 from orchestrators import ForgetsWhatWasLost, NoAbortAfterRefusal, Orchestrator, RacesItself
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError
@@ -122,6 +122,71 @@ def test_it_finds_an_instance_that_was_forgotten():
         run_script(script)
 
 
+def stop_and_start(instance, source, target):
+    """Move an instance without a migration, and give it up where a call fails, whatever that has done."""
+    with suppress(HypervisorError):
+        source.StopInstance(source.instance(instance))
+        target.StartInstance(target.instance(instance), [], False)
+
+
+class CarelessDrain:
+    def start(self, cluster, instance, node):
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+    def drain(self, cluster, node):
+        other = next(each for each in cluster if each.name != node)
+        for instance in cluster[node].ListInstances():
+            stop_and_start(instance, cluster[node], other)
+
+
+class CarelessMigration:
+    def migrate(self, cluster, instance, target):
+        for node in cluster:
+            if node.runs(instance) and node.name != target:
+                stop_and_start(instance, node, cluster[target])
+
+
+@pytest.mark.parametrize(("driver", "operation"), [(CarelessDrain, "drain"), (CarelessMigration, "migrate")])
+def test_it_finds_an_instance_that_was_stopped_to_be_moved(driver, operation):
+    """What was stopped has not vanished; but it was never to stop."""
+    what, script = finding(state_machine(driver, faulty_methods=["StopInstance"]), examples=500)
+    assert what == f"forgotten: vm1 was to run, and {operation}() stopped it and didn't start it again"
+    assert "cluster.fault('StopInstance', " in script
+    assert script.splitlines()[-1] == "        cluster.assert_running('vm1')"
+    with pytest.raises(AssertionError, match=r"^vm1 is not running on any of node1, node2"):
+        run_script(script)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"method": "StartInstance"},  # a start that failed
+        {"method": "StopInstance", "when": "after", "crash": True},  # it went down with its node
+    ],
+)
+def test_what_was_stopped_and_could_not_be_started_is_not_forgotten(fault):
+    machine = state_machine(CarelessDrain)()
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
+    machine.cluster.fault(**fault)
+    machine.drain(0)
+    assert machine.running == []
+    machine.teardown()
+
+
+def test_who_says_that_it_could_not_move_something_has_not_forgotten_it():
+    class Honest(CarelessDrain):
+        def drain(self, cluster, node):
+            for instance in cluster[node].ListInstances():
+                cluster[node].StopInstance(cluster[node].instance(instance))
+
+    machine = state_machine(Honest)()
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
+    machine.cluster.fault("StopInstance", when="after")
+    machine.drain(0)
+    assert machine.running == []
+    machine.teardown()
+
+
 def test_threads_are_not_its_business():
     """A single driver that is used by nobody else at the time never races itself."""
     run(state_machine(RacesItself), examples=20)
@@ -180,7 +245,7 @@ def test_a_script_has_the_class_of_the_nodes():
 def test_what_may_run_where_nobody_can_look_is_not_forgotten():
     """Step by step: node2 goes down while node1, where vm1 runs, is cut off."""
     machine = state_machine(ForgetsWhatWasLost)()
-    machine.build([(1024, True), (1024, True)], [(0, 1024)])
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
     machine.lose(0, cut_off=True)
     machine.cluster["node2"].crash()
     machine.stop(0)
@@ -188,9 +253,22 @@ def test_what_may_run_where_nobody_can_look_is_not_forgotten():
     machine.teardown()
 
 
+def test_nothing_is_forgotten_before_the_driver_has_heard_of_every_node():
+    """Step by step: node1 goes down where vm1 runs, and node2, where it was to go, in the same step."""
+    machine = state_machine(Orchestrator)()
+    machine.build([(4096, True)] * 3, [(0, 1024)])
+    machine.cluster.fault("StopInstance", node="node1", crash=True)
+    machine.cluster.fault("AcceptInstance", node="node2", crash=True)
+    machine.drain(0)
+    assert machine.script[-2].endswith("driver.recover(cluster, 'node1')")
+    assert machine.script[-1].endswith("driver.recover(cluster, 'node2')")
+    machine.cluster["node3"].assert_running("vm1")
+    machine.teardown()
+
+
 def test_what_fits_nowhere_is_not_forgotten():
     machine = state_machine(ForgetsWhatWasLost)()
-    machine.build([(1024, False), (1024, False)], [(0, 4096), (1, 4096)])
+    machine.build([(4096, False), (4096, False)], [(0, 4096), (1, 4096)])
     machine.lose(0, cut_off=False)
     assert machine.running == ["vm2"]
     machine.teardown()
@@ -223,6 +301,52 @@ def test_nodes_of_a_class_of_the_users_own():
 
     run(state_machine(Reference, hypervisor=Own, outcomes=[], faulty_methods=[]), examples=5)
     assert seen == {Own}
+
+
+def test_a_failure_ends_with_what_runs_where_and_what_was_called():
+    """Whatever fails: an invariant of the cluster, the driver itself, or a property of the user's own."""
+
+    def start(cluster, instance, node):
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+        assert instance != "vm2"
+
+    class Crowded(state_machine(Reference)):
+        @invariant()
+        def nothing_runs(self):
+            assert not self.running
+
+    for machine, says_the_way_itself in (
+        (state_machine(stop=careless_stop), True),
+        (state_machine(start=start), False),
+        (Crowded, False),
+    ):
+        with pytest.raises(AssertionError) as caught:
+            run(machine)
+        ways = ["\nThe way there, as a test to paste:\n" in each for each in caught.value.__notes__]
+        assert any(ways) != says_the_way_itself
+        [how_it_ended] = [each for each in caught.value.__notes__ if "How it ended:" in each]
+        lines = how_it_ended.splitlines()
+        assert lines[:3] == ["", "How it ended:", ""]
+        assert lines[3].startswith("node1: ")
+        assert any(line.startswith("calls:") for line in lines)
+        assert " StartInstance('vm1', [], False) at " in how_it_ended
+
+
+def test_a_failure_before_there_is_a_cluster_has_nothing_to_say_of_one():
+    class Broken(FakeHypervisor):
+        def __init__(self, *args, **keywords):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(state_machine(Reference, hypervisor=Broken))
+    assert "How it ended" not in str(caught.value.__notes__)
+
+
+def test_a_machine_knows_its_driver():
+    assert isinstance(state_machine(Reference)().driver, Reference)
+    driver = Reference()
+    assert state_machine(driver)().driver is driver
+    assert state_machine(start=driver.start)().driver is None
 
 
 def test_excused_violations():

@@ -552,6 +552,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     def AcceptInstance(self, instance: InstanceLike, info: str, target: str) -> None:
         """Get ready, on the target, for an instance that will migrate here.
 
+        No memory is set aside for it: other instances that were accepted and aren't here yet don't count.
+
         Args:
             instance: which.
             info: what `MigrationInfo` returned on the source.
