@@ -18,6 +18,7 @@ NOTHING = "no fixture: all of the test"
 
 FIXTURES = {
     NOTHING: ("", "pass"),
+    "three fixtures that do nothing": ("innermost", "pass"),
     "`tmp_path`": ("tmp_path", "pass"),
     "`fakehv`, files": ("fakehv", "pass"),
     "`fs`": ("fs", "pass"),
@@ -65,6 +66,20 @@ def pytest_runtest_protocol(item):
     if len(BEGINNINGS) == len(item.session.items):
         BEGINNINGS.append(perf_counter())
     return result
+
+# What `fakehv` is made of: one of the session, and two of the test.
+
+@pytest.fixture(scope="session")
+def outermost():
+    pass
+
+@pytest.fixture
+def inner(request, outermost):
+    pass
+
+@pytest.fixture
+def innermost(inner):
+    pass
 
 def pytest_unconfigure(config):
     with open(os.environ["FIGURES"], "w") as file:
