@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol, cast
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, Instance
-from pytest_fakehv.engine.filesystem import FakeDisk, Root
+from pytest_fakehv.engine.filesystem import PrivateDisk, Root
 
 NEWCOMER = "web1"
 MEMORY, BALLOONED, VCPUS = 1024, 512, 2
@@ -184,7 +184,7 @@ class Ours:
     def in_private_pyfakefs(cls, _directory: Path, running: int) -> "Ours":
         """Keep them in a fake filesystem of their own."""
         fake_os = new_fake_os()
-        node = _node(Root(lambda: (FakeDisk(fake_os), "/fakehv")))
+        node = _node(Root(lambda: (PrivateDisk(fake_os), "/fakehv")))
         # Written as a foreign program would: 100,000 starts take long where a start counts the entries.
         RawCalls(fake_os, node.root, running)
         return cls(node)

@@ -301,14 +301,14 @@ def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) 
     Not earlier: a test's own fake filesystem may come up after our fixture, and from then on real
     directories can't be seen; and ``tmp_path`` must not be asked for while it is up.
     """
-    from pytest_fakehv.engine.filesystem import FakeDisk, current_filesystem
+    from pytest_fakehv.engine.filesystem import FakeDisk, PrivateDisk, current_filesystem
 
     filesystem = current_filesystem()
     if settings.backend == "pyfakefs" and not isinstance(filesystem, FakeDisk):
         from pyfakefs.fake_filesystem import FakeFilesystem
         from pyfakefs.fake_os import FakeOsModule
 
-        filesystem = FakeDisk(FakeOsModule(FakeFilesystem()))
+        filesystem = PrivateDisk(FakeOsModule(FakeFilesystem()))
     if isinstance(filesystem, FakeDisk):
         return filesystem, filesystem.unused("/fakehv")
     return filesystem, _folders(request, settings).new(title)

@@ -5,7 +5,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import FakeHypervisor, NodeSpec
-from pytest_fakehv.engine.filesystem import Disk, FakeDisk, Filesystem, Root
+from pytest_fakehv.engine.filesystem import Disk, Filesystem, PrivateDisk, Root
 from pytest_fakehv.engine.memory import IN_MEMORY, InMemory
 
 pytest_plugins = ["pytester"]
@@ -25,7 +25,7 @@ def filesystem(backend) -> Filesystem:
         return Disk()
     fake = FakeFilesystem()
     fake.create_dir("/tmp")
-    return FakeDisk(FakeOsModule(fake))
+    return PrivateDisk(FakeOsModule(fake))
 
 
 @pytest.fixture

@@ -193,6 +193,13 @@ class TestJournal:
         assert start.arguments[1] == ["/dev/vda"]
         assert len(info.result) == 1
 
+    def test_an_instance_without_a_name_is_kept_as_it_is(self, hv):
+        nameless = hv.instance("web1")
+        nameless.name = None
+        with pytest.raises(HypervisorError):
+            hv.StartInstance(nameless, [], False)
+        assert hv.journal[-1].arguments == (nameless, [], False)
+
     def test_the_time_is_the_clocks(self, root):
         cluster = FakeCluster(root, clock="manual")
         cluster["node1"].ListInstances()

@@ -1721,3 +1721,20 @@ def test_other(fakehv_factory, strict, request):
         result.assert_outcomes(failed=3)
         assert said(result)["test_it"] == [*TWICE * 3, "and likewise in 7 more clusters"]
         assert sum("- fakehv -" in line for line in result.stdout.lines) == 9
+
+
+def test_an_instance_that_was_stopped_once_and_comes_back_is_seen_when_it_is_stopped_again(tmp_path):
+    """Another program brings it back twice; in between, a wrong finalize takes it away."""
+    cluster = FakeCluster(tmp_path)
+    node1 = cluster["node1"]
+    web1 = cluster.instance("web1")
+    file = tmp_path / "node1" / "web1"
+    node1.StartInstance(web1, [], False)
+    node1.StopInstance(web1)
+    file.write_text("0\n1024\n1\n")
+    assert cluster.violations() == []
+    node1.FinalizeMigrationSource(web1, True, True)
+    assert [each.invariant for each in cluster.violations()] == ["unearned", "vanished"]
+    file.write_text("0\n1024\n1\n")
+    node1.StopInstance(web1)
+    assert [each.invariant for each in cluster.violations()] == ["unearned"]

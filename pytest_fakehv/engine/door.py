@@ -290,11 +290,12 @@ def _noted(value: Any) -> Any:
     kind = type(value)
     if kind in _KEPT_AS_THEY_ARE:
         return value
-    if kind is Instance:  # as most are: what others look like is found out below
-        return value.name
-    if isinstance(value, _COPIED):
+    if kind is Instance:  # as most are
+        name = value.name
+    elif isinstance(value, _COPIED):
         return value.copy()
-    name = _name_of(value)
+    else:
+        name = _name_of(value)
     return value if name is None else name
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import random
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import TracebackType
 from typing import Literal, Self, get_args
 
@@ -190,11 +189,11 @@ class Faults:
     Args:
         seed: where the generator begins; the same one makes the same decisions about the same calls. None
             for a fresh one.
-
     """
 
     def __init__(self, seed: int | None) -> None:
         self._seed = seed
+        self._random: random.Random | None = None
         self._every: list[Fault] = []
         self._lock = Lock()
 
@@ -206,13 +205,11 @@ class Faults:
                 self._seed = random.SystemRandom().randrange(2**32)
             return self._seed
 
-    @cached_property
-    def _random(self) -> random.Random:
-        return random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
-
     def add(self, fault: Fault) -> Fault:
         """Put a rule in force."""
         with self._lock:
+            if fault.spec.probability < 1 and self._random is None:
+                self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
             self._every.append(fault)
         return fault
 
@@ -255,4 +252,4 @@ class Faults:
         if fault.seen <= spec.after or (spec.times is not None and fault.fired >= spec.times):
             return False
         fault.spared = f"chance spared it, at a probability of {spec.probability:g}"
-        return spec.probability == 1 or self._random.random() < spec.probability
+        return self._random is None or spec.probability == 1 or self._random.random() < spec.probability

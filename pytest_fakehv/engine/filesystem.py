@@ -9,8 +9,6 @@ import itertools
 import os
 import stat
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, ClassVar, Final, Protocol, Self, cast
@@ -33,7 +31,6 @@ _READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
-_ANYBODY_PASSES: Final = stat.S_IFDIR | 0o111
 
 _temporary_numbers = itertools.count()
 
@@ -70,7 +67,6 @@ class OsModule(Protocol):
     def mkdir(self, path: str, /) -> None: ...
     def makedirs(self, name: str) -> None: ...
     def chmod(self, path: str, mode: int, /) -> None: ...
-    def fchmod(self, fd: int, mode: int, /) -> None: ...
 
 
 class Filesystem(Protocol):
@@ -239,7 +235,7 @@ class Disk:
 
 
 class FakeDisk:
-    """A fake filesystem, reached through its fake `os` module: the test's own or a private one."""
+    """A fake filesystem, reached through its fake `os` module: the test's own."""
 
     _locks: ClassVar[WeakKeyDictionary[object, Lock]] = WeakKeyDictionary()
     """One lock for each fake filesystem, whoever reaches it."""
@@ -251,51 +247,28 @@ class FakeDisk:
         self.os = cast("OsModule", _OneAtATime(fake_os, self._lock))
 
     def files(self, directory: str) -> list[str]:
-        """List the regular files; pyfakefs's ``scandir`` is 100 times slower than its ``listdir``."""
+        """List the regular files; pyfakefs's ``scandir`` is 100 times slower than its ``listdir``.
+
+        So what each is comes from its own list of a directory's files.
+        """
         with self._lock:
-            found = self._find(directory, stat.S_IFDIR, stat.S_IRUSR)
-            if not found:
-                self.os.listdir(directory)  # raises what is to be raised
-            entries = (found or self._filesystem.resolve(directory)).entries
-            return [name for name, each in entries.items() if stat.S_ISREG(each.stat_result.st_mode)]
+            names = self.os.listdir(directory)
+            entries = self._filesystem.resolve(directory).entries
+            return [name for name in names if stat.S_ISREG(entries[name].st_mode)]
 
     def is_file(self, path: str) -> bool:
-        """Tell it by pyfakefs's own object, or else by what the path itself is."""
-        with self._lock:
-            return self._find(path, stat.S_IFREG) is not None or stat.S_ISREG(self.os.lstat(path).st_mode)
+        """Tell it by what the path itself is."""
+        return stat.S_ISREG(self.os.lstat(path).st_mode)
 
     def read(self, path: str, most: int) -> bytes:
-        """Read it from pyfakefs's own object, or else in three calls."""
+        """Read it in four calls: pyfakefs gives a file that it opens a mode, and it is to keep its own."""
         with self._lock:
-            found = self._find(path, stat.S_IFREG, stat.S_IRUSR)
-            if found:  # a file that was given a size alone has no content
-                return cast("bytes", (found.byte_contents or b"")[:most])
-            # pyfakefs gives a file that it opens a mode: it is to keep its own.
-            descriptor = self.os.open(path, _READING, stat.S_IMODE(self.os.lstat(path).st_mode))
+            mode = stat.S_IMODE(self.os.lstat(path).st_mode)
+            descriptor = self.os.open(path, _READING, mode)
             try:
                 return self.os.read(descriptor, most)
             finally:
                 self.os.close(descriptor)
-
-    def _find(self, path: str, kind: int, permission: int = 0) -> Any:
-        """Return pyfakefs's own object at a path; None where the fake `os` must be asked.
-
-        To ask that costs 50 times as much. It must be where there are links, folders that not everybody may
-        pass through, or an emulated Windows on the way, or where anything else may keep somebody out.
-
-        Args:
-            path: an absolute one.
-            kind: what it must be: a regular file or a directory, by its mode's bits.
-            permission: what its owner must be allowed to do, by its mode's bits.
-        """
-        found = self._filesystem.root
-        for name in path.split("/")[1:]:
-            if found.stat_result.st_mode & _ANYBODY_PASSES != _ANYBODY_PASSES:
-                return None
-            if (found := found.entries.get(name)) is None:
-                return None
-        is_plain = stat.S_IFMT(found.stat_result.st_mode) == kind and found.has_permission(permission)
-        return found if is_plain else None
 
     def unused(self, path: str) -> str:
         """Return the path, or, if something is there, one like it where nothing is."""
@@ -311,10 +284,7 @@ class FakeDisk:
 
     def stamp(self, directory: str) -> object:
         """Return the modification time, which only we ourselves move there, and the number of entries."""
-        with self._lock:
-            if found := self._find(directory, stat.S_IFDIR, stat.S_IRUSR):
-                return found.stat_result.st_mtime_ns, len(found.entries)
-            return self.os.stat(directory).st_mtime_ns, len(self.os.listdir(directory))
+        return self.os.stat(directory).st_mtime_ns, len(self.os.listdir(directory))
 
     def lock(self, directory: str) -> int:  # noqa: ARG002  # all at once
         """Lock the whole filesystem, among threads: no other process sees it."""
@@ -341,23 +311,59 @@ class FakeDisk:
                 raise
 
     def replace(self, directory: str, path: str, content: bytes) -> None:
-        """Change pyfakefs's own object, where a file could also be renamed over it; or else do that."""
+        """Rename another file over it."""
         with self._lock:
-            found = self._find(path, stat.S_IFREG)
-            if found and self._find(directory, stat.S_IFDIR, stat.S_IWUSR):
-                self._set_contents(found, content)
-            else:
-                _replace(self.os, directory, path, content)
+            _replace(self.os, directory, path, content)
 
-    def _set_contents(self, file: Any, content: bytes) -> None:
-        """Change pyfakefs's own object, if there is room for a second file, as on the disk."""
-        second = len(content), file.name, file.st_dev
-        self._filesystem.change_disk_usage(*second)
-        try:
-            file.set_contents(content)
-            file.st_mtime = time.time()
-        finally:
-            self._filesystem.change_disk_usage(-second[0], *second[1:])
+
+class PrivateDisk(FakeDisk):
+    """A fake filesystem that nobody else reaches: there are our own folders and files, and no links.
+
+    What is there is told by pyfakefs's own objects, which costs a fiftieth of asking its `os`; what isn't, by
+    that, which says so.
+    """
+
+    def _find(self, path: str) -> Any:
+        """Return pyfakefs's own object at an absolute path; None if there is none."""
+        found = self._filesystem.root
+        for name in path.split("/")[1:]:
+            found = getattr(found, "entries", {}).get(name)
+        return found
+
+    def files(self, directory: str) -> list[str]:
+        """List the regular files by what each object is."""
+        with self._lock:
+            entries = getattr(self._find(directory), "entries", None)
+            if entries is None:
+                return super().files(directory)
+            return [name for name, each in entries.items() if stat.S_ISREG(each.stat_result.st_mode)]
+
+    def is_file(self, path: str) -> bool:
+        """Tell it by what the object is."""
+        with self._lock:
+            found = self._find(path)
+            return super().is_file(path) if found is None else stat.S_ISREG(found.stat_result.st_mode)
+
+    def read(self, path: str, most: int) -> bytes:
+        """Take it from the object."""
+        with self._lock:
+            found = self._find(path)
+            if found is None or not stat.S_ISREG(found.stat_result.st_mode):
+                return super().read(path, most)
+            return cast("bytes", found.byte_contents[:most])
+
+    def stamp(self, directory: str) -> object:
+        """Return the same of the object."""
+        with self._lock:
+            found = self._find(directory)
+            if found is None:
+                return super().stamp(directory)
+            return found.stat_result.st_mtime_ns, len(found.entries)
+
+    def replace(self, directory: str, path: str, content: bytes) -> None:  # noqa: ARG002  # no other file
+        """Give the object another content: nobody else has it open."""
+        with self._lock:
+            self._find(path).set_contents(content)
 
 
 class _OneAtATime:
@@ -404,7 +410,7 @@ class Root:
         self._find = find
         self._place: tuple[Filesystem, str] | None = None
         self.is_made = False
-        self._lock = threading.RLock()
+        self._lock = Lock()
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> Self:
@@ -441,10 +447,11 @@ class Root:
 
     @property
     def _found(self) -> tuple[Filesystem, str]:
-        with self._lock:
-            if self._place is None:
-                self._place = self._find()
-            return self._place
+        place = self._place
+        if place is None:
+            with self._lock:
+                place = self._place = self._place or self._find()
+        return place
 
     def get(self) -> tuple[Filesystem, str]:
         """Return the filesystem and the path; the first time, make the directory.
@@ -477,8 +484,9 @@ def _make_directory(os_module: OsModule, path: str) -> None:
 def _replace(os_module: OsModule, directory: str, path: str, content: bytes) -> None:
     """Rename a file with other content, and the same mode, over another."""
     mode = stat.S_IMODE(os_module.lstat(path).st_mode)
-    temporary = _write_temporary(os_module, directory, content, mode)
+    temporary = _write_temporary(os_module, directory, content)
     try:
+        os_module.chmod(temporary, mode)
         os_module.replace(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):  # interrupted when it was done
@@ -486,18 +494,8 @@ def _replace(os_module: OsModule, directory: str, path: str, content: bytes) -> 
         raise
 
 
-def _write_temporary(os_module: OsModule, directory: str, content: bytes, mode: int | None = None) -> str:
-    """Write a file that no reader takes for an instance, since no instance's name has a newline.
-
-    Args:
-        os_module: where.
-        directory: in which directory.
-        content: what.
-        mode: its mode; None for what the umask leaves.
-
-    Returns:
-        Its path.
-    """
+def _write_temporary(os_module: OsModule, directory: str, content: bytes) -> str:
+    """Write a file that no reader takes for an instance, since no instance's name has a newline."""
     while True:
         path = f"{directory}/\n{os.getpid()}.{next(_temporary_numbers)}"
         try:
@@ -508,8 +506,6 @@ def _write_temporary(os_module: OsModule, directory: str, content: bytes, mode: 
     try:
         try:
             write_all(os_module, descriptor, content)
-            if mode is not None:
-                os_module.fchmod(descriptor, mode)
         finally:
             os_module.close(descriptor)
     except BaseException:

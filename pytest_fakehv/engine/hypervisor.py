@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, get_args
 
 from pytest_fakehv.engine.assertions import Assertions
-from pytest_fakehv.engine.checks import check_choice, is_amount
+from pytest_fakehv.engine.checks import LARGEST_AMOUNT, check_choice, is_amount
 from pytest_fakehv.engine.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS, HV_MIGRATION_MODE
 from pytest_fakehv.engine.errors import DeclarationError, HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.engine.filesystem import Root, reason
@@ -83,7 +83,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self._storage = Storage(root if isinstance(root, Root) else Root.at(root))
         self._starting: Literal["running", "paused"] | None = None
         self._ballooning: Record | None = None
-        self._is_down = self._is_cut_off = self._has_left = False
+        self._troubles: set[Literal["down", "cut off", "gone"]] = set()
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.
@@ -172,18 +172,25 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
     @property
     def is_down(self) -> bool:
         """Whether it crashed and has not booted since, or left its cluster."""
-        return self._is_down or self._has_left
+        return not self._troubles.isdisjoint({"down", "gone"})
 
     @property
     def is_cut_off(self) -> bool:
         """Whether it was disconnected and not reconnected since."""
-        return self._is_cut_off
+        return "cut off" in self._troubles
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches the node, to stand behind its name; None if calls do."""
+        if not self._troubles:  # as a rule; each call asks
+            return None
+        return self._why_nothing_runs or "is cut off"
 
     @property
     def _why_nothing_runs(self) -> str | None:
-        if self._has_left:
+        if "gone" in self._troubles:
             return "is no longer in the cluster"
-        return "is down" if self._is_down else None
+        return "is down" if "down" in self._troubles else None
 
     @property
     def last_seen(self) -> NodeView:
@@ -265,14 +272,12 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         with self.shared.traffic.lock, self._doing(f"crash {self.name}"), self._storage.exclusive():
             self.shared.look()
             self._lose_everything()
-            self._is_down = True
-            self._note_reach()
+            self._troubles.add("down")
             self.shared.chronicle.did("crash", node=self.name)
 
     def boot(self) -> None:
         """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
-        self._is_down = False
-        self._note_reach()
+        self._troubles.discard("down")
         self.shared.chronicle.did("boot", node=self.name)
 
     def disconnect(self) -> None:
@@ -280,28 +285,21 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
         Its instances run on, and so do the migrations from and to it.
         """
-        self._is_cut_off = True
-        self._note_reach()
+        self._troubles.add("cut off")
         self.shared.chronicle.did("disconnect", node=self.name)
 
     def reconnect(self) -> None:
         """Let calls reach a node again that was cut off; down, it stays so."""
-        self._is_cut_off = False
-        self._note_reach()
+        self._troubles.discard("cut off")
         self.shared.chronicle.did("reconnect", node=self.name)
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
         with self.shared.traffic.lock, self._storage.exclusive():
-            self._has_left = True
-            self._note_reach()
+            self._troubles.add("gone")
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
             self.shared.chronicle.did("remove_node", node=self.name)
-
-    def _note_reach(self) -> None:
-        """Work out whether calls reach the node: once, since each of them asks."""
-        self.unreachable = self._why_nothing_runs or ("is cut off" if self._is_cut_off else None)
 
     def _lose_everything(self) -> None:
         # In between, nothing begins to migrate here, nor starts.
@@ -696,15 +694,13 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         amount, vcpus = _amount("memory", memory), _beparam(instance, BE_VCPUS)
         if self._starting is not None:
             self._create(path, Record(amount, vcpus, paused=self._starting == "paused"))
-        elif self._ballooning is not None:
-            self._storage.replace(path, Record(amount, vcpus, self._ballooning.paused))
-        else:  # a subclass has called it
-            with self._storage.exclusive():
-                old = self._storage.read(path)
-                if old is None:
-                    self._create(path, Record(amount, vcpus))
-                else:
-                    self._storage.replace(path, Record(amount, vcpus, old.paused))
+            return
+        with self._storage.exclusive():
+            old = self._ballooning or self._storage.read(path)
+            if old is None:
+                self._create(path, Record(amount, vcpus))
+            else:
+                self._storage.replace(path, Record(amount, vcpus, old.paused))
 
     def _MarkDown(self, instance_name: str) -> None:
         try:
@@ -744,7 +740,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
     def _check_up(self) -> None:
         """Refuse to go on where the node went down since the call came."""
-        if self._is_down or self._has_left:
+        if self._troubles and self.is_down:
             raise NodeDownError.of(self.name)
 
     def _start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
@@ -895,17 +891,23 @@ def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
 def _amount(what: str, value: object) -> int:
     if not is_amount(value):
         raise RefusedError(f"{what} must be a positive integer, not {shown(value)}")
-    return value
+    return int(value)  # of a kind of its own, it may compare and hash otherwise
 
 
 def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:
     """Return what a start makes of an instance whatever is free; None where it depends, or can't be done."""
-    try:
-        minimum, maximum, vcpus = _WHAT_A_START_NEEDS(instance.beparams)
-    except (KeyError, TypeError):  # Ganeti's own class says None for what isn't set
+    beparams = instance.beparams
+    if type(beparams) is not dict:  # another mapping may make up what it lacks
         return None
-    are_amounts = is_amount(minimum) and is_amount(maximum) and is_amount(vcpus)
-    return Record(minimum, vcpus, bool(paused)) if are_amounts and minimum >= maximum else None
+    try:
+        minimum, maximum, vcpus = _WHAT_A_START_NEEDS(beparams)
+    except KeyError:
+        return None
+    if not type(minimum) is type(maximum) is type(vcpus) is int:
+        return None
+    # As `is_amount` has it, in one go.
+    is_fixed = 0 < maximum <= minimum <= LARGEST_AMOUNT and 0 < vcpus <= LARGEST_AMOUNT
+    return Record(minimum, vcpus, bool(paused)) if is_fixed else None
 
 
 def _beparam(instance: InstanceLike, key: str) -> int:

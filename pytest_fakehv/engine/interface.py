@@ -41,8 +41,10 @@ class BaseHypervisor(ABC):
     ANCILLARY_FILES_OPT: ClassVar[Sequence[str]] = []
     CAN_MIGRATE: ClassVar[bool] = False
 
-    unreachable: str | None = None
-    """Why no call reaches the node, to stand behind its name; None if calls do."""
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches the node, to stand behind its name; None if calls do."""
+        return None
 
     @cached_property
     def door(self) -> Door:

@@ -188,7 +188,7 @@ class Watcher:
     def stopped(self, node: str, instance: str) -> None:
         """Note that an instance was stopped, by whatever call."""
         place = (node, instance)
-        if place in self._stopped:  # seen when it disappeared
+        if place in self._stopped and instance not in self._gone:  # seen when it disappeared
             return
         with self._lock:
             self._stopped.add(place)
@@ -329,6 +329,7 @@ class Watcher:
                 if node in self._where.get(instance, ()):
                     continue
                 self._gone.pop(instance, None)
+                self._stopped.discard((node, instance))
                 if self._arrive(node, instance):
                     self._saw_split(instance, None)
 

@@ -110,10 +110,6 @@ class Storage:
         return self._root.path
 
     @cached_property
-    def _before_name(self) -> int:
-        return len(self.root) + 1
-
-    @cached_property
     def filesystem(self) -> Filesystem:
         """The filesystem, where the root directory is made from now on."""
         return self._root.get()[0]
@@ -137,9 +133,6 @@ class Storage:
             raise HypervisorError(f"Invalid instance name {shown(name)}: {fault}")
         # A subclass of str may format itself otherwise.
         return f"{self.root}/{name if type(name) is str else str.__str__(name)}"
-
-    def _name(self, path: str) -> str:
-        return path[self._before_name :]
 
     def make(self) -> str:
         """Make the root directory if nothing needed it before, and return its path.
@@ -268,7 +261,7 @@ class Storage:
             OSError: it can't be read.
         """
         record = self._look(path)
-        seen = self._ledger.get(self._name(path))
+        seen = self._ledger.get(path.rpartition("/")[2])
         if seen is not record and seen != record:
             self._saw(path, record)
         return record
@@ -392,7 +385,7 @@ class Storage:
 
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""
-        name = self._name(path)
+        name = path.rpartition("/")[2]
         if old := self._ledger.pop(name, None):
             self._used -= old.memory
         if record:
