@@ -448,12 +448,42 @@ def test_what_ended_a_migration_is_said(cluster):
     for _ in range(5):
         cluster["node1"].GetMigrationStatus(web1)
     assert failure(cluster.assert_migrated, "web1").splitlines()[2] == (
-        "    web1 node1 -> node2 live: 125 % at poll 5, postcopy under way"
+        "    web1 node1 -> node2 live: postcopy under way at poll 5"
     )
     cluster["node2"].crash()
     assert failure(cluster.assert_migrated, "web1").splitlines()[2] == (
-        "    web1 node1 -> node2 live: 125 % at poll 5, failed in postcopy (node2 went down), not finalized"
+        "    web1 node1 -> node2 live: failed in postcopy (node2 went down) at poll 5, not finalized"
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "polls", "text"),
+    [
+        ({"bandwidth": 1023}, 1, "99 % at poll 1, cancelled (cancelled by the test), not finalized"),
+        ({"dirty_rate": 2048}, 1, "100 % at poll 1, cancelled (cancelled by the test), not finalized"),
+        ({"dirty_rate": 2048}, 3, "3 rounds at poll 3, cancelled (cancelled by the test), not finalized"),
+        (
+            {"dirty_rate": 1500, "bandwidth": 1500},
+            1,
+            "cancelled (cancelled by the test) at poll 1, not finalized",
+        ),
+        (
+            {"polls": 9, "bandwidth": 300},
+            3,
+            "88 % at poll 3, cancelled (cancelled by the test), not finalized",
+        ),
+        ({"polls": 9}, 3, "cancelled (cancelled by the test) at poll 3, not finalized"),
+    ],
+)
+def test_how_far_a_migration_came(cluster, script, polls, text):
+    """What was sent of the RAM, where that says how much was left; else how many times it was sent."""
+    web1 = cluster.add_instance("web1", memory=1024)
+    cluster.script_migration("web1", **script)
+    cluster["node1"].MigrateInstance("c", web1, "node2", True)
+    for _ in range(polls):
+        cluster["node1"].GetMigrationStatus(web1)
+    cluster.cancel_migration("web1")
+    assert str(cluster.migrations[0]) == f"web1 node1 -> node2 live: {text}"
 
 
 class TestCalls:

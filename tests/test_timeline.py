@@ -283,6 +283,23 @@ class TestBars:
         (arrow,) = cluster.timeline().arrows
         assert (arrow.begin, arrow.end, arrow.share, arrow.outcome) == (0, None, 0.25, "active")
 
+    @pytest.mark.parametrize(
+        ("script", "seconds", "outcome", "share"),
+        [
+            ({}, 3.9999, "active", 0.99),
+            ({"dirty_rate": 1024}, 4, "active", 1.0),
+            ({"dirty_rate": 1024}, 5, "active", None),
+            ({"dirty_rate": 512}, 100, "completed", None),
+        ],
+    )
+    def test_how_far_one_came(self, root, script, seconds, outcome, share):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1", memory=4096)], clock="manual")
+        cluster.script_migration("web1", **script)
+        cluster["node1"].MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        cluster.clock.advance(seconds)
+        (arrow,) = cluster.timeline().arrows
+        assert (arrow.outcome, arrow.share) == (outcome, share)
+
     def test_each_migration_has_its_own_end(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
         cluster.migrate("web1", to="node2")

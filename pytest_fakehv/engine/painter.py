@@ -388,7 +388,7 @@ class _Painter:
                     target=run.target_name,
                     begin=begin,
                     end=end,
-                    share=_share(migration.transferred_ram, migration.total_ram),
+                    share=None if migration.percent is None else migration.percent / 100,
                     outcome=migration.outcome,
                     migrated=migration.migrated,
                     text=str(migration),
@@ -491,10 +491,6 @@ def _deed_text(deed: Event) -> str:
     if deed.hold:
         return f"hold({deed.hold.selection})"
     return f"{deed.what}({shown(deed.instance) if deed.instance else ''})"
-
-
-def _share(sent: int | None, total: int) -> float | None:
-    return None if sent is None else min(1.0, sent / total)
 
 
 def _short(text: str) -> str:
