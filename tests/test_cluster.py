@@ -345,6 +345,27 @@ class TestDescribe:
             hv.StartInstance(hv.instance("web" * 10), ["/dev/" + "disk" * 8] * 3, startup_paused=False)
         assert max(map(len, cluster.describe().splitlines())) <= 100
 
+    def test_a_node_that_overcommits_says_by_how_much(self, root):
+        cluster = FakeCluster(root, NodeSpec("node1", memory=6000), NodeSpec("node2", memory=4000))
+        cluster.add_instance("web1", node="node1", memory=7096)
+        cluster.add_instance("web2", node="node2", memory=4000)
+        cluster.add_node("node3", memory=1100, reserved_memory=100)
+        cluster.add_instance("web3", node="node3", memory=1001)
+        assert cluster.describe().splitlines()[::2] == [
+            "node1: 0 of 6000 MiB free, overcommitted by 1096 MiB, 16 CPUs",
+            "node2: 0 of 4000 MiB free, 16 CPUs",
+            "node3: 0 of 1100 MiB free, overcommitted by 1 MiB, 16 CPUs",
+            "no calls",
+        ]
+
+    def test_a_node_that_must_not_overcommit_says_so_where_it_does(self, tmp_path):
+        cluster = FakeCluster(tmp_path, NodeSpec("node1", memory=1000, overcommit=False))
+        Path(cluster["node1"].root, "web1").write_text("0\n1200\n1\n")
+        cluster["node1"].GetNodeInfo()
+        assert cluster.describe().splitlines()[0] == (
+            "node1: 0 of 1000 MiB free, overcommitted by 200 MiB, 16 CPUs, no overcommit"
+        )
+
     def test_a_malformed_file_is_named_once_it_was_met(self, tmp_path):
         cluster = FakeCluster(tmp_path, NodeSpec("node1"))
         hv = cluster["node1"]

@@ -201,9 +201,11 @@ def _node_lines(node: NodeView) -> list[str]:
     if node.spec is None:
         head = f"{printable(node.name)}: the size of this machine"
     else:
-        info = less_used(node.spec.info(), sum(each.memory for each in node.instances.values()))
+        info, used = node.spec.info(), sum(each.memory for each in node.instances.values())
+        surplus = used - info["memory_free"]
+        free = f"{less_used(info, used)['memory_free']} of {info['memory_total']} MiB free"
         head = (
-            f"{printable(node.name)}: {info['memory_free']} of {info['memory_total']} MiB free, "
+            f"{printable(node.name)}: {free}{f', overcommitted by {surplus} MiB' if surplus > 0 else ''}, "
             f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
         )
     if node.unreachable:
