@@ -36,6 +36,7 @@ from pytest_fakehv.engine.store import Record, Store
 from pytest_fakehv.engine.text import natural_order, shown
 
 if TYPE_CHECKING:
+    from pytest_fakehv.engine.chronicle import Deed
     from pytest_fakehv.engine.cluster import FakeCluster
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -272,30 +273,30 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         with self.shared.traffic.lock, self._doing(f"crash {self.name}"), self._storage.exclusive():
             self.shared.look()
             self._lose_everything()
-            self._is_down = True
+            was_down, self._is_down = self._is_down, True
             self._note_reach()
-            self.shared.chronicle.did("crash", node=self.name)
+            self._did("crash", changes=not was_down)
 
     def boot(self) -> None:
         """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
-        self._is_down = False
+        was_down, self._is_down = self._is_down, False
         self._note_reach()
-        self.shared.chronicle.did("boot", node=self.name)
+        self._did("boot", changes=was_down)
 
     def disconnect(self) -> None:
         """Cut the node off: every call raises `NodeDownError`, until `reconnect`.
 
         Its instances run on, and so do the migrations from and to it.
         """
-        self._is_cut_off = True
+        was_cut_off, self._is_cut_off = self._is_cut_off, True
         self._note_reach()
-        self.shared.chronicle.did("disconnect", node=self.name)
+        self._did("disconnect", changes=not was_cut_off)
 
     def reconnect(self) -> None:
         """Let calls reach a node again that was cut off; down, it stays so."""
-        self._is_cut_off = False
+        was_cut_off, self._is_cut_off = self._is_cut_off, False
         self._note_reach()
-        self.shared.chronicle.did("reconnect", node=self.name)
+        self._did("reconnect", changes=was_cut_off)
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
@@ -305,6 +306,11 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
             self.shared.chronicle.did("remove_node", node=self.name)
+
+    def _did(self, what: "Deed", *, changes: bool) -> None:
+        """Note what befell the node; what changes nothing did not."""
+        if changes:
+            self.shared.chronicle.did(what, node=self.name)
 
     def _note_reach(self) -> None:
         """Work out whether calls reach the node: once, since each of them asks."""
