@@ -258,6 +258,41 @@ class TestPlacement:
         placed.assert_placement({}, partial=True)
         placed["node1"].assert_placement({"web2": "node1", "both": "node1"})
 
+    def test_what_went_down_with_a_node_is_said_so(self, cluster):
+        node1, node2 = cluster
+        for name in ("web1", "web2", "web3", "web4", "web5"):
+            cluster.add_instance(name, node="node1")
+        cluster.add_instance("web5", node="node2")
+        cluster.migrate("web4", to="node2")
+        node1.StopInstance(cluster.instance("web2"))
+        node1.crash()
+        node1.boot()
+        node1.StartInstance(cluster.instance("web3"), [], False)
+        node1.StopInstance(cluster.instance("web3"))
+        node2.PowercycleNode()
+        node2.StartInstance(cluster.instance("web5"), [], False)
+        expected = dict.fromkeys(["web1", "web2", "web3", "web4", "web5"], "node1")
+        assert failure(cluster.assert_placement, expected) == (
+            "the placement is not as expected:\n"
+            "  web1: nowhere (it went down with node1), expected on node1\n"
+            "  web2: nowhere, expected on node1\n"
+            "  web3: nowhere, expected on node1\n"
+            "  web4: nowhere (it went down with node2), expected on node1\n"
+            "  web5: on node2, expected on node1"
+        )
+        assert failure(node2.assert_placement, {"web1": "node2", "web5": "node2"}) == (
+            "the placement is not as expected:\n  web1: nowhere (it went down with node1), expected on node2"
+        )
+
+    def test_what_is_lost_as_its_migration_fails_went_down_with_no_node(self, cluster):
+        web1 = cluster.add_instance("web1", node="node1")
+        cluster.script_migration("web1", postcopy=0, dirty_rate=2048)
+        cluster["node1"].MigrateInstance("c", web1, "node2", True)
+        cluster["node2"].crash()
+        assert failure(cluster.assert_placement, {"web1": "node2"}) == (
+            "the placement is not as expected:\n  web1: nowhere, expected on node2"
+        )
+
     def test_the_differences(self, placed):
         expected = {"web2": "node2", "web10": "node2", "web4": "node1", "both": None}
         assert failure(placed.assert_placement, expected, partial=True) == (

@@ -212,7 +212,9 @@ class Assertions(View):
         if not isinstance(given, Mapping):
             raise DeclarationError(f"a placement is a mapping of instances to nodes, not {shown(given)}")
         wanted = {name: self._places(name, where) for name, where in expected.items()}
-        differences = explain.placement_differences(self.placement(), wanted, partial=partial)
+        differences = explain.placement_differences(
+            self.placement(), wanted, partial=partial, went_down_with=self.shared.watcher.went_down_with
+        )
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
 

@@ -1,6 +1,6 @@
 """What a failed assertion says: messages about states, placements, migrations and calls. Pure functions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 
 from pytest_fakehv.engine.faults import Fault
@@ -107,20 +107,29 @@ Expected = Mapping[str, str | tuple[str, ...] | None]
 """A placement as a test expects it: None for what must run nowhere."""
 
 
-def placement_differences(actual: Placement, expected: Expected, *, partial: bool) -> list[str]:
+def placement_differences(
+    actual: Placement,
+    expected: Expected,
+    *,
+    partial: bool,
+    went_down_with: Callable[[str], str | None] = lambda _instance: None,
+) -> list[str]:
     """Say, a line an instance, where a placement is not the expected one.
 
     Args:
         actual: the placement.
         expected: what was expected of it.
         partial: whether others may run too.
+        went_down_with: returns the node that took an instance along as it went down, if one did.
     """
     lines = []
     for name in sorted({*actual, *expected}, key=natural_order):
         where, wanted = actual.get(name), expected.get(name)
         if where == wanted or (partial and name not in expected):
             continue
-        lines.append(f"  {printable(name)}: {_where(where)}, expected {_where(wanted)}")
+        lost_with = None if where else went_down_with(name)
+        why = f" (it went down with {lost_with})" if lost_with else ""
+        lines.append(f"  {printable(name)}: {_where(where)}{why}, expected {_where(wanted)}")
     most = 4 * MOST_CALLS
     return [*lines[:most], *([f"  and {len(lines) - most} more"] if len(lines) > most else [])]
 
