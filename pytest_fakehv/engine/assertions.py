@@ -81,8 +81,8 @@ class Assertions(View):
     def violations(self) -> list[Violation]:
         """Return which invariants do not hold, or did not at some time: of the whole cluster.
 
-        Reads the files of nodes that were used, for what other programs may have done to them. What the
-        test's own clock has due comes about first.
+        What the test allows is not among them. Reads the files of nodes that were used, for what other
+        programs may have done to them. What the test's own clock has due comes about first.
         """
         self.shared.look()
         nodes = self._everywhere()
@@ -95,7 +95,12 @@ class Assertions(View):
         for fault in self.shared.faults.unfired:
             what = explain.unfired(fault, self.journal)
             found.append(Violation(invariant="unfired", what=what, fault=fault))
-        return found
+        allowed = self.shared.allowed
+        return [
+            each
+            for each in found
+            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
+        ]
 
     def assert_consistent(self, *, allow: "Collection[Invariant]" = ()) -> None:
         """Assert that every invariant holds of the whole cluster, now and until now.
@@ -103,7 +108,7 @@ class Assertions(View):
         A fault that has not fired yet, and a migration under way, count as at the end of a test.
 
         Args:
-            allow: the names of invariants that need not hold.
+            allow: the names of invariants that need not hold, beside those that the test has allowed.
 
         Raises:
             AssertionError: one does not; the message says since which call, and what would have been right.

@@ -23,6 +23,9 @@ Invariant = Literal[
 
 INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
 
+OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
+"""Those that are about a node, or a fault."""
+
 _MOST_LOOKS: Final = 5
 
 ADVICE: Final[dict[Invariant, str]] = {
