@@ -546,6 +546,51 @@ class TestDescribe:
         assert lines[begin + 10] == "  web1 node2 -> node1 live: completed at poll 1"
         assert lines[begin + 11].startswith("timeline")
 
+    def test_the_calls_that_broke_an_invariant_are_there_however_long_ago(self, root):
+        """And those about the same instance before and after them; the rest is counted."""
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        node1, node2 = cluster
+        node1.ListInstances()
+        for _ in range(3):
+            node2.GetInstanceInfo("web1")
+        node1.ListInstances()
+        node2.StartInstance(cluster.instance("web1"), [], False)
+        for _ in range(2):
+            node1.ListInstances()
+        node1.StopInstance(cluster.instance("web1"))
+        for number in range(12):
+            node2.GetInstanceInfo(f"web{number}")
+        places = [call.place for call in cluster.journal]
+        lines = cluster.described(cluster.timeline(), most_calls=3).splitlines()
+        assert lines[3:16] == [
+            "timeline, 11 of 21 calls, ! for a call that raised:",
+            "            node1                          node2",
+            "  ... 1 call ...",
+            "  0 s web1                                 GetInstanceInfo x3",
+            "  ... 1 call ...",
+            "  0 s web1                                 StartInstance",
+            "  ... 2 calls ...",
+            "  0 s web1  StopInstance",
+            "  ... 6 calls ...",
+            *[f"  0 s {name:<6}                               GetInstanceInfo" for name in ("web6", "web7")],
+            "  0 s web8                                 GetInstanceInfo",
+            "  0 s web9                                 GetInstanceInfo",
+        ]
+        assert lines[18:] == [
+            "calls, 8 of 21:",
+            "  ... 1 call ...",
+            f"  2-4 node2 GetInstanceInfo('web1') at {places[1]} -> None",
+            "  ... 1 call ...",
+            f"    6 node2 StartInstance('web1', [], False) at {places[5]} -> None",
+            "  ... 2 calls ...",
+            f"    9 node1 StopInstance('web1') at {places[8]} -> None",
+            "  ... 9 calls ...",
+            *[
+                f"   {number} node2 GetInstanceInfo('web{number - 10}') at {places[9]} -> None"
+                for number in (19, 20, 21)
+            ],
+        ]
+
     def test_a_cleared_journal(self, root):
         cluster = FakeCluster(root)
         cluster["node1"].ListInstances()

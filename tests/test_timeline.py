@@ -640,12 +640,88 @@ class TestText:
             cluster["node1"].disconnect()
             cluster["node1"].reconnect()
         assert str(cluster.timeline()).splitlines() == [
-            "timeline, ! for a call that raised:",
+            "timeline, 3 of 220 calls, ! for a call that raised:",
             "      node1                          node2",
             "  0 s ListInstances",
             "  0 s                                ListInstances",
-            "  0 s 217 calls not shown",
+            "  ... 217 calls ...",
             "  0 s                                ListInstances",
+        ]
+
+    def test_calls_that_are_not_shown_at_its_end(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        for node in cluster:
+            node.ListInstances()
+        for _ in range(3):
+            cluster["node1"].ListInstances()
+        for _ in range(300):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        for _ in range(2):
+            cluster["node1"].ListInstances()
+        for _ in range(100):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        lines = str(cluster.timeline()).splitlines()
+        assert [*lines[:4], *lines[-2:]] == [
+            "timeline, 0 of 7 calls, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  ... 5 calls ...",
+            "  0 s *reconnect",
+            "  0 s *reconnect",
+            "  ... 2 calls ...",
+        ]
+
+    def test_the_call_that_broke_an_invariant_long_ago_and_those_about_its_instance(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")])
+        node1, node2 = cluster
+        node1.GetInstanceInfo("web1")
+        node2.GetInstanceInfo("web1")
+        node2.ListInstances()
+        start(node2, "web1")
+        node1.ListInstances()
+        node2.GetInstanceInfo("web1")
+        for _ in range(15):
+            for node in cluster:
+                node.GetNodeInfo()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, 23 of 36 calls, ! for a call that raised:",
+            "           node1                          node2",
+            "  ... 1 call ...",
+            "  0 s web1                                GetInstanceInfo",
+            "  ... 1 call ...",
+            "  0 s web1                                StartInstance",
+            "  ... 1 call ...",
+            "  0 s web1                                GetInstanceInfo",
+            "  ... 10 calls ...",
+            *[
+                "  0 s      GetNodeInfo",
+                "  0 s                                     GetNodeInfo",
+            ]
+            * 10,
+        ]
+
+    def test_one_call_after_very_many_that_broke_another_invariant(self, root):
+        names = [f"web{number}" for number in range(100)]
+        cluster = FakeCluster(root, instances=[InstanceSpec(name, memory=1) for name in names])
+        node2 = cluster["node2"]
+        for name in names:
+            start(node2, name)
+        node2.AcceptInstance(cluster.instance("db1"), "", "node2")
+        for _ in range(75):
+            for node in cluster:
+                node.GetNodeInfo()
+        lines = str(cluster.timeline()).splitlines()
+        assert lines[:18] == [
+            "timeline, 31 of 251 calls, ! for a call that raised:",
+            "           node1                          node2",
+            *[f"  0 s web{number}                                StartInstance" for number in range(10)],
+            "  ... 90 calls ...",
+            "  0 s db1                                 AcceptInstance",
+            "  ... 130 calls ...",
+            "  0 s      GetNodeInfo",
+            "  0 s                                     GetNodeInfo",
+            "  0 s      GetNodeInfo",
         ]
 
     def test_nothing_of_a_single_node(self, hv):

@@ -38,18 +38,24 @@ class Assertions(View):
         Touches no file: a file that somebody else put there or took away may not be known yet.
 
         Returns:
-            The text of a failed test's section.
+            The text of a failed test's section, which has the calls that broke an invariant besides.
         """
         return self.described(self.timeline_with(()))
 
-    def described(self, timeline: Timeline) -> str:
-        """Return the same with a timeline that is made already."""
+    def described(self, timeline: Timeline, *, most_calls: int = report.MOST_CALLS) -> str:
+        """Return the same with a timeline that is made already, which may know of violations.
+
+        Args:
+            timeline: what happened.
+            most_calls: how many of the last calls are listed.
+        """
         return report.section(
             [node.last_seen for node in self._nodes()],
             migrations=self.shared.traffic.snapshots(self._own_name),
-            calls=self.journal.last(report.MOST_CALLS_OF_TIMELINE),
+            calls=list(self.journal),
             total=self.journal.total,
             timeline=timeline,
+            most_calls=most_calls,
         )
 
     def timeline(self) -> Timeline:
