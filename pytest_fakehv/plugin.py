@@ -180,7 +180,7 @@ def pytest_runtest_makereport(
             report.sections.append((f"{_SECTION}: invariants that did not hold", found.text))
         pictures = found.timelines()
         report.sections += [
-            (_SECTION, _described(cluster, picture))
+            (_SECTION, _described(cluster, picture, item.config))
             for cluster, picture in zip(found.clusters, pictures, strict=True)
         ]
         # Whoever prints the sections may have colours; it must cross xdist.
@@ -199,10 +199,16 @@ def _said(report: pytest.TestReport) -> list[str]:
     return [line.removeprefix("AssertionError: ") for line in marked]
 
 
-def _described(cluster: "FakeCluster", picture: "Timeline") -> str:
+def _described(cluster: "FakeCluster", picture: "Timeline", config: pytest.Config) -> str:
     is_random = cluster.shared.faults.is_random
     seed = f"\nseed of random faults: --fakehv-seed={cluster.seed}" if is_random else ""
-    return cluster.described(picture) + seed
+    return cluster.described(picture, most_calls=_most_calls(config)) + seed
+
+
+def _most_calls(config: pytest.Config) -> int:
+    from pytest_fakehv.engine.report import MOST_CALLS
+
+    return config.stash[SETTINGS].calls or MOST_CALLS
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -210,7 +216,7 @@ def pytest_terminal_summary(
     terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> Generator[None, None, None]:
     """Print the sections of tests that passed, which pytest itself prints with -rP alone; all in colour."""
-    plain = _paint_sections(terminalreporter)
+    plain = _paint_sections(terminalreporter, config)
     try:
         yield
         _print_passed(terminalreporter, config)
@@ -230,7 +236,7 @@ def _print_passed(terminalreporter: "pytest.TerminalReporter", config: pytest.Co
 
 
 def _paint_sections(
-    terminalreporter: "pytest.TerminalReporter",
+    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> "list[tuple[pytest.TestReport, list[tuple[str, str]]]]":
     """Give the timelines their colours, where the terminal has any; return what to put back afterwards."""
     writer = terminalreporter._tw  # noqa: SLF001  # there is no other way to its colours
@@ -240,21 +246,29 @@ def _paint_sections(
     for report in chain.from_iterable(terminalreporter.stats.values()):
         if pictures := getattr(report, _PICTURES, None):
             plain.append((report, report.sections))
-            report.sections = _painted(report.sections, pictures, writer.markup)
+            most_calls = _most_calls(config)
+            report.sections = _painted(report.sections, pictures, most_calls, writer.markup)
     return plain
 
 
 def _painted(
-    sections: list[tuple[str, str]], pictures: list[dict[str, object]], markup: "Callable[..., str]"
+    sections: list[tuple[str, str]],
+    pictures: list[dict[str, object]],
+    most_calls: int,
+    markup: "Callable[..., str]",
 ) -> list[tuple[str, str]]:
     from pytest_fakehv.engine.report import timeline_lines
     from pytest_fakehv.engine.timeline import Timeline
 
     painted = list(sections)
     for picture in map(Timeline.of, pictures):
-        text = str(picture)
+        text = "\n".join(timeline_lines(picture, most_calls=most_calls))
         colourful = "\n".join(
-            timeline_lines(picture, lambda text, step: markup(text, **_COLOURS.get(step.mark, {})))
+            timeline_lines(
+                picture,
+                lambda text, step: markup(text, **_COLOURS.get(step.mark, {})),
+                most_calls=most_calls,
+            )
         )
         painted = [
             (title, content.replace(text, colourful) if text and title == _SECTION else content)

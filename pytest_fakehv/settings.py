@@ -35,6 +35,7 @@ class Settings:
     Attributes:
         backend: where running instances are kept: in root directories, there or there, or in memory.
         show: for which tests the report has a section on the fake hypervisor.
+        calls: how many of the last calls that lists; None for as many as it does by itself.
         root: the folder that keeps the root directories; None for pytest's temporary one.
         root_origin: the name of the option or ini value that set it.
         report: the file for the page of the run; None for none.
@@ -48,6 +49,7 @@ class Settings:
 
     backend: Backend
     show: Show
+    calls: int | None
     root: Path | None
     root_origin: str
     report: Path | None
@@ -76,6 +78,7 @@ def add_options(parser: pytest.Parser) -> None:
             "|".join(_CHOICES["show"]),
             "tests whose report describes the fake nodes; failed unless given",
         ),
+        ("calls", "N|all", "how many of the last calls such a report lists; 10 unless given"),
         ("topology", "FILE", "TOML file with nodes and instances for every test that uses a cluster"),
         ("report", "FILE", "write a page with a timeline of each test that uses the fixtures to FILE (HTML)"),
         ("seed", "N", "seed of random faults; a fresh one in each test unless given"),
@@ -108,6 +111,7 @@ def read_options(config: pytest.Config) -> Settings:
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
+        calls=_calls_option(config),
         root=Path(absolute(_start(config, origin), root)) if root else None,
         root_origin=origin,
         report=Path(absolute(_start(config, page_origin), page)) if page else None,
@@ -120,13 +124,31 @@ def read_options(config: pytest.Config) -> Settings:
     )
 
 
+def _calls_option(config: pytest.Config) -> int | None:
+    text, origin = _option(config, "calls", None)
+    if text is None:
+        return None
+    calls = sys.maxsize if text == "all" else _whole_number(text)
+    if not calls:
+        raise pytest.UsageError(f"{origin}: calls must be a positive integer or 'all', not {text!r}")
+    return calls
+
+
 def _seed_option(config: pytest.Config) -> int | None:
     text, origin = _option(config, "seed", None)
     if text is None:
         return None
+    seed = _whole_number(text)
+    if seed is None:
+        raise pytest.UsageError(f"{origin}: seed must be an integer from 0 to 2**63 - 1, not {text!r}")
+    return seed
+
+
+def _whole_number(text: str) -> int | None:
+    """Return the number from 0 to 2**63 - 1 that a text is; None if it is none."""
     is_short = len(text) <= len(str(2**63))  # of a very long one, Python makes no number
     if not (is_short and text.isascii() and text.isdecimal() and int(text) < 2**63):
-        raise pytest.UsageError(f"{origin}: seed must be an integer from 0 to 2**63 - 1, not {text!r}")
+        return None
     return int(text)
 
 

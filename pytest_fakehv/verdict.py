@@ -76,9 +76,9 @@ def end(item: pytest.Item) -> str:
 def _said(faulty: "Mapping[FakeCluster, list[Violation]]") -> str:
     from pytest_fakehv.engine.explain import violations
 
+    told = [each for found in [*faulty.values()][:_MOST_CLUSTERS] for each in found]
     more = len(faulty) - _MOST_CLUSTERS
-    rest = [f"and likewise in {more} more clusters"] if more > 0 else []
-    return "\n".join([*map(violations, faulty.values())][:_MOST_CLUSTERS] + rest)
+    return violations(told) + (f"\nand likewise in {more} more clusters" if more > 0 else "")
 
 
 def verdict(item: pytest.Item) -> Verdict:

@@ -258,6 +258,41 @@ class TestPlacement:
         placed.assert_placement({}, partial=True)
         placed["node1"].assert_placement({"web2": "node1", "both": "node1"})
 
+    def test_what_went_down_with_a_node_is_said_so(self, cluster):
+        node1, node2 = cluster
+        for name in ("web1", "web2", "web3", "web4", "web5"):
+            cluster.add_instance(name, node="node1")
+        cluster.add_instance("web5", node="node2")
+        cluster.migrate("web4", to="node2")
+        node1.StopInstance(cluster.instance("web2"))
+        node1.crash()
+        node1.boot()
+        node1.StartInstance(cluster.instance("web3"), [], False)
+        node1.StopInstance(cluster.instance("web3"))
+        node2.PowercycleNode()
+        node2.StartInstance(cluster.instance("web5"), [], False)
+        expected = dict.fromkeys(["web1", "web2", "web3", "web4", "web5"], "node1")
+        assert failure(cluster.assert_placement, expected) == (
+            "the placement is not as expected:\n"
+            "  web1: nowhere (it went down with node1), expected on node1\n"
+            "  web2: nowhere, expected on node1\n"
+            "  web3: nowhere, expected on node1\n"
+            "  web4: nowhere (it went down with node2), expected on node1\n"
+            "  web5: on node2, expected on node1"
+        )
+        assert failure(node2.assert_placement, {"web1": "node2", "web5": "node2"}) == (
+            "the placement is not as expected:\n  web1: nowhere (it went down with node1), expected on node2"
+        )
+
+    def test_what_is_lost_as_its_migration_fails_went_down_with_no_node(self, cluster):
+        web1 = cluster.add_instance("web1", node="node1")
+        cluster.script_migration("web1", postcopy=0, dirty_rate=2048)
+        cluster["node1"].MigrateInstance("c", web1, "node2", True)
+        cluster["node2"].crash()
+        assert failure(cluster.assert_placement, {"web1": "node2"}) == (
+            "the placement is not as expected:\n  web1: nowhere, expected on node2"
+        )
+
     def test_the_differences(self, placed):
         expected = {"web2": "node2", "web10": "node2", "web4": "node1", "both": None}
         assert failure(placed.assert_placement, expected, partial=True) == (
@@ -448,12 +483,42 @@ def test_what_ended_a_migration_is_said(cluster):
     for _ in range(5):
         cluster["node1"].GetMigrationStatus(web1)
     assert failure(cluster.assert_migrated, "web1").splitlines()[2] == (
-        "    web1 node1 -> node2 live: 125 % at poll 5, postcopy under way"
+        "    web1 node1 -> node2 live: postcopy under way at poll 5"
     )
     cluster["node2"].crash()
     assert failure(cluster.assert_migrated, "web1").splitlines()[2] == (
-        "    web1 node1 -> node2 live: 125 % at poll 5, failed in postcopy (node2 went down), not finalized"
+        "    web1 node1 -> node2 live: failed in postcopy (node2 went down) at poll 5, not finalized"
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "polls", "text"),
+    [
+        ({"bandwidth": 1023}, 1, "99 % at poll 1, cancelled (cancelled by the test), not finalized"),
+        ({"dirty_rate": 2048}, 1, "100 % at poll 1, cancelled (cancelled by the test), not finalized"),
+        ({"dirty_rate": 2048}, 3, "3 rounds at poll 3, cancelled (cancelled by the test), not finalized"),
+        (
+            {"dirty_rate": 1500, "bandwidth": 1500},
+            1,
+            "cancelled (cancelled by the test) at poll 1, not finalized",
+        ),
+        (
+            {"polls": 9, "bandwidth": 300},
+            3,
+            "88 % at poll 3, cancelled (cancelled by the test), not finalized",
+        ),
+        ({"polls": 9}, 3, "cancelled (cancelled by the test) at poll 3, not finalized"),
+    ],
+)
+def test_how_far_a_migration_came(cluster, script, polls, text):
+    """What was sent of the RAM, where that says how much was left; else how many times it was sent."""
+    web1 = cluster.add_instance("web1", memory=1024)
+    cluster.script_migration("web1", **script)
+    cluster["node1"].MigrateInstance("c", web1, "node2", True)
+    for _ in range(polls):
+        cluster["node1"].GetMigrationStatus(web1)
+    cluster.cancel_migration("web1")
+    assert str(cluster.migrations[0]) == f"web1 node1 -> node2 live: {text}"
 
 
 class TestCalls:

@@ -352,6 +352,27 @@ class TestDescribe:
             hv.StartInstance(hv.instance("web" * 10), ["/dev/" + "disk" * 8] * 3, startup_paused=False)
         assert max(map(len, cluster.describe().splitlines())) <= 100
 
+    def test_a_node_that_overcommits_says_by_how_much(self, root):
+        cluster = FakeCluster(root, NodeSpec("node1", memory=6000), NodeSpec("node2", memory=4000))
+        cluster.add_instance("web1", node="node1", memory=7096)
+        cluster.add_instance("web2", node="node2", memory=4000)
+        cluster.add_node("node3", memory=1100, reserved_memory=100)
+        cluster.add_instance("web3", node="node3", memory=1001)
+        assert cluster.describe().splitlines()[::2] == [
+            "node1: 0 of 6000 MiB free, overcommitted by 1096 MiB, 16 CPUs",
+            "node2: 0 of 4000 MiB free, 16 CPUs",
+            "node3: 0 of 1100 MiB free, overcommitted by 1 MiB, 16 CPUs",
+            "no calls",
+        ]
+
+    def test_a_node_that_must_not_overcommit_says_so_where_it_does(self, tmp_path):
+        cluster = FakeCluster(tmp_path, NodeSpec("node1", memory=1000, overcommit=False))
+        Path(cluster["node1"].root, "web1").write_text("0\n1200\n1\n")
+        cluster["node1"].GetNodeInfo()
+        assert cluster.describe().splitlines()[0] == (
+            "node1: 0 of 1000 MiB free, overcommitted by 200 MiB, 16 CPUs, no overcommit"
+        )
+
     def test_a_malformed_file_is_named_once_it_was_met(self, tmp_path):
         cluster = FakeCluster(tmp_path, NodeSpec("node1"))
         hv = cluster["node1"]
@@ -531,6 +552,51 @@ class TestDescribe:
         begin = lines.index("migrations, the last 10 of 12:")
         assert lines[begin + 10] == "  web1 node2 -> node1 live: completed at poll 1"
         assert lines[begin + 11].startswith("timeline")
+
+    def test_the_calls_that_broke_an_invariant_are_there_however_long_ago(self, root):
+        """And those about the same instance before and after them; the rest is counted."""
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        node1, node2 = cluster
+        node1.ListInstances()
+        for _ in range(3):
+            node2.GetInstanceInfo("web1")
+        node1.ListInstances()
+        node2.StartInstance(cluster.instance("web1"), [], False)
+        for _ in range(2):
+            node1.ListInstances()
+        node1.StopInstance(cluster.instance("web1"))
+        for number in range(12):
+            node2.GetInstanceInfo(f"web{number}")
+        places = [call.place for call in cluster.journal]
+        lines = cluster.described(cluster.timeline(), most_calls=3).splitlines()
+        assert lines[3:16] == [
+            "timeline, 11 of 21 calls, ! for a call that raised:",
+            "            node1                          node2",
+            "  ... 1 call ...",
+            "  0 s web1                                 GetInstanceInfo x3",
+            "  ... 1 call ...",
+            "  0 s web1                                 StartInstance",
+            "  ... 2 calls ...",
+            "  0 s web1  StopInstance",
+            "  ... 6 calls ...",
+            *[f"  0 s {name:<6}                               GetInstanceInfo" for name in ("web6", "web7")],
+            "  0 s web8                                 GetInstanceInfo",
+            "  0 s web9                                 GetInstanceInfo",
+        ]
+        assert lines[18:] == [
+            "calls, 8 of 21:",
+            "  ... 1 call ...",
+            f"  2-4 node2 GetInstanceInfo('web1') at {places[1]} -> None",
+            "  ... 1 call ...",
+            f"    6 node2 StartInstance('web1', [], False) at {places[5]} -> None",
+            "  ... 2 calls ...",
+            f"    9 node1 StopInstance('web1') at {places[8]} -> None",
+            "  ... 9 calls ...",
+            *[
+                f"   {number} node2 GetInstanceInfo('web{number - 10}') at {places[9]} -> None"
+                for number in (19, 20, 21)
+            ],
+        ]
 
     def test_a_cleared_journal(self, root):
         cluster = FakeCluster(root)

@@ -191,7 +191,7 @@ def test_the_commands_come_first_and_do_their_own_set_up():
 
 def test_the_tables_name_every_fixture_option_marker_and_method():
     names = ["`fakehv`", "`fakehv_cluster`", "`fakehv_factory`", "`fakehv_class`", "`fakehv_ganeti`"]
-    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "topology", "seed")]
+    names += [f"`--fakehv-{option}" for option in ("root", "backend", "show", "calls", "topology", "seed")]
     names += ["`fakehv_node(name, *, ...)`", "`fakehv_instance(name, *, ...)`", "`fakehv(*, ...)`"]
     names += ["`fakehv_migration(instance, *, ...)`", "`fakehv_fault(method, *, ...)`"]
     assert [name for name in names if f"\n| {name}" not in REFERENCE] == []

@@ -37,6 +37,19 @@ def test_unknown_choices(pytester, option, valid, value):
     )
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "ALL", "", "²", "9" * 5000, str(2**63)])
+def test_a_wrong_number_of_calls(pytester, value):
+    refused(
+        pytester.runpytest(f"--fakehv-calls={value}"),
+        f"--fakehv-calls: calls must be a positive integer or 'all', not {value!r}",
+    )
+    pytester.makeini(f"[pytest]\nfakehv_calls = {value}")
+    refused(
+        pytester.runpytest(),
+        f"fakehv_calls: calls must be a positive integer or 'all', not {value!r}",
+    )
+
+
 def test_they_are_refused_under_xdist_too(pytester):
     refused(
         pytester.runpytest_subprocess("-n", "2", "--fakehv-backend=x"),

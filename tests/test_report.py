@@ -69,6 +69,55 @@ def test_all_shows_those_that_passed_too(pytester, args):
     assert sum("web1 running" in line for line in result.stdout.lines) == 1
 
 
+MANY_CALLS = """
+    def test_it(fakehv_cluster):
+        node1, node2 = fakehv_cluster
+        fakehv_cluster.add_instance("db1")
+        node2.StartInstance(fakehv_cluster.instance("db1"), [], False)
+        for number in range(15):
+            node1.GetInstanceInfo(f"web{number}")
+            node2.GetInstanceInfo(f"web{number}")
+"""
+
+
+def calls_and_timeline(result):
+    """Return the numbers of the calls that a report lists, and how many lines its timeline has."""
+    lines = result.stdout.lines
+    begin = next(number for number, line in enumerate(lines) if line.startswith("timeline"))
+    middle = next(number for number, line in enumerate(lines) if line.startswith("calls"))
+    numbers = [int(line.split()[0]) for line in lines[middle + 1 :] if line[:4].strip().isdecimal()]
+    return numbers, middle - begin - 2
+
+
+@pytest.mark.parametrize(
+    ("option", "ini", "calls", "steps", "titles"),
+    [
+        (None, None, [1, *range(22, 32)], 22, ["timeline, 21 of 31 calls, !", "calls, 11 of 31:"]),
+        ("3", None, [1, 29, 30, 31], 8, ["timeline, 7 of 31 calls, !", "calls, 4 of 31:"]),
+        ("1", "all", [1, 31], 4, ["timeline, 3 of 31 calls, !", "calls, 2 of 31:"]),
+        (None, "16", [1, *range(16, 32)], 31, ["timeline, !", "calls, 17 of 31:"]),
+        ("all", "3", [*range(1, 32)], 31, ["timeline, !", "calls:"]),
+        ("9223372036854775807", None, [*range(1, 32)], 31, ["timeline, !", "calls:"]),
+    ],
+)
+def test_how_many_calls_are_shown(pytester, option, ini, calls, steps, titles):
+    """The first one, which broke an invariant, is among them however many came after it."""
+    if ini:
+        pytester.makeini(f"[pytest]\nfakehv_calls = {ini}")
+    pytester.makepyfile(MANY_CALLS)
+    result = pytester.runpytest_subprocess(*[f"--fakehv-calls={option}"] if option else [])
+    result.assert_outcomes(failed=1)
+    assert calls_and_timeline(result) == (calls, steps)
+    result.stdout.fnmatch_lines([f"{title}*" for title in titles])
+
+
+@pytest.mark.parametrize("args", [(), ("-n", "1")])
+def test_a_timeline_of_more_calls_has_its_colours(pytester, args):
+    pytester.makepyfile(MANY_CALLS)
+    result = pytester.runpytest_subprocess("--fakehv-calls=2", "--color=yes", *args)
+    assert "\x1b[31m\x1b[1mStartInstance\x1b[0m" in result.stdout.str()
+
+
 def test_failed_set_up_and_tear_down(pytester):
     pytester.makepyfile(
         """

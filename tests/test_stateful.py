@@ -359,6 +359,18 @@ def test_excused_violations():
     run(Lenient, examples=60)
 
 
+def test_what_a_driver_allows():
+    """It counts as for any test."""
+
+    class Careless(Reference):
+        def migrate(self, cluster, instance, target):
+            cluster.allow("unfinished", instance=instance)
+            cluster[target].AcceptInstance(cluster.instance(instance), "", target)
+
+    machine = state_machine(Careless, faulty_methods=[], outcomes=[])
+    run(machine, examples=20)
+
+
 @pytest.mark.parametrize(
     ("driver", "arguments", "text"),
     [

@@ -150,7 +150,6 @@ class TestDeeds:
         node1.crash()
         node2.disconnect()
         node1.boot()
-        node1.boot()
         node2.reconnect()
         cluster.remove_node("node3")
         cluster.add_node("node4")
@@ -161,7 +160,6 @@ class TestDeeds:
             ("crash", "crash()", "node1"),
             ("test", "disconnect()", "node2"),
             ("test", "boot()", "node1"),
-            ("test", "boot()", "node1"),
             ("test", "reconnect()", "node2"),
             ("test", "remove_node()", "node3"),
             ("test", "add_node()", "node4"),
@@ -170,12 +168,38 @@ class TestDeeds:
         ]
         assert periods(timeline) == {
             "node1": [("down", 0, 2)],
-            "node2": [("cut off", 1, 4), ("down", 7, None)],
-            "node3": [("gone", 5, None)],
-            "node4": [("not there yet", None, 6)],
+            "node2": [("cut off", 1, 3), ("down", 6, None)],
+            "node3": [("gone", 4, None)],
+            "node4": [("not there yet", None, 5)],
         }
         assert timeline.lanes[3].about == "no longer in the cluster"
         assert all(step.place.startswith("tests/test_timeline.py:") for step in timeline.steps)
+
+    @pytest.mark.parametrize(
+        ("befall", "undo"), [("crash", "boot"), ("disconnect", "reconnect"), ("crash", "PowercycleNode")]
+    )
+    def test_what_changes_nothing_is_none(self, root, befall, undo):
+        cluster = FakeCluster(root)
+        node1, node2 = cluster
+        if undo != "PowercycleNode":
+            getattr(node1, undo)()
+        node1.ListInstances()
+        for _ in range(3):
+            getattr(node1, befall)()
+        node2.ListInstances()
+        if undo == "PowercycleNode":
+            with pytest.raises(NodeDownError):
+                node1.PowercycleNode()
+            getattr(node1, befall)()
+        else:
+            for _ in range(3):
+                getattr(node1, undo)()
+        assert [each.what for each in cluster.timeline().steps] == [
+            "ListInstances",
+            befall,
+            "ListInstances",
+            undo,
+        ]
 
     def test_what_befalls_migrations(self, root):
         names = ["web1", "web2", "web3", "web4"]
@@ -282,6 +306,23 @@ class TestBars:
         cluster.clock.advance(1)
         (arrow,) = cluster.timeline().arrows
         assert (arrow.begin, arrow.end, arrow.share, arrow.outcome) == (0, None, 0.25, "active")
+
+    @pytest.mark.parametrize(
+        ("script", "seconds", "outcome", "share"),
+        [
+            ({}, 3.9999, "active", 0.99),
+            ({"dirty_rate": 1024}, 4, "active", 1.0),
+            ({"dirty_rate": 1024}, 5, "active", None),
+            ({"dirty_rate": 512}, 100, "completed", None),
+        ],
+    )
+    def test_how_far_one_came(self, root, script, seconds, outcome, share):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1", memory=4096)], clock="manual")
+        cluster.script_migration("web1", **script)
+        cluster["node1"].MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        cluster.clock.advance(seconds)
+        (arrow,) = cluster.timeline().arrows
+        assert (arrow.outcome, arrow.share) == (outcome, share)
 
     def test_each_migration_has_its_own_end(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
@@ -422,19 +463,21 @@ class TestTooMuch:
         for _ in range(600):
             start(node1, "web1")
             node1.StopInstance(node1.instance("web1"))
-        for _ in range(1200):
-            node1.boot()
+        for _ in range(600):
+            node2.reconnect()
+            node1.ListInstances()
+            node2.disconnect()
             node1.ListInstances()
         timeline = cluster.timeline()
-        assert [step.what for step in timeline.steps[-3:]] == ["ListInstances", "boot", "ListInstances"]
+        assert [step.what for step in timeline.steps[-3:]] == ["ListInstances", "disconnect", "ListInstances"]
         assert len(timeline.steps) < 6
         assert bars(timeline) == []
-        assert periods(timeline) == {"node1": [], "node2": [("cut off", None, None)]}
+        assert periods(timeline) == {"node1": [], "node2": [("cut off", None, 0), ("cut off", 2, None)]}
 
     def test_the_last_steps_and_those_that_tell_most(self, root):
         cluster = FakeCluster(root, *numbered(2), instances=[InstanceSpec("web1")])
         node1, node2 = cluster
-        node1.boot()
+        cluster.add_node("node3")
         for number in range(1000):
             cluster[f"node{number % 2 + 1}"].ListInstances()
             if number == 300:
@@ -484,9 +527,10 @@ class TestTooMuch:
 
     def test_too_many_of_those_that_tell_most(self, root):
         cluster = FakeCluster(root)
-        for _ in range(300):
+        for _ in range(150):
             for node in cluster:
-                node.boot()
+                node.disconnect()
+                node.reconnect()
         timeline = cluster.timeline()
         assert len(timeline.steps) <= 200
         assert [step.text for step in timeline.steps if step.mark == "gap"] == [
@@ -584,8 +628,9 @@ class TestText:
 
     def test_what_is_left_out_is_said(self, root):
         cluster = FakeCluster(root, *numbered(2))
-        for number in range(300):
-            cluster[f"node{number % 2 + 1}"].boot()
+        for _ in range(150):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
         cluster["node1"].ListInstances()
         for number in range(300):
             cluster[f"node{number % 2 + 1}"].ListInstances()
@@ -599,8 +644,9 @@ class TestText:
             for node in cluster:
                 node.ListInstances()
         for _ in range(99):
-            cluster["node1"].boot()
             cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        cluster["node1"].disconnect()
         with pytest.raises(NodeDownError):
             cluster["node1"].ListInstances()
         lines = str(cluster.timeline()).splitlines()
@@ -613,15 +659,91 @@ class TestText:
             for node in cluster:
                 node.ListInstances()
         for _ in range(99):
-            cluster["node1"].boot()
             cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
         assert str(cluster.timeline()).splitlines() == [
-            "timeline, ! for a call that raised:",
+            "timeline, 3 of 220 calls, ! for a call that raised:",
             "      node1                          node2",
             "  0 s ListInstances",
             "  0 s                                ListInstances",
-            "  0 s 217 calls not shown",
+            "  ... 217 calls ...",
             "  0 s                                ListInstances",
+        ]
+
+    def test_calls_that_are_not_shown_at_its_end(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        for node in cluster:
+            node.ListInstances()
+        for _ in range(3):
+            cluster["node1"].ListInstances()
+        for _ in range(300):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        for _ in range(2):
+            cluster["node1"].ListInstances()
+        for _ in range(100):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        lines = str(cluster.timeline()).splitlines()
+        assert [*lines[:4], *lines[-2:]] == [
+            "timeline, 0 of 7 calls, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  ... 5 calls ...",
+            "  0 s *reconnect",
+            "  0 s *reconnect",
+            "  ... 2 calls ...",
+        ]
+
+    def test_the_call_that_broke_an_invariant_long_ago_and_those_about_its_instance(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")])
+        node1, node2 = cluster
+        node1.GetInstanceInfo("web1")
+        node2.GetInstanceInfo("web1")
+        node2.ListInstances()
+        start(node2, "web1")
+        node1.ListInstances()
+        node2.GetInstanceInfo("web1")
+        for _ in range(15):
+            for node in cluster:
+                node.GetNodeInfo()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, 23 of 36 calls, ! for a call that raised:",
+            "           node1                          node2",
+            "  ... 1 call ...",
+            "  0 s web1                                GetInstanceInfo",
+            "  ... 1 call ...",
+            "  0 s web1                                StartInstance",
+            "  ... 1 call ...",
+            "  0 s web1                                GetInstanceInfo",
+            "  ... 10 calls ...",
+            *[
+                "  0 s      GetNodeInfo",
+                "  0 s                                     GetNodeInfo",
+            ]
+            * 10,
+        ]
+
+    def test_one_call_after_very_many_that_broke_another_invariant(self, root):
+        names = [f"web{number}" for number in range(100)]
+        cluster = FakeCluster(root, instances=[InstanceSpec(name, memory=1) for name in names])
+        node2 = cluster["node2"]
+        for name in names:
+            start(node2, name)
+        node2.AcceptInstance(cluster.instance("db1"), "", "node2")
+        for _ in range(75):
+            for node in cluster:
+                node.GetNodeInfo()
+        lines = str(cluster.timeline()).splitlines()
+        assert lines[:18] == [
+            "timeline, 31 of 251 calls, ! for a call that raised:",
+            "           node1                          node2",
+            *[f"  0 s web{number}                                StartInstance" for number in range(10)],
+            "  ... 90 calls ...",
+            "  0 s db1                                 AcceptInstance",
+            "  ... 130 calls ...",
+            "  0 s      GetNodeInfo",
+            "  0 s                                     GetNodeInfo",
+            "  0 s      GetNodeInfo",
         ]
 
     def test_nothing_of_a_single_node(self, hv):

@@ -38,18 +38,24 @@ class Assertions(View):
         Touches no file: a file that somebody else put there or took away may not be known yet.
 
         Returns:
-            The text of a failed test's section.
+            The text of a failed test's section, which has the calls that broke an invariant besides.
         """
         return self.described(self.timeline_with(()))
 
-    def described(self, timeline: Timeline) -> str:
-        """Return the same with a timeline that is made already."""
+    def described(self, timeline: Timeline, *, most_calls: int = report.MOST_CALLS) -> str:
+        """Return the same with a timeline that is made already, which may know of violations.
+
+        Args:
+            timeline: what happened.
+            most_calls: how many of the last calls are listed.
+        """
         return report.section(
             [node.last_seen for node in self._nodes()],
             migrations=self.shared.traffic.snapshots(self._own_name),
-            calls=self.journal.last(report.MOST_CALLS_OF_TIMELINE),
+            calls=list(self.journal),
             total=self.journal.total,
             timeline=timeline,
+            most_calls=most_calls,
         )
 
     def timeline(self) -> Timeline:
@@ -81,8 +87,8 @@ class Assertions(View):
     def violations(self) -> list[Violation]:
         """Return which invariants do not hold, or did not at some time: of the whole cluster.
 
-        Reads the files of nodes that were used, for what other programs may have done to them. What the
-        test's own clock has due comes about first.
+        What the test allows is not among them. Reads the files of nodes that were used, for what other
+        programs may have done to them. What the test's own clock has due comes about first.
         """
         self.shared.look()
         nodes = self._everywhere()
@@ -95,7 +101,12 @@ class Assertions(View):
         for fault in self.shared.faults.unfired:
             what = explain.unfired(fault, self.journal)
             found.append(Violation(invariant="unfired", what=what, fault=fault))
-        return found
+        allowed = self.shared.allowed
+        return [
+            each
+            for each in found
+            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
+        ]
 
     def assert_consistent(self, *, allow: "Collection[Invariant]" = ()) -> None:
         """Assert that every invariant holds of the whole cluster, now and until now.
@@ -103,7 +114,7 @@ class Assertions(View):
         A fault that has not fired yet, and a migration under way, count as at the end of a test.
 
         Args:
-            allow: the names of invariants that need not hold.
+            allow: the names of invariants that need not hold, beside those that the test has allowed.
 
         Raises:
             AssertionError: one does not; the message says since which call, and what would have been right.
@@ -212,7 +223,9 @@ class Assertions(View):
         if not isinstance(given, Mapping):
             raise DeclarationError(f"a placement is a mapping of instances to nodes, not {shown(given)}")
         wanted = {name: self._places(name, where) for name, where in expected.items()}
-        differences = explain.placement_differences(self.placement(), wanted, partial=partial)
+        differences = explain.placement_differences(
+            self.placement(), wanted, partial=partial, went_down_with=self.shared.watcher.went_down_with
+        )
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
 

@@ -46,6 +46,14 @@ _STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
 
 _OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
 
+_HIDES: Final = "__tracebackhide__"
+"""The variable of a function, or of a module, by which pytest knows helpers."""
+
+_RUNNERS: Final = frozenset(
+    {"_pytest", "asyncio", "concurrent", "hypothesis", "pluggy", "threading", "unittest"}
+)
+"""The packages that run other people's code: above them, there is none of it that made a call."""
+
 
 class BehindDoor(Protocol):
     """A node whose calls pass a door."""
@@ -310,6 +318,8 @@ def _name_of(value: Any) -> Any:
 def caller(depth: int) -> tuple[str, int]:
     """Return file and line of the code outside this package that called the interface.
 
+    Helpers with ``__tracebackhide__`` are passed over, unless there is nothing else.
+
     Args:
         depth: how many calls above the asking one to begin to look.
     """
@@ -318,9 +328,30 @@ def caller(depth: int) -> tuple[str, int]:
         frame = sys._getframe(1 + depth)  # noqa: SLF001  # the documented way to a caller
     except ValueError:  # it is the outermost call of a thread
         frame = None
-    module = ""
-    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
+    while frame is not None:
+        module = (variables := frame.f_globals).get("__name__", "")
+        if module.startswith(_OWN_PACKAGE):
+            frame = frame.f_back
+            continue
+        if module in _STARTERS_OF_THREADS:
+            break
+        code = frame.f_code
+        if _HIDES in code.co_varnames or _HIDES in variables:
+            return _user_of_helper(frame)
+        return code.co_filename, frame.f_lineno
+    return f"thread {threading.current_thread().name}", 0
+
+
+def _user_of_helper(innermost: "FrameType") -> tuple[str, int]:
+    """Return file and line of the first frame that is not hidden; where all are, of the innermost."""
+    frame: FrameType | None = innermost
+    while frame is not None:
+        module = (variables := frame.f_globals).get("__name__", "")
+        if module.partition(".")[0] in _RUNNERS:
+            break
+        if _HIDES in frame.f_code.co_varnames:  # as for pytest, it counts more than the module's
+            variables = frame.f_locals
+        if not variables.get(_HIDES) and not module.startswith(_OWN_PACKAGE):
+            return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
-    if frame is None or module in _STARTERS_OF_THREADS:
-        return f"thread {threading.current_thread().name}", 0
-    return frame.f_code.co_filename, frame.f_lineno
+    return innermost.f_code.co_filename, innermost.f_lineno

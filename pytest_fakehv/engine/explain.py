@@ -1,7 +1,9 @@
 """What a failed assertion says: messages about states, placements, migrations and calls. Pure functions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from typing import Protocol, TypeVar
 
 from pytest_fakehv.engine.faults import Fault
 from pytest_fakehv.engine.invariants import Violation
@@ -13,6 +15,7 @@ from pytest_fakehv.engine.text import listed, natural_order, nearest, printable,
 LONGEST_RESULT = 240
 MOST_MIGRATIONS = 5
 MOST_CALLS = 5
+MOST_VIOLATIONS = 10
 
 
 def state_of(info: InstanceInfo | None) -> str:
@@ -107,20 +110,29 @@ Expected = Mapping[str, str | tuple[str, ...] | None]
 """A placement as a test expects it: None for what must run nowhere."""
 
 
-def placement_differences(actual: Placement, expected: Expected, *, partial: bool) -> list[str]:
+def placement_differences(
+    actual: Placement,
+    expected: Expected,
+    *,
+    partial: bool,
+    went_down_with: Callable[[str], str | None] = lambda _instance: None,
+) -> list[str]:
     """Say, a line an instance, where a placement is not the expected one.
 
     Args:
         actual: the placement.
         expected: what was expected of it.
         partial: whether others may run too.
+        went_down_with: returns the node that took an instance along as it went down, if one did.
     """
     lines = []
     for name in sorted({*actual, *expected}, key=natural_order):
         where, wanted = actual.get(name), expected.get(name)
         if where == wanted or (partial and name not in expected):
             continue
-        lines.append(f"  {printable(name)}: {_where(where)}, expected {_where(wanted)}")
+        lost_with = None if where else went_down_with(name)
+        why = f" (it went down with {lost_with})" if lost_with else ""
+        lines.append(f"  {printable(name)}: {_where(where)}{why}, expected {_where(wanted)}")
     most = 4 * MOST_CALLS
     return [*lines[:most], *([f"  and {len(lines) - most} more"] if len(lines) > most else [])]
 
@@ -268,10 +280,42 @@ def _some_calls(title: str, calls: Sequence[Call]) -> list[str]:
     return [f"  {title}{some}:", *lines]
 
 
-def violations(found: Sequence[Violation]) -> str:
-    """Say which invariants do not hold: what is wrong, since when, and what would have been right."""
-    lines = []
+class _OfInvariant(Protocol):
+    @property
+    def invariant(self) -> str: ...
+
+
+_Broken = TypeVar("_Broken", bound=_OfInvariant)
+
+
+def first_of_each(found: Iterable[_Broken]) -> list[_Broken]:
+    """Return what is said one by one of things that are wrong: of many with one invariant, the first few.
+
+    Args:
+        found: all of them.
+    """
+    counts: Counter[str] = Counter()
+    first = []
     for each in found:
+        counts[each.invariant] += 1
+        if counts[each.invariant] <= MOST_VIOLATIONS:
+            first.append(each)
+    return first
+
+
+def violations(found: Sequence[Violation]) -> str:
+    """Say which invariants do not hold: what is wrong, since when, and what would have been right.
+
+    The latter is said once for each invariant, after its last violation.
+
+    Args:
+        found: all of them; of many with one invariant, only the first few are told.
+    """
+    told = first_of_each(found)
+    counts = Counter(each.invariant for each in found)
+    last = {each.invariant: index for index, each in enumerate(told)}
+    lines = []
+    for index, each in enumerate(told):
         lines.append(f"{each.invariant}: {each.what}")
         if each.call:
             lines.append(
@@ -279,7 +323,10 @@ def violations(found: Sequence[Violation]) -> str:
             )
         elif each.instance:
             lines.append("  since no call: the test or another program brought it about")
-        lines.append(f"  {each.advice}")
+        if index == last[each.invariant]:
+            more = counts[each.invariant] - MOST_VIOLATIONS
+            lines += [f"{each.invariant}: and {more} more"] if more > 0 else []
+            lines.append(f"  {each.advice}")
     return "\n".join(lines)
 
 

@@ -36,6 +36,7 @@ from pytest_fakehv.engine.store import Record, Store
 from pytest_fakehv.engine.text import natural_order, shown
 
 if TYPE_CHECKING:
+    from pytest_fakehv.engine.chronicle import Deed
     from pytest_fakehv.engine.cluster import FakeCluster
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -272,26 +273,22 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
         with self.shared.traffic.lock, self._doing(f"crash {self.name}"), self._storage.exclusive():
             self.shared.look()
             self._lose_everything()
-            self._troubles.add("down")
-            self.shared.chronicle.did("crash", node=self.name)
+            self._begin("down", "crash")
 
     def boot(self) -> None:
         """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
-        self._troubles.discard("down")
-        self.shared.chronicle.did("boot", node=self.name)
+        self._end("down", "boot")
 
     def disconnect(self) -> None:
         """Cut the node off: every call raises `NodeDownError`, until `reconnect`.
 
         Its instances run on, and so do the migrations from and to it.
         """
-        self._troubles.add("cut off")
-        self.shared.chronicle.did("disconnect", node=self.name)
+        self._begin("cut off", "disconnect")
 
     def reconnect(self) -> None:
         """Let calls reach a node again that was cut off; down, it stays so."""
-        self._troubles.discard("cut off")
-        self.shared.chronicle.did("reconnect", node=self.name)
+        self._end("cut off", "reconnect")
 
     def leave(self) -> None:
         """Let the node be no longer of its cluster, for good; `FakeCluster.remove_node` calls this."""
@@ -300,6 +297,17 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
             self.shared.chronicle.did("remove_node", node=self.name)
+
+    def _begin(self, trouble: Literal["down", "cut off"], by: "Deed") -> None:
+        """Let the node be in trouble, and note whose doing that is, where it was not before."""
+        if trouble not in self._troubles:
+            self._troubles.add(trouble)
+            self.shared.chronicle.did(by, node=self.name)
+
+    def _end(self, trouble: Literal["down", "cut off"], by: "Deed") -> None:
+        if trouble in self._troubles:
+            self._troubles.discard(trouble)
+            self.shared.chronicle.did(by, node=self.name)
 
     def _lose_everything(self) -> None:
         # In between, nothing begins to migrate here, nor starts.

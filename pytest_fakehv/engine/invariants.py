@@ -23,6 +23,9 @@ Invariant = Literal[
 
 INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
 
+OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
+"""Those that are about a node, or a fault."""
+
 _MOST_LOOKS: Final = 5
 
 ADVICE: Final[dict[Invariant, str]] = {
@@ -116,7 +119,8 @@ class Watcher:
         self._lock = Lock()
         self._where: dict[str, tuple[str, ...]] = {}
         self._alone: dict[str, tuple[str, ...]] = {}
-        self._departed: set[str] = set()
+        # What runs nowhere any more; and the node with which it went down, where that took it.
+        self._departed: dict[str, str | None] = {}
         self._gone: dict[str, _Gone] = {}
         self._accepted: dict[tuple[str, str], Call | None] = {}
         self._split: dict[str, set[str]] = {}
@@ -134,6 +138,10 @@ class Watcher:
     def knows(self, instance: str) -> bool:
         """Tell whether an instance ever ran."""
         return instance in self._where or instance in self._departed
+
+    def went_down_with(self, instance: str) -> str | None:
+        """Return the node that took an instance along as it went down; None if that is not why it is gone."""
+        return None if instance in self._where else self._departed.get(instance)
 
     # What happens
 
@@ -199,7 +207,7 @@ class Watcher:
         """Note that an instance is lost by what the test itself wanted."""
         with self._lock:
             self._where.pop(instance, None)
-            self._departed.add(instance)
+            self._departed[instance] = None
             self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
@@ -208,7 +216,7 @@ class Watcher:
         with self._lock:
             self.events += 1
             for instance in [each for each, places in self._where.items() if node in places]:
-                self._forget(node, instance)
+                self._forget(node, instance, took_it=True)
             for instance, gone in list(self._gone.items()):
                 if gone.is_on_its_way and gone.target == node:
                     del self._gone[instance]
@@ -346,15 +354,15 @@ class Watcher:
         # Of a million that each run on one node, all those of a node share a tuple.
         self._where[instance] = self._alone.setdefault(node, (node,))
 
-    def _forget(self, node: str, instance: str) -> None:
-        """Note that an instance is no longer on a node."""
+    def _forget(self, node: str, instance: str, *, took_it: bool = False) -> None:
+        """Note that an instance is no longer on a node, which may have gone down."""
         places = self._where.pop(instance)
         if instance in self._split:
             self._split[instance].discard(node)
         if len(places) > 1:
             self._where[instance] = tuple(each for each in places if each != node)
         else:
-            self._departed.add(instance)
+            self._departed[instance] = node if took_it else None
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes, until the source's finalize."""

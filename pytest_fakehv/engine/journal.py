@@ -28,7 +28,8 @@ class Call:
         instance: the name of the instance that it is about, if any.
         arguments: the positional arguments, with each instance given by its name.
         keywords: the keyword arguments, likewise.
-        filename: the file of the code that called.
+        filename: the file of the code that called. As in pytest's tracebacks, helpers are passed over that
+            set ``__tracebackhide__``: a function as a local variable, or a module as a global one.
         line: the line there.
         ended: whether it has returned or raised.
         result: what it returned; None where it raised or has not ended.

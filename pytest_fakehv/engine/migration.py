@@ -182,10 +182,27 @@ class Migration:
         way = f"{printable(self.instance)} {self.source} -> {printable(self.target)}"
         kind = "live" if self.live else "non-live"
         when = f"at poll {self.polls}" if self.polls else "before any poll"
-        if self.transferred_ram is None:
+        progress = self._progress
+        if progress is None:
             return f"{way} {kind}: {self._outcome} {when}{self._ending}"
-        percent = round(self.transferred_ram * 100 / self.total_ram)
-        return f"{way} {kind}: {percent} % {when}, {self._outcome}{self._ending}"
+        return f"{way} {kind}: {progress} {when}, {self._outcome}{self._ending}"
+
+    @property
+    def percent(self) -> int | None:
+        """How much of the RAM was sent, from 0 to 100; None where that is not known, or is more than all.
+
+        Only all of it is 100. What is more than all had to be sent again, and says nothing of what was left.
+        """
+        sent, total = self.transferred_ram, self.total_ram
+        if sent is None or sent > total:
+            return None
+        return 100 if sent == total else min(99, round(sent * 100 / total))
+
+    @property
+    def _progress(self) -> str | None:
+        if self.percent is not None:
+            return f"{self.percent} %"
+        return f"{self.rounds} rounds" if self.rounds > 1 else None
 
     @property
     def _outcome(self) -> str:

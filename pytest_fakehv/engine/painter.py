@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_fakehv.engine.chronicle import Event
-from pytest_fakehv.engine.explain import result_text
+from pytest_fakehv.engine.explain import first_of_each, result_text
 from pytest_fakehv.engine.selection import STEPS
 from pytest_fakehv.engine.text import listed, natural_order, place_text, printable, shown
 from pytest_fakehv.engine.timeline import Arrow, Bar, Lane, Mark, Period, Step, Timeline, Trouble
@@ -217,6 +217,8 @@ class _Painter:
         if len(groups) <= MOST_STEPS:
             return every
         kept = {*every[-MOST_STEPS // 2 :], *every[:2]}
+        told = {each.call.number for each in first_of_each(self._violations) if each.call}
+        kept |= {self._group_of[number] for number in told if number in self._group_of}
         ranks = {index: self._rank(groups[index]) for index in every}
         for index in sorted((index for index in every if ranks[index]), key=lambda each: (ranks[each], each)):
             if len(kept) > MOST_STEPS - 20:
@@ -388,7 +390,7 @@ class _Painter:
                     target=run.target_name,
                     begin=begin,
                     end=end,
-                    share=_share(migration.transferred_ram, migration.total_ram),
+                    share=None if migration.percent is None else migration.percent / 100,
                     outcome=migration.outcome,
                     migrated=migration.migrated,
                     text=str(migration),
@@ -491,10 +493,6 @@ def _deed_text(deed: Event) -> str:
     if deed.hold:
         return f"hold({deed.hold.selection})"
     return f"{deed.what}({shown(deed.instance) if deed.instance else ''})"
-
-
-def _share(sent: int | None, total: int) -> float | None:
-    return None if sent is None else min(1.0, sent / total)
 
 
 def _short(text: str) -> str:

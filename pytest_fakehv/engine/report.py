@@ -3,10 +3,9 @@
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
-from pytest_fakehv.engine.explain import result_text, state_of
+from pytest_fakehv.engine.explain import first_of_each, result_text, state_of
 from pytest_fakehv.engine.journal import Call
 from pytest_fakehv.engine.migration import Migration
 from pytest_fakehv.engine.node import NodeSpec, less_used
@@ -19,8 +18,8 @@ MOST_NODES: Final = 20
 MOST_INSTANCES: Final = 20
 MOST_MIGRATIONS: Final = 10
 MOST_CALLS: Final = 10
-MOST_CALLS_OF_TIMELINE: Final = 200
-MOST_LINES_OF_TIMELINE: Final = 20
+"""How many of the last calls are listed; a timeline, whose lines are short, has twice as many."""
+
 MOST_LANES: Final = 3
 WIDEST_LANE: Final = 30
 
@@ -54,15 +53,20 @@ def section(
     calls: Sequence[Call],
     total: int,
     timeline: Timeline,
+    most_calls: int = MOST_CALLS,
 ) -> str:
     """Describe nodes, where instances are, migrations and the last calls, for the report of a failed test.
+
+    The calls since which an invariant does not hold, and those about the same instance before and after each,
+    are shown however long ago they were.
 
     Args:
         nodes: what is known of each.
         migrations: all of them, in order; the last few are shown.
-        calls: the last calls, in order; of those, the last few are shown.
+        calls: the calls that are still known, in order.
         total: how many calls there were.
         timeline: what happened.
+        most_calls: how many of the last calls are listed; like ones in a row count once.
 
     Returns:
         Lines of at most 100 columns, unless names are long.
@@ -76,7 +80,28 @@ def section(
         lines += [line for each in newest for line in _wrapped(str(each))]
     if not calls:
         return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
-    return "\n".join([*lines, *timeline_lines(timeline), *_call_lines(calls, total)])
+    steps = timeline.steps
+    named = {steps[index].last for index in _named_steps(timeline)}
+    lines += timeline_lines(timeline, most_calls=most_calls)
+    return "\n".join([*lines, *_call_lines(calls, total, named, most_calls)])
+
+
+def _named_steps(timeline: Timeline) -> set[int]:
+    """Return where the steps are that violations name, and those about the same instance beside each."""
+    steps = timeline.steps
+    found = set()
+    for trouble in first_of_each(timeline.troubles):
+        if trouble.step is None:
+            continue
+        instance = steps[trouble.step].instance
+        about = [
+            index
+            for index, step in enumerate(steps)
+            if step.count and step.mark != "gap" and step.instance == instance
+        ]
+        place = about.index(trouble.step)
+        found |= {*about[max(0, place - 1) : place + 2]}
+    return found
 
 
 def _title(what: str, count: int, total: int) -> str:
@@ -91,20 +116,51 @@ def _most_telling(nodes: Sequence[NodeView], calls: Sequence[Call]) -> Sequence[
     return [node for node in nodes if node.name in chosen]
 
 
-def _call_lines(calls: Sequence[Call], total: int) -> list[str]:
-    """List the last calls; like ones in a row that worked make one line, with the last one's result."""
-    groups = [list(group) for _, group in groupby(calls, key=_sameness)][-MOST_CALLS:]
-    lines = [_title("calls", sum(map(len, groups)), total)]
+def _call_lines(calls: Sequence[Call], total: int, named: Collection[int], most: int) -> list[str]:
+    """List the last calls and the named ones.
+
+    Like ones in a row that worked make one line, with the last one's result.
+    """
+    places: list[range] = []  # from the last one on
+    start = len(calls)
+    while start and len(places) < most:
+        places.append(_like_ones(calls, start - 1))
+        start = places[-1].start
+    for index in range(start - 1, -1, -1):
+        if calls[index].number in named and index < places[-1].start:
+            places.append(_like_ones(calls, index))
+    is_tail = places[-1].start == start
+    shown = sum(map(len, places))
+    lines = [_title("calls", shown, total) if is_tail else f"calls, {shown} of {total}:"]
+    groups = [calls[place.start : place.stop] for place in reversed(places)]
     spans = [
         f"{group[0].number}-{group[-1].number}" if group[1:] else str(group[0].number) for group in groups
     ]
     number = max(map(len, spans))
     node = max(len(group[0].node) for group in groups)
+    before = groups[0][0].number - 1 if is_tail else 0
     for span, group in zip(spans, groups, strict=True):
+        lines += _gap_lines(group[0].number - 1 - before)
+        before = group[-1].number
         call = group[-1]
         text = f"{span:>{number}} {call.node:<{node}} {call} at {call.place}"
         lines += _wrapped(text, f"-> {result_text(call)}")
     return lines
+
+
+def _like_ones(calls: Sequence[Call], index: int) -> range:
+    """Return where the calls are that make one line with one of them."""
+    key = _sameness(calls[index])
+    first = last = index
+    while first and _sameness(calls[first - 1]) == key:
+        first -= 1
+    while last + 1 < len(calls) and _sameness(calls[last + 1]) == key:
+        last += 1
+    return range(first, last + 1)
+
+
+def _gap_lines(count: int) -> list[str]:
+    return [f"  ... {count} call{'s' * (count != 1)} ..."] if count else []
 
 
 def _sameness(call: Call) -> tuple[object, ...]:
@@ -113,7 +169,12 @@ def _sameness(call: Call) -> tuple[object, ...]:
     return call.node, str(call), call.place, alone
 
 
-def timeline_lines(timeline: Timeline, paint: Paint = lambda text, _step: text) -> list[str]:
+def timeline_lines(
+    timeline: Timeline,
+    paint: Paint = lambda text, _step: text,
+    *,
+    most_calls: int = MOST_CALLS,
+) -> list[str]:
     """Print a timeline's last steps, a column for each node; nothing where a single node was called.
 
     With too many nodes for columns, each call names its node.
@@ -121,54 +182,68 @@ def timeline_lines(timeline: Timeline, paint: Paint = lambda text, _step: text) 
     Args:
         timeline: which.
         paint: gives the text of a step its colour.
+        most_calls: how many of the last calls are listed beside it: it has twice as many steps, and what
+            violations name.
 
     Returns:
         Lines of at most 100 columns, before they are painted.
     """
-    calls = [step for step in timeline.steps if step.count]
-    called = {step.node for step in calls if step.mark != "gap"}
+    steps = timeline.steps
+    calls = [index for index, step in enumerate(steps) if step.count]
+    called = {steps[index].node for index in calls if steps[index].mark != "gap"}
     if len(called) <= 1:
         return []
     lanes = [lane.name for lane in timeline.lanes if lane.name in called]
     one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
     # What the test does before the first call sets the scene; after the last one, the nodes' lines say it.
-    first, last = timeline.steps.index(calls[0]), timeline.steps.index(calls[-1])
-    every = timeline.steps[first : last + 1]
-    rows = every[-MOST_LINES_OF_TIMELINE:]
-    names = {row.instance for row in rows if row.mark != "gap"}
-    times = [f"{row.time:g} s" for row in rows]
-    time_width = max(map(len, times))
+    every = range(calls[0], calls[-1] + 1)
+    shown = {*every[-2 * most_calls :], *_named_steps(timeline)}
+    shown -= {index for index in shown if steps[index].mark == "gap"}
+    is_tail = len(shown) == every.stop - min(shown)
+    rows = [steps[index] for index in sorted(shown)]
+    names = {row.instance for row in rows}
+    time_width = max(len(f"{row.time:g} s") for row in rows)
     # Where all are about one instance, it is said once.
     name_width = 0 if len(names) == 1 else min(12, max(len(printable(name)) for name in names))
     name_room = name_width + 1 if name_width else 0
     lane_width = (WIDTH - 2 - time_width - 1 - name_room) // (1 if one_lane else len(lanes)) - 1
     if not one_lane:
         lane_width = min(lane_width, WIDEST_LANE)
-    lines = [_timeline_title(rows, names, is_part=len(rows) < len(every))]
+    part = ""
+    if not is_tail:
+        part = f", {sum(row.count for row in rows)} of {timeline.calls} calls"
+    elif len(shown) < len(every):
+        part = f", the last {sum(row.count for row in rows)} calls"
+    lines = [_timeline_title(rows, names, part)]
     if not one_lane:
         head = "".join(f" {_cut(name, lane_width):<{lane_width}}" for name in lanes)
         lines.append(f"  {'':>{time_width}}{'':<{name_room}}{head}".rstrip())
-    for row, time in zip(rows, times, strict=True):
+    left_out = 0
+    for index in every[-len(shown) :] if is_tail else every:
+        row = steps[index]
+        if index not in shown:
+            left_out += row.count
+            continue
+        lines += _gap_lines(left_out)
+        left_out = 0
         text = _step_text(row)
         if one_lane and row.node:
             text = f"{row.node} {text}"
         place = lanes.index(row.node) if not one_lane and row.node in lanes else 0
         name = f" {_cut(printable(row.instance), name_width):<{name_width}}" if name_width else ""
+        time = f"{row.time:g} s"
         before = f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}"
-        lines.append(before + paint(_cut(text, lane_width), row) if text else before.rstrip())
-    return lines
+        lines.append(before + paint(_cut(text, lane_width), row))
+    return [*lines, *_gap_lines(left_out)]
 
 
-def _timeline_title(rows: Sequence[Step], names: Collection[str], *, is_part: bool) -> str:
+def _timeline_title(rows: Sequence[Step], names: Collection[str], part: str) -> str:
     whose = f" of {printable(next(iter(names)))}" if len(names) == 1 and "" not in names else ""
-    part = f", the last {sum(row.count for row in rows)} calls" if is_part else ""
-    test = ", * for what the test did" if any(row.mark != "gap" and not row.count for row in rows) else ""
+    test = ", * for what the test did" if any(not row.count for row in rows) else ""
     return f"timeline{whose}{part}, ! for a call that raised{test}:"
 
 
 def _step_text(step: Step) -> str:
-    if step.mark == "gap":
-        return step.text
     if not step.count:
         return f"*{step.what}"
     return f"{'!' if step.raised else ''}{step.what}{f' x{step.count}' if step.count > 1 else ''}"
@@ -201,9 +276,11 @@ def _node_lines(node: NodeView) -> list[str]:
     if node.spec is None:
         head = f"{printable(node.name)}: the size of this machine"
     else:
-        info = less_used(node.spec.info(), sum(each.memory for each in node.instances.values()))
+        info, used = node.spec.info(), sum(each.memory for each in node.instances.values())
+        surplus = used - info["memory_free"]
+        free = f"{less_used(info, used)['memory_free']} of {info['memory_total']} MiB free"
         head = (
-            f"{printable(node.name)}: {info['memory_free']} of {info['memory_total']} MiB free, "
+            f"{printable(node.name)}: {free}{f', overcommitted by {surplus} MiB' if surplus > 0 else ''}, "
             f"{info['cpu_total']} CPUs{'' if node.spec.overcommit else ', no overcommit'}"
         )
     if node.unreachable:

@@ -11,6 +11,7 @@ from pytest_fakehv.engine.invariants import Watcher
 from pytest_fakehv.engine.traffic import Traffic
 
 if TYPE_CHECKING:
+    from pytest_fakehv.engine.invariants import Invariant
     from pytest_fakehv.engine.objects import InstanceSpec
 
 
@@ -29,6 +30,7 @@ class Shared:
         chronicle: where instances came and went, and what the test did.
         watcher: where instances run, and what is wrong with that.
         declared: the instances that the test has declared, by name.
+        allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
     """
 
     def __init__(self, clock: ClockMode, seed: int | None) -> None:
@@ -45,6 +47,7 @@ class Shared:
             node, instance, state, self.door.current_call
         )
         self.declared: dict[str, InstanceSpec] = {}
+        self.allowed: set[tuple[Invariant, str | None]] = set()
 
     @property
     def pulse(self) -> object:

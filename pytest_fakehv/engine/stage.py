@@ -5,13 +5,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from pytest_fakehv.engine.checks import check_number
+from pytest_fakehv.engine.checks import check_number, name_fault
 from pytest_fakehv.engine.constants import HV_MIGRATION_MODE
 from pytest_fakehv.engine.door import caller
 from pytest_fakehv.engine.errors import DeclarationError
 from pytest_fakehv.engine.faults import Fault, FaultSpec, When
 from pytest_fakehv.engine.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.engine.interface import check_method
+from pytest_fakehv.engine.invariants import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
 from pytest_fakehv.engine.migration import MigrationSpec, Outcome
 from pytest_fakehv.engine.objects import Instance, InstanceLike, InstanceSpec, name_of
 from pytest_fakehv.engine.selection import ANY, Phase, Selection, Side
@@ -202,6 +203,29 @@ class Stage(View):
         if method != ANY:
             check_method(method)
         return self._own_name if node is None else self._own_node_name(node)
+
+    # Invariants
+
+    def allow(self, *invariants: Invariant, instance: str | InstanceLike | None = None) -> None:
+        """Let invariants of the whole cluster be broken: what was wrong before is allowed, too.
+
+        Args:
+            *invariants: their names.
+            instance: only where it is about this instance, by name or as the object that the interface takes;
+                None for any.
+
+        Raises:
+            DeclarationError: a name is wrong, there is none, or what it names is about no instance.
+        """
+        if not invariants:
+            raise DeclarationError(f"allow needs an invariant; valid: {', '.join(INVARIANTS)}")
+        names = check_allowed(invariants)
+        name = None if instance is None else name_of(instance)
+        if name is not None and (fault := name_fault(name)):
+            raise DeclarationError(f"instance is invalid: {shown(name)}: {fault}")
+        if name is not None and (general := [each for each in invariants if each in OF_NO_INSTANCE]):
+            raise DeclarationError(f"{general[0]} is about no instance; allow it without one")
+        self.shared.allowed |= {(each, name) for each in names}
 
     # Migrations
 

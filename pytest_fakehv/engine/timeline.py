@@ -114,7 +114,8 @@ class Arrow:
         target: the name of the node that it was to move to.
         begin: when it began.
         end: when it was finalized, or ended.
-        share: how much of the RAM was sent, from 0 to 1; None where that is not known.
+        share: how much of the RAM was sent, from 0 to 1 in whole hundredths; None where that is not known, as
+            where some had to be sent again.
         outcome: what its status says in the end.
         migrated: whether the instance has moved.
         text: its course, in words.
