@@ -205,7 +205,7 @@ class TestPicture:
         cluster.clock.advance(10)
         svg = ET.fromstring(cluster.timeline()._repr_svg_())
         words = {each.text: each for each in svg.iter(f"{SVG}text")}
-        failed, under_way = words["50 % failed"], words["100 % under way"]
+        failed, under_way = words["50 % failed"], words["under way"]
         x, y = (float(failed.get(key)) for key in "xy")
         dots = [each for each in svg.iter(f"{SVG}circle") if x < float(each.get("cx")) < x + 60]
         assert dots

@@ -899,7 +899,7 @@ def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
 def _amount(what: str, value: object) -> int:
     if not is_amount(value):
         raise RefusedError(f"{what} must be a positive integer, not {shown(value)}")
-    return int(value)  # of a kind of its own, it may compare and hash otherwise
+    return value
 
 
 def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:

@@ -35,7 +35,6 @@ _MOST_BYTES: Final = 256
 _LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
 
 
-@lru_cache(maxsize=1024)
 def encode(record: Record) -> bytes:
     """Return the content of an instance's file.
 
