@@ -159,9 +159,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except BaseException:
         with suppress(Exception):  # what the test has patched may still be
             if verdict := _verdict():
-                verdict.end(item)
+                verdict.end(item, has_failed=True)
         raise
-    if (verdict := _verdict()) and (problem := verdict.end(item)):
+    if (verdict := _verdict()) and (problem := verdict.end(item, has_failed=False)):
         pytest.fail(problem, pytrace=False)
     return result
 

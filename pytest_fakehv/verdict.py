@@ -56,9 +56,17 @@ def begin(item: pytest.Item) -> None:
             _look(item.session, cluster)
 
 
-def end(item: pytest.Item) -> str:
-    """Look at the clusters that a test used, and return what to say of the invariants."""
-    clusters = _used(item)
+def end(item: pytest.Item, *, has_failed: bool) -> str:
+    """Look at the clusters that a test used, and return what to say of the invariants.
+
+    Args:
+        item: the test.
+        has_failed: whether it has raised. A property test has done so with its last cluster: what is wrong
+            with others has nothing to do with it.
+    """
+    used = clusters = _used(item)
+    if has_failed and len(used) > _MOST_CLUSTERS:
+        clusters = used[-1:]
     faulty: dict[FakeCluster, list[Violation]] = {}
     text = ""
     if clusters:
@@ -67,8 +75,8 @@ def end(item: pytest.Item) -> str:
             text = _said(faulty) if faulty else ""
         except MarkerError as error:  # of a test that uses the factory alone
             text = str(error)
-    shown = [*faulty][:_MOST_CLUSTERS] or clusters[-_MOST_CLUSTERS:]
-    left_out = len(clusters) - len(shown)
+    shown = [*faulty][:_MOST_CLUSTERS] or used[-_MOST_CLUSTERS:]
+    left_out = len(used) - len(shown)
     item.stash[_VERDICT] = Verdict(clusters=shown, text=text, violations=faulty, left_out=left_out)
     return text
 

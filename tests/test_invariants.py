@@ -1869,6 +1869,25 @@ def test_other(fakehv_factory, strict, request):
         ]
         assert sum("- fakehv -" in line for line in result.stdout.lines) == 9
 
+    def test_of_a_property_test_that_has_failed_the_last_cluster_is_reported(self, pytester):
+        result = run(
+            pytester,
+            """
+def test_it(fakehv_factory):
+    for _ in range(9):
+        twice(fakehv_factory())
+    last = fakehv_factory()
+    last["node1"].add_instance("last")
+    twice(last)
+    assert 0
+""",
+        )
+        result.assert_outcomes(failed=1)
+        lines = result.stdout.lines
+        assert sum(line.startswith("double-start: ") for line in lines) == 1
+        assert sum("- fakehv -" in line for line in lines) == 1
+        assert "  last running, 1024 MiB, 1 vcpus" in lines
+
 
 def test_an_instance_that_was_stopped_once_and_comes_back_is_seen_when_it_is_stopped_again(tmp_path):
     """Another program brings it back twice; in between, a wrong finalize takes it away."""
