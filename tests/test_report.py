@@ -2,6 +2,8 @@
 
 import pytest
 
+from pytest_fakehv import FakeCluster
+
 FAILS = """
     import pytest
 
@@ -260,3 +262,22 @@ def test_a_failed_call_is_shown_at_the_tests_own_line(pytester):
             "E       AssertionError: web1 is not running on node1; nothing runs there; no call was about it",
         ]
     )
+
+
+def test_like_calls_after_the_one_that_a_violation_names_make_one_line_with_it():
+    cluster = FakeCluster.in_memory()
+    node1, node2 = cluster
+    web1 = cluster.instance("web1")
+    node1.GetNodeInfo()
+    for _ in range(3):
+        node2.FinalizeMigrationDst(web1, "", True)
+    for number in range(20):
+        node1.GetInstanceInfo(f"web{number}")
+    lines = cluster.described(cluster.timeline()).splitlines()
+    start = lines.index("calls, 13 of 24:")
+    place = cluster.journal[1].place
+    assert lines[start + 1 : start + 4] == [
+        "  ... 1 call ...",
+        f"  2-4 node2 FinalizeMigrationDst('web1', '', True) at {place} -> None",
+        "  ... 10 calls ...",
+    ]

@@ -323,23 +323,16 @@ def caller(depth: int) -> tuple[str, int]:
     Args:
         depth: how many calls above the asking one to begin to look.
     """
-    frame: FrameType | None
-    try:
-        frame = sys._getframe(1 + depth)  # noqa: SLF001  # the documented way to a caller
-    except ValueError:  # it is the outermost call of a thread
-        frame = None
-    while frame is not None:
-        module = (variables := frame.f_globals).get("__name__", "")
-        if module.startswith(_OWN_PACKAGE):
-            frame = frame.f_back
-            continue
-        if module in _STARTERS_OF_THREADS:
-            break
-        code = frame.f_code
-        if _HIDES in code.co_varnames or _HIDES in variables:
-            return _user_of_helper(frame)
-        return code.co_filename, frame.f_lineno
-    return f"thread {threading.current_thread().name}", 0
+    module = ""
+    frame = sys._getframe(depth).f_back  # noqa: SLF001  # the documented way to a caller
+    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
+        frame = frame.f_back
+    if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
+        return f"thread {threading.current_thread().name}", 0
+    code = frame.f_code
+    if _HIDES in code.co_varnames or _HIDES in frame.f_globals:
+        return _user_of_helper(frame)
+    return code.co_filename, frame.f_lineno
 
 
 def _user_of_helper(innermost: "FrameType") -> tuple[str, int]:
