@@ -271,6 +271,8 @@ def test_like_calls_after_the_one_that_a_violation_names_make_one_line_with_it()
     node1.GetNodeInfo()
     for _ in range(3):
         node2.FinalizeMigrationDst(web1, "", True)
+        node1.disconnect()
+        node1.reconnect()
     for number in range(20):
         node1.GetInstanceInfo(f"web{number}")
     lines = cluster.described(cluster.timeline()).splitlines()
