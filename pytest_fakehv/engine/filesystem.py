@@ -31,7 +31,6 @@ _READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
-
 _temporary_numbers = itertools.count()
 
 _DESCRIPTORS: Final = "/proc/self/fd"
@@ -235,7 +234,7 @@ class Disk:
 
 
 class FakeDisk:
-    """A fake filesystem, reached through its fake `os` module: the test's own."""
+    """A fake filesystem, reached through its fake `os` module, as the test that patches it in reaches it."""
 
     _locks: ClassVar[WeakKeyDictionary[object, Lock]] = WeakKeyDictionary()
     """One lock for each fake filesystem, whoever reaches it."""
