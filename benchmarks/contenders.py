@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol, cast
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, Instance
-from pytest_fakehv.engine.filesystem import PrivateDisk, Root
+from pytest_fakehv.storage.filesystem import PrivateDisk, Root
 
 NEWCOMER = "web1"
 MEMORY, BALLOONED, VCPUS = 1024, 512, 2
@@ -394,7 +394,7 @@ IN_PYFAKEFS = Kind("ours, private pyfakefs", Ours.in_private_pyfakefs)
 IN_MEMORY = Kind(
     "ours, memory",
     Ours.in_memory,
-    needs="pytest_fakehv.engine.memory",
+    needs="pytest_fakehv.storage.memory",
     how_to_get="pip install -U pytest-fakehv",
 )
 GANETI = Kind(

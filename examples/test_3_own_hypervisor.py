@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from pytest_fakehv import FakeHypervisor, HypervisorError, InstanceLike, Parameters, ParamInSet
-from pytest_fakehv.engine.parameters import OPT_CPU_MASK_CHECK, REQ_FILE_CHECK
+from pytest_fakehv.parameters import OPT_CPU_MASK_CHECK, REQ_FILE_CHECK
 
 # The code under test: in your project it is a module of its own.
 

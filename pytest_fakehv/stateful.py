@@ -9,19 +9,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, Final, Protocol, TypeVar, get_args
 
-from pytest_fakehv.engine.checks import check_choice
-from pytest_fakehv.engine.cluster import FakeCluster
-from pytest_fakehv.engine.errors import DeclarationError, HypervisorError
-from pytest_fakehv.engine.explain import violations as explained
-from pytest_fakehv.engine.faults import FaultSpec
-from pytest_fakehv.engine.hypervisor import FakeHypervisor
-from pytest_fakehv.engine.interface import check_method
-from pytest_fakehv.engine.invariants import Violation
-from pytest_fakehv.engine.migration import MigrationSpec, Outcome
-from pytest_fakehv.engine.node import NodeSpec, less_used
-from pytest_fakehv.engine.objects import DeclaredState, InstanceSpec
-from pytest_fakehv.engine.selection import STEPS
-from pytest_fakehv.engine.text import shown, shown_arguments
+from pytest_fakehv.calls.faults import FaultSpec
+from pytest_fakehv.calls.selection import STEPS
+from pytest_fakehv.checks import DeclarationError, check_choice
+from pytest_fakehv.cluster.cluster import FakeCluster
+from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.cluster.node import NodeSpec
+from pytest_fakehv.interface.contract import check_method
+from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.interface.objects import DeclaredState, InstanceSpec, less_used
+from pytest_fakehv.judgement.invariants import Violation
+from pytest_fakehv.judgement.messages import violations as explained
+from pytest_fakehv.migration.record import MigrationSpec, Outcome
+from pytest_fakehv.text import shown, shown_arguments
 
 try:
     from hypothesis import strategies as st

@@ -5,8 +5,8 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import FakeHypervisor, NodeSpec
-from pytest_fakehv.engine.filesystem import Disk, Filesystem, PrivateDisk, Root
-from pytest_fakehv.engine.memory import IN_MEMORY, InMemory
+from pytest_fakehv.storage.filesystem import Disk, Filesystem, PrivateDisk, Root
+from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
 
 pytest_plugins = ["pytester"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 TEXT = (
-    "pytest_fakehv.bridges.ganeti needs Ganeti's Python library, 3.0 or newer, and what it imports: "
+    "pytest_fakehv.fronts.ganeti needs Ganeti's Python library, 3.0 or newer, and what it imports: "
     "No module named 'ganeti'; Debian's package ganeti-3.0 has it in /usr/share/ganeti/3.0, which must be on "
     "PYTHONPATH; pip install 'pytest-fakehv[ganeti]' installs what it imports"
 )
@@ -40,7 +40,7 @@ def test_so_does_the_import(pytester):
 
         def test_it():
             with pytest.raises(ImportError) as caught:
-                import pytest_fakehv.bridges.ganeti
+                import pytest_fakehv.fronts.ganeti
             print(caught.value)
     """)
     result = pytester.runpytest_subprocess("-s")
@@ -59,7 +59,7 @@ def test_nothing_else_asks_for_it(pytester):
 
         def test_modules():
             for module in pkgutil.walk_packages(pytest_fakehv.__path__, "pytest_fakehv."):
-                if module.name != "pytest_fakehv.bridges.ganeti":
+                if module.name != "pytest_fakehv.fronts.ganeti":
                     importlib.import_module(module.name)
             assert sys.meta_path[0].asked_for == []
     """)

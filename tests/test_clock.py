@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_fakehv import Clock, DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
-from pytest_fakehv.engine import clock as clock_module
-from pytest_fakehv.engine.filesystem import Disk
+from pytest_fakehv.calls import clock as clock_module
+from pytest_fakehv.storage.filesystem import Disk
 
 LARGEST = 2**63 - 1
 

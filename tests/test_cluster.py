@@ -427,7 +427,7 @@ class TestDescribe:
         )
 
     def test_in_a_directory_that_has_been_removed(self, tmp_path):
-        code = "import os; os.rmdir(os.getcwd()); import pytest_fakehv.engine.cluster"
+        code = "import os; os.rmdir(os.getcwd()); import pytest_fakehv.cluster.cluster"
         (tmp_path / "gone").mkdir()
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "gone", check=True)
 

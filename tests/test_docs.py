@@ -12,8 +12,8 @@ from pages import PAGES, TOP, blocks, commands, environment, merged, same, text_
 
 import pytest_fakehv
 from pytest_fakehv import read_topology
-from pytest_fakehv.engine.interface import INTERFACE
-from pytest_fakehv.engine.invariants import INVARIANTS
+from pytest_fakehv.interface.contract import INTERFACE
+from pytest_fakehv.judgement.invariants import INVARIANTS
 from pytest_fakehv.stateful import FAULTY_METHODS, OPERATIONS
 
 TITLED = pytest.mark.parametrize("page", PAGES, ids=title)
@@ -132,7 +132,7 @@ def test_shell_commands_are_well_formed(page):
     [block.text for page in PAGES for block in blocks(page) if block.kind == "python ganeti"],
 )
 def test_a_block_for_ganeti_passes(pytester, source):
-    pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+    pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
     pytester.makepyfile(source)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 

@@ -9,11 +9,11 @@ from pytest_fakehv import (
     DeclarationError,
     FakeCluster,
     FakeHypervisor,
+    HoldError,
     HypervisorError,
     InstanceSpec,
     NodeDownError,
 )
-from pytest_fakehv.engine.errors import HoldError
 
 LONG = 60
 """Seconds after which a test fails where otherwise it would hang; none ever waits so long."""

@@ -19,7 +19,7 @@ from pytest_fakehv import (
     MigrationStatus,
     NodeSpec,
 )
-from pytest_fakehv.engine.interface import INTERFACE
+from pytest_fakehv.interface.contract import INTERFACE
 
 
 def make(name="web1", minmem=512, maxmem=1024, vcpus=2):
@@ -643,7 +643,6 @@ class TestSubclass:
         assert hv.FinalizeMigrationSource(make(), True, True) is None
         assert hv.FinalizeMigrationDst(make(), "", True) is None
         assert hv.PowercycleNode() is None
-        assert [call.number for call in hv.door.journal] == [1, 2, 3, 4, 5, 6]
 
     def test_inner_methods_called_alone_raise_hypervisor_errors(self, hv):
         with pytest.raises(HypervisorError) as caught:

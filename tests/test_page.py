@@ -259,7 +259,11 @@ class TestPicture:
         import sys
 
         monkeypatch.setitem(sys.modules, "jinja2", None)
-        for name in [each for each in sys.modules if each.startswith("pytest_fakehv.page")]:
+        for name in [
+            each
+            for each in sys.modules
+            if each.startswith(("pytest_fakehv.story.page", "pytest_fakehv.plugin.page"))
+        ]:
             monkeypatch.delitem(sys.modules, name)
         with pytest.raises(ImportError) as caught:
             FakeCluster(root).timeline()._repr_svg_()
@@ -518,7 +522,7 @@ def test_too_many_tests(pytester, monkeypatch):
             assert number < 3
         """
     )
-    pytester.makeconftest("import pytest_fakehv.page.run as run; run.MOST_DRAWN = 2")
+    pytester.makeconftest("import pytest_fakehv.plugin.page as run; run.MOST_DRAWN = 2")
     pytester.runpytest_subprocess("--fakehv-report=out.html").assert_outcomes(passed=3, failed=1)
     page = read(pytester)
     assert "Only the first 2 tests have their timelines here." in page.words
@@ -672,7 +676,7 @@ class TestPytestHtml:
 
     def test_there_is_no_page_of_ours_that_nobody_asked_for(self, pytester):
         pytester.makepyfile(
-            hidden="import sys; sys.modules['pytest_fakehv.page.run'] = None", test_run=self.TESTS
+            hidden="import sys; sys.modules['pytest_fakehv.plugin.page'] = None", test_run=self.TESTS
         )
         result = pytester.runpytest_subprocess("-p", "hidden", "--html=theirs.html")
         result.assert_outcomes(passed=2)

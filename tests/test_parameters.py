@@ -5,8 +5,8 @@ from typing import ClassVar
 import pytest
 
 from pytest_fakehv import FakeHypervisor, HypervisorError, NodeSpec
-from pytest_fakehv.engine import parameters
-from pytest_fakehv.engine.parameters import ParameterCheck, ParamInSet
+from pytest_fakehv.interface import parameters
+from pytest_fakehv.interface.parameters import ParameterCheck, ParamInSet
 
 
 def message(function, *args):

@@ -17,8 +17,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_fakehv import FakeCluster
-from pytest_fakehv.engine.checks import exact
-from pytest_fakehv.engine.precopy import Precopy
+from pytest_fakehv.checks import exact
+from pytest_fakehv.migration.precopy import Precopy
 
 LARGEST = 2**63 - 1
 MOST_ROUNDS = 25

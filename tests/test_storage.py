@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
-from pytest_fakehv.engine.filesystem import Disk, Root, current_filesystem
+from pytest_fakehv.storage.filesystem import Disk, Root, current_filesystem
 
 SPEC = NodeSpec("node1")
 WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")
@@ -231,7 +231,7 @@ def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_p
     """Whatever number a killed process had reached, its file is skipped."""
     hv = FakeHypervisor(tmp_path, spec=SPEC)
     hv.StartInstance(make("web1"), [], False)
-    monkeypatch.setattr("pytest_fakehv.engine.filesystem._temporary_numbers", itertools.count())
+    monkeypatch.setattr("pytest_fakehv.storage.filesystem._temporary_numbers", itertools.count())
     for number in range(10):
         (tmp_path / f"\n{os.getpid()}.{number}").touch()
     assert hv.ListInstances() == ["web1"]
@@ -243,7 +243,7 @@ def test_a_killed_process_temporary_file_is_no_instance_and_in_nobodys_way(tmp_p
 def test_a_balloon_skips_a_killed_process_temporary_file(tmp_path, monkeypatch):
     hv = FakeHypervisor(tmp_path, spec=SPEC)
     hv.StartInstance(make(), [], False)
-    monkeypatch.setattr("pytest_fakehv.engine.filesystem._temporary_numbers", itertools.count())
+    monkeypatch.setattr("pytest_fakehv.storage.filesystem._temporary_numbers", itertools.count())
     for number in range(3):
         (tmp_path / f"\n{os.getpid()}.{number}").touch()
     hv.BalloonInstanceMemory(make(), 7)

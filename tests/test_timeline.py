@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeDownError, NodeSpec
-from pytest_fakehv.engine.timeline import Timeline
 
 
 def numbered(count):
@@ -583,7 +582,7 @@ def test_it_is_what_json_has(root):
     with pytest.raises(NodeDownError):
         start(cluster["node1"], "web2")
     timeline = cluster.timeline()
-    again = Timeline.of(json.loads(json.dumps(timeline.data())))
+    again = type(timeline).of(json.loads(json.dumps(timeline.data())))
     assert again.data() == timeline.data()
     assert str(again) == str(timeline)
 

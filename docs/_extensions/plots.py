@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 
 from pytest_fakehv import FakeCluster, Migration, NodeSpec
-from pytest_fakehv.engine.precopy import Precopy
+from pytest_fakehv.migration.precopy import Precopy
 
 RAM: Final = 8192
 BANDWIDTH: Final = 1024

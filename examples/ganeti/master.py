@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti import backend, constants, http, objects, opcodes, pathutils, serializer, utils
 from ganeti.cmdlib import instance_migration
@@ -31,7 +31,7 @@ from ganeti.rpc.node import RpcRunner
 from ganeti.server.noded import NodeRequestHandler
 
 if TYPE_CHECKING:
-    from pytest_fakehv.bridges.ganeti import FakeCluster
+    from pytest_fakehv.fronts.ganeti import FakeCluster
 
 GROUP = "default-uuid"
 

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti.errors import OpExecError
 from master import Master
 
 if TYPE_CHECKING:
-    from pytest_fakehv.bridges.ganeti import FakeCluster
+    from pytest_fakehv.fronts.ganeti import FakeCluster
 
 pytestmark = [
     pytest.mark.fakehv_instance("web1", node="node1", memory=2048),

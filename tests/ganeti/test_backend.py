@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti import backend, constants, objects, pathutils, utils
 

@@ -7,14 +7,14 @@ from unittest import mock
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti import constants, errors, hypervisor, objects, serializer
 from ganeti.hypervisor import hv_base
 
 import pytest_fakehv
 from pytest_fakehv import DeclarationError, NodeDownError, NodeSpec
-from pytest_fakehv.bridges.ganeti import FakeCluster, FakeHypervisor
+from pytest_fakehv.fronts.ganeti import FakeCluster, FakeHypervisor
 
 
 def make(name="web1", **beparams):
@@ -482,7 +482,7 @@ class TestFixture:
         result = pytester.runpytest_subprocess()
         result.assert_outcomes(errors=1)
         assert (
-            "\nfakehv_ganeti needs a fakehv_class that is pytest_fakehv.bridges.ganeti.FakeHypervisor "
+            "\nfakehv_ganeti needs a fakehv_class that is pytest_fakehv.fronts.ganeti.FakeHypervisor "
             "or a subclass of it, not <class 'test_an_own_class_that_does_not_suit.Own'>\n"
         ) in result.stdout.str()
         assert "Traceback" not in result.stdout.str()

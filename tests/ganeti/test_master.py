@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti.cmdlib.instance_migration import TLMigrateInstance
 from ganeti.errors import ECODE_ENVIRON, ECODE_NORES, ECODE_STATE, OpExecError, OpPrereqError

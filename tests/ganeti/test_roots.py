@@ -2,13 +2,13 @@
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti import errors, objects
 from ganeti.hypervisor import hv_base, hv_fake
 
 from pytest_fakehv import NodeSpec
-from pytest_fakehv.bridges.ganeti import FakeHypervisor
+from pytest_fakehv.fronts.ganeti import FakeHypervisor
 
 MEMORY = 8192
 

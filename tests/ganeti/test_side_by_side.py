@@ -22,14 +22,14 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("pytest_fakehv.bridges.ganeti", exc_type=ImportError)
+pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
 
 from ganeti import errors, hypervisor, objects, utils
 from ganeti.hypervisor import hv_base, hv_fake
 
 from pytest_fakehv import Instance, Migration, NodeSpec
-from pytest_fakehv.bridges.ganeti import FakeCluster, FakeHypervisor
-from pytest_fakehv.engine.interface import INTERFACE
+from pytest_fakehv.fronts.ganeti import FakeCluster, FakeHypervisor
+from pytest_fakehv.interface.contract import INTERFACE
 
 SEQUENCES = 700
 STEPS = 100

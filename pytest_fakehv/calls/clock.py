@@ -1,0 +1,105 @@
+"""The time that migrations run on."""
+
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
+from pytest_fakehv.storage.locks import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__tracebackhide__ = True  # a wrong call is shown at the line that made it
+
+ClockMode = Literal["polls", "manual", "real"]
+
+CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
+
+
+class Clock:
+    """One cluster's time, in seconds since the cluster was made.
+
+    Args:
+        mode: what makes it go. "polls": each `GetMigrationStatus`, by one second before it answers, so
+            that code which polls without sleeping comes to an end; "manual": `advance` alone; "real":
+            the machine's monotonic clock.
+
+    Attributes:
+        mode: as given.
+        on_move: called when the time has moved or is about to be looked at.
+
+    Raises:
+        DeclarationError: there is no such mode.
+    """
+
+    def __init__(self, mode: ClockMode = "polls") -> None:
+        check_choice("clock", mode, CLOCK_MODES)
+        self.mode = mode
+        self.on_move: Callable[[], None] = lambda: None
+        self._began = time.monotonic()
+        self._elapsed = Fraction(0)
+        self._rounded = 0.0
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        """Show the time."""
+        return f"<Clock {self.mode} at {self.now:g} s>"
+
+    @property
+    def now(self) -> float:
+        """The time, in seconds since the cluster was made."""
+        return float(self.exact_now) if self.mode == "real" else self._rounded
+
+    @property
+    def exact_now(self) -> Fraction:
+        """The same without rounding, so that ten times 0.1 seconds are one second."""
+        if self.mode == "real":
+            return Fraction(time.monotonic() - self._began)
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass.
+
+        Args:
+            seconds: how much; 0 or more.
+
+        Raises:
+            DeclarationError: it is no such number, or the clock is the machine's.
+        """
+        check_number("seconds", seconds)
+        if self.mode == "real":
+            raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
+        with self._lock:
+            self._elapsed += exact(seconds)
+            self._rounded = float(self._elapsed)  # once, not at each call
+        self.on_move()
+
+    def look(self) -> None:
+        """Let what is due come about before anybody looks: the machine's time moves without telling."""
+        if self.mode == "real":
+            self.on_move()
+
+    def poll(self) -> None:
+        """Note that somebody asks how far a migration is."""
+        if self.mode == "polls":
+            self.advance(1)
+        else:
+            self.look()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass as `time.sleep` would; only with the machine's clock does anybody wait for it.
+
+        Hand it to code under test in place of `time.sleep`.
+
+        Args:
+            seconds: how long; 0 or more.
+
+        Raises:
+            DeclarationError: it is no such number.
+        """
+        if self.mode == "real":
+            check_number("seconds", seconds)
+            time.sleep(seconds)
+        else:
+            self.advance(seconds)

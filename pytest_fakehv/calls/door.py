@@ -1,0 +1,358 @@
+"""The one way into every call of the hypervisor interface.
+
+A call of an interface method on a node passes here, also where a user's subclass overrides the method.
+What an interface method itself calls, ``super()`` or another interface method of the same node, is part
+of the first call and passes freely. A class or static method passes when it is called on a node; on the
+class there is no node to speak of.
+"""
+
+import functools
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+
+from pytest_fakehv.calls.clock import Clock
+from pytest_fakehv.calls.holds import Hold
+from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
+from pytest_fakehv.interface.errors import NodeDownError
+from pytest_fakehv.interface.objects import Instance, InstanceInfo
+from pytest_fakehv.text import shown
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+BEHIND_DOOR: Final = "_is_behind_door"
+"""The attribute of a method that was put behind the door."""
+
+_NOT_GIVEN: Final = object()
+
+_NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""What the journal has of most calls: one for all of them."""
+
+_KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), InstanceInfo})
+"""The types of most arguments and results, of which the journal needs neither a copy nor a name."""
+
+_COPIED: Final = (dict, list)
+"""Those that their owner may change later."""
+
+_STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
+
+_OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
+
+_HIDES: Final = "__tracebackhide__"
+"""The variable of a function, or of a module, by which pytest knows helpers."""
+
+_RUNNERS: Final = frozenset(
+    {"_pytest", "asyncio", "concurrent", "hypothesis", "pluggy", "threading", "unittest"}
+)
+"""The packages that run other people's code: above them, there is none of it that made a call."""
+
+
+class BehindDoor(Protocol):
+    """A node whose calls pass a door."""
+
+    @property
+    def door(self) -> "Door":
+        """What its calls pass."""
+
+    @property
+    def name(self) -> str:
+        """The node's name, which no other node behind the same door has."""
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches it, in words; None if calls do."""
+
+    def crash(self) -> None:
+        """Let it go down."""
+
+
+class Strike(Protocol):
+    """What a fault does to the calls that it is about."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a call first has its effect."""
+
+    def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
+        """Do it: raises, as a rule."""
+
+
+class _Thread(threading.local):
+    """The calls that a thread is in, the innermost one last."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+
+@dataclass
+class Door:
+    """What all calls of one cluster's nodes pass.
+
+    Attributes:
+        clock: what says when a call came.
+        choose_fault: returns the fault that is to strike a call, if any.
+        journal: where the calls are written down.
+        holds: what stops calls here until it lets them go.
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    choose_fault: Callable[[Call], Strike | None] = lambda _call: None
+    journal: Journal = field(default_factory=Journal)
+    holds: list[Hold] = field(default_factory=list)
+    _thread: _Thread = field(default_factory=_Thread)
+
+    @property
+    def current_call(self) -> Call | None:
+        """The call that this thread is in, the innermost one of several nodes; None outside of any."""
+        calls = self._thread.calls
+        return calls[-1] if calls else None
+
+    def call(
+        self,
+        node: BehindDoor,
+        method: "Method",
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+    ) -> Any:
+        """Let a call pass.
+
+        Args:
+            node: the node that is called.
+            method: which interface method.
+            function: its effect, which takes the node first.
+            arguments: its positional arguments.
+            keywords: its keyword arguments.
+
+        Returns:
+            What the effect returns; what it raises is raised.
+
+        Raises:
+            NodeDownError: the node can't be reached.
+            TypeError: what stands for the instance is no instance.
+            BaseException: what a fault raises.
+        """
+        calls, name = self._thread.calls, node.name
+        if calls and any(each.node == name for each in calls):
+            return function(node, *arguments, **keywords)
+        noted = tuple(map(_noted, arguments))
+        call = self.journal.begin(
+            self.clock.now,
+            name,
+            method.name,
+            method.instance_name(arguments, keywords, noted),
+            noted,
+            {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
+            caller(2),
+        )
+        calls.append(call)
+        try:
+            if call.instance is None or method.has_several_names:
+                method.check_instance(arguments, keywords)
+            if node.unreachable:
+                _refuse(node)
+            fault = self.choose_fault(call)
+            if fault and not fault.is_late:
+                fault.strike(call, node, self.clock)
+            if self.holds:
+                self._hold(call)
+            if (fault or self.holds) and node.unreachable:  # it went down meanwhile
+                _refuse(node)
+            self.clock.look()
+            result = function(node, *arguments, **keywords)
+            if fault and fault.is_late:
+                fault.strike(call, node, self.clock)
+        except BaseException as error:
+            call.end(None, error)
+            raise
+        else:
+            call.end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
+            return result
+        finally:
+            calls.pop()
+
+    def _hold(self, call: Call) -> None:
+        for hold in self.holds.copy():
+            if hold.is_over:
+                with suppress(ValueError):  # another thread was faster
+                    self.holds.remove(hold)
+            elif hold.selection.matches(call):
+                hold.stop(call)
+
+
+class Method:
+    """An interface method's name, and where among its arguments an instance is named."""
+
+    def __init__(self, name: str, declared: Any) -> None:
+        """Take the method as the interface declares it: an override may name its arguments otherwise."""
+        self.name = name
+        function = declared.__func__ if isinstance(declared, classmethod | staticmethod) else declared
+        parameters = [each for each in inspect.signature(function).parameters if each not in ("self", "cls")]
+        self._places = [
+            (each, parameters.index(each))
+            for each in ("name", "instance", "instance_name")  # a bare name overrides the instance beside it
+            if each in parameters
+        ]
+        self._place_of_instance = dict(self._places).get("instance")
+        self.has_several_names = len(self._places) > 1
+
+    def instance_name(
+        self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], noted: tuple[Any, ...]
+    ) -> str | None:
+        """Say which instance a call is about; None if about none.
+
+        Args:
+            arguments: the positional arguments.
+            keywords: the keyword arguments.
+            noted: what the journal has of the positional ones: an instance's name in its place.
+        """
+        for parameter, position in self._places:
+            if position < len(arguments):
+                name = noted[position]
+                if parameter == "instance" and name is arguments[position]:
+                    continue  # it is no instance
+            elif keywords:
+                given = keywords.get(parameter)
+                name = _name_of(given) if parameter == "instance" else given
+            else:
+                continue
+            if isinstance(name, str):
+                return name if type(name) is str else str.__str__(name)
+        return None
+
+    def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """Refuse what stands for an instance and is none, such as a name."""
+        position = self._place_of_instance
+        if position is None:
+            return
+        given = arguments[position] if position < len(arguments) else keywords.get("instance", _NOT_GIVEN)
+        if hasattr(given, "name") or given is _NOT_GIVEN:
+            return
+        if given is not None or not self.has_several_names:  # else a bare name will do
+            raise TypeError(
+                f"{self.name} takes an instance, an object with name, hvparams and beparams, "
+                f"not {shown(given)}"
+            )
+
+
+class _OnNode:
+    """A class or static method of the interface, which passes the door when it is called on a node."""
+
+    def __init__(self, method: Method, inner: Any) -> None:
+        self._method = method
+        self._inner = inner
+        self.__doc__ = inner.__doc__
+        self.__wrapped__ = inner
+        setattr(self, BEHIND_DOOR, True)
+
+    def __get__(self, node: BehindDoor | None, owner: type[BehindDoor]) -> Callable[..., Any]:
+        bound: Callable[..., Any] = self._inner.__get__(node, owner)
+        if node is None:
+            return bound
+
+        def effect(_node: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
+            return bound(*arguments, **keywords)
+
+        @functools.wraps(bound)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            return node.door.call(node, self._method, effect, arguments, keywords)
+
+        return call
+
+
+METHODS: Final = {name: Method(name, declared) for name, declared in INTERFACE.items()}
+"""What passes the door, by name."""
+
+
+def put_behind_door(cls: type) -> None:
+    """Put a class's interface methods behind the door: its own, and those of a base class that is not."""
+    for method in METHODS.values():
+        inner = inspect.getattr_static(cls, method.name)
+        if hasattr(inner, BEHIND_DOOR):
+            continue
+        if inspect.isfunction(inner):
+            setattr(cls, method.name, _behind_door(method, inner))
+        elif hasattr(inner, "__get__"):
+            setattr(cls, method.name, _OnNode(method, inner))
+
+
+def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
+        return self.door.call(self, method, function, arguments, keywords)
+
+    setattr(call, BEHIND_DOOR, True)
+    return call
+
+
+def _refuse(node: BehindDoor) -> NoReturn:
+    raise NodeDownError.of(node.name)
+
+
+def _noted(value: Any) -> Any:
+    """Return what the journal keeps of a value, which its owner may change later."""
+    kind = type(value)
+    if kind in _KEPT_AS_THEY_ARE:
+        return value
+    if kind is Instance:  # as most are
+        name = value.name
+    elif isinstance(value, _COPIED):
+        return value.copy()
+    else:
+        name = _name_of(value)
+    return value if name is None else name
+
+
+def _name_of(value: Any) -> Any:
+    """Return the name of what looks like an instance, else None; the journal never fails for an argument."""
+    try:
+        return value.name if hasattr(value, "beparams") else None
+    except Exception:  # noqa: BLE001  # whatever a property of the caller's own may raise
+        return None
+
+
+def caller(depth: int) -> tuple[str, int]:
+    """Return file and line of the code outside this package that called the interface.
+
+    Helpers with ``__tracebackhide__`` are passed over, unless there is nothing else.
+
+    Args:
+        depth: how many calls above the asking one to begin to look.
+    """
+    module = ""
+    frame = sys._getframe(depth).f_back  # noqa: SLF001  # the documented way to a caller
+    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
+        frame = frame.f_back
+    if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
+        return f"thread {threading.current_thread().name}", 0
+    code = frame.f_code
+    if _HIDES in code.co_varnames or _HIDES in frame.f_globals:
+        return _user_of_helper(frame)
+    return code.co_filename, frame.f_lineno
+
+
+def _user_of_helper(innermost: "FrameType") -> tuple[str, int]:
+    """Return file and line of the first frame that is not hidden; where all are, of the innermost."""
+    frame: FrameType | None = innermost
+    while frame is not None:
+        module = (variables := frame.f_globals).get("__name__", "")
+        if module.partition(".")[0] in _RUNNERS:
+            break
+        if _HIDES in frame.f_code.co_varnames:  # as for pytest, it counts more than the module's
+            variables = frame.f_locals
+        if not variables.get(_HIDES) and not module.startswith(_OWN_PACKAGE):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return innermost.f_code.co_filename, innermost.f_lineno
+
+
+put_behind_door(BaseHypervisor)

@@ -1,0 +1,132 @@
+"""Holds: stop a call of another thread at the door, to look at what is half done, or to break something."""
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.selection import Selection
+from pytest_fakehv.checks import check_number
+
+__tracebackhide__ = True  # a hold that went wrong is shown at the test's own line
+
+LONGEST_HOLD: Final = 10.0
+"""Seconds of the machine's time, unless a test says otherwise, so that no forgotten hold hangs a run."""
+
+
+class HoldError(AssertionError):
+    """A hold was not used as it must be: a mistake of the test."""
+
+
+class Hold:
+    """Calls that are stopped until they are released. Use it as a context manager.
+
+    Args:
+        selection: which calls.
+        timeout: how long a call waits at most to be released, in seconds of the machine's time.
+    """
+
+    def __init__(self, selection: Selection, timeout: float) -> None:
+        self.selection = selection
+        self.timeout = timeout
+        self._calls: list[Call] = []
+        self._came = threading.Event()
+        self._released = threading.Event()
+        self._mistake: str | None = None
+        self._owner = threading.get_ident()
+
+    def __repr__(self) -> str:
+        """Show which calls it holds."""
+        return f"<hold({self.selection}): {len(self._calls)} calls came>"
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls that it stopped so far, in order."""
+        return list(self._calls)
+
+    @property
+    def call(self) -> Call | None:
+        """The first call that it stopped, which says what was asked of which node; None before."""
+        return self._calls[0] if self._calls else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it stops no call any more."""
+        return self._released.is_set()
+
+    def wait(self, timeout: float | None = None) -> Call:
+        """Wait until a call is stopped. In a coroutine, await ``asyncio.to_thread(hold.wait)``.
+
+        Args:
+            timeout: how long at most, in seconds of the machine's time; None for the hold's own.
+
+        Returns:
+            The first call that was.
+
+        Raises:
+            HoldError: none came in time, or it was released before.
+        """
+        if self.is_over and not self._mistake:
+            raise HoldError(f"hold({self.selection}): it was released, and stops no more; begin another one")
+        limit = self.timeout if timeout is None else timeout
+        check_number("timeout", limit)
+        if not self._came.wait(limit):
+            text = f"hold({self.selection}): no such call came within {limit:g} s"
+            raise HoldError(self._mistake or text + _in_a_coroutine())
+        return self._calls[0]
+
+    def release(self) -> None:
+        """Let the stopped calls go on, and stop no more."""
+        self._released.set()
+
+    def stop(self, call: Call) -> None:
+        """Stop a call here until it is released.
+
+        Raises:
+            HoldError: nobody can or does release it.
+        """
+        if threading.get_ident() == self._owner:
+            self._mistake = (
+                f"hold({self.selection}): the thread that holds the call made it itself, and could never "
+                "release it; make the call in another thread"
+            )
+            raise HoldError(self._mistake)
+        self._calls.append(call)
+        self._came.set()
+        if not self._released.wait(self.timeout):
+            self._mistake = (
+                f"hold({self.selection}): {call.method} on {call.node} came and was not released within "
+                f"{self.timeout:g} s; call release(), or leave the with block, before waiting for its thread"
+            )
+            raise HoldError(self._mistake)
+
+    def __enter__(self) -> Self:
+        """Return it: it is in force already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release what it holds.
+
+        Raises:
+            HoldError: no call came, or one was not released in time, or could not be held; not where the
+                block raised anyway.
+        """
+        self.release()
+        if error is not None:
+            return
+        if self._mistake:
+            raise HoldError(self._mistake)
+        if not self._calls:
+            raise HoldError(f"hold({self.selection}): no such call came before the end of the block")
+
+
+def _in_a_coroutine() -> str:
+    """Return what to say to a coroutine that has waited, and kept its event loop from making the call."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return ""
+    return "; in a coroutine, await asyncio.to_thread(hold.wait)"

@@ -1,0 +1,170 @@
+"""What was called, in order, with what result."""
+
+import itertools
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+from pytest_fakehv.checks import check_amount
+from pytest_fakehv.text import place_text, shown
+
+__tracebackhide__ = True  # a wrong call is shown at the line that made it
+
+_MOST_AT_ONCE: Final = 64
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of the hypervisor interface.
+
+    Attributes:
+        number: its place among all calls, from 1, by when it began.
+        time: when it began, in seconds of the cluster's clock.
+        node: the node that was called.
+        method: the interface method's name.
+        instance: the name of the instance that it is about, if any.
+        arguments: the positional arguments, with each instance given by its name.
+        keywords: the keyword arguments, likewise.
+        filename: the file of the code that called. As in pytest's tracebacks, helpers are passed over that
+            set ``__tracebackhide__``: a function as a local variable, or a module as a global one.
+        line: the line there.
+        ended: whether it has returned or raised.
+        result: what it returned; None where it raised or has not ended.
+        error: what it raised, if it did.
+        fault: which fault struck it, in words, if one did.
+    """
+
+    number: int
+    time: float
+    node: str
+    method: str
+    instance: str | None
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    filename: str
+    line: int
+    ended: bool = False
+    result: Any = None
+    error: BaseException | None = None
+    fault: str | None = None
+
+    def __str__(self) -> str:
+        """Show it as it was made: ``StopInstance('web1')``."""
+        arguments = [shown(each) for each in self.arguments]
+        arguments += [f"{key}={shown(value)}" for key, value in self.keywords.items()]
+        return f"{self.method}({', '.join(arguments)})"
+
+    @property
+    def place(self) -> str:
+        """Where it came from, as ``test_drain.py:14``."""
+        return place_text(self.filename, self.line)
+
+    def end(self, result: Any, error: BaseException | None = None) -> None:
+        """Write down what came of it."""
+        self.result, self.error, self.ended = result, error, True
+
+
+class Journal:
+    """The calls of one cluster's nodes, from any thread. It keeps all of them, unless told otherwise."""
+
+    def __init__(self) -> None:
+        # Without a lock, which a fork could leave held: both the counter and the queue are atomic.
+        self._calls: deque[Call] = deque()
+        self._numbers = itertools.count(1)
+        self._total_before = 0
+
+    def __len__(self) -> int:
+        """Return how many calls it has."""
+        return len(self._calls)
+
+    def __repr__(self) -> str:
+        """Say how many calls it has."""
+        return f"<Journal of {len(self)} calls>"
+
+    def __getitem__(self, index: int) -> Call:
+        """Return a call by its place, from 0; -1 is the last."""
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[Call]:
+        """Go through the calls so far, in the order in which they began."""
+        return iter(sorted(self._calls.copy(), key=attrgetter("number")))
+
+    @property
+    def total(self) -> int:
+        """How many calls there were in all, those that it no longer has included."""
+        # Calls of several threads may come in another order than their numbers, but not by much.
+        total = self._total_before
+        with suppress(IndexError):  # there are fewer
+            for place in range(1, _MOST_AT_ONCE):
+                total = max(total, self._calls[-place].number)
+        return total
+
+    @property
+    def first(self) -> int:
+        """The number of the first call that it has; with none, that of the next one."""
+        with suppress(IndexError):
+            return self._calls[0].number
+        return self._total_before + 1
+
+    def calls(
+        self, method: str | None = None, *, node: str | None = None, instance: str | None = None
+    ) -> list[Call]:
+        """Return the calls that are of a kind, in the order in which they began.
+
+        Args:
+            method: the interface method's name; None for any.
+            node: the node's name; None for any.
+            instance: the name of the instance that they are about; None for any, and for none.
+        """
+        return [
+            call
+            for call in self
+            if method in (None, call.method)
+            and node in (None, call.node)
+            and instance in (None, call.instance)
+        ]
+
+    def clear(self) -> None:
+        """Forget the calls so far; the next one's number goes on from theirs."""
+        self._total_before = self.total
+        self._calls.clear()
+
+    def keep(self, most: int) -> None:
+        """Keep the last calls alone from now on, for a run so long that all of them would not fit.
+
+        Args:
+            most: how many, from 1.
+
+        Raises:
+            DeclarationError: it is no such number.
+        """
+        check_amount("most", most)
+        self._calls = deque(self._calls.copy(), maxlen=most)
+
+    def begin(
+        self,
+        time: float,
+        node: str,
+        method: str,
+        instance: str | None,
+        arguments: tuple[Any, ...],
+        keywords: Mapping[str, Any],
+        caller: tuple[str, int],
+    ) -> Call:
+        """Write down a call that begins, and return it so that its end can be written down too."""
+        # By position, which is faster: this is done for every call.
+        filename, line = caller
+        call = Call(next(self._numbers), time, node, method, instance, arguments, keywords, filename, line)
+        self._calls.append(call)
+        return call
+
+    def last(self, count: int) -> list[Call]:
+        """Return the last calls, at most ``count``, in order."""
+        return list(self)[-count:]
+
+    def last_about(self, instance: str) -> Call | None:
+        """Return the last call about an instance."""
+        return next((call for call in reversed(list(self)) if call.instance == instance), None)

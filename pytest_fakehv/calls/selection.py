@@ -1,0 +1,87 @@
+"""Which calls a fault or a hold is about."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import DeclarationError, check_choice, name_fault
+from pytest_fakehv.text import shown, shown_arguments
+
+__tracebackhide__ = True  # a wrong declaration is shown at the line that made it
+
+Phase = Literal["prepare", "transfer", "finalize"]
+Side = Literal["source", "target"]
+
+ANY: Final = "*"
+"""In place of a method: every method of the interface."""
+
+STEPS: Final[dict[str, tuple[Phase, Side]]] = {
+    "MigrationInfo": ("prepare", "source"),
+    "AcceptInstance": ("prepare", "target"),
+    "MigrateInstance": ("transfer", "source"),
+    "GetMigrationStatus": ("transfer", "source"),
+    "FinalizeMigrationSource": ("finalize", "source"),
+    "FinalizeMigrationDst": ("finalize", "target"),
+}
+"""In which phase of a migration, and on which side, each of its methods is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The calls of a method, narrowed by what is given.
+
+    Args:
+        method: the interface method's name; "*" for every one.
+        node: the name of the node that is called; None for any.
+        instance: the name of the instance that the call is about; None for any, and for none.
+        phase: the phase of a migration that the method is of; None for any, and for none.
+        side: the side of a migration that the method is called on; None for any, and for none.
+
+    Raises:
+        DeclarationError: an argument is wrong, or no call can be all of this.
+    """
+
+    method: str
+    node: str | None = None
+    instance: str | None = None
+    phase: Phase | None = None
+    side: Side | None = None
+
+    def __post_init__(self) -> None:
+        """Check the instance's name, and the phase and the side, each alone and beside the rest."""
+        if self.instance is not None and (fault := name_fault(self.instance)):
+            raise DeclarationError(f"instance is invalid: {shown(self.instance)}: {fault}")
+        for key, valid, place in (("phase", get_args(Phase), 0), ("side", get_args(Side), 1)):
+            value = getattr(self, key)
+            if value is None:
+                continue
+            check_choice(key, value, valid)
+            own = STEPS[self.method][place] if self.method in STEPS else None
+            if self.method != ANY and own != value:
+                where = f"is of the {key} {own!r}" if own else "is no part of a migration"
+                raise DeclarationError(f"{key}={value!r} can't be: {self.method} {where}")
+        if self.phase and self.side and (self.phase, self.side) not in STEPS.values():
+            raise DeclarationError(
+                f"side={self.side!r} can't be: nothing of the phase {self.phase!r} is called there"
+            )
+
+    @property
+    def narrowness(self) -> int:
+        """By how many things it is narrowed."""
+        narrowings = (self.node, self.instance, self.phase, self.side)
+        return (self.method != ANY) + sum(each is not None for each in narrowings)
+
+    def matches(self, call: Call) -> bool:
+        """Tell whether a call is one of these."""
+        phase, side = STEPS.get(call.method, (None, None))
+        return (
+            self.method in (ANY, call.method)
+            and self.node in (None, call.node)
+            and self.instance in (None, call.instance)
+            and self.phase in (None, phase)
+            and self.side in (None, side)
+        )
+
+    def __str__(self) -> str:
+        """Show what is given, as arguments."""
+        return shown_arguments(self)

@@ -1,0 +1,1 @@
+"""The nodes, alone and together, and the test's side of both."""

@@ -1,0 +1,554 @@
+"""What a test asserts, of a node or of a whole cluster."""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.cluster.view import View
+from pytest_fakehv.interface.contract import check_method
+from pytest_fakehv.interface.objects import InstanceLike, Placement, name_of
+from pytest_fakehv.judgement import messages
+from pytest_fakehv.judgement.invariants import Invariant, Violation, check_allowed
+from pytest_fakehv.migration.record import Migration
+from pytest_fakehv.story import section
+from pytest_fakehv.story.painter import paint
+from pytest_fakehv.story.picture import Picture
+from pytest_fakehv.story.timeline import Timeline
+from pytest_fakehv.text import natural_order, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+__tracebackhide__ = True  # a failed assertion is shown at the test's own line
+
+Step = str | tuple[str, str]
+"""A method's name; or that and the name of the node that it was called on."""
+
+
+class Assertions(View):
+    """Assertions on the state of one or more nodes, and on what happened there.
+
+    Each raises `AssertionError` with a message that says what was expected, what is, and where to look
+    next. They read the files, but are no calls of the interface and leave no trace in the journal.
+    """
+
+    def describe(self) -> str:
+        """Describe nodes, instances, migrations and the last calls, as the calls so far last saw them.
+
+        Touches no file: a file that somebody else put there or took away may not be known yet.
+
+        Returns:
+            The text of a failed test's section, which has the calls that broke an invariant besides.
+        """
+        return self.described(self.timeline_with(()))
+
+    def described(self, timeline: Timeline, *, most_calls: int = section.MOST_CALLS) -> str:
+        """Return the same with a timeline that is made already, which may know of violations.
+
+        Args:
+            timeline: what happened.
+            most_calls: how many of the last calls are listed.
+        """
+        return section.section(
+            [node.last_seen for node in self._nodes()],
+            migrations=self.shared.traffic.snapshots(self._own_name),
+            calls=list(self.journal),
+            total=self.journal.total,
+            timeline=timeline,
+            most_calls=most_calls,
+        )
+
+    def timeline(self) -> Picture:
+        """Return the picture of what happened so far: it shows itself in a notebook, and can be saved.
+
+        A node's has the other nodes' too. Reads the files of nodes that were used, as `violations` does,
+        whose findings are in it.
+        """
+        return Picture(**vars(self.timeline_with(self.violations())))
+
+    def timeline_with(self, violations: "Collection[Violation]") -> Timeline:
+        """Return the same with what is known already to be wrong, without touching a file.
+
+        Args:
+            violations: the invariants that do not hold.
+        """
+        scene, events = self.shared.chronicle.read()
+        return paint(
+            [node.last_seen for node in self._everywhere()],
+            calls=list(self.journal),
+            total=self.journal.total,
+            scene=scene,
+            events=events,
+            runs=self.shared.traffic.runs,
+            violations=violations,
+            clock=self.clock.mode,
+        )
+
+    def violations(self) -> list[Violation]:
+        """Return which invariants do not hold, or did not at some time: of the whole cluster.
+
+        What the test allows is not among them. Reads the files of nodes that were used, for what other
+        programs may have done to them. What the test's own clock has due comes about first.
+        """
+        self.shared.look()
+        nodes = self._everywhere()
+        with self.shared.traffic.lock:
+            self.shared.watcher.look(self._files)
+        found = self.shared.watcher.violations({node.name for node in nodes if node.unreachable})
+        for node in nodes:
+            if surplus := node._surplus():  # noqa: SLF001  # the engine's own
+                found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
+        for fault in self.shared.faults.unfired:
+            what = messages.unfired(fault, self.journal)
+            found.append(Violation(invariant="unfired", what=what, fault=fault))
+        allowed = self.shared.allowed
+        return [
+            each
+            for each in found
+            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
+        ]
+
+    def assert_consistent(self, *, allow: "Collection[Invariant]" = ()) -> None:
+        """Assert that every invariant holds of the whole cluster, now and until now.
+
+        A fault that has not fired yet, and a migration under way, count as at the end of a test.
+
+        Args:
+            allow: the names of invariants that need not hold, beside those that the test has allowed.
+
+        Raises:
+            AssertionError: one does not; the message says since which call, and what would have been right.
+            DeclarationError: ``allow`` has something else.
+        """
+        allowed = check_allowed(allow)
+        found = [each for each in self.violations() if each.invariant not in allowed]
+        if found:
+            raise AssertionError(messages.violations(found))
+
+    def placement(self) -> Placement:
+        """Return which instance runs, or is paused, where.
+
+        Returns:
+            The node's name by the instance's, web2 before web10; a tuple of names for one on several
+            nodes. What runs nowhere is not in it.
+
+        Raises:
+            HypervisorError: a root directory can't be read.
+        """
+        found: dict[str, list[str]] = {}
+        for node in self._nodes():
+            for name in node.instance_names:
+                found.setdefault(name, []).append(node.name)
+        return Placement(
+            {
+                name: found[name][0] if len(found[name]) == 1 else tuple(found[name])
+                for name in sorted(found, key=natural_order)
+            }
+        )
+
+    def assert_running(
+        self,
+        instance: str | InstanceLike,
+        *,
+        on: str | None = None,
+        memory: int | None = None,
+        vcpus: int | None = None,
+    ) -> None:
+        """Assert that an instance runs and is not paused.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            on: the name or address of the node where it must be, and nowhere else; None for any.
+            memory: what it must have now, in MiB; None for any.
+            vcpus: how many virtual CPUs it must have; None for any.
+
+        Raises:
+            AssertionError: it does not run, is paused, or has other figures.
+            DeclarationError: there is no such node.
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        self._assert_state(instance, "running", on=on, memory=memory, vcpus=vcpus)
+
+    def assert_paused(
+        self,
+        instance: str | InstanceLike,
+        *,
+        on: str | None = None,
+        memory: int | None = None,
+        vcpus: int | None = None,
+    ) -> None:
+        """Assert that an instance was started and is paused.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            on: the name or address of the node where it must be, and nowhere else; None for any.
+            memory: what it must have now, in MiB; None for any.
+            vcpus: how many virtual CPUs it must have; None for any.
+
+        Raises:
+            AssertionError: it is not paused, or has other figures.
+            DeclarationError: there is no such node.
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        self._assert_state(instance, "paused", on=on, memory=memory, vcpus=vcpus)
+
+    def assert_stopped(self, instance: str | InstanceLike) -> None:
+        """Assert that an instance neither runs nor is paused.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+
+        Raises:
+            AssertionError: it runs or is paused.
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        self._check_instance(name_of(instance))
+        self._assert_state(instance, "stopped")
+
+    def assert_placement(
+        self, expected: Mapping[str, str | Collection[str] | None], *, partial: bool = False
+    ) -> None:
+        """Assert which instances run, or are paused, on which nodes.
+
+        Args:
+            expected: the node's name or address by the instance's; None for one that must run nowhere,
+                several names for one that must run on several nodes.
+            partial: whether other instances may run too.
+
+        Raises:
+            AssertionError: the placement is another one; the message has the differences.
+            DeclarationError: it names a node that never was, or an instance of which nothing is known.
+        """
+        given: object = expected
+        if not isinstance(given, Mapping):
+            raise DeclarationError(f"a placement is a mapping of instances to nodes, not {shown(given)}")
+        wanted = {name: self._places(name, where) for name, where in expected.items()}
+        differences = messages.placement_differences(
+            self.placement(), wanted, partial=partial, went_down_with=self.shared.watcher.went_down_with
+        )
+        if differences:
+            raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
+
+    # Migrations
+
+    def assert_migrated(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that an instance migrated: it was finalized with success on both nodes.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it left; None for any.
+            target: the node that it moved to; None for any.
+            live: whether it kept running meanwhile; None for either.
+
+        Raises:
+            AssertionError: no such migration did.
+            DeclarationError: there never was such a node.
+        """
+        self._assert_migration(
+            instance, "did not migrate", lambda each: each.migrated, source=source, target=target, live=live
+        )
+
+    def assert_migration_failed(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that a migration of an instance began and failed, as its status said.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it was to leave; None for any.
+            target: the node that it was to move to; None for any.
+            live: whether it was to keep running meanwhile; None for either.
+
+        Raises:
+            AssertionError: no such migration did.
+            DeclarationError: there never was such a node.
+        """
+        self._assert_migration(
+            instance,
+            "has no failed migration",
+            lambda each: each.outcome == "failed",
+            source=source,
+            target=target,
+            live=live,
+        )
+
+    def assert_migration_cancelled(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that a migration of an instance began and was cancelled, or aborted under way.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it was to leave; None for any.
+            target: the node that it was to move to; None for any.
+            live: whether it was to keep running meanwhile; None for either.
+
+        Raises:
+            AssertionError: no such migration was.
+            DeclarationError: there never was such a node.
+        """
+        self._assert_migration(
+            instance,
+            "has no cancelled migration",
+            lambda each: each.outcome == "cancelled",
+            source=source,
+            target=target,
+            live=live,
+        )
+
+    def assert_not_migrated(
+        self,
+        instance: str | InstanceLike,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        live: bool | None = None,
+    ) -> None:
+        """Assert that no migration of an instance moved it, nor is one under way.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            source: the node that it must not have left; None for any.
+            target: the node that it must not have moved to; None for any.
+            live: whether it would have kept running meanwhile; None for either.
+
+        Raises:
+            AssertionError: one did, or is under way.
+            DeclarationError: there never was such a node.
+        """
+        name = name_of(instance)
+        self._check_instance(name)
+        matching = self._matching(name, source=source, target=target, live=live)
+        unwanted = [each for each in matching if each.migrated or each.outcome == "active"]
+        if unwanted:
+            last_call = self.journal.last_about(name)
+            raise AssertionError(messages.unwanted_migrations(name, unwanted, last_call))
+
+    # Calls
+
+    def assert_called(
+        self,
+        method: str,
+        *,
+        node: str | None = None,
+        instance: str | InstanceLike | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Assert that a method of the interface was called.
+
+        Args:
+            method: its name.
+            node: the name of the node that it was called on; None for any.
+            instance: the instance that it was about; None for any.
+            times: how often; None for at least once.
+
+        Raises:
+            AssertionError: it wasn't, or not so often.
+            DeclarationError: there is no such method, or never was such a node.
+        """
+        calls = self._calls(method, node=node, instance=instance)
+        if (times is None and not calls) or (times is not None and len(calls) != times):
+            self._fail_calls(method, calls, node=node, instance=instance, times=times)
+
+    def assert_not_called(
+        self, method: str, *, node: str | None = None, instance: str | InstanceLike | None = None
+    ) -> None:
+        """Assert that a method of the interface was not called.
+
+        Args:
+            method: its name.
+            node: the name of the node that it must not have been called on; None for any.
+            instance: the instance that it must not have been about; None for any.
+
+        Raises:
+            AssertionError: it was.
+            DeclarationError: there is no such method, or never was such a node.
+        """
+        if instance is not None:
+            self._check_instance(name_of(instance))
+        calls = self._calls(method, node=node, instance=instance)
+        if calls:
+            self._fail_calls(method, calls, node=node, instance=instance, times=0)
+
+    def assert_call_order(
+        self, *steps: Step, node: str | None = None, instance: str | InstanceLike | None = None
+    ) -> None:
+        """Assert that calls came in an order; others may have come between them.
+
+        Args:
+            *steps: the methods' names, each alone or as (method, node).
+            node: the name of the node that those without one were called on; None for any.
+            instance: the instance that all were about; None for any.
+
+        Raises:
+            AssertionError: they did not; the message says which one is missing, and after which.
+            DeclarationError: there is no such method, or never was such a node.
+        """
+        before: Call | None = None
+        for step in steps:
+            if not isinstance(step, str | tuple):
+                raise DeclarationError(f"a step is a method or (method, node), not {shown(step)}")
+            method, where = (step, node) if isinstance(step, str) else step
+            calls = self._calls(method, node=where, instance=instance)
+            found = next((each for each in calls if before is None or each.number > before.number), None)
+            if found is None:
+                raise AssertionError(
+                    messages.wrong_order(
+                        method,
+                        node=where,
+                        instance=None if instance is None else name_of(instance),
+                        before=before,
+                        calls=calls,
+                    )
+                )
+            before = found
+
+    # Inside
+
+    def _files(self) -> dict[str, list[str]]:
+        """Return the names of the instances that have files, by node; of what was never used, nothing."""
+        listed = {node.name: node._file_names() for node in self._everywhere()}  # noqa: SLF001  # the engine's own
+        return {node: names for node, names in listed.items() if names is not None}
+
+    def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
+        """Return where an instance is expected, as `placement` would say it."""
+        if not where:
+            self._check_instance(instance)
+        if where is None or isinstance(where, str):
+            return self._own_node_name(where)
+        nodes = tuple(sorted((self._own_node_name(each) or "" for each in where), key=natural_order))
+        return nodes if len(nodes) > 1 else nodes[0] if nodes else None
+
+    def _assert_migration(
+        self,
+        instance: str | InstanceLike,
+        problem: str,
+        is_met: "Callable[[Migration], bool]",
+        *,
+        source: str | None,
+        target: str | None,
+        live: bool | None,
+    ) -> None:
+        name = name_of(instance)
+        matching = self._matching(name, source=source, target=target, live=live)
+        if any(map(is_met, matching)):
+            return
+        raise AssertionError(
+            messages.wrong_migration(
+                name,
+                problem=problem + messages.direction(source, target, live=live),
+                own=[each for each in self.migrations if each.instance == name],
+                others=[each for each in self.migrations if each.instance != name],
+                states={node.name: info for node in self._everywhere() if (info := node.instance_info(name))},
+                known=self.shared.declared,
+                last_call=self.journal.last_about(name),
+            )
+        )
+
+    def _matching(
+        self, name: str, *, source: str | None, target: str | None, live: bool | None
+    ) -> list[Migration]:
+        left, reached = self._node_name(source), self._node_name(target)
+        return [
+            each
+            for each in self.migrations
+            if each.instance == name
+            and left in (None, each.source)
+            and reached in (None, each.target)
+            and live in (None, each.live)
+        ]
+
+    def _calls(self, method: str, *, node: str | None, instance: str | InstanceLike | None) -> list[Call]:
+        check_method(method)
+        where = self._own_node_name(node)
+        name = None if instance is None else name_of(instance)
+        return [
+            call
+            for call in self._own_calls()
+            if call.method == method and where in (None, call.node) and name in (None, call.instance)
+        ]
+
+    def _own_calls(self) -> list[Call]:
+        """Return the calls of the nodes that the assertions are about; of a cluster, all calls."""
+        others = {node.name for node in self._other_nodes()}
+        return [call for call in self.journal if call.node not in others]
+
+    def _fail_calls(
+        self,
+        method: str,
+        calls: list[Call],
+        *,
+        node: str | None,
+        instance: str | InstanceLike | None,
+        times: int | None,
+    ) -> None:
+        raise AssertionError(
+            messages.wrong_calls(
+                method,
+                calls,
+                node=node,
+                instance=None if instance is None else name_of(instance),
+                times=times,
+                others=[call for call in self._own_calls() if call not in calls],
+            )
+        )
+
+    def _assert_state(
+        self,
+        instance: str | InstanceLike,
+        expected: str,
+        *,
+        on: str | None = None,
+        memory: int | None = None,
+        vcpus: int | None = None,
+    ) -> None:
+        name, alone = name_of(instance), self._own_node_name(on)
+        nodes = [node for node in self._nodes() if alone in (None, node.name)]
+        others = [node for node in self._everywhere() if node not in nodes]
+        found, elsewhere = (
+            {node.name: info for node in each if (info := node.instance_info(name))}
+            for each in (nodes, others)
+        )
+        states = {messages.state_of(info) for info in found.values()} or {messages.state_of(None)}
+        if states != {expected} or (alone and elsewhere):
+            raise AssertionError(
+                messages.wrong_state(
+                    name,
+                    expected=expected,
+                    found=found,
+                    nodes={node.name: node.instance_names for node in nodes},
+                    elsewhere=elsewhere,
+                    alone=alone is not None,
+                    known=self.shared.declared,
+                    last_call=self.journal.last_about(name),
+                )
+            )
+        expected_figures = {"memory": memory, "vcpus": vcpus}
+        for node, info in found.items():
+            wrong = {
+                figure: (getattr(info, figure), value)
+                for figure, value in expected_figures.items()
+                if value is not None and value != getattr(info, figure)
+            }
+            if wrong:
+                last_call = self.journal.last_about(name)
+                raise AssertionError(messages.wrong_figures(name, node, wrong, last_call))

@@ -1,0 +1,60 @@
+"""What the nodes of one cluster have in common; a node on its own has it for itself."""
+
+from typing import TYPE_CHECKING
+
+from pytest_fakehv.calls.clock import Clock, ClockMode
+from pytest_fakehv.calls.door import Door
+from pytest_fakehv.calls.faults import Faults
+from pytest_fakehv.checks import check_amount
+from pytest_fakehv.judgement.invariants import Watcher
+from pytest_fakehv.migration.traffic import Traffic
+from pytest_fakehv.story.chronicle import Chronicle
+
+if TYPE_CHECKING:
+    from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.judgement.invariants import Invariant
+
+
+class Shared:
+    """One clock, one door, one account of everything.
+
+    Args:
+        clock: what makes the time go.
+        seed: of the random faults; None for a fresh one.
+
+    Attributes:
+        clock: the time.
+        faults: the fault rules.
+        door: what all calls pass.
+        traffic: the migrations.
+        chronicle: where instances came and went, and what the test did.
+        watcher: where instances run, and what is wrong with that.
+        declared: the instances that the test has declared, by name.
+        allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
+    """
+
+    def __init__(self, clock: ClockMode, seed: int | None) -> None:
+        if seed is not None:
+            check_amount("seed", seed, least=0)
+        self.clock = Clock(clock)
+        self.faults = Faults(seed)
+        self.door = Door(self.clock, self.faults.choose)
+        self.traffic = Traffic(self.clock)
+        self.chronicle = Chronicle(self.door)
+        self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
+        self.traffic.on_loss = self.watcher.lost
+        self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
+            node, instance, state, self.door.current_call
+        )
+        self.declared: dict[str, InstanceSpec] = {}
+        self.allowed: set[tuple[Invariant, str | None]] = set()
+
+    @property
+    def pulse(self) -> object:
+        """Something that moves whenever anything happens."""
+        return self.door.journal.total, self.watcher.events, len(self.faults.every)
+
+    def look(self) -> None:
+        """Let what is due come about before somebody looks; the calls of the interface do so themselves."""
+        if self.door.current_call is None:
+            self.clock.look()

@@ -1,1 +1,0 @@
-"""The fake hypervisor itself; it knows nothing of pytest."""

@@ -1,0 +1,1 @@
+"""The cluster behind the interfaces of other programs."""

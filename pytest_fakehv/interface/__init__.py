@@ -1,0 +1,1 @@
+"""What the code under test calls, takes and gets: the hypervisor interface."""

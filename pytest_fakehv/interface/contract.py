@@ -1,0 +1,341 @@
+"""The hypervisor interface: what Ganeti calls of a hypervisor, with the defaults that all share.
+
+Source of the methods, their arguments and defaults: Ganeti 3.0 and 3.1.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.interface.errors import HotplugError, HypervisorError
+from pytest_fakehv.interface.host import read_host
+from pytest_fakehv.interface.objects import (
+    InstanceConsole,
+    InstanceInfo,
+    InstanceLike,
+    MigrationStatus,
+    NodeInfo,
+)
+from pytest_fakehv.interface.parameters import ParameterEntry, Parameters
+from pytest_fakehv.text import nearest, shown
+
+HvParams = Mapping[str, Any]
+
+__tracebackhide__ = True  # a failed check is shown at the line that asked for it
+
+_log = logging.getLogger(__name__)
+
+
+class _NoDoor:
+    """What the calls of a hypervisor pass that is no node of ours: nothing."""
+
+    def call(
+        self,
+        node: object,
+        _method: object,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+    ) -> Any:
+        """Let a call pass."""
+        return function(node, *arguments, **keywords)
+
+
+class BaseHypervisor(ABC):
+    """The contract, and what a hypervisor inherits of it.
+
+    Attributes:
+        PARAMETERS: the hvparams that the class takes, by name; see `pytest_fakehv.interface.parameters`.
+        ANCILLARY_FILES: files that every node should have.
+        ANCILLARY_FILES_OPT: those of them that a node may lack.
+        CAN_MIGRATE: whether instances can be migrated.
+    """
+
+    door: Any = _NoDoor()
+
+    PARAMETERS: ClassVar[Parameters] = {}
+    ANCILLARY_FILES: ClassVar[Sequence[str]] = []
+    ANCILLARY_FILES_OPT: ClassVar[Sequence[str]] = []
+    CAN_MIGRATE: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The node's name."""
+
+    # Instances
+
+    @abstractmethod
+    def StartInstance(
+        self, instance: InstanceLike, block_devices: Sequence[Any], startup_paused: bool
+    ) -> None:
+        """Start an instance."""
+
+    @abstractmethod
+    def StopInstance(
+        self,
+        instance: InstanceLike | None,
+        force: bool = False,
+        retry: bool = False,
+        name: str | None = None,
+        timeout: int | None = None,
+    ) -> None:
+        """Stop an instance."""
+
+    def CleanupInstance(self, instance_name: str) -> None:
+        """Clean up after a stopped instance: nothing to do."""
+
+    @abstractmethod
+    def RebootInstance(self, instance: InstanceLike) -> None:
+        """Reboot an instance."""
+
+    @abstractmethod
+    def ListInstances(self, hvparams: HvParams | None = None) -> list[str]:
+        """List the names of the running instances."""
+
+    @abstractmethod
+    def GetInstanceInfo(self, instance_name: str, hvparams: HvParams | None = None) -> InstanceInfo | None:
+        """Return a running instance's figures."""
+
+    @abstractmethod
+    def GetAllInstancesInfo(self, hvparams: HvParams | None = None) -> list[InstanceInfo]:
+        """Return every running instance's figures."""
+
+    @abstractmethod
+    def BalloonInstanceMemory(self, instance: InstanceLike, mem: int) -> None:
+        """Change a running instance's memory."""
+
+    def VerifyInstance(self, instance: InstanceLike) -> bool:
+        """Tell whether an instance survived whatever befell its node: always True."""
+        return True
+
+    def RestoreInstance(self, instance: InstanceLike, block_devices: Sequence[Any]) -> None:
+        """Bring back an instance that `VerifyInstance` denied: nothing to do."""
+
+    @classmethod
+    @abstractmethod
+    def GetInstanceConsole(
+        cls,
+        instance: Any,
+        primary_node: Any,
+        node_group: Any,
+        hvparams: HvParams,
+        beparams: Mapping[str, Any],
+    ) -> InstanceConsole:
+        """Say how to reach an instance's console."""
+
+    # The node
+
+    @abstractmethod
+    def GetNodeInfo(self, hvparams: HvParams | None = None) -> NodeInfo:
+        """Return the node's figures."""
+
+    @abstractmethod
+    def Verify(self, hvparams: HvParams | None = None) -> str | None:
+        """Say what is wrong with the hypervisor, or None."""
+
+    def PowercycleNode(self, hvparams: HvParams | None = None) -> None:
+        """Reset the node at once; here, without any effect on the machine that runs the test."""
+        self.LinuxPowercycle()
+
+    @classmethod
+    def LinuxPowercycle(cls) -> None:
+        """Stand for the reset of a Linux machine: says in the log that it did nothing."""
+        _log.warning("A power cycle was asked for; a fake hypervisor never resets the machine")
+
+    @staticmethod
+    def GetLinuxNodeInfo(meminfo: str = "/proc/meminfo", cpuinfo: str = "/proc/cpuinfo") -> NodeInfo:
+        """Return the figures of the machine that runs the test, from two files as Linux writes them.
+
+        Args:
+            meminfo: path of the file with MemTotal and MemAvailable, in kB.
+            cpuinfo: path of the file with a line for each processor.
+
+        Returns:
+            Its figures; dom0 has what isn't available, and all CPUs.
+
+        Raises:
+            HypervisorError: a file can't be read or lacks a line; the message names it.
+        """
+        return read_host(meminfo, cpuinfo)
+
+    @classmethod
+    def GetAncillaryFiles(cls) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the files that nodes should have, and those of them that a node may lack.
+
+        Raises:
+            HypervisorError: ``ANCILLARY_FILES_OPT`` has one that ``ANCILLARY_FILES`` has not.
+        """
+        extra = sorted(set(cls.ANCILLARY_FILES_OPT) - set(cls.ANCILLARY_FILES))
+        if extra:
+            raise HypervisorError(
+                f"{cls.__name__}.ANCILLARY_FILES_OPT has {', '.join(extra)}, which ANCILLARY_FILES has not"
+            )
+        return cls.ANCILLARY_FILES, cls.ANCILLARY_FILES_OPT
+
+    # Migration
+
+    def MigrationInfo(self, instance: InstanceLike) -> str:
+        """Return what the target must know beforehand: nothing."""
+        return ""
+
+    def AcceptInstance(self, instance: InstanceLike, info: str, target: str) -> None:
+        """Get ready, on the target, for an instance that will migrate here: nothing to do."""
+
+    @abstractmethod
+    def MigrateInstance(self, cluster_name: str, instance: InstanceLike, target: str, live: bool) -> None:
+        """Start, on the source, to migrate an instance."""
+
+    @abstractmethod
+    def GetMigrationStatus(self, instance: InstanceLike) -> MigrationStatus:
+        """Say, on the source, how far a migration is."""
+
+    def FinalizeMigrationSource(self, instance: InstanceLike, success: bool, live: bool) -> None:
+        """End a migration on the source: nothing to do."""
+
+    def FinalizeMigrationDst(self, instance: InstanceLike, info: str, success: bool) -> None:
+        """End a migration on the target: nothing to do."""
+
+    @staticmethod
+    def VersionsSafeForMigration(src: Any, target: Any) -> bool:
+        """Tell whether a hypervisor version can migrate to another: only to the same."""
+        return bool(src == target)
+
+    # Devices
+
+    def HotplugSupported(self, instance: InstanceLike) -> None:
+        """Refuse hotplug.
+
+        Raises:
+            HotplugError: always.
+        """
+        raise HotplugError("Hotplug is not supported by this hypervisor")
+
+    def VerifyHotplugSupport(self, instance: InstanceLike, action: str, dev_type: str) -> None:
+        """Refuse one kind of hotplug.
+
+        Raises:
+            HotplugError: always.
+        """
+        raise HotplugError("Hotplug is not supported.")
+
+    def HotAddDevice(self, instance: InstanceLike, dev_type: str, device: Any, extra: Any, seq: int) -> None:
+        """Refuse to add a device.
+
+        Raises:
+            HotplugError: always.
+        """
+        raise HotplugError("Hotplug is not supported by this hypervisor")
+
+    def HotDelDevice(self, instance: InstanceLike, dev_type: str, device: Any, extra: Any, seq: int) -> None:
+        """Refuse to remove a device.
+
+        Raises:
+            HotplugError: always.
+        """
+        raise HotplugError("Hotplug is not supported by this hypervisor")
+
+    def HotModDevice(self, instance: InstanceLike, dev_type: str, device: Any, extra: Any, seq: int) -> None:
+        """Refuse to change a device.
+
+        Raises:
+            HotplugError: always.
+        """
+        raise HotplugError("Hotplug is not supported by this hypervisor")
+
+    def ResizeDisk(self, instance: InstanceLike, disk: Any, new_size: int) -> None:
+        """Refuse to resize a disk.
+
+        Raises:
+            HotplugError: always.
+        """
+        raise HotplugError("Disk resize is not supported by this hypervisor")
+
+    # Parameters
+
+    @classmethod
+    def AssessParameters(cls, hvparams: HvParams) -> list[str]:
+        """Return warnings about valid but doubtful parameters: none."""
+        return []
+
+    @classmethod
+    def CheckParameterSyntax(cls, hvparams: HvParams) -> None:
+        """Check parameters against ``PARAMETERS``, without looking at the node.
+
+        Args:
+            hvparams: all parameters, by name; None or "" is no value.
+
+        Raises:
+            HypervisorError: one is unknown, missing, required but without a value, or malformed.
+        """
+        for key in hvparams:
+            if key not in cls.PARAMETERS:
+                raise HypervisorError(f"Parameter '{key}' is not supported")
+        for key, value, entry in cls._SpecifiedParameters(hvparams):
+            _, check, text, _, _ = entry
+            _check(key, value, check, f"fails syntax check: {text}")
+
+    @classmethod
+    def ValidateParameters(cls, hvparams: HvParams) -> None:
+        """Check parameters against ``PARAMETERS``, for what makes sense on this node.
+
+        Args:
+            hvparams: all parameters, by name; None or "" is no value.
+
+        Raises:
+            HypervisorError: one is missing, required but without a value, or senseless here.
+        """
+        for key, value, entry in cls._SpecifiedParameters(hvparams):
+            _, _, _, check, text = entry
+            _check(key, value, check, f"fails validation: {text}")
+
+    @classmethod
+    def _SpecifiedParameters(cls, hvparams: HvParams) -> Iterator[tuple[str, Any, ParameterEntry]]:
+        for key, entry in cls.PARAMETERS.items():
+            if key not in hvparams:
+                raise HypervisorError(f"Parameter '{key}' is missing")
+            if not cls._IsParamValueUnspecified(hvparams[key]):
+                yield key, hvparams[key], entry
+            elif entry[0]:
+                raise HypervisorError(f"Parameter '{key}' is required but is currently not defined")
+
+    # For subclasses
+
+    @staticmethod
+    def _IsParamValueUnspecified(value: Any) -> bool:
+        return value is None or (isinstance(value, str) and value == "")
+
+    @staticmethod
+    def _FormatVerifyResults(messages: Sequence[str]) -> str | None:
+        return "; ".join(messages) or None
+
+
+def _check(key: str, value: Any, check: Callable[[Any], bool] | None, failing: str) -> None:
+    if check is not None and not check(value):
+        raise HypervisorError(f"Parameter '{key}' {failing} (current value: '{value}')")
+
+
+_NOT_ON_A_NODE: Final = {"LinuxPowercycle"}
+"""A public method that stands for the machine's own doing, not a call."""
+
+INTERFACE: Final[Mapping[str, Any]] = {
+    name: declared
+    for name, declared in vars(BaseHypervisor).items()
+    if name[0].isupper() and not name.isupper() and name not in _NOT_ON_A_NODE
+}
+"""The interface's methods as they are declared, by name."""
+
+
+def check_method(name: object) -> None:
+    """Refuse what is no method of the interface.
+
+    Raises:
+        DeclarationError: it isn't; the message names the nearest one.
+    """
+    if not isinstance(name, str):
+        raise DeclarationError(f"the interface has no method {shown(name)}")
+    if name not in INTERFACE:
+        close = "".join(f"; nearest: {each}" for each in nearest(name, INTERFACE))
+        raise DeclarationError(f"the interface has no method {shown(name)}{close}")

@@ -1,0 +1,441 @@
+"""What must hold of a cluster: seen as it happens, and looked at again when somebody asks.
+
+It only watches. Whatever an instance's file says of itself, it runs where its file is; what other programs
+do to the files is believed, and blamed on nobody.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
+
+from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.migration.traffic import Run, Traffic
+from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.text import listed, printable, shown
+
+__tracebackhide__ = True  # a wrong call is shown at the line that made it
+
+Invariant = Literal[
+    "split-brain", "vanished", "unfinished", "unearned", "double-start", "overcommit", "unfired"
+]
+
+INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
+
+OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
+"""Those that are about a node, or a fault."""
+
+_MOST_LOOKS: Final = 5
+
+ADVICE: Final[dict[Invariant, str]] = {
+    "split-brain": (
+        "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
+    ),
+    "vanished": (
+        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
+        "before it aborts one"
+    ),
+    "unfinished": (
+        "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
+        "where a finalize fails"
+    ),
+    "unearned": (
+        "a correct program finalizes with success only once the status says completed; else it aborts on both"
+    ),
+    "double-start": (
+        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
+    ),
+    "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
+    "unfired": (
+        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
+    ),
+}
+"""What a correct program would have done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold.
+
+    Attributes:
+        invariant: which.
+        what: what is wrong, in words.
+        instance: the name of the instance that it is about, if any.
+        nodes: the names of the nodes that it is about.
+        call: the call at which it began; None if that was none, but the test's own doing.
+        fault: the fault that never fired, if it is about one.
+    """
+
+    invariant: Invariant
+    what: str
+    instance: str | None = None
+    nodes: tuple[str, ...] = ()
+    call: Call | None = None
+    fault: Fault | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What stays the same of it, however it is worded when somebody looks again."""
+        return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
+
+    @property
+    def advice(self) -> str:
+        """What a correct program would have done."""
+        return ADVICE[self.invariant]
+
+
+def check_allowed(allow: object) -> frozenset[Invariant]:
+    """Check names of invariants that need not hold.
+
+    Raises:
+        DeclarationError: they are no list, or one is none; the message names the valid ones.
+    """
+    if not isinstance(allow, Collection) or isinstance(allow, str | bytes):
+        raise DeclarationError(f"allow must be a list of invariants, not {shown(allow)}")
+    for name in allow:
+        if name not in INVARIANTS:
+            raise DeclarationError(f"allow has {shown(name)}; valid: {', '.join(INVARIANTS)}")
+    return frozenset(allow)
+
+
+class Watcher:
+    """Follows where instances run in one cluster, and what is wrong with that.
+
+    Args:
+        traffic: the cluster's migrations.
+        current_call: returns the call that the asking thread is in, if any.
+
+    Attributes:
+        events: how much has happened so far, a count.
+        is_there: tells of a node and an instance whether that has a file there now.
+
+    Its lock comes after the traffic's and the storages'.
+    """
+
+    def __init__(self, traffic: Traffic, current_call: Callable[[], Call | None]) -> None:
+        self._traffic = traffic
+        self._current_call = current_call
+        self._lock = Lock()
+        self._where: dict[str, tuple[str, ...]] = {}
+        self._alone: dict[str, tuple[str, ...]] = {}
+        # What runs nowhere any more; and the node with which it went down, where that took it.
+        self._departed: dict[str, str | None] = {}
+        self._gone: dict[str, _Gone] = {}
+        self._accepted: dict[tuple[str, str], Call | None] = {}
+        self._split: dict[str, set[str]] = {}
+        self._seen: list[Violation] = []
+        self._forgotten: set[tuple[str, str]] = set()
+        self._stopped: set[tuple[str, str]] = set()
+        self.events = 0
+        self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
+
+    @property
+    def known(self) -> set[str]:
+        """The names of all instances that ever ran."""
+        return {*self._where, *self._departed}
+
+    def knows(self, instance: str) -> bool:
+        """Tell whether an instance ever ran."""
+        return instance in self._where or instance in self._departed
+
+    def went_down_with(self, instance: str) -> str | None:
+        """Return the node that took an instance along as it went down; None if that is not why it is gone."""
+        return None if instance in self._where else self._departed.get(instance)
+
+    # What happens
+
+    def appeared(self, node: str, instance: str, call: Call | None) -> None:
+        """Note that an instance runs on a node from now on, by a call or by none."""
+        with self._lock:
+            self.events += 1
+            if self._gone:
+                self._gone.pop(instance, None)
+            if self._stopped:
+                self._stopped.discard((node, instance))
+            if instance in self._where:  # it runs somewhere else, which is rare
+                self._appeared_again(node, instance, call)
+            else:
+                self._arrive_alone(node, instance)
+
+    def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
+        for each in self._where[instance]:
+            if each != node and not self.is_there(each, instance):
+                self._forget(each, instance)  # another program has taken it away there
+        others = self._arrive(node, instance)
+        if not others or self._is_handover(node, instance, others, call):
+            return
+        if call and call.method == "StartInstance":
+            self._saw(
+                "double-start",
+                f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
+                instance,
+                [*others, node],
+                call,
+            )
+        self._saw_split(instance, call)
+
+    def disappeared(self, node: str, instance: str, call: Call | None) -> None:
+        """Note that an instance no longer runs on a node, by a call or by none."""
+        with self._lock:
+            self.events += 1
+            if node not in self._where.get(instance, ()):  # it went down with the node
+                return
+            self._forget(node, instance)
+            if call and call.method == "StopInstance":
+                self._stopped.add((node, instance))
+                return
+            if instance in self._where or call is None:
+                return
+            run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
+            if run is None or not self._is_excused(run):
+                target = run.target_name if run else None
+                may_arrive = run is not None and run.finalized_on_target is None
+                self._gone[instance] = _Gone(node, call, target, is_on_its_way=may_arrive)
+
+    def stopped(self, node: str, instance: str) -> None:
+        """Note that an instance was stopped, by whatever call."""
+        place = (node, instance)
+        if place in self._stopped and instance not in self._gone:  # seen when it disappeared
+            return
+        with self._lock:
+            self._stopped.add(place)
+            if instance in self._gone and self._gone[instance].node == node:
+                del self._gone[instance]
+
+    def lost(self, instance: str) -> None:
+        """Note that an instance is lost by what the test itself wanted."""
+        with self._lock:
+            self._where.pop(instance, None)
+            self._departed[instance] = None
+            self._split.pop(instance, None)
+            self._gone.pop(instance, None)
+
+    def went_down(self, node: str) -> None:
+        """Note that whatever ran on a node, or was on its way there, is gone, and nobody's fault."""
+        with self._lock:
+            self.events += 1
+            for instance in [each for each, places in self._where.items() if node in places]:
+                self._forget(node, instance, took_it=True)
+            for instance, gone in list(self._gone.items()):
+                if gone.is_on_its_way and gone.target == node:
+                    del self._gone[instance]
+            for place in [each for each in self._accepted if each[0] == node]:
+                del self._accepted[place]
+                self._forgotten.add(place)
+
+    def accepted(self, node: str, instance: str) -> None:
+        """Note that a node is ready for an instance."""
+        with self._lock:
+            self._accepted[node, instance] = self._current_call()
+            self._forgotten.discard((node, instance))
+            self.events += 1
+
+    def has_accepted(self, node: str, instance: str) -> bool:
+        """Tell, as a migration begins, whether its target is ready for it.
+
+        One that went down since counts once: whoever drives the migration can't know of that.
+        """
+        with self._lock:
+            ready = (node, instance) in self._accepted or (node, instance) in self._forgotten
+            self._forgotten.discard((node, instance))
+            return ready
+
+    def finalizes(self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool) -> None:
+        """Note that a migration is about to be finalized with success.
+
+        Args:
+            node: on which node.
+            instance: the instance's name.
+            run: its migration, if there is one.
+            is_target: whether that node is the target.
+            runs: whether the instance runs there.
+        """
+        before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
+        if (run is None or before is not None) and runs == is_target:
+            return  # nothing changes
+        if run is None:
+            why = "none began"
+        elif before is not None:
+            why = f"it was {'finalized' if before else 'aborted'} there before"
+        elif run.outcome != "completed" and not run.has_moved:
+            words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
+            why = f"it {words[run.outcome]}"
+        elif not run.is_accepted:
+            why = f"{run.target_name} had not accepted the instance"
+        else:
+            return
+        with self._lock:
+            self._saw(
+                "unearned",
+                f"the migration of {printable(instance)} was finalized with success on {node}, though {why}",
+                instance,
+                [node],
+                self._current_call(),
+            )
+
+    def finalized(self, node: str, instance: str, run: Run | None, *, is_target: bool) -> None:
+        """Note that a migration was finalized on a node, with success or without."""
+        with self._lock:
+            if is_target:
+                self._accepted.pop((node, instance), None)
+                self._forgotten.discard((node, instance))
+                if instance in self._gone and self._gone[instance].target == node:
+                    self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
+            places = self._where.get(instance, ())
+            if (
+                run
+                and not run.open_nodes
+                and len(places) > 1
+                and not self._traffic.is_between(instance, places)
+            ):
+                self._saw_split(instance, self._current_call())
+
+    # What is wrong
+
+    def violations(self, unreachable: Collection[str]) -> list[Violation]:
+        """Return what was wrong at its time, and what is wrong now.
+
+        Args:
+            unreachable: the nodes that no program could call now.
+        """
+        # Before the lock: whoever holds the traffic's may be waiting for ours.
+        open_runs = self._traffic.open_runs
+        with self._lock:
+            found = list(self._seen)
+            found += [
+                self._vanished(instance, gone)
+                for instance, gone in self._gone.items()
+                if not (gone.is_on_its_way and gone.target in unreachable)
+            ]
+            found += self._unfinished(open_runs, unreachable)
+            return found
+
+    def look(self, list_files: Callable[[], Mapping[str, Iterable[str]]]) -> None:
+        """Take note of what other programs have done to the files: nobody is blamed for what they took.
+
+        Whoever calls this holds the traffic's lock, so that nothing migrates or stops meanwhile.
+
+        Args:
+            list_files: returns the names of the instances that have files, by node.
+        """
+        for _ in range(_MOST_LOOKS):
+            before = self.events
+            there = {node: set(instances) for node, instances in list_files().items()}
+            with self._lock:
+                # Else something has been started since, and the list is out of date.
+                if self.events == before:
+                    self._believe(there)
+                    return
+
+    def _believe(self, there: Mapping[str, set[str]]) -> None:
+        for instance, places in list(self._where.items()):
+            for node in [each for each in places if each in there and instance not in there[each]]:
+                self._forget(node, instance)
+        for node, instances in there.items():
+            for instance in sorted(instances):
+                if node in self._where.get(instance, ()):
+                    continue
+                self._gone.pop(instance, None)
+                self._stopped.discard((node, instance))
+                if self._arrive(node, instance):
+                    self._saw_split(instance, None)
+
+    def _arrive(self, node: str, instance: str) -> list[str]:
+        """Note that an instance is on a node, and return the others where it is."""
+        others = [each for each in self._where[instance] if each != node] if instance in self._where else []
+        if others:
+            self._where[instance] = (*others, node)
+        else:
+            self._arrive_alone(node, instance)
+        return others
+
+    def _arrive_alone(self, node: str, instance: str) -> None:
+        # Of a million that each run on one node, all those of a node share a tuple.
+        self._where[instance] = self._alone.setdefault(node, (node,))
+
+    def _forget(self, node: str, instance: str, *, took_it: bool = False) -> None:
+        """Note that an instance is no longer on a node, which may have gone down."""
+        places = self._where.pop(instance)
+        if instance in self._split:
+            self._split[instance].discard(node)
+        if len(places) > 1:
+            self._where[instance] = tuple(each for each in places if each != node)
+        else:
+            self._departed[instance] = node if took_it else None
+
+    def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
+        """Tell whether an instance may run on two nodes, until the source's finalize."""
+        run = self._traffic.arriving(node, instance)
+        return (
+            run is not None
+            and call is not None
+            and call.method == "FinalizeMigrationDst"
+            and others == [run.source_name]
+            and run.finalized_on_source is None
+        )
+
+    def _is_excused(self, run: Run) -> bool:
+        """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
+        return run.finalized_on_source is None and (
+            run.target is None  # nothing is known of what happens there
+            or run.went_down_with_target
+            or (run.finalized_on_target is True and (run.target_name, run.instance) in self._stopped)
+        )
+
+    def _vanished(self, instance: str, gone: "_Gone") -> Violation:
+        name = printable(instance)
+        what = f"{name} runs nowhere: it left {gone.node}"
+        if gone.target:
+            what += f" and did not arrive on {gone.target}"
+        nodes = (gone.node, gone.target) if gone.target else (gone.node,)
+        return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
+
+    def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:
+        found = []
+        begun = set()
+        for run in open_runs:
+            name = printable(run.instance)
+            if run.target_name in run.open_nodes:
+                begun.add((run.target_name, run.instance))
+            sides = [node for node in run.open_nodes if node not in unreachable]
+            if sides:
+                what = (
+                    f"the migration of {name} from {run.source_name} to {run.target_name} "
+                    f"is not finalized on {listed(sides)}"
+                )
+                found.append(self._unfinished_one(what, run.instance, sides, run.call))
+        for (node, instance), call in self._accepted.items():
+            if (node, instance) not in begun and node not in unreachable:
+                what = f"{printable(instance)} was accepted on {node} and neither migrated nor aborted"
+                found.append(self._unfinished_one(what, instance, [node], call))
+        return found
+
+    @staticmethod
+    def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
+        return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
+
+    def _saw_split(self, instance: str, call: Call | None) -> None:
+        nodes = list(self._where[instance])
+        if self._split.get(instance) == set(nodes):
+            return  # seen when it began
+        self._split[instance] = set(nodes)
+        what = f"{printable(instance)} ran on {' and '.join(nodes)} at once"
+        self._saw("split-brain", what, instance, nodes, call)
+
+    def _saw(
+        self, invariant: Invariant, what: str, instance: str, nodes: Iterable[str], call: Call | None
+    ) -> None:
+        self._seen.append(
+            Violation(invariant=invariant, what=what, instance=instance, nodes=tuple(nodes), call=call)
+        )
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """Where an instance was that runs nowhere, which call took it away, and where it was or is to arrive."""
+
+    node: str
+    call: Call
+    target: str | None
+    is_on_its_way: bool

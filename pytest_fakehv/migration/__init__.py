@@ -1,0 +1,1 @@
+"""How migrations go."""

@@ -1,0 +1,300 @@
+"""The fixtures: what a test asks for by name."""
+
+import sys
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakSet
+
+import pytest
+
+from pytest_fakehv.plugin.markers import (
+    MarkerError,
+    declared_faults,
+    declared_instances,
+    declared_migrations,
+    declared_nodes,
+    for_test,
+)
+from pytest_fakehv.plugin.settings import SETTINGS, Settings, real_filesystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_fakehv.calls.clock import ClockMode
+    from pytest_fakehv.cluster.cluster import ClusterFactory, FakeCluster
+    from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+    from pytest_fakehv.cluster.node import NodeSpec
+    from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
+    from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.plugin.roots import Folders
+    from pytest_fakehv.storage.filesystem import Filesystem, Root
+    from pytest_fakehv.storage.memory import InMemory
+
+NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"})
+
+CLUSTER: Final = pytest.StashKey["FakeCluster"]()
+"""On a test: the cluster of its function fixtures."""
+
+_LAST_LOADED: Final = ("pytest_fakehv.public", "pytest_fakehv.plugin.verdict")
+"""The module of the engine that imports all others, and the one that judges what a test did with it."""
+
+FOLDERS: Final = pytest.StashKey["Folders"]()
+"""On the session: what hands out folders to tests."""
+
+FACTORY_CLUSTERS: Final = pytest.StashKey["WeakSet[FakeCluster]"]()
+"""On the session: the clusters that the factory has built and somebody still has."""
+
+NEW_CLUSTERS: Final = pytest.StashKey["list[FakeCluster]"]()
+"""On the session: those that it has built since the test began, kept until that is checked."""
+
+
+def load_engine() -> None:
+    """Import the engine, and what judges its use, on the real filesystem.
+
+    A patched-in fake filesystem would put itself into what is imported meanwhile, and throw it away
+    afterwards; so it is paused.
+    """
+    if all(name in sys.modules for name in _LAST_LOADED):
+        return
+    with real_filesystem():
+        for name in _LAST_LOADED:
+            import_module(name)
+
+
+@pytest.fixture(scope="session")
+def fakehv_factory(
+    request: pytest.FixtureRequest,
+) -> "ClusterFactory":
+    """Builder of fake clusters, for fixtures of wider scope and for property tests.
+
+    Called as ``fakehv_factory()``, it returns a new `FakeCluster` each time.
+    """
+    load_engine()
+    from pytest_fakehv.cluster.cluster import ClusterFactory, FakeCluster
+    from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+
+    settings = request.config.stash[SETTINGS]
+    clusters = request.session.stash.setdefault(FACTORY_CLUSTERS, WeakSet())
+    new = request.session.stash.setdefault(NEW_CLUSTERS, [])
+
+    def build(
+        *nodes: "NodeSpec",
+        instances: "Iterable[InstanceSpec]" = (),
+        hypervisor: "type[FakeHypervisor]" = FakeHypervisor,
+        clock: "ClockMode" = "polls",
+        seed: int | None = settings.seed,
+    ) -> "FakeCluster":
+        cluster = FakeCluster(
+            _root(settings, lambda: _find_place(request, settings, "factory")),
+            *nodes,
+            instances=instances,
+            hypervisor=hypervisor,
+            clock=clock,
+            seed=seed,
+        )
+        clusters.add(cluster)
+        new.append(cluster)
+        return cluster
+
+    build.__doc__ = ClusterFactory.__call__.__doc__
+    return build
+
+
+@pytest.fixture(scope="session")
+def fakehv_class() -> "type[FakeHypervisor]":
+    """The class of the nodes of `fakehv` and `fakehv_cluster`: override it to test with your own.
+
+    Return a subclass of `FakeHypervisor` from a fixture of this name, in a test module or a conftest.
+    """
+    load_engine()
+    from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+
+    return FakeHypervisor
+
+
+@pytest.fixture
+def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]") -> "FakeCluster":
+    """A fake cluster, with the nodes and instances of the test's markers and of the topology file.
+
+    Where neither has a node it has two equal ones, "node1" and "node2".
+    """
+    load_engine()
+    if "fakehv_ganeti" in request.fixturenames:
+        return cast("FakeCluster", request.getfixturevalue("fakehv_ganeti"))
+    from pytest_fakehv.cluster.cluster import FakeCluster
+
+    return _cluster_of_test(request, FakeCluster, fakehv_class)
+
+
+@pytest.fixture
+def fakehv_ganeti(
+    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]"
+) -> "Iterator[GanetiCluster]":
+    """The fake cluster of `fakehv_cluster`, put where Ganeti's own code looks for a fake hypervisor.
+
+    ``with fakehv_ganeti.on("node2"):`` says as which node the following code runs. Ganeti's Python library
+    must be importable.
+    """
+    try:
+        kind, hypervisor = _ganeti_classes(fakehv_class)
+    except (ImportError, MarkerError) as error:
+        problem = str(error)
+    else:
+        problem = (
+            "fakehv_ganeti comes too late: the test's cluster is made already; request it as an argument"
+        )
+        if CLUSTER not in request.node.stash:
+            cluster = cast("GanetiCluster", _cluster_of_test(request, kind, hypervisor))
+            with cluster.installed():
+                yield cluster
+            return
+    pytest.fail(problem, pytrace=False)
+
+
+def _ganeti_classes(
+    fakehv_class: "type[FakeHypervisor]",
+) -> "tuple[type[GanetiCluster], type[FakeHypervisor]]":
+    """Return the classes of the cluster and the nodes for Ganeti's code.
+
+    Raises:
+        ImportError: there is no Ganeti; the message says what to do.
+        MarkerError: the nodes' class, which a test module or a conftest gives, does not suit it.
+    """
+    load_engine()
+    from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+    from pytest_fakehv.text import shown
+
+    with real_filesystem():
+        from pytest_fakehv.fronts.ganeti import FakeCluster
+    needed = FakeCluster.node_class
+    if fakehv_class is FakeHypervisor:
+        return FakeCluster, needed
+    given: object = fakehv_class
+    if not (isinstance(given, type) and issubclass(given, needed)):
+        raise MarkerError(
+            f"fakehv_ganeti needs a fakehv_class that is {needed.__module__}.{needed.__name__} "
+            f"or a subclass of it, not {shown(given)}"
+        )
+    return FakeCluster, fakehv_class
+
+
+def _cluster_of_test(
+    request: pytest.FixtureRequest, kind: "type[FakeCluster]", hypervisor: "type[FakeHypervisor]"
+) -> "FakeCluster":
+    """Make the cluster that a test declares."""
+    from pytest_fakehv.checks import DeclarationError
+
+    item: pytest.Item = request.node
+
+    def find() -> "tuple[Filesystem, str]":
+        if "fs" in request.fixturenames:
+            # Once there is a fake filesystem, pytest can't make the temporary directory.
+            for name in ("tmp_path", "tmpdir", "fs"):
+                if name in request.fixturenames:
+                    request.getfixturevalue(name)
+        title = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
+        return _find_place(request, settings, title)
+
+    try:
+        settings = for_test(item)
+        nodes = declared_nodes(item, settings.topology)
+        try:
+            cluster = kind(
+                _root(settings, find),
+                *nodes,
+                hypervisor=hypervisor,
+                clock=settings.clock,
+                seed=settings.seed,
+            )
+        except DeclarationError as error:
+            raise MarkerError(f"fakehv_node: {error}") from None
+        _set_the_scene(cluster, item, settings)
+    except MarkerError as error:
+        problem = str(error)
+    else:
+        item.stash[CLUSTER] = cluster
+        return cluster
+    pytest.fail(problem, pytrace=False)
+
+
+def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings) -> None:
+    """Declare what the topology and the test's markers have beside nodes.
+
+    Raises:
+        MarkerError: something is wrong.
+    """
+    from pytest_fakehv.checks import DeclarationError
+
+    declarations: list[tuple[str, Callable[[], object]]] = [
+        *(
+            (_origin(spec, settings), partial(cluster.add_instance, **vars(spec)))
+            for spec in declared_instances(item, settings.topology)
+        ),
+        *(
+            (f"fakehv_migration({spec.instance!r})", partial(cluster.script_migration, **vars(spec)))
+            for spec in declared_migrations(item)
+        ),
+        *((label, partial(cluster.inject, spec, "its marker")) for label, spec in declared_faults(item)),
+    ]
+    for label, declare in declarations:
+        try:
+            declare()
+        except DeclarationError as error:
+            raise MarkerError(f"{label}: {error}") from None
+
+
+def _origin(spec: "InstanceSpec", settings: Settings) -> str:
+    """Say where an instance was declared."""
+    of_file = settings.topology is not None and any(spec is each for each in settings.topology.instances)
+    return f"topology: [[instance]] {spec.name!r}" if of_file else f"fakehv_instance({spec.name!r})"
+
+
+@pytest.fixture
+def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
+    """A fake hypervisor: the first node of the test's cluster.
+
+    It has 64 GiB of memory and 16 CPUs, unless a ``fakehv_node`` marker says otherwise.
+    """
+    return fakehv_cluster.nodes[0]
+
+
+def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":
+    """Return what a cluster is given for its root: a directory that is found later, or none."""
+    from pytest_fakehv.storage.filesystem import Root
+    from pytest_fakehv.storage.memory import IN_MEMORY
+
+    return IN_MEMORY if settings.backend == "memory" else Root(find)
+
+
+def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) -> "tuple[Filesystem, str]":
+    """Choose the filesystem and the directory for a cluster, when it first needs them.
+
+    Not earlier: a test's own fake filesystem may come up after our fixture, and from then on real
+    directories can't be seen; and ``tmp_path`` must not be asked for while it is up.
+    """
+    from pytest_fakehv.storage.filesystem import FakeDisk, PrivateDisk, current_filesystem
+
+    filesystem = current_filesystem()
+    if settings.backend == "pyfakefs" and not isinstance(filesystem, FakeDisk):
+        from pyfakefs.fake_filesystem import FakeFilesystem
+        from pyfakefs.fake_os import FakeOsModule
+
+        filesystem = PrivateDisk(FakeOsModule(FakeFilesystem()))
+    if isinstance(filesystem, FakeDisk):
+        return filesystem, filesystem.unused("/fakehv")
+    return filesystem, _folders(request, settings).new(title)
+
+
+def _folders(request: pytest.FixtureRequest, settings: Settings) -> "Folders":
+    """Return what hands out this worker's folders."""
+    from pytest_fakehv.plugin.roots import Folders
+
+    stash = request.session.stash
+    if FOLDERS not in stash:
+        if settings.root is None:
+            base = request.getfixturevalue("tmp_path_factory").getbasetemp() / "fakehv"
+        else:
+            base = settings.root / getattr(request.config, "workerinput", {"workerid": "main"})["workerid"]
+        stash[FOLDERS] = Folders(base)
+    return stash[FOLDERS]

@@ -1,0 +1,248 @@
+"""What a test's markers say: its settings, and what it declares.
+
+They are checked when a test that uses a fixture is set up. Where a marker of one name stands in several
+places, the closest to the test counts.
+"""
+
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import pytest
+
+from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, absolute, read_topology_file
+
+if TYPE_CHECKING:
+    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.cluster.node import NodeSpec
+    from pytest_fakehv.cluster.topology import Topology
+    from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.migration.record import MigrationSpec
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Spec = TypeVar("_Spec", bound=_Named)
+_Made = TypeVar("_Made")
+
+MARKERS: Final = (
+    (
+        "fakehv(*, backend, strict, allow, clock, seed, topology): the settings of this test's fake "
+        "hypervisors; allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file"
+    ),
+    (
+        "fakehv_node(name, *, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, "
+        "cpu_sockets): a node of this test's cluster; memory in MiB"
+    ),
+    (
+        "fakehv_instance(name, *, node, memory, min_memory, vcpus, state, hvparams): an instance of this "
+        "test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
+    ),
+    (
+        "fakehv_migration(instance, *, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, "
+        "times): how an instance's migrations go in this test; rates in MiB a second"
+    ),
+    (
+        "fakehv_fault(method, *, node, instance, phase, side, error, when, after, times, probability, delay, "
+        "crash, optional): which calls of the interface fail in this test, and how"
+    ),
+)
+
+
+class MarkerError(Exception):
+    """A marker is wrong; the message names it and what is valid."""
+
+
+def for_test(item: pytest.Item) -> Settings:
+    """Merge the test's ``fakehv`` markers into the run's settings; of each argument, the closest wins.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place give the same.
+    """
+    settings = item.config.stash[SETTINGS]
+    given: dict[str, Any] = {}
+    for marks in _levels(item, "fakehv"):
+        here: dict[str, Any] = {}
+        for mark in marks:
+            arguments = _call(mark, partial(_fakehv_arguments, item.config))
+            for key in arguments.keys() & here.keys():
+                raise MarkerError(f"{_label(mark)}: {key} is given twice, by two markers in one place")
+            here |= arguments
+        given |= here
+    return replace(settings, **given) if given else settings
+
+
+def _fakehv_arguments(
+    config: pytest.Config,
+    /,
+    *,
+    backend: object = None,
+    strict: object = None,
+    allow: object = None,
+    clock: object = None,
+    seed: object = None,
+    topology: object = None,
+) -> dict[str, object]:
+    """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
+    from pytest_fakehv.calls.clock import CLOCK_MODES
+    from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
+    from pytest_fakehv.judgement.invariants import check_allowed
+    from pytest_fakehv.text import shown
+
+    given: dict[str, object] = {}
+    for key, value, valid in (
+        ("backend", backend, BACKENDS),
+        ("clock", clock, CLOCK_MODES),
+        ("strict", strict, (True, False)),
+    ):
+        if value is not None:
+            check_choice(key, value, valid)
+            given[key] = value
+    if allow is not None:
+        given["allow"] = check_allowed(allow)
+    if seed is not None:
+        check_amount("seed", seed, least=0)
+        given["seed"] = seed
+    if topology is not None:
+        if not (isinstance(topology, str | os.PathLike) and os.fspath(topology)):
+            raise DeclarationError(f"topology must be the path of a file, not {shown(topology)}")
+        given["topology"] = read_topology_file(config, absolute(config.rootpath, os.fspath(topology)))
+    return given
+
+
+def declared_nodes(item: pytest.Item, topology: "Topology | None") -> list["NodeSpec"]:
+    """Return the nodes of the topology, and those that a test's markers declare, the first one first.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place declare one name.
+    """
+    from pytest_fakehv.cluster.node import NodeSpec
+
+    return _declared(item, "fakehv_node", NodeSpec, topology.nodes if topology else ())
+
+
+def declared_instances(item: pytest.Item, topology: "Topology | None") -> list["InstanceSpec"]:
+    """Return the instances of the topology, and those that a test's markers declare.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place declare one name.
+    """
+    from pytest_fakehv.interface.objects import InstanceSpec
+
+    return _declared(item, "fakehv_instance", InstanceSpec, topology.instances if topology else ())
+
+
+def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
+    """Return how a test's markers script migrations, in the order in which they are to be used.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place contradict each other.
+    """
+    from pytest_fakehv.migration.record import MigrationSpec
+
+    scripts: dict[str, list[MigrationSpec]] = {}
+    for marks in _levels(item, "fakehv_migration"):
+        here: dict[str, list[MigrationSpec]] = {}
+        for mark in marks:
+            spec = _call(mark, MigrationSpec)
+            earlier = here.setdefault(spec.instance, [])
+            if earlier and earlier[-1].times is None:
+                raise MarkerError(f"{_label(mark)}: there are two of this name; all but the last need times=")
+            earlier.append(spec)
+        scripts |= here
+    return [spec for specs in scripts.values() for spec in specs]
+
+
+def declared_faults(item: pytest.Item) -> list[tuple[str, "FaultSpec"]]:
+    """Return the faults that a test's markers declare, each with its marker's text; all of them count.
+
+    Raises:
+        MarkerError: an argument is wrong.
+    """
+    from pytest_fakehv.calls.faults import FaultSpec
+
+    marks = [mark for level in _levels(item, "fakehv_fault") for mark in level]
+    return [(_label(mark), _call(mark, FaultSpec)) for mark in marks]
+
+
+def _declared(
+    item: pytest.Item, marker: str, make: Callable[..., _Spec], beside: Iterable[_Spec]
+) -> list[_Spec]:
+    """Return what a test's markers declare, by name in place of or behind what is there beside them."""
+    specs = {spec.name: spec for spec in beside}
+    for marks in _levels(item, marker):
+        here: dict[str, _Spec] = {}
+        for mark in marks:
+            spec = _call(mark, make)
+            if spec.name in here:
+                raise MarkerError(f"{_label(mark)}: there are two of this name")
+            here[spec.name] = spec
+        specs |= here
+    return list(specs.values())
+
+
+def _levels(item: pytest.Item, marker: str) -> Iterator[list[pytest.Mark]]:
+    """Group a test's markers by the place they stand in, the outermost first, in reading order."""
+    for node in item.listchain():
+        if not node.own_markers:
+            continue
+        rest = [mark for mark in node.own_markers if mark.name == marker]
+        if not rest:
+            continue
+        inner: list[list[pytest.Mark]] = []
+        if isinstance(node, pytest.Class):
+            inner = [_taken(rest, cls.__dict__.get("pytestmark", [])) for cls in reversed(node.obj.__mro__)]
+        of_parameters = _taken(rest, node.callspec.marks) if hasattr(node, "callspec") else []
+        # The decorator next to the function, or class, comes first.
+        is_decorated = isinstance(node, pytest.Function)
+        yield rest[::-1] if is_decorated else rest
+        yield from (marks[::-1] for marks in inner)
+        yield of_parameters
+
+
+def _taken(marks: list[pytest.Mark], chosen: Any) -> list[pytest.Mark]:
+    """Take out of a list the marks that are among the chosen ones, the very same and not just equal."""
+    every = chosen if isinstance(chosen, list | tuple) else [chosen]
+    ids = {id(getattr(each, "mark", each)) for each in every}
+    taken = [mark for mark in marks if id(mark) in ids]
+    marks[:] = [mark for mark in marks if id(mark) not in ids]
+    return taken
+
+
+def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
+    """Call a function with a marker's arguments, and say of a wrong one which marker and what is valid."""
+    from pytest_fakehv.text import shown
+
+    parameters = inspect.signature(function).parameters
+    positional = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
+    required = [each.name for each in parameters.values() if each.default is each.empty]
+    by_position = dict(zip(positional, mark.args, strict=False))
+    problem = None
+    if len(mark.args) > len(positional):
+        problem = f"argument {shown(mark.args[len(positional)])} needs a name"
+    elif twice := by_position.keys() & mark.kwargs.keys():
+        problem = f"argument {twice.pop()!r} is given twice"
+    elif unknown := [name for name in mark.kwargs if name not in parameters]:
+        problem = f"unknown argument {unknown[0]!r}"
+    elif missing := [name for name in required if name not in by_position and name not in mark.kwargs]:
+        problem = f"missing argument {missing[0]!r}"
+    if problem:
+        raise MarkerError(f"{_label(mark)}: {problem}; valid: {', '.join(parameters)}")
+    try:
+        return function(*mark.args, **mark.kwargs)
+    except ValueError as error:
+        raise MarkerError(f"{_label(mark)}: {error}") from None
+
+
+def _label(mark: pytest.Mark) -> str:
+    """Show a marker as the test's author wrote it, as far as that tells it from the others."""
+    from pytest_fakehv.text import shown
+
+    named = [value for key, value in mark.kwargs.items() if key in {"name", "instance", "method"}]
+    return f"{mark.name}({', '.join(map(shown, mark.args or named[:1]))})"

@@ -1,0 +1,214 @@
+"""The page of a whole run: pytest's reports, collected, and written to one file in the end."""
+
+import os
+import platform
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.plugin.verdict import verdict
+from pytest_fakehv.story.page.content import OUTCOMES, Test, plain
+from pytest_fakehv.story.page.render import TAG, fragment, page
+from pytest_fakehv.story.timeline import Timeline
+
+MOST_DRAWN: Final = 1000
+"""How many tests have their timelines on the page; those that went wrong come first."""
+
+_ATTRIBUTE: Final = "fakehv_page"
+
+_MOST_LINES: Final = 12
+_LONGEST_TEXT: Final = 200
+
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Page:
+    """A plugin that notes each test's timeline, and writes the page at the end.
+
+    Args:
+        path: the page's file; None for no page of ours.
+        is_worker: whether another process collects what this one notes.
+        in_html: whether each timeline is to stand in pytest-html's page too.
+    """
+
+    def __init__(self, path: Path | None, *, is_worker: bool, in_html: bool) -> None:
+        self._path = path
+        self._is_worker = is_worker
+        self._in_html = in_html
+        self._tests: dict[tuple[str, str], list[Test]] = {}
+        self._end = ""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note a test's timelines in its report, which crosses xdist."""
+        report = yield
+        found = verdict(item)
+        if found.clusters and (report.when == "call" or report.failed):
+            pictures = found.timelines()
+            seeds = [cluster.seed for cluster in found.clusters if cluster.shared.faults.is_random]
+            notes = [f"Seed of random faults: --fakehv-seed={seed}" for seed in seeds]
+            if found.left_out:
+                notes.append(f"{found.left_out} more clusters that it used are left out.")
+            if self._path is not None:
+                data = {"pictures": [picture.data() for picture in pictures], "notes": notes}
+                setattr(report, _ATTRIBUTE, data)
+            if self._in_html:
+                from pytest_html import extras  # nobody else needs it
+
+                there = getattr(report, "extras", [])
+                report.extras = [*there, *(extras.html(fragment(picture)) for picture in pictures)]  # type: ignore[attr-defined]  # pytest-html's own
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what is said of a test, its phases one after another."""
+        if self._is_worker or self._path is None:
+            return
+        attempts = self._tests.setdefault((report.nodeid, getattr(report, "worker_id", "")), [])
+        if report.when == "setup" or not attempts:
+            attempts.append(Test(nodeid=report.nodeid, attempt=len(attempts) + 1))
+        test = attempts[-1]
+        test.duration += report.duration
+        outcome = _outcome(report)
+        test.outcome = min(test.outcome, outcome, key=OUTCOMES.index)
+        if outcome in {"error", "failed", "rerun"}:
+            test.message = "\n".join([*filter(None, [test.message]), _message(report)])
+            test.text = "\n".join([*filter(None, [test.text]), _text(report)])
+        if data := getattr(report, _ATTRIBUTE, None):
+            test.pictures, test.notes = data["pictures"], data["notes"]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the page."""
+        if self._is_worker or self._path is None or session.config.option.collectonly:
+            return
+        try:
+            _write(self._path, self._text())
+        except OSError as error:
+            self._end = f"the report {str(self._path)!r} could not be written: {_reason(error)}"
+        else:
+            self._end = f"the report is in {self._path}"
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Say where it is."""
+        if self._end:
+            terminalreporter.line(f"fakehv: {self._end}")
+
+    def _text(self) -> str:
+        every = [test for attempts in self._tests.values() for test in attempts]
+        for attempts in self._tests.values():
+            for test in attempts:
+                test.of_attempts = len(attempts)
+        tests = sorted((test for test in every if test.pictures), key=lambda test: _rank(test.outcome))
+        notes = []
+        others = len(every) - len(tests)
+        if others:
+            notes.append(f"{others} more tests used no fake hypervisor, and are not here.")
+        if any(test.of_attempts > 1 for test in tests):
+            notes.append("Tests that were run again have each attempt here; the last one counts.")
+        if len(tests) > MOST_DRAWN:
+            notes.append(f"Only the first {MOST_DRAWN} tests have their timelines here.")
+        for number, test in enumerate(tests):
+            if number < MOST_DRAWN:
+                test.draw(number)
+                if any(_says(test.message, each.timeline) for each in test.timelines):
+                    test.message = test.text = ""
+            else:
+                test.notes = ["Its timeline is left out."]
+            test.pictures = ()
+        counts = Counter(test.outcome for test in tests)
+        now = datetime.now().astimezone()
+        return page(
+            title="Fake hypervisors: what happened",
+            about=(
+                f"{now:%Y-%m-%d %H:%M:%S %Z}, Python {platform.python_version()}, pytest {pytest.__version__}"
+            ),
+            notes=notes,
+            tests=tests,
+            counts=[(word, counts[word]) for word in OUTCOMES if word in counts],
+        )
+
+
+def check(path: Path) -> None:
+    """See whether a page can be written, and make the folder for it.
+
+    Raises:
+        DeclarationError: it can't; the message says why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        was_there = path.exists()
+        with open(path, "ab+") as file:
+            file.seek(0)
+            is_ours = file.read(len(TAG)) in (b"", TAG.encode())
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise DeclarationError(_reason(error)) from None
+    except ValueError:  # each Python words it otherwise
+        raise DeclarationError("its path has a NUL") from None
+    if not is_ours:
+        raise DeclarationError("it is there, and no report of an earlier run")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file at once, or not at all."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fakehv-report-")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _says(message: str, timeline: Timeline) -> bool:
+    """Tell whether a test failed for nothing but what its timeline says is wrong."""
+    said = message.removeprefix("Failed: ")
+    return any(said.startswith(f"{each.invariant}: {each.what}") for each in timeline.troubles)
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    if report.failed and report.when != "call":
+        return "error"
+    return report.outcome
+
+
+def _rank(outcome: str) -> int:
+    return OUTCOMES.index(outcome)
+
+
+def _message(report: pytest.TestReport) -> str:
+    """Return the error with which a test failed."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = _printable_lines(str(crash.message) if crash else "")
+    return "\n".join([*lines[:_MOST_LINES], "..."] if len(lines) > _MOST_LINES else lines)
+
+
+def _text(report: pytest.TestReport) -> str:
+    """Return all that is said of a failure: of a long text the end, where the error stands."""
+    lines = _printable_lines(report.longreprtext)
+    left_out = len(lines) - _LONGEST_TEXT
+    return "\n".join([f"({left_out} lines left out)", *lines[-_LONGEST_TEXT:]] if left_out > 0 else lines)
+
+
+def _printable_lines(text: str) -> list[str]:
+    return [plain(_ESCAPES.sub("", line)) for line in text.splitlines()]
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno or 0)

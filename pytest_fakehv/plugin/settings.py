@@ -1,0 +1,219 @@
+"""What the user set for the run: options and ini values, merged and checked when it starts.
+
+The command line counts more than the ini file; a test's marker, in `markers`, counts more than both.
+"""
+
+import os.path
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_fakehv.calls.clock import ClockMode
+    from pytest_fakehv.cluster.topology import Topology
+    from pytest_fakehv.judgement.invariants import Invariant
+
+
+Backend = Literal["tmp_path", "pyfakefs", "memory"]
+Show = Literal["failed", "all", "none"]
+
+BACKENDS: Final[tuple[str, ...]] = get_args(Backend)
+
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"backend": BACKENDS, "show": get_args(Show)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a run, or of one test.
+
+    Attributes:
+        backend: where running instances are kept: in root directories, there or there, or in memory.
+        show: for which tests the report has a section on the fake hypervisor.
+        calls: how many of the last calls that lists; None for as many as it does by itself.
+        root: the folder that keeps the root directories; None for pytest's temporary one.
+        root_origin: the name of the option or ini value that set it.
+        report: the file for the page of the run; None for none.
+        report_origin: the name of the option or ini value that set it.
+        clock: what makes the time of migrations go.
+        topology: the nodes and instances that are there beside those of the markers; None for none.
+        seed: of random faults; None for a fresh one in each test.
+        strict: whether the invariants are checked at the end of a test.
+        allow: the names of invariants that need not hold.
+    """
+
+    backend: Backend
+    show: Show
+    calls: int | None
+    root: Path | None
+    root_origin: str
+    report: Path | None
+    report_origin: str
+    clock: "ClockMode"
+    topology: "Topology | None"
+    seed: int | None
+    strict: bool
+    allow: "frozenset[Invariant]"
+
+
+SETTINGS: Final = pytest.StashKey[Settings]()
+
+_TOPOLOGIES: Final = pytest.StashKey[dict[str, "Topology"]]()
+"""On the configuration: the topology files that were read, by path."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options, each with an ini value of the same name."""
+    group = parser.getgroup("fakehv", "fake hypervisor")
+    for name, metavar, text in (
+        ("root", "DIR", "keep the root directories of the fake nodes under DIR, which is emptied first"),
+        ("backend", "|".join(_CHOICES["backend"]), "where running instances are kept; tmp_path unless given"),
+        (
+            "show",
+            "|".join(_CHOICES["show"]),
+            "tests whose report describes the fake nodes; failed unless given",
+        ),
+        ("calls", "N|all", "how many of the last calls such a report lists; 10 unless given"),
+        ("topology", "FILE", "TOML file with nodes and instances for every test that uses a cluster"),
+        ("report", "FILE", "write a page with a timeline of each test that uses the fixtures to FILE (HTML)"),
+        ("seed", "N", "seed of random faults; a fresh one in each test unless given"),
+    ):
+        group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
+        parser.addini(f"fakehv_{name}", f"{text} (as --fakehv-{name})", default=None)
+    parser.addini(
+        "fakehv_strict",
+        "whether the invariants are checked at the end of each test; true unless given",
+        type="bool",
+        default=True,
+    )
+
+
+def read_options(config: pytest.Config) -> Settings:
+    """Merge and check the command line and the ini file.
+
+    Raises:
+        pytest.UsageError: a value is wrong; the message names it and the valid ones.
+    """
+    backend, _ = _option(config, "backend", "tmp_path")
+    show, _ = _option(config, "show", "failed")
+    root, origin = _option(config, "root", None)
+    if root and backend != "tmp_path":
+        raise pytest.UsageError(
+            f"{origin} needs a backend with real files, but the backend is {backend!r}; "
+            "choose 'tmp_path', or keep no files with --fakehv-root="
+        )
+    page, page_origin = _option(config, "report", None)
+    return Settings(
+        backend=cast("Backend", backend),
+        show=cast("Show", show),
+        calls=_calls_option(config),
+        root=Path(absolute(_start(config, origin), root)) if root else None,
+        root_origin=origin,
+        report=Path(absolute(_start(config, page_origin), page)) if page else None,
+        report_origin=page_origin,
+        clock="polls",
+        topology=_topology_option(config),
+        seed=_seed_option(config),
+        strict=_strict_option(config),
+        allow=frozenset(),
+    )
+
+
+def _calls_option(config: pytest.Config) -> int | None:
+    text, origin = _option(config, "calls", None)
+    if text is None:
+        return None
+    calls = sys.maxsize if text == "all" else _whole_number(text)
+    if not calls:
+        raise pytest.UsageError(f"{origin}: calls must be a positive integer or 'all', not {text!r}")
+    return calls
+
+
+def _seed_option(config: pytest.Config) -> int | None:
+    text, origin = _option(config, "seed", None)
+    if text is None:
+        return None
+    seed = _whole_number(text)
+    if seed is None:
+        raise pytest.UsageError(f"{origin}: seed must be an integer from 0 to 2**63 - 1, not {text!r}")
+    return seed
+
+
+def _whole_number(text: str) -> int | None:
+    """Return the number from 0 to 2**63 - 1 that a text is; None if it is none."""
+    is_short = len(text) <= len(str(2**63))  # of a very long one, Python makes no number
+    if not (is_short and text.isascii() and text.isdecimal() and int(text) < 2**63):
+        return None
+    return int(text)
+
+
+def _strict_option(config: pytest.Config) -> bool:
+    try:
+        return bool(config.getini("fakehv_strict"))
+    except (ValueError, TypeError, pytest.UsageError) as error:
+        raise pytest.UsageError(f"fakehv_strict must be true or false: {error}") from None
+
+
+def _topology_option(config: pytest.Config) -> "Topology | None":
+    path, origin = _option(config, "topology", None)
+    if not path:
+        return None
+    from pytest_fakehv.checks import DeclarationError
+
+    try:
+        return read_topology_file(config, absolute(_start(config, origin), path))
+    except DeclarationError as error:
+        raise pytest.UsageError(f"{origin}: {error}") from None
+
+
+def read_topology_file(config: pytest.Config, path: str) -> "Topology":
+    """Read a topology file, once a run, whatever filesystem a test has patched in."""
+    from pytest_fakehv.cluster.topology import read_topology
+
+    known = config.stash.setdefault(_TOPOLOGIES, {})
+    if path not in known:
+        with real_filesystem():
+            known[path] = read_topology(path)
+    return known[path]
+
+
+def _start(config: pytest.Config, origin: str) -> Path:
+    """Return from where a relative path is seen: on the command line, from where the run began."""
+    return config.invocation_params.dir if origin.startswith("--") else config.rootpath
+
+
+def absolute(start: Path, path: str) -> str:
+    """Make a path absolute, with ~ for the home directory."""
+    return os.path.abspath(start / os.path.expanduser(path))
+
+
+@contextmanager
+def real_filesystem() -> Iterator[None]:
+    """See the disk meanwhile, even where a test has patched in a fake filesystem."""
+    unittest_support = sys.modules.get("pyfakefs.fake_filesystem_unittest")
+    if unittest_support and (patcher := unittest_support.Patcher.PATCHER):
+        with unittest_support.Pause(patcher):
+            yield
+    else:
+        yield
+
+
+def _option(config: pytest.Config, name: str, default: str | None) -> tuple[str | None, str]:
+    """Return an option's value and which setting it comes from."""
+    for origin, value in (
+        (f"--fakehv-{name}", config.getoption(f"--fakehv-{name}")),
+        (f"fakehv_{name}", config.getini(f"fakehv_{name}")),
+    ):
+        if value is not None:
+            if name in _CHOICES and value not in _CHOICES[name]:
+                raise pytest.UsageError(f"{origin}: {_not_among(value, name)}")
+            return str(value), origin
+    return default, "default"
+
+
+def _not_among(value: object, name: str) -> str:
+    return f"{name} must be one of {', '.join(map(repr, _CHOICES[name]))}, not {value!r}"

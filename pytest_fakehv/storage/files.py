@@ -1,0 +1,447 @@
+"""The root directory of a node: one small file per running instance.
+
+Readers take no lock: a file appears complete (it gets its name when it is written) and changes at once (it
+is renamed over), so whoever looks, this process, another one or a person, sees each instance before or
+after a call. Nor does a start that is given the same memory whatever is free: of several, the link lets one
+win. Whoever removes, replaces or counts locks the directory itself: a lock that leaves no file behind and
+that the kernel drops when its holder dies. Without it, a balloon could bring back what another process has
+just stopped, and two starts could be given the same memory.
+"""
+
+import errno
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property, lru_cache
+from types import MappingProxyType, TracebackType
+from typing import ClassVar, Final
+from weakref import WeakSet
+
+from pytest_fakehv.checks import name_fault
+from pytest_fakehv.interface.errors import HypervisorError, RefusedError
+from pytest_fakehv.storage.filesystem import Disk, Filesystem, OsModule, Root
+from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.store import Record
+from pytest_fakehv.text import shown
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_MOST_BYTES: Final = 256
+"""More than any file of ours has; a longer one is malformed and is not read on."""
+
+_LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
+
+
+def encode(record: Record) -> bytes:
+    """Return the content of an instance's file.
+
+    Source: Ganeti's fake hypervisor, which writes an id (always 0), the memory and the CPUs on a line
+    each; the fourth line of a paused one is ours, and is ignored there.
+    """
+    return (b"0\n%d\n%d\npaused\n" if record.paused else b"0\n%d\n%d\n") % (record.memory, record.vcpus)
+
+
+@lru_cache(maxsize=1024)  # most instances are like others, and then share a record too
+def decode(content: bytes) -> Record | None:
+    """Read a file's content; None if it is malformed."""
+    found = _LAYOUT.fullmatch(content)
+    return found and Record(int(found[1]), int(found[2]), found[3] is not None)
+
+
+class Storage:
+    """One node's running instances, in files.
+
+    The paths that its methods take are the instance files'. It keeps a ledger of what it last saw of
+    each instance: for reports that must not touch a file; and, from the first start on whose memory depends
+    on what is free, for the sum of the memory, so that such a start costs the same however many run. From
+    then on the ledger is believed as long as the directory's modification time is the one that we ourselves
+    gave it after our last change; any other change of the directory makes the next such start count anew,
+    and so does every `read_all`, which is every node info. Until then, a start does not see what leaves the
+    directory alone, such as a file rewritten in place, nor what is done in the very moment of a change of
+    ours by who takes no lock: another program, or another process's start that counts nothing. On pyfakefs,
+    which moves no time, the number of entries stands in. Everything else reads the files.
+
+    Attributes:
+        lock: as in `Store`; files stay open to other processes meanwhile, unlike in `exclusive`.
+        last_malformed: the names whose files could not be read or made sense of at the last recount.
+        on_change: as in `Store`.
+    """
+
+    _every: ClassVar[WeakSet["Storage"]] = WeakSet()
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._ledger: dict[str, Record] = {}
+        self.last_malformed: Sequence[str] = ()
+        self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
+        self.lock = Lock()
+        self._used = 0
+        self._counts = self._keeps_times = False
+        self._exclusive = _Exclusive(self)
+        self.begin()
+        self._every.add(self)
+
+    def __del__(self) -> None:
+        """Keep nothing open of a directory that nobody uses any more."""
+        if self.is_made:
+            Disk.forget(self.root)
+
+    def begin(self) -> None:
+        """Hold no lock and believe no ledger: at first, and in a forked child."""
+        self._exclusive.begin()
+        self._stamp: object = None
+
+    @classmethod
+    def begin_in_child(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
+        """After a fork, let go of what another thread, which the child has not, was in the middle of."""
+        Disk.drop_locks()
+        for storage in cls._every:
+            storage.begin()
+
+    # Cached: each call of the interface asks for them several times.
+
+    @cached_property
+    def root(self) -> str:
+        """The directory's path."""
+        return self._root.path
+
+    @cached_property
+    def filesystem(self) -> Filesystem:
+        """The filesystem, where the root directory is made from now on."""
+        return self._root.get()[0]
+
+    @property
+    def _os(self) -> OsModule:
+        return self.filesystem.os
+
+    @property
+    def last_seen(self) -> Mapping[str, Record]:
+        """What the ledger says of each instance, by name, without looking."""
+        return MappingProxyType(dict(self._ledger))
+
+    def path(self, name: str) -> str:
+        """Return the path of an instance's file.
+
+        Raises:
+            HypervisorError: the name can't be a file's; no file was touched.
+        """
+        if fault := name_fault(name):
+            raise HypervisorError(f"Invalid instance name {shown(name)}: {fault}")
+        # A subclass of str may format itself otherwise.
+        return f"{self.root}/{name if type(name) is str else str.__str__(name)}"
+
+    def make(self) -> str:
+        """Make the root directory if nothing needed it before, and return its path.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        return self._root.get()[1]
+
+    def exists(self) -> bool:
+        """Tell whether the root directory is still there."""
+        try:
+            return stat.S_ISDIR(self._os.stat(self.root).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep other threads and processes from removing, replacing and counting; can be nested."""
+        return self._exclusive
+
+    def create(self, path: str, record: Record) -> None:
+        """Make an instance's file; of any number of callers at once, one succeeds.
+
+        It is linked, not renamed: that fails where another program was faster.
+
+        Raises:
+            FileExistsError: something has that name.
+            OSError: it can't be written; nothing is left behind.
+        """
+        with self.lock:
+            if not self._counts:  # the link alone decides who wins
+                self._create(path, record)
+                return
+            with self._exclusive:
+                believed = self._distrust()
+                self._create(path, record)
+                if believed:
+                    self._mark()
+
+    def _create(self, path: str, record: Record) -> None:
+        self.filesystem.put(self.root, path, encode(record))
+        self.on_change(self._note(path, record), True)
+
+    def replace(self, path: str, record: Record) -> None:
+        """Change an instance's file at once, or not at all; its mode stays, as if it were written in place.
+
+        Whoever calls this holds the lock and has seen that there is one.
+
+        Raises:
+            OSError: it can't be written; the old one stands.
+        """
+        believed = self._distrust()
+        self.filesystem.replace(self.root, path, encode(record))
+        self._note(path, record)
+        if believed:
+            self._mark()
+
+    def remove(self, path: str) -> None:
+        """Remove an instance's file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it can't be removed.
+        """
+        with self._exclusive:
+            believed = self._distrust()
+            if not self.holds_instance(path):
+                self._note(path, None)
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            self._os.unlink(path)
+            self.on_change(self._note(path, None), False)
+            if believed:
+                self._mark()
+
+    def remove_all(self) -> None:
+        """Remove every well-formed instance's file: what is malformed may be somebody else's.
+
+        Raises:
+            OSError: one can't be removed.
+        """
+        with self._exclusive:
+            for name in self._read_each()[0]:
+                with suppress(FileNotFoundError):
+                    self.remove(f"{self.root}/{name}")
+            self.check_root()
+
+    def check_root(self) -> None:
+        """Refuse to go on when the root directory is gone.
+
+        Raises:
+            OSError: it is.
+        """
+        try:
+            self._os.stat(self.root)
+        except OSError:
+            self._exclusive.forget_directory()
+            raise
+
+    def holds_instance(self, path: str) -> bool:
+        """Tell whether a path is an instance's file: a regular file, well-formed or not.
+
+        Raises:
+            FileNotFoundError: the root directory is gone, and so nothing can be said.
+        """
+        try:
+            return self.filesystem.is_file(path)
+        except FileNotFoundError:
+            self.check_root()
+            return False
+
+    def holds_something_else(self, path: str) -> bool:
+        """Tell whether a path is a directory, a link, a pipe or a socket, and so no instance's."""
+        try:
+            return not self.filesystem.is_file(path)
+        except FileNotFoundError:
+            return False
+
+    def read(self, path: str) -> Record | None:
+        """Read an instance's file; never waits and never reads more than a few hundred bytes.
+
+        Returns:
+            What it says; None when no instance's file is there.
+
+        Raises:
+            HypervisorError: it is malformed; the message names it.
+            OSError: it can't be read.
+        """
+        record = self._look(path)
+        seen = self._ledger.get(path.rpartition("/")[2])
+        if seen is not record and seen != record:
+            self._saw(path, record)
+        return record
+
+    def _look(self, path: str) -> Record | None:
+        """Read an instance's file, and leave the ledger as it is."""
+        try:
+            content = self.filesystem.read(path, _MOST_BYTES)
+        except OSError:
+            # Links, pipes, sockets and directories fail to open or to be read, which is no one's error.
+            if not self.holds_instance(path):
+                return None
+            raise
+        record = decode(content)
+        if record is None:
+            size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
+            raise RefusedError(
+                f"malformed instance file {path!r} ({size}, starting with {shown(content[:16])}); "
+                "it should have the lines '0', memory in MiB and vcpus"
+            )
+        return record
+
+    def _saw(self, path: str, record: Record | None) -> None:
+        """Put the ledger right where somebody else has changed a file; the next start counts anew."""
+        with self.lock:
+            self._note(path, record)
+            self._stamp = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything needed the root directory so far."""
+        return self._root.is_made
+
+    def names(self) -> list[str]:
+        """List the instances that have a file, in no order."""
+        found, ledger = self.filesystem.files(self.root), self._ledger
+        if len(found) == len(ledger) and all(map(ledger.__contains__, found)):
+            return found  # as a rule
+        names = [name for name in found if not name_fault(name)]
+        for gone in ledger.keys() - set(names):
+            self._saw(f"{self.root}/{gone}", None)
+        return names
+
+    def read_all(self) -> dict[str, Record]:
+        """Read every instance's file, and put the ledger right.
+
+        Raises:
+            HypervisorError: one is malformed; the message names it. The ledger then has the others.
+            OSError: one can't be read.
+        """
+        records, faults = self._read_each()
+        for fault in faults.values():
+            raise fault
+        return records
+
+    def _read_each(self) -> tuple[dict[str, Record], dict[str, RefusedError | OSError]]:
+        with self.lock:
+            records: dict[str, Record] = {}
+            faults: dict[str, RefusedError | OSError] = {}
+            for name in self._os.listdir(self.root):
+                if name_fault(name):
+                    continue
+                try:
+                    record = self._look(f"{self.root}/{name}")
+                except (RefusedError, OSError) as fault:
+                    faults[name] = fault
+                else:
+                    if record is not None:
+                        records[name] = record
+            self._ledger = dict(records)
+            self.last_malformed = list(faults)
+            self._used = sum(record.memory for record in records.values())
+            self._stamp = None
+            return records, faults
+
+    def used_memory(self) -> int:
+        """Return the running instances' memory, in MiB, from the ledger where it can be believed.
+
+        A malformed or unreadable file counts nothing, so that it stops no other instance's start.
+        """
+        with self._exclusive:
+            self._counts = True
+            if not self._is_believed():
+                self._read_each()
+                self._mark()
+            return self._used
+
+    def _distrust(self) -> bool:
+        """Tell, before a change of ours, whether the ledger is believed; from now on it isn't.
+
+        Whatever interrupts the change may come before or after the ledger knows of it.
+        """
+        believed = self._is_believed()
+        self._stamp = None
+        return believed
+
+    def _is_believed(self) -> bool:
+        """Tell whether nobody else has changed the directory; while that is locked, look once."""
+        if self._stamp is None:
+            return False
+        if not self._exclusive.is_unchanged:
+            self._exclusive.is_unchanged = self.filesystem.stamp(self.root) == self._stamp
+        return self._exclusive.is_unchanged
+
+    def _mark(self) -> None:
+        """Believe the ledger from now on, until somebody else changes the directory.
+
+        The stamp is a time that we set ourselves: whoever changes the directory later moves it to the
+        kernel's time, which is another one even within the same tick of a coarse clock.
+        """
+        filesystem, root = self.filesystem, self.root
+        now = time.time_ns() | 1  # odd, so that no filesystem with coarser times keeps it by chance
+        try:
+            filesystem.os.utime(root, ns=(now, now))
+        except PermissionError:  # somebody else's directory, in which we may write
+            self._stamp = None
+        else:
+            # One that has kept a time as it is does so with the next.
+            self._stamp = now if self._keeps_times else filesystem.stamp(root)
+            self._keeps_times = self._stamp == now
+
+    def _note(self, path: str, record: Record | None) -> str:
+        """Write a change into the ledger, and return the instance's name."""
+        name = path.rpartition("/")[2]
+        if old := self._ledger.pop(name, None):
+            self._used -= old.memory
+        if record:
+            self._ledger[name] = record
+            self._used += record.memory
+        return name
+
+
+class _Exclusive:
+    """A storage's directory, locked beside the storage itself: once, however deep it is nested.
+
+    Attributes:
+        is_unchanged: whether, since it was locked, the ledger was seen to be right.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def begin(self) -> None:
+        """Hold nothing."""
+        self._depth = self._held = 0
+        self.is_unchanged = self._is_outdated = False
+
+    def forget_directory(self) -> None:
+        """Note that the directory was seen to be gone: another one may get its name."""
+        if self._depth:
+            self._is_outdated = True
+        else:
+            Disk.forget(self._storage.root)
+
+    def __enter__(self) -> None:
+        """Take the locks."""
+        storage = self._storage
+        storage.lock.acquire()
+        try:
+            if self._depth == 0:
+                self._held = storage.filesystem.lock(storage.root)
+            self._depth += 1
+        except BaseException:
+            storage.lock.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give them back."""
+        storage = self._storage
+        self._depth -= 1
+        try:
+            if self._depth == 0:
+                self.is_unchanged = False
+                storage.filesystem.unlock(storage.root, self._held)
+                if self._is_outdated:
+                    self._is_outdated = False
+                    Disk.forget(storage.root)
+        finally:
+            storage.lock.release()
+
+
+os.register_at_fork(after_in_child=Storage.begin_in_child)

@@ -1,0 +1,88 @@
+"""What the engine needs of what keeps a node's running instances: files, or this process's memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+from pytest_fakehv.storage.locks import Lock
+
+
+class Record(NamedTuple):
+    """What is kept of a running instance: memory in MiB, virtual CPUs, and whether it is paused."""
+
+    memory: int
+    vcpus: int
+    paused: bool = False
+
+
+class Store(Protocol):
+    """One node's running instances: `Storage` has them in files, `Memory` in a dict.
+
+    Its methods take places, as `path` returns them: where a store has an instance.
+
+    Attributes:
+        lock: keeps this process's other threads from changing anything; can be nested.
+        last_malformed: the names of what could not be read or made sense of when all was last read.
+        on_change: called with an instance's name, and whether it runs from now on, after each change of ours.
+    """
+
+    lock: Lock
+    last_malformed: Sequence[str]
+    on_change: Callable[[str, bool], None]
+
+    @property
+    def root(self) -> str:
+        """The root directory's path, for messages about its files."""
+
+    @property
+    def last_seen(self) -> Mapping[str, Record]:
+        """What was last seen of each instance, by name, without looking."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything needed the store so far."""
+
+    def make(self) -> str:
+        """Make the root directory if nothing needed it before, and return its path."""
+
+    def exists(self) -> bool:
+        """Tell whether the store is still there."""
+
+    def path(self, name: str) -> str:
+        """Return the place of an instance; raises a `HypervisorError` where none can have that name."""
+
+    def exclusive(self) -> AbstractContextManager[Any]:
+        """Keep other threads, and processes, from removing, replacing and counting; can be nested."""
+
+    def create(self, path: str, record: Record) -> None:
+        """Put an instance there; of any number of callers at once, one meets no `FileExistsError`."""
+
+    def replace(self, path: str, record: Record) -> None:
+        """Change an instance at once. Whoever calls this is exclusive, and has seen that there is one."""
+
+    def remove(self, path: str) -> None:
+        """Take an instance away; raises `FileNotFoundError` where there is none."""
+
+    def remove_all(self) -> None:
+        """Take every instance away."""
+
+    def check_root(self) -> None:
+        """Refuse to go on when the store is gone."""
+
+    def holds_instance(self, path: str) -> bool:
+        """Tell whether an instance is there."""
+
+    def holds_something_else(self, path: str) -> bool:
+        """Tell whether something is there that is no instance."""
+
+    def read(self, path: str) -> Record | None:
+        """Return what is kept of an instance; None where there is none."""
+
+    def names(self) -> list[str]:
+        """List the instances, in no order."""
+
+    def read_all(self) -> dict[str, Record]:
+        """Return what is kept of every instance, by name."""
+
+    def used_memory(self) -> int:
+        """Return the instances' memory, in MiB; however many there are, it costs the same."""

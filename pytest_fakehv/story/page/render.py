@@ -1,0 +1,137 @@
+"""The picture of a timeline as SVG and HTML, and the page of a whole run. Needs the extra ``report``."""
+
+import base64
+import hashlib
+import itertools
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_fakehv.story.timeline import Mark, Step, Timeline
+
+try:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+except ImportError as error:
+    raise ImportError(
+        f"the picture of a timeline needs the extra 'report': pip install 'pytest-fakehv[report]' ({error})"
+    ) from None
+
+from pytest_fakehv.story.page.layout import BEYOND, GUTTER, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_fakehv.story.page.content import Test
+
+TAG: Final = "<!doctype html><!-- a report of pytest-fakehv -->"
+"""How a page begins: what does not begin so is somebody else's file."""
+
+MEANINGS: Final["Mapping[Mark, str]"] = {
+    "violation": "an invariant broke here",
+    "crash": "a node went down",
+    "fault": "a fault struck",
+    "raised": "the call raised",
+    "hold": "the call was held",
+    "test": "what the test did",
+    "call": "a call",
+    "gap": "calls not shown",
+}
+
+_uids: Final = itertools.count(1)
+"""For the pictures that share a notebook."""
+
+
+def svg(timeline: Timeline) -> str:
+    """Draw a timeline as an SVG picture on its own; a mark's title says what it is."""
+    return _render("standalone.j2", **_own(timeline))
+
+
+def fragment(timeline: Timeline) -> str:
+    """Draw a timeline as a piece of HTML, with its tables."""
+    return _render("single.j2", **_own(timeline), timeline=timeline)
+
+
+def document(timeline: Timeline) -> str:
+    """Draw a timeline as an HTML file on its own."""
+    body = Markup(fragment(timeline))  # noqa: S704  # what it has is escaped already
+    return _render("document.j2", body=body, title=_title(timeline))
+
+
+def page(*, title: str, about: str, notes: "Sequence[str]", tests: "Sequence[Test]", counts: Any) -> str:
+    """Make the page of a run; nothing on it but our script may run, and nothing may be fetched."""
+    digest = hashlib.sha256(_render("script.js").encode()).digest()
+    return _render(
+        "page.j2",
+        title=title,
+        about=about,
+        notes=notes,
+        tests=tests,
+        counts=counts,
+        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
+    )
+
+
+def told(step: Step) -> str:
+    """Say all that is known of a step, in lines."""
+    lines = [
+        heading(step),
+        f"at {step.place}" if step.place else "",
+        f"→ {step.result}" if step.result else "",
+    ]
+    return "\n".join(line for line in [*lines, *step.notes] if line)
+
+
+def heading(step: Step) -> str:
+    """Say which step it is."""
+    if step.mark == "gap":
+        return step.text
+    number = f"call {step.numbers}" if step.count == 1 else f"calls {step.numbers}"
+    who = number if step.count else "the test"
+    where = f" on {step.node}" if step.node else ""
+    return f"{who}, {step.time:g} s: {step.text}{where}"
+
+
+def _own(timeline: Timeline) -> dict[str, object]:
+    return {"drawing": draw(timeline), "uid": f"fakehv{next(_uids)}", "title": _title(timeline)}
+
+
+def _title(timeline: Timeline) -> str:
+    nodes = len(timeline.lanes)
+    return f"{nodes} node{'s' * (nodes != 1)}, {timeline.calls} call{'s' * (timeline.calls != 1)}"
+
+
+def _moment(place: float | None, timeline: Timeline, edge: str) -> str:
+    """Say where a place on the axis is, for a table."""
+    if place is None:
+        return edge
+    step = timeline.steps[int(place)]
+    what = f"call {step.numbers}" if step.numbers else step.text
+    return f"{'after ' if place % 1 else ''}{what}"
+
+
+def _pixels(number: float) -> float | int:
+    """Round to what can be seen."""
+    rounded = round(number, 1)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _seconds(step: Step) -> str:
+    return f"{step.time:g} s"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pytest_fakehv.story.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(px=_pixels, told=told, heading=heading, moment=_moment, seconds=_seconds)
+    environment.globals.update(meanings=MEANINGS, gutter=GUTTER, beyond=BEYOND)
+    return environment
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values)
