@@ -13,7 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import pytest_fakehv
-from pytest_fakehv import markers, plugin, settings
+from pytest_fakehv import plugin
+from pytest_fakehv.plugin import markers, settings
 
 
 def fixtures() -> Iterator[str]:
