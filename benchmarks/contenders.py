@@ -15,7 +15,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol, cast
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, Instance
-from pytest_fakehv.storage.filesystem import PrivateDisk, Root
+from pytest_fakehv.storage.fakedisk import PrivateDisk
+from pytest_fakehv.storage.root import Root
 
 NEWCOMER = "web1"
 MEMORY, BALLOONED, VCPUS = 1024, 512, 2

@@ -1,13 +1,17 @@
 """The functions of the machine that runs the test, as they were when this was imported.
 
-Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code and not
-ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun) looks for them
-among the globals of modules.
+Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code,
+not ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun) looks
+for them among the globals of modules.
 """
 
 import fcntl
 import os
 import time
+from typing import Any, ClassVar, Final
+
+LOCK: Final = fcntl.LOCK_EX
+UNLOCK: Final = fcntl.LOCK_UN
 
 
 class Os:
@@ -18,7 +22,6 @@ class Os:
     chmod = staticmethod(os.chmod)
     close = staticmethod(os.close)
     flock = staticmethod(fcntl.flock)
-    fsync = staticmethod(os.fsync)
     getpid = staticmethod(os.getpid)
     link = staticmethod(os.link)
     listdir = staticmethod(os.listdir)
@@ -29,7 +32,7 @@ class Os:
     read = staticmethod(os.read)
     replace = staticmethod(os.replace)
     rmdir = staticmethod(os.rmdir)
-    scandir = staticmethod(os.scandir)
+    scandir: ClassVar[Any] = staticmethod(os.scandir)
     stat = staticmethod(os.stat)
     strerror = staticmethod(os.strerror)
     unlink = staticmethod(os.unlink)

@@ -357,7 +357,7 @@ class ClusterMachine(RuleBasedStateMachine):
             return False
         used = sum(each.memory for each in node.instances.values())
         free = less_used(node.spec.info(), used)["memory_free"]
-        return node.spec.overcommit or free >= self.cluster.shared.declared[name].memory
+        return node.spec.overcommit or free >= self.cluster._scope.shared.declared[name].memory
 
     def _check(self) -> None:
         """See whether nodes went down, and whether all invariants hold."""

@@ -5,8 +5,11 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import FakeHypervisor, NodeSpec
-from pytest_fakehv.storage.filesystem import Disk, Filesystem, PrivateDisk, Root
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.fakedisk import PrivateDisk
+from pytest_fakehv.storage.filesystem import Filesystem
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
+from pytest_fakehv.storage.root import Root
 
 pytest_plugins = ["pytester"]
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_fakehv import Clock, DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
-from pytest_fakehv.calls import clock as clock_module
-from pytest_fakehv.storage.filesystem import Disk
+from pytest_fakehv.machine import Time
+from pytest_fakehv.storage.disk import Disk
 
 LARGEST = 2**63 - 1
 
@@ -22,8 +22,8 @@ def machine(monkeypatch):
         machine.slept.append(seconds)
         machine.now += seconds
 
-    own = SimpleNamespace(monotonic=lambda: machine.now, sleep=sleep)
-    monkeypatch.setattr(clock_module, "time", own)  # the clock's alone: others keep theirs
+    monkeypatch.setattr(Time, "monotonic", lambda: machine.now)
+    monkeypatch.setattr(Time, "sleep", sleep)
     return machine
 
 

@@ -568,7 +568,7 @@ class TestDescribe:
         for number in range(12):
             node2.GetInstanceInfo(f"web{number}")
         places = [call.place for call in cluster.journal]
-        lines = cluster.described(cluster.timeline(), most_calls=3).splitlines()
+        lines = cluster._scope.describe(cluster.timeline(), most_calls=3).splitlines()
         assert lines[3:16] == [
             "timeline, 11 of 21 calls, ! for a call that raised:",
             "            node1                          node2",

@@ -246,7 +246,7 @@ class TestHowOften:
                 arrived.wait(60)
                 return False
 
-        cluster.shared.door.holds = Meeting()
+        cluster._shared.door.holds = Meeting()
         for thread in threads:
             thread.start()
         arrived.wait(60)

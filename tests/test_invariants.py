@@ -618,7 +618,7 @@ def test_all(fakehv_cluster):
         with pytest.raises(DeclarationError) as caught:
             cluster.allow(*invariants, instance=instance)
         assert str(caught.value) == text
-        assert cluster.shared.allowed == set()
+        assert cluster._shared.allowed == set()
 
 
 # No false alarm
@@ -1008,7 +1008,7 @@ import os, signal, threading
 from pytest_fakehv import FakeCluster
 cluster = FakeCluster({str(tmp_path / "c")!r})
 held, done = threading.Event(), threading.Event()
-shared = cluster.shared
+shared = cluster._shared
 lock = {{"watcher": shared.watcher._lock, "faults": shared.faults._lock, "traffic": shared.traffic.lock,
          "clock": shared.clock._lock}}[{lock!r}]
 def hold():

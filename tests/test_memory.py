@@ -119,7 +119,7 @@ def test_a_forked_child_has_the_instances_of_then_and_shares_no_change(hv):
     inside, done = threading.Event(), threading.Event()
 
     def hold():
-        with hv._storage.exclusive():
+        with hv._inner.store.exclusive():
             inside.set()
             done.wait()
 

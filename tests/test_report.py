@@ -275,7 +275,7 @@ def test_like_calls_after_the_one_that_a_violation_names_make_one_line_with_it()
         node1.reconnect()
     for number in range(20):
         node1.GetInstanceInfo(f"web{number}")
-    lines = cluster.described(cluster.timeline()).splitlines()
+    lines = cluster._scope.describe(cluster.timeline()).splitlines()
     start = lines.index("calls, 13 of 24:")
     place = cluster.journal[1].place
     assert lines[start + 1 : start + 4] == [

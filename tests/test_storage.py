@@ -18,7 +18,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
-from pytest_fakehv.storage.filesystem import Disk, Root, current_filesystem
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.root import Root, current_filesystem
 
 SPEC = NodeSpec("node1")
 WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")
@@ -255,8 +256,8 @@ def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeyp
     """Between a start's failed link and its look at what is there, another process stops the instance."""
     web1 = make()
 
-    def stop_first(path, look=hv._storage.holds_something_else):
-        hv._storage.remove(path)
+    def stop_first(path, look=hv._inner.store.holds_something_else):
+        hv._inner.store.remove(path)
         return look(path)
 
     hv.StartInstance(web1, [], False)
@@ -274,7 +275,7 @@ def test_a_child_forked_in_the_middle_of_a_call_is_not_blocked(tmp_path):
     inside, done = threading.Event(), threading.Event()
 
     def hold():
-        with hv._storage.exclusive():
+        with hv._inner.store.exclusive():
             inside.set()
             done.wait()
 
@@ -383,7 +384,7 @@ def test_a_subclass_that_names_an_instances_file_by_another_path(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     hv = Own(tmp_path / "link", spec=SPEC)
     hv.StartInstance(make(), [], False)
-    assert list(hv.last_seen.instances) == ["web1"]
+    assert list(hv._inner.last_seen.instances) == ["web1"]
     assert hv.describe().splitlines()[1] == "  web1 running, 1024 MiB, 2 vcpus"
     hv.StopInstance(make())
     assert hv.violations() == []
@@ -652,7 +653,7 @@ class TestRoot:
         cluster = FakeCluster(tmp_path / "c")
         (tmp_path / "c" / "node1").write_text("mine")
         hv = cluster["node1"]
-        text = f"File exists: '{hv._storage.root}'"
+        text = f"File exists: '{hv._inner.store.root}'"
         assert str(failure(hv.ListInstances)) == f"Failed to list the instances: {text}"
         assert str(failure(hv.StartInstance, make(), [], False)) == f"Failed to start instance web1: {text}"
         with pytest.raises(DeclarationError) as caught:
@@ -807,7 +808,7 @@ def test_an_interrupted_start_leaves_nothing_in_a_fake_filesystem(fs, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(hv._storage.filesystem.os, "write", interrupted)
+        patch.setattr(hv._inner.store.filesystem.os, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             hv.StartInstance(make(), [], False)
     assert os.listdir("/root") == []

@@ -1,10 +1,10 @@
 """The time that migrations run on."""
 
-import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
+from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.locks import Lock
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Clock:
         mode: what makes it go. "polls": each `GetMigrationStatus`, by one second before it answers, so
             that code which polls without sleeping comes to an end; "manual": `advance` alone; "real":
             the machine's monotonic clock.
+        lock: what keeps its threads apart: the cluster's.
 
     Attributes:
         mode: as given.
@@ -33,14 +34,14 @@ class Clock:
         DeclarationError: there is no such mode.
     """
 
-    def __init__(self, mode: ClockMode = "polls") -> None:
+    def __init__(self, mode: ClockMode = "polls", lock: Lock | None = None) -> None:
         check_choice("clock", mode, CLOCK_MODES)
         self.mode = mode
         self.on_move: Callable[[], None] = lambda: None
-        self._began = time.monotonic()
+        self._began = Time.monotonic()
         self._elapsed = Fraction(0)
         self._rounded = 0.0
-        self._lock = Lock()
+        self._lock = lock or Lock()
 
     def __repr__(self) -> str:
         """Show the time."""
@@ -55,7 +56,7 @@ class Clock:
     def exact_now(self) -> Fraction:
         """The same without rounding, so that ten times 0.1 seconds are one second."""
         if self.mode == "real":
-            return Fraction(time.monotonic() - self._began)
+            return Fraction(Time.monotonic() - self._began)
         return self._elapsed
 
     def advance(self, seconds: float) -> None:
@@ -100,6 +101,6 @@ class Clock:
         """
         if self.mode == "real":
             check_number("seconds", seconds)
-            time.sleep(seconds)
+            Time.sleep(seconds)
         else:
             self.advance(seconds)

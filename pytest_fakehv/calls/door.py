@@ -60,7 +60,7 @@ class BehindDoor(Protocol):
     """A node whose calls pass a door."""
 
     @property
-    def door(self) -> "Door":
+    def _door(self) -> "Door":
         """What its calls pass."""
 
     @property
@@ -154,8 +154,9 @@ class Door:
             {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
             caller(2),
         )
-        calls.append(call)
+        depth = len(calls)
         try:
+            calls.append(call)
             if call.instance is None or method.has_several_names:
                 method.check_instance(arguments, keywords)
             if node.unreachable:
@@ -178,7 +179,7 @@ class Door:
             call.end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
             return result
         finally:
-            calls.pop()
+            del calls[depth:]  # whatever interrupted this may have come before `append`
 
     def _hold(self, call: Call) -> None:
         for hold in self.holds.copy():
@@ -264,7 +265,7 @@ class _OnNode:
 
         @functools.wraps(bound)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            return node.door.call(node, self._method, effect, arguments, keywords)
+            return node._door.call(node, self._method, effect, arguments, keywords)
 
         return call
 
@@ -288,7 +289,7 @@ def put_behind_door(cls: type) -> None:
 def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
-        return self.door.call(self, method, function, arguments, keywords)
+        return self._door.call(self, method, function, arguments, keywords)
 
     setattr(call, BEHIND_DOOR, True)
     return call

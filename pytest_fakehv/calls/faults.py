@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from types import TracebackType
 from typing import Literal, Self, get_args
 
@@ -106,6 +106,7 @@ class Fault:
     Attributes:
         spec: what it does.
         origin: where it was declared.
+        lock: the cluster's.
         seen: how many calls came that it is about.
         fired: how many of them it struck.
         withdrawn: whether it is no longer in force.
@@ -114,16 +115,18 @@ class Fault:
 
     spec: FaultSpec
     origin: str
+    lock: InitVar[Lock]
     seen: int = 0
     fired: int = 0
     withdrawn: bool = False
     spared: str = ""
     selection: Selection = field(init=False)
-    _lock: Lock = field(init=False, default_factory=Lock)
+    _lock: Lock = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, lock: Lock) -> None:
         """Keep the selection, which every call is held against."""
         self.selection = self.spec.selection
+        self._lock = lock
 
     def __enter__(self) -> Self:
         """Return it: it is in force already."""
@@ -189,13 +192,14 @@ class Faults:
     Args:
         seed: where the generator begins; the same one makes the same decisions about the same calls. None
             for a fresh one.
+        lock: the cluster's.
     """
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None, lock: Lock) -> None:
         self._seed = seed
         self._random: random.Random | None = None
         self._every: list[Fault] = []
-        self._lock = Lock()
+        self._lock = lock
 
     @property
     def seed(self) -> int:
@@ -205,8 +209,9 @@ class Faults:
                 self._seed = random.SystemRandom().randrange(2**32)
             return self._seed
 
-    def add(self, fault: Fault) -> Fault:
-        """Put a rule in force."""
+    def add(self, spec: FaultSpec, origin: str) -> Fault:
+        """Put a rule in force, and say where it was declared."""
+        fault = Fault(spec, origin, self._lock)
         with self._lock:
             if fault.spec.probability < 1 and self._random is None:
                 self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
@@ -31,8 +33,10 @@ class Hold:
         self.selection = selection
         self.timeout = timeout
         self._calls: list[Call] = []
-        self._came = threading.Event()
-        self._released = threading.Event()
+        self._is_released = False
+        # Who waits has a queue of its own, which takes no lock that an interrupt could leave held.
+        self._waiting: list[SimpleQueue[None]] = []
+        self._stopped: list[SimpleQueue[None]] = []
         self._mistake: str | None = None
         self._owner = threading.get_ident()
 
@@ -53,7 +57,7 @@ class Hold:
     @property
     def is_over(self) -> bool:
         """Whether it stops no call any more."""
-        return self._released.is_set()
+        return self._is_released
 
     def wait(self, timeout: float | None = None) -> Call:
         """Wait until a call is stopped. In a coroutine, await ``asyncio.to_thread(hold.wait)``.
@@ -71,14 +75,15 @@ class Hold:
             raise HoldError(f"hold({self.selection}): it was released, and stops no more; begin another one")
         limit = self.timeout if timeout is None else timeout
         check_number("timeout", limit)
-        if not self._came.wait(limit):
+        if not _is_called(self._waiting, lambda: bool(self._calls), limit):
             text = f"hold({self.selection}): no such call came within {limit:g} s"
             raise HoldError(self._mistake or text + _in_a_coroutine())
         return self._calls[0]
 
     def release(self) -> None:
         """Let the stopped calls go on, and stop no more."""
-        self._released.set()
+        self._is_released = True
+        _call(self._stopped)
 
     def stop(self, call: Call) -> None:
         """Stop a call here until it is released.
@@ -93,8 +98,8 @@ class Hold:
             )
             raise HoldError(self._mistake)
         self._calls.append(call)
-        self._came.set()
-        if not self._released.wait(self.timeout):
+        _call(self._waiting)
+        if not _is_called(self._stopped, lambda: self._is_released, self.timeout):
             self._mistake = (
                 f"hold({self.selection}): {call.method} on {call.node} came and was not released within "
                 f"{self.timeout:g} s; call release(), or leave the with block, before waiting for its thread"
@@ -121,6 +126,24 @@ class Hold:
             raise HoldError(self._mistake)
         if not self._calls:
             raise HoldError(f"hold({self.selection}): no such call came before the end of the block")
+
+
+def _is_called(waiting: "list[SimpleQueue[None]]", is_done: Callable[[], bool], timeout: float) -> bool:
+    """Wait to be called, in line with others, unless it is done already; tell whether that came in time."""
+    mine: SimpleQueue[None] = SimpleQueue()
+    waiting.append(mine)
+    if is_done():  # after that: whoever does it now finds us in the line
+        return True
+    try:
+        mine.get(timeout=timeout)
+    except Empty:
+        return is_done()
+    return True
+
+
+def _call(waiting: "list[SimpleQueue[None]]") -> None:
+    for each in waiting.copy():
+        each.put(None)
 
 
 def _in_a_coroutine() -> str:

@@ -5,16 +5,13 @@ from typing import TYPE_CHECKING
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.cluster.view import View
+from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.interface.objects import InstanceLike, Placement, name_of
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.invariants import Invariant, Violation, check_allowed
 from pytest_fakehv.migration.record import Migration
-from pytest_fakehv.story import section
-from pytest_fakehv.story.painter import paint
 from pytest_fakehv.story.picture import Picture
-from pytest_fakehv.story.timeline import Timeline
 from pytest_fakehv.text import natural_order, shown
 
 if TYPE_CHECKING:
@@ -42,23 +39,7 @@ class Assertions(View):
         Returns:
             The text of a failed test's section, which has the calls that broke an invariant besides.
         """
-        return self.described(self.timeline_with(()))
-
-    def described(self, timeline: Timeline, *, most_calls: int = section.MOST_CALLS) -> str:
-        """Return the same with a timeline that is made already, which may know of violations.
-
-        Args:
-            timeline: what happened.
-            most_calls: how many of the last calls are listed.
-        """
-        return section.section(
-            [node.last_seen for node in self._nodes()],
-            migrations=self.shared.traffic.snapshots(self._own_name),
-            calls=list(self.journal),
-            total=self.journal.total,
-            timeline=timeline,
-            most_calls=most_calls,
-        )
+        return self._scope.describe(self._scope.timeline(()))
 
     def timeline(self) -> Picture:
         """Return the picture of what happened so far: it shows itself in a notebook, and can be saved.
@@ -66,25 +47,7 @@ class Assertions(View):
         A node's has the other nodes' too. Reads the files of nodes that were used, as `violations` does,
         whose findings are in it.
         """
-        return Picture(**vars(self.timeline_with(self.violations())))
-
-    def timeline_with(self, violations: "Collection[Violation]") -> Timeline:
-        """Return the same with what is known already to be wrong, without touching a file.
-
-        Args:
-            violations: the invariants that do not hold.
-        """
-        scene, events = self.shared.chronicle.read()
-        return paint(
-            [node.last_seen for node in self._everywhere()],
-            calls=list(self.journal),
-            total=self.journal.total,
-            scene=scene,
-            events=events,
-            runs=self.shared.traffic.runs,
-            violations=violations,
-            clock=self.clock.mode,
-        )
+        return Picture(**vars(self._scope.timeline(self.violations())))
 
     def violations(self) -> list[Violation]:
         """Return which invariants do not hold, or did not at some time: of the whole cluster.
@@ -92,23 +55,7 @@ class Assertions(View):
         What the test allows is not among them. Reads the files of nodes that were used, for what other
         programs may have done to them. What the test's own clock has due comes about first.
         """
-        self.shared.look()
-        nodes = self._everywhere()
-        with self.shared.traffic.lock:
-            self.shared.watcher.look(self._files)
-        found = self.shared.watcher.violations({node.name for node in nodes if node.unreachable})
-        for node in nodes:
-            if surplus := node._surplus():  # noqa: SLF001  # the engine's own
-                found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
-        for fault in self.shared.faults.unfired:
-            what = messages.unfired(fault, self.journal)
-            found.append(Violation(invariant="unfired", what=what, fault=fault))
-        allowed = self.shared.allowed
-        return [
-            each
-            for each in found
-            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
-        ]
+        return self._scope.violations()
 
     def assert_consistent(self, *, allow: "Collection[Invariant]" = ()) -> None:
         """Assert that every invariant holds of the whole cluster, now and until now.
@@ -138,7 +85,7 @@ class Assertions(View):
             HypervisorError: a root directory can't be read.
         """
         found: dict[str, list[str]] = {}
-        for node in self._nodes():
+        for node in self._scope.nodes:
             for name in node.instance_names:
                 found.setdefault(name, []).append(node.name)
         return Placement(
@@ -204,7 +151,7 @@ class Assertions(View):
             AssertionError: it runs or is paused.
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        self._check_instance(name_of(instance))
+        self._scope.check_instance(name_of(instance))
         self._assert_state(instance, "stopped")
 
     def assert_placement(
@@ -226,7 +173,10 @@ class Assertions(View):
             raise DeclarationError(f"a placement is a mapping of instances to nodes, not {shown(given)}")
         wanted = {name: self._places(name, where) for name, where in expected.items()}
         differences = messages.placement_differences(
-            self.placement(), wanted, partial=partial, went_down_with=self.shared.watcher.went_down_with
+            self.placement(),
+            wanted,
+            partial=partial,
+            went_down_with=self._scope.shared.watcher.went_down_with,
         )
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
@@ -336,7 +286,7 @@ class Assertions(View):
             DeclarationError: there never was such a node.
         """
         name = name_of(instance)
-        self._check_instance(name)
+        self._scope.check_instance(name)
         matching = self._matching(name, source=source, target=target, live=live)
         unwanted = [each for each in matching if each.migrated or each.outcome == "active"]
         if unwanted:
@@ -384,7 +334,7 @@ class Assertions(View):
             DeclarationError: there is no such method, or never was such a node.
         """
         if instance is not None:
-            self._check_instance(name_of(instance))
+            self._scope.check_instance(name_of(instance))
         calls = self._calls(method, node=node, instance=instance)
         if calls:
             self._fail_calls(method, calls, node=node, instance=instance, times=0)
@@ -424,18 +374,13 @@ class Assertions(View):
 
     # Inside
 
-    def _files(self) -> dict[str, list[str]]:
-        """Return the names of the instances that have files, by node; of what was never used, nothing."""
-        listed = {node.name: node._file_names() for node in self._everywhere()}  # noqa: SLF001  # the engine's own
-        return {node: names for node, names in listed.items() if names is not None}
-
     def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
         """Return where an instance is expected, as `placement` would say it."""
         if not where:
-            self._check_instance(instance)
+            self._scope.check_instance(instance)
         if where is None or isinstance(where, str):
-            return self._own_node_name(where)
-        nodes = tuple(sorted((self._own_node_name(each) or "" for each in where), key=natural_order))
+            return self._scope.own_node_name(where)
+        nodes = tuple(sorted((self._scope.own_node_name(each) or "" for each in where), key=natural_order))
         return nodes if len(nodes) > 1 else nodes[0] if nodes else None
 
     def _assert_migration(
@@ -458,8 +403,10 @@ class Assertions(View):
                 problem=problem + messages.direction(source, target, live=live),
                 own=[each for each in self.migrations if each.instance == name],
                 others=[each for each in self.migrations if each.instance != name],
-                states={node.name: info for node in self._everywhere() if (info := node.instance_info(name))},
-                known=self.shared.declared,
+                states={
+                    node.name: info for node in self._scope.everywhere if (info := node.instance_info(name))
+                },
+                known=self._scope.shared.declared,
                 last_call=self.journal.last_about(name),
             )
         )
@@ -467,7 +414,7 @@ class Assertions(View):
     def _matching(
         self, name: str, *, source: str | None, target: str | None, live: bool | None
     ) -> list[Migration]:
-        left, reached = self._node_name(source), self._node_name(target)
+        left, reached = self._scope.node_name(source), self._scope.node_name(target)
         return [
             each
             for each in self.migrations
@@ -479,18 +426,13 @@ class Assertions(View):
 
     def _calls(self, method: str, *, node: str | None, instance: str | InstanceLike | None) -> list[Call]:
         check_method(method)
-        where = self._own_node_name(node)
+        where = self._scope.own_node_name(node)
         name = None if instance is None else name_of(instance)
         return [
             call
-            for call in self._own_calls()
+            for call in self._scope.own_calls()
             if call.method == method and where in (None, call.node) and name in (None, call.instance)
         ]
-
-    def _own_calls(self) -> list[Call]:
-        """Return the calls of the nodes that the assertions are about; of a cluster, all calls."""
-        others = {node.name for node in self._other_nodes()}
-        return [call for call in self.journal if call.node not in others]
 
     def _fail_calls(
         self,
@@ -508,7 +450,7 @@ class Assertions(View):
                 node=node,
                 instance=None if instance is None else name_of(instance),
                 times=times,
-                others=[call for call in self._own_calls() if call not in calls],
+                others=[call for call in self._scope.own_calls() if call not in calls],
             )
         )
 
@@ -521,9 +463,9 @@ class Assertions(View):
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
-        name, alone = name_of(instance), self._own_node_name(on)
-        nodes = [node for node in self._nodes() if alone in (None, node.name)]
-        others = [node for node in self._everywhere() if node not in nodes]
+        name, alone = name_of(instance), self._scope.own_node_name(on)
+        nodes = [node for node in self._scope.nodes if alone in (None, node.name)]
+        others = [node for node in self._scope.everywhere if node not in nodes]
         found, elsewhere = (
             {node.name: info for node in each if (info := node.instance_info(name))}
             for each in (nodes, others)
@@ -538,7 +480,7 @@ class Assertions(View):
                     nodes={node.name: node.instance_names for node in nodes},
                     elsewhere=elsewhere,
                     alone=alone is not None,
-                    known=self.shared.declared,
+                    known=self._scope.shared.declared,
                     last_call=self.journal.last_about(name),
                 )
             )

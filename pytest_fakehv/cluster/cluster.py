@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Protocol, Self
@@ -12,6 +12,7 @@ from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.assertions import Assertions
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.node import NodeSpec
+from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.cluster.stage import Stage
 from pytest_fakehv.interface.objects import (
@@ -22,8 +23,8 @@ from pytest_fakehv.interface.objects import (
     name_of,
 )
 from pytest_fakehv.migration.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
-from pytest_fakehv.storage.filesystem import Root
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
+from pytest_fakehv.storage.root import Root
 from pytest_fakehv.text import listed, shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
@@ -45,7 +46,6 @@ class FakeCluster(Stage, Assertions):
 
     Attributes:
         node_class: what each node is at least: `FakeHypervisor`.
-        shared: what its nodes have in common.
 
     Raises:
         DeclarationError: two nodes have one name or address, or an instance is on an unknown node.
@@ -68,8 +68,14 @@ class FakeCluster(Stage, Assertions):
             raise DeclarationError(
                 f"the class of a node must be {self.node_class.__name__} or a subclass, not {shown(given)}"
             )
-        self.shared = Shared(clock, seed)
-        self.shared.watcher.is_there = self._has_file
+        self._shared = Shared(clock, seed)
+        self._shared.watcher.is_there = self._has_file
+        self._scope = Scope(
+            shared=self._shared,
+            own_name=None,
+            list_nodes=lambda: [node._inner for node in self.nodes],
+            list_others=lambda: (),
+        )
         self._root = root if isinstance(root, Root | InMemory) else Root.at(root)
         self._by_name: dict[str, FakeHypervisor] = {}
         self._by_address: dict[str, FakeHypervisor] = {}
@@ -200,7 +206,7 @@ class FakeCluster(Stage, Assertions):
                 cpu_sockets=cpu_sockets,
             )
         )
-        self.shared.chronicle.did("add_node", node=node.name)
+        self._shared.chronicle.did("add_node", node=node.name)
         return node
 
     def remove_node(self, name: str) -> None:
@@ -212,19 +218,20 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: there is none, instances run on it or migrate, or it is the only one.
         """
-        node = self._named(name)
-        problem = None
-        if running := node.instance_names:
-            problem = f"these run on it: {listed(running)}"
-        elif moving := [each.instance for each in node.migrations if each.outcome == "active"]:
-            problem = f"these migrate from or to it: {listed(moving)}"
-        elif len(self) == 1:
-            problem = "it is the only one"
-        if problem:
-            raise DeclarationError(f"{node.name} can't be removed: {problem}")
-        del self._by_name[node.name]
-        self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
-        node.leave()
+        with self._shared.lock:
+            node = self._named(name)
+            problem = None
+            if running := node.instance_names:
+                problem = f"these run on it: {listed(running)}"
+            elif moving := [each.instance for each in node.migrations if each.outcome == "active"]:
+                problem = f"these migrate from or to it: {listed(moving)}"
+            elif len(self) == 1:
+                problem = "it is the only one"
+            if problem:
+                raise DeclarationError(f"{node.name} can't be removed: {problem}")
+            self._by_name = {key: each for key, each in self._by_name.items() if each is not node}
+            self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
+            node._inner.leave()
 
     def add_instance(
         self,
@@ -350,7 +357,7 @@ class FakeCluster(Stage, Assertions):
         self, instance: str | InstanceLike, to: str, source: str | None, *, may_have_moved: bool = False
     ) -> Driver:
         name = name_of(instance)
-        self._check_instance(name)
+        self._scope.check_instance(name)
         target = self._named(to)
         if source is None:
             leaves = self._source(name, target, may_have_moved=may_have_moved)
@@ -384,9 +391,9 @@ class FakeCluster(Stage, Assertions):
 
     def _last_known(self, name: str, target: FakeHypervisor) -> FakeHypervisor | None:
         """Return the node where an instance last was, other than the target, by its migrations' records."""
-        migration = self.shared.traffic.latest(name)
+        migration = self._shared.traffic.latest(name)
         if migration is None:
-            node = self.shared.declared[name].node if name in self.shared.declared else None
+            node = self._shared.declared[name].node if name in self._shared.declared else None
         elif migration.migrated and migration.target != target.name:
             node = migration.target
         else:
@@ -395,10 +402,10 @@ class FakeCluster(Stage, Assertions):
 
     def _result(self, driver: Driver, *, live: bool, drive: Callable[[], Ending]) -> MigrationResult:
         name, began = driver.instance.name, self.clock.exact_now
-        before = self.shared.traffic.latest(name)
+        before = self._shared.traffic.latest(name)
         outcome = drive()
         duration = float(self.clock.exact_now - began)
-        record = self.shared.traffic.latest(name)
+        record = self._shared.traffic.latest(name)
         if record and before and record.number == before.number:
             record = None  # it came to no migration of its own
         return MigrationResult(
@@ -434,17 +441,7 @@ class FakeCluster(Stage, Assertions):
         return node
 
     def _has_file(self, node: str, instance: str) -> bool:
-        return node in self and self[node]._has_file(instance)  # noqa: SLF001  # the engine's own
-
-    @property
-    def _own_name(self) -> None:
-        return None
-
-    def _nodes(self) -> Sequence[FakeHypervisor]:
-        return self.nodes
-
-    def _other_nodes(self) -> Sequence[FakeHypervisor]:
-        return ()
+        return node in self and self[node]._inner.has_file(instance)
 
 
 class ClusterFactory(Protocol):

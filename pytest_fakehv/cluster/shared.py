@@ -8,6 +8,7 @@ from pytest_fakehv.calls.faults import Faults
 from pytest_fakehv.checks import check_amount
 from pytest_fakehv.judgement.invariants import Watcher
 from pytest_fakehv.migration.traffic import Traffic
+from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.story.chronicle import Chronicle
 
 if TYPE_CHECKING:
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 
 
 class Shared:
-    """One clock, one door, one account of everything.
+    """One lock, one clock, one door, one account of everything.
+
+    Whatever changes or judges a cluster does so under its lock, beside which there is only the kernel's on
+    a root directory, always taken after it. It is taken inside our own methods, and never around code that
+    isn't ours (a subclass's override, a fault's callback, a driver), nor while a call is held or delayed: so
+    no order of locks can deadlock. It is taken by ``with`` alone, which CPython does in one go: an exception
+    from a signal's handler, at any instruction, leaves it open.
 
     Args:
         clock: what makes the time go.
         seed: of the random faults; None for a fresh one.
 
     Attributes:
+        lock: the one lock.
         clock: the time.
         faults: the fault rules.
         door: what all calls pass.
@@ -36,12 +44,13 @@ class Shared:
     def __init__(self, clock: ClockMode, seed: int | None) -> None:
         if seed is not None:
             check_amount("seed", seed, least=0)
-        self.clock = Clock(clock)
-        self.faults = Faults(seed)
+        self.lock = Lock()
+        self.clock = Clock(clock, self.lock)
+        self.faults = Faults(seed, self.lock)
         self.door = Door(self.clock, self.faults.choose)
-        self.traffic = Traffic(self.clock)
-        self.chronicle = Chronicle(self.door)
-        self.watcher = Watcher(self.traffic, lambda: self.door.current_call)
+        self.traffic = Traffic(self.clock, self.lock)
+        self.chronicle = Chronicle(self.door, self.lock)
+        self.watcher = Watcher(self.traffic, lambda: self.door.current_call, self.lock)
         self.traffic.on_loss = self.watcher.lost
         self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
             node, instance, state, self.door.current_call

@@ -8,11 +8,10 @@ from typing import Any, Final
 from pytest_fakehv.calls.door import caller
 from pytest_fakehv.calls.faults import Fault, FaultSpec, When
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
-from pytest_fakehv.calls.selection import ANY, Phase, Selection, Side
+from pytest_fakehv.calls.selection import Phase, Selection, Side
 from pytest_fakehv.checks import DeclarationError, check_number, name_fault
-from pytest_fakehv.cluster.view import View
+from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
-from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.interface.objects import Instance, InstanceLike, InstanceSpec, name_of
 from pytest_fakehv.judgement.invariants import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
 from pytest_fakehv.migration.record import MigrationSpec, Outcome
@@ -31,12 +30,12 @@ class Stage(View):
     @property
     def seed(self) -> int:
         """The seed of the random faults."""
-        return self.shared.faults.seed
+        return self._scope.shared.faults.seed
 
     @property
     def faults(self) -> list[Fault]:
         """Every fault so far, in order."""
-        return self.shared.faults.every
+        return self._scope.shared.faults.every
 
     def instance(
         self,
@@ -72,12 +71,12 @@ class Stage(View):
             "hvparams": hvparams,
         }
         changes = {key: value for key, value in given.items() if value is not None}
-        old = self.shared.declared.get(name) or InstanceSpec(name)
+        old = self._scope.shared.declared.get(name) or InstanceSpec(name)
         if "memory" in changes:
             changes.setdefault("min_memory", None)
         if not changes.get("hvparams", old.hvparams):
             changes["hvparams"] = _NO_HVPARAMS
-        spec = self.shared.declared[name] = replace(old, **changes)
+        spec = self._scope.shared.declared[name] = replace(old, **changes)
         return spec.instance()
 
     # Faults and holds
@@ -141,20 +140,7 @@ class Stage(View):
             optional=optional,
         )
         filename, line = caller(1)
-        return self.inject(spec, place_text(filename, line))
-
-    def inject(self, spec: FaultSpec, origin: str) -> Fault:
-        """Put a fault in force that was declared elsewhere.
-
-        Args:
-            spec: what it does.
-            origin: where it was declared, in words.
-
-        Raises:
-            DeclarationError: there is no such method or node.
-        """
-        node = self._checked(spec.method, spec.node)
-        return self.shared.faults.add(Fault(replace(spec, node=node), origin))
+        return self._scope.inject(spec, place_text(filename, line))
 
     def hold(
         self,
@@ -187,21 +173,15 @@ class Stage(View):
         check_number("timeout", timeout, zero=False)
         selection = Selection(
             method=method,
-            node=self._checked(method, node),
+            node=self._scope.check_call(method, node),
             instance=None if instance is None else name_of(instance),
             phase=phase,
             side=side,
         )
         hold = Hold(selection, timeout)
-        self.shared.door.holds.append(hold)
-        self.shared.chronicle.did("hold", node=selection.node, instance=selection.instance, hold=hold)
+        self._scope.shared.door.holds.append(hold)
+        self._scope.shared.chronicle.did("hold", node=selection.node, instance=selection.instance, hold=hold)
         return hold
-
-    def _checked(self, method: str, node: str | None) -> str | None:
-        """Check a method's and a node's name, and return the node's."""
-        if method != ANY:
-            check_method(method)
-        return self._own_name if node is None else self._own_node_name(node)
 
     # Invariants
 
@@ -224,7 +204,7 @@ class Stage(View):
             raise DeclarationError(f"instance is invalid: {shown(name)}: {fault}")
         if name is not None and (general := [each for each in invariants if each in OF_NO_INSTANCE]):
             raise DeclarationError(f"{general[0]} is about no instance; allow it without one")
-        self.shared.allowed |= {(each, name) for each in names}
+        self._scope.shared.allowed |= {(each, name) for each in names}
 
     # Migrations
 
@@ -272,7 +252,7 @@ class Stage(View):
             times=times,
         )
         self._check_script(spec)
-        self.shared.traffic.script(spec)
+        self._scope.shared.traffic.script(spec)
 
     def cancel_migration(self, instance: str | InstanceLike) -> None:
         """Cancel a migration that is under way; the next status call says so.
@@ -283,8 +263,8 @@ class Stage(View):
         Raises:
             DeclarationError: it isn't migrating, or goes on as postcopy, which can't be cancelled.
         """
-        self.shared.traffic.cancel(name_of(instance))
-        self.shared.chronicle.did("cancel_migration", instance=name_of(instance))
+        self._scope.shared.traffic.cancel(name_of(instance))
+        self._scope.shared.chronicle.did("cancel_migration", instance=name_of(instance))
 
     def fail_migration(self, instance: str | InstanceLike) -> None:
         """Make a migration that is under way fail; in postcopy, that loses the instance.
@@ -295,8 +275,8 @@ class Stage(View):
         Raises:
             DeclarationError: it isn't migrating.
         """
-        self.shared.traffic.fail(name_of(instance))
-        self.shared.chronicle.did("fail_migration", instance=name_of(instance))
+        self._scope.shared.traffic.fail(name_of(instance))
+        self._scope.shared.chronicle.did("fail_migration", instance=name_of(instance))
 
     def complete_migration(self, instance: str | InstanceLike) -> None:
         """Complete a migration that is under way at once, however much RAM is left to send.
@@ -307,8 +287,8 @@ class Stage(View):
         Raises:
             DeclarationError: it isn't migrating.
         """
-        self.shared.traffic.complete(name_of(instance))
-        self.shared.chronicle.did("complete_migration", instance=name_of(instance))
+        self._scope.shared.traffic.complete(name_of(instance))
+        self._scope.shared.chronicle.did("complete_migration", instance=name_of(instance))
 
     def start_postcopy(self, instance: str | InstanceLike) -> None:
         """Let a scripted, live migration that is under way go on as postcopy from now on.
@@ -319,12 +299,12 @@ class Stage(View):
         Raises:
             DeclarationError: it isn't migrating, or not in a way that can go on so.
         """
-        self.shared.traffic.start_postcopy(name_of(instance))
-        self.shared.chronicle.did("start_postcopy", instance=name_of(instance))
+        self._scope.shared.traffic.start_postcopy(name_of(instance))
+        self._scope.shared.chronicle.did("start_postcopy", instance=name_of(instance))
 
     def _check_script(self, spec: MigrationSpec) -> None:
-        name, declared = spec.instance, self.shared.declared
-        if name not in declared and not any(name in node.instance_names for node in self._nodes()):
+        name, declared = spec.instance, self._scope.shared.declared
+        if name not in declared and not any(name in node.instance_names for node in self._scope.nodes):
             there = f"there are: {listed(declared)}" if declared else "none is declared"
             raise DeclarationError(f"no instance is named {shown(name)}; {there}")
         if spec.postcopy is not None and name in declared:

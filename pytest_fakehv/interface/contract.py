@@ -53,7 +53,7 @@ class BaseHypervisor(ABC):
         CAN_MIGRATE: whether instances can be migrated.
     """
 
-    door: Any = _NoDoor()
+    _door: Any = _NoDoor()
 
     PARAMETERS: ClassVar[Parameters] = {}
     ANCILLARY_FILES: ClassVar[Sequence[str]] = []
@@ -64,6 +64,11 @@ class BaseHypervisor(ABC):
     @abstractmethod
     def name(self) -> str:
         """The node's name."""
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches the node, to stand behind its name; None if calls do."""
+        return None
 
     # Instances
 

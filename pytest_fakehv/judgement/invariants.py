@@ -11,7 +11,8 @@ from typing import Final, Literal, get_args
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.migration.traffic import Run, Traffic
+from pytest_fakehv.migration.run import Run
+from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.text import listed, printable, shown
 
@@ -25,8 +26,6 @@ INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
 
 OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
 """Those that are about a node, or a fault."""
-
-_MOST_LOOKS: Final = 5
 
 ADVICE: Final[dict[Invariant, str]] = {
     "split-brain": (
@@ -105,18 +104,17 @@ class Watcher:
     Args:
         traffic: the cluster's migrations.
         current_call: returns the call that the asking thread is in, if any.
+        lock: the cluster's: whoever tells of what happens holds it, so that it is told in order.
 
     Attributes:
         events: how much has happened so far, a count.
         is_there: tells of a node and an instance whether that has a file there now.
-
-    Its lock comes after the traffic's and the storages'.
     """
 
-    def __init__(self, traffic: Traffic, current_call: Callable[[], Call | None]) -> None:
+    def __init__(self, traffic: Traffic, current_call: Callable[[], Call | None], lock: Lock) -> None:
         self._traffic = traffic
         self._current_call = current_call
-        self._lock = Lock()
+        self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
         self._alone: dict[str, tuple[str, ...]] = {}
         # What runs nowhere any more; and the node with which it went down, where that took it.
@@ -299,8 +297,6 @@ class Watcher:
         Args:
             unreachable: the nodes that no program could call now.
         """
-        # Before the lock: whoever holds the traffic's may be waiting for ours.
-        open_runs = self._traffic.open_runs
         with self._lock:
             found = list(self._seen)
             found += [
@@ -308,25 +304,17 @@ class Watcher:
                 for instance, gone in self._gone.items()
                 if not (gone.is_on_its_way and gone.target in unreachable)
             ]
-            found += self._unfinished(open_runs, unreachable)
+            found += self._unfinished(self._traffic.open_runs, unreachable)
             return found
 
     def look(self, list_files: Callable[[], Mapping[str, Iterable[str]]]) -> None:
         """Take note of what other programs have done to the files: nobody is blamed for what they took.
 
-        Whoever calls this holds the traffic's lock, so that nothing migrates or stops meanwhile.
-
         Args:
             list_files: returns the names of the instances that have files, by node.
         """
-        for _ in range(_MOST_LOOKS):
-            before = self.events
-            there = {node: set(instances) for node, instances in list_files().items()}
-            with self._lock:
-                # Else something has been started since, and the list is out of date.
-                if self.events == before:
-                    self._believe(there)
-                    return
+        with self._lock:
+            self._believe({node: set(instances) for node, instances in list_files().items()})
 
     def _believe(self, there: Mapping[str, set[str]]) -> None:
         for instance, places in list(self._where.items()):

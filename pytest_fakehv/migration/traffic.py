@@ -5,7 +5,7 @@ import itertools
 from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
@@ -14,11 +14,12 @@ from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError, is_amount
 from pytest_fakehv.interface.constants import MigrationState
-from pytest_fakehv.interface.errors import HypervisorError, RefusedError
+from pytest_fakehv.interface.errors import RefusedError
 from pytest_fakehv.interface.objects import MigrationStatus
-from pytest_fakehv.migration.record import Course, Migration, MigrationSpec, Outcome
+from pytest_fakehv.migration.record import Migration, MigrationSpec, Outcome
+from pytest_fakehv.migration.run import Run
 from pytest_fakehv.storage.locks import Lock
-from pytest_fakehv.storage.store import Record, Store
+from pytest_fakehv.storage.store import Store
 from pytest_fakehv.text import listed, shown
 
 if TYPE_CHECKING:
@@ -38,199 +39,25 @@ _REPORTED: Final[dict[Outcome, MigrationState]] = {
 
 _Pause = Literal["paused", "resumed"]
 
-_NOTHING: Final = Fraction(1, 10**30)
-
-
-@dataclass(kw_only=True, eq=False, slots=True)
-class Run:
-    """A migration under way, or over: what the engine keeps of it.
-
-    Attributes:
-        number: its place among the migrations, from 1.
-        instance: the instance's name.
-        source: the store of the node that it leaves.
-        source_name: that node's name.
-        target: the store of the node that it moves to; None if nothing is known of it but its name.
-        target_name: that node's name; or, if nothing else is known of it, what it was called.
-        live: whether the instance runs meanwhile.
-        record: what the instance was when last looked at, and will be on the target.
-        total_ram: its memory when the migration began, in MiB.
-        spec: how it is scripted; None if it isn't.
-        course: how it goes; None if it isn't scripted.
-        clock: what it runs on.
-        started: when it began.
-        ended: when it ended; None before.
-        outcome: "active", or what its status says in the end.
-        reason: in words, what ended it, if not its own course.
-        polls: how many status calls there were until the one that reported the end.
-        is_reported: whether a status call has reported the end.
-        has_moved: whether in truth the instance runs on the target, whatever the status says.
-        is_lost: whether in truth there is nothing to finalize on the target, whatever the status says.
-        finalized_on_source: with what ``success``; None if it wasn't.
-        finalized_on_target: likewise on the target.
-        is_accepted: whether the target had got ready for it.
-        call: the call that began it; None if that was none.
-        lost_nodes: those of its two nodes that went down since.
-    """
-
-    number: int
-    instance: str
-    source: Store
-    source_name: str
-    target: Store | None
-    target_name: str
-    live: bool
-    record: Record
-    total_ram: int
-    spec: MigrationSpec | None
-    course: Course | None
-    clock: Clock
-    started: Fraction
-    ended: Fraction | None = None
-    outcome: MigrationState = "active"
-    reason: str | None = None
-    polls: int = 0
-    is_reported: bool = False
-    has_moved: bool = False
-    is_lost: bool = False
-    finalized_on_source: bool | None = None
-    finalized_on_target: bool | None = None
-    is_accepted: bool = False
-    call: Call | None = None
-    lost_nodes: set[str] = field(default_factory=set)
-
-    @property
-    def open_nodes(self) -> list[str]:
-        """The nodes where it is still to be finalized, in one way or another."""
-        ends = {self.source_name: self.finalized_on_source}
-        if self.target is not None:  # else nothing is known of what happens there
-            ends[self.target_name] = self.finalized_on_target
-        return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
-
-    @property
-    def has_paused(self) -> bool:
-        """Whether the instance is paused for it, until it is finalized on the source."""
-        return not self.live and not self.record.paused and self.finalized_on_source is None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is under way."""
-        return self.outcome == "active"
-
-    @property
-    def went_down_with_target(self) -> bool:
-        """Whether it had completed when its target went down: nobody on the source could save it."""
-        return self.outcome == "completed" and self.target_name in self.lost_nodes
-
-    @property
-    def elapsed(self) -> Fraction:
-        """How long it took, or takes so far, in seconds."""
-        return (self.clock.exact_now if self.ended is None else self.ended) - self.started
-
-    @property
-    def due(self) -> Fraction | None:
-        """When it ends by itself; None for one that waits for its status calls, or for ever."""
-        return None if self.course is None or self.course.lasts is None else self.started + self.course.lasts
-
-    @property
-    def is_postcopy(self) -> bool:
-        """Whether it has gone on as postcopy."""
-        after = None if self.course is None else self.course.postcopy_after
-        return after is not None and self.elapsed >= after
-
-    @property
-    def transferred_ram(self) -> int | None:
-        """The RAM sent so far, in MiB; None if it isn't scripted."""
-        if self.course is None:
-            return None
-        # What came out of a logarithm may lack the last digit of many.
-        return int(self.elapsed * self.course.model.bandwidth + _NOTHING)
-
-    @property
-    def status(self) -> MigrationStatus:
-        """What a status call says."""
-        return MigrationStatus(
-            status=self.outcome,
-            transferred_ram=self.transferred_ram,
-            total_ram=None if self.course is None else self.total_ram,
-            postcopy_status="postcopy-active" if self.is_active and self.is_postcopy else None,
-        )
-
-    @property
-    def is_still_there(self) -> bool:
-        """Whether the instance is still on the source."""
-        with suppress(OSError):
-            return self.source.holds_instance(self.source.path(self.instance))
-        return False
-
-    def drop(self) -> None:
-        """Take the instance off the source, where it is there."""
-        with self.source.exclusive():
-            if self.is_still_there:
-                self.source.remove(self.source.path(self.instance))
-
-    def remember(self) -> None:
-        """Take what the instance is on the source now, if it is still there, for what it will be."""
-        with suppress(OSError, HypervisorError):
-            if now := self.source.read(self.source.path(self.instance)):
-                self.record = self.record._replace(memory=now.memory, vcpus=now.vcpus)
-
-    def snapshot(self) -> Migration:
-        """Return what a test may know of it."""
-        course, outcome = self.course, self.outcome
-        downtime = Fraction(0)
-        if not self.live:
-            downtime = self.elapsed
-        elif course and course.downtime and outcome == "completed" and self.elapsed == course.lasts:
-            downtime = course.downtime
-        rounds = 0
-        if course:
-            until = (
-                self.elapsed if course.postcopy_after is None else min(self.elapsed, course.postcopy_after)
-            )
-            rounds = course.model.rounds_at(until)
-        finalized = self.finalized_on_source, self.finalized_on_target
-        return Migration(
-            number=self.number,
-            instance=self.instance,
-            source=self.source_name,
-            target=self.target_name,
-            live=self.live,
-            outcome=outcome,
-            reason=self.reason,
-            polls=self.polls,
-            started=float(self.started),
-            duration=float(self.elapsed),
-            total_ram=self.total_ram,
-            transferred_ram=self.transferred_ram,
-            rounds=rounds,
-            downtime=float(downtime),
-            postcopy=self.is_postcopy,
-            finalized_on_source=self.finalized_on_source,
-            finalized_on_target=self.finalized_on_target,
-            migrated=finalized == (True, True) or (self.has_moved and self.finalized_on_target is not False),
-        )
-
 
 class Traffic:
     """The migrations between one cluster's nodes, and how the next ones are scripted.
 
     Args:
         clock: what they run on.
+        lock: the cluster's: whoever looks at a migration and then acts on what it saw holds it.
 
     Attributes:
-        clock: the same.
+        clock: as given.
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
         on_loss: called with the name of an instance that is lost as the test wanted it.
-        lock: whoever looks at a migration and then acts on what it saw holds this; it comes before any
-            lock of a storage.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, lock: Lock) -> None:
         self.clock = clock
         self.on_pause: Callable[[str, str, _Pause], None] = lambda _node, _instance, _state: None
         self.on_loss: Callable[[str], None] = lambda _instance: None
-        self.lock = Lock()
+        self._lock = lock
         self._runs: list[Run] = []
         self._active: dict[str, Run] = {}
         self._open: dict[str, list[Run]] = {}
@@ -244,7 +71,7 @@ class Traffic:
 
     def snapshots(self, node: str | None = None) -> list[Migration]:
         """Return every migration in the order in which they began; of a node, those from it and to it."""
-        with self.lock:
+        with self._lock:
             return [
                 run.snapshot()
                 for run in self._runs
@@ -258,7 +85,7 @@ class Traffic:
 
     def latest(self, instance: str) -> Migration | None:
         """Return an instance's newest migration, if it had any."""
-        with self.lock:
+        with self._lock:
             run = self._latest.get(instance)
             return run.snapshot() if run else None
 
@@ -277,7 +104,7 @@ class Traffic:
     @property
     def open_runs(self) -> list[Run]:
         """The migrations that are still to be finalized somewhere, in the order of their beginning."""
-        with self.lock:
+        with self._lock:
             return sorted(itertools.chain(*self._open.values()), key=attrgetter("number"))
 
     # The interface's side
@@ -301,7 +128,7 @@ class Traffic:
             DeclarationError: the test scripted what a non-live migration can't do.
         """
         path = source.path(instance)
-        with self.lock, source.exclusive():
+        with self._lock:
             record = source.read(path)
             if record is None:
                 raise RefusedError("not running")
@@ -324,7 +151,7 @@ class Traffic:
                     f"the migration of {instance} is scripted as postcopy, which a non-live one can't be"
                 )
             if not live and not record.paused:
-                source.replace(path, record._replace(paused=True))
+                _pause(source, path, paused=True)
                 self.on_pause(source_name, instance, "paused")
             if script:
                 self._use(script)
@@ -357,7 +184,7 @@ class Traffic:
 
         The latter is as in Ganeti's fake hypervisor.
         """
-        with self.lock:
+        with self._lock:
             self.clock.poll()
             run = self.leaving(node, instance)
             if run is None:
@@ -377,35 +204,37 @@ class Traffic:
         Without success, an instance that was paused for a migration from there runs again. With it, one
         that is paused for an earlier migration, which nobody ended, stays so.
         """
-        here = [each for each in self._open.get(run.instance, []) if each.source_name == run.source_name]
-        if not success and any(each.has_paused for each in here):
-            self._resume(run)
-        for each in here:
-            # An earlier one was forgotten, but there is nothing else left of it here.
-            if each is not run and not (success and each.has_paused):
-                each.finalized_on_source = False
-        if run.finalized_on_source is None:
-            run.finalized_on_source = success
-        if run.is_active and success and run.spec is not None:
-            self._end(run, "failed", f"finalized on {run.source_name} before it completed")
-        else:
-            self._end_finalized(run, run.source_name, success=success)
-        self._close(run.instance)
+        with self._lock:
+            here = [each for each in self._open.get(run.instance, []) if each.source_name == run.source_name]
+            if not success and any(each.has_paused for each in here):
+                self._resume(run)
+            for each in here:
+                # An earlier one was forgotten, but there is nothing else left of it here.
+                if each is not run and not (success and each.has_paused):
+                    each.finalized_on_source = False
+            if run.finalized_on_source is None:
+                run.finalized_on_source = success
+            if run.is_active and success and run.spec is not None:
+                self._end(run, "failed", f"finalized on {run.source_name} before it completed")
+            else:
+                self._end_finalized(run, run.source_name, success=success)
+            self._close(run.instance)
 
     def finalize_target(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the target; the first time counts."""
-        for each in self._open.get(run.instance, []):
-            if each.target_name == run.target_name and each is not run:
-                each.finalized_on_target = False
-        if run.finalized_on_target is None:
-            run.finalized_on_target = success
-        if run.spec is None or not success:
-            self._end_finalized(run, run.target_name, success=success)
-        self._close(run.instance)
+        with self._lock:
+            for each in self._open.get(run.instance, []):
+                if each.target_name == run.target_name and each is not run:
+                    each.finalized_on_target = False
+            if run.finalized_on_target is None:
+                run.finalized_on_target = success
+            if run.spec is None or not success:
+                self._end_finalized(run, run.target_name, success=success)
+            self._close(run.instance)
 
     def node_went_down(self, node: str) -> None:
         """Note that what ran on a node is gone, and with it what was on the way from or to it."""
-        with self.lock:
+        with self._lock:
             for run in list(self._active.values()):
                 if node in (run.source_name, run.target_name):
                     self._end(run, "failed", f"{node} went down")
@@ -423,7 +252,7 @@ class Traffic:
 
     def script(self, spec: MigrationSpec) -> None:
         """Take a script: after those of limited ``times``, and in place of one without a limit."""
-        with self.lock:
+        with self._lock:
             scripts = self._scripts.setdefault(spec.instance, deque())
             if scripts and scripts[-1].left is None:
                 scripts.pop()
@@ -431,7 +260,7 @@ class Traffic:
 
     def cancel(self, instance: str) -> None:
         """Cancel a migration."""
-        with self.lock:
+        with self._lock:
             run = self._running(instance)
             if run.is_postcopy:
                 raise DeclarationError(
@@ -441,12 +270,12 @@ class Traffic:
 
     def fail(self, instance: str) -> None:
         """Make a migration fail."""
-        with self.lock:
+        with self._lock:
             self._end(self._running(instance), "failed", "failed by the test")
 
     def complete(self, instance: str) -> None:
         """Complete a migration at once."""
-        with self.lock:
+        with self._lock:
             run = self._running(instance)
             if run.is_still_there:
                 self._end(run, "completed", "completed by the test")
@@ -455,7 +284,7 @@ class Traffic:
 
     def start_postcopy(self, instance: str) -> None:
         """Let a scripted migration go on as postcopy from now on."""
-        with self.lock:
+        with self._lock:
             run = self._running(instance)
             problem = None
             if run.course is None:
@@ -474,7 +303,7 @@ class Traffic:
 
     def settle(self) -> None:
         """End what is due."""
-        with self.lock:
+        with self._lock:
             now = self.clock.exact_now
             while self._due and self._due[0][0] <= now:
                 due, _, run = heapq.heappop(self._due)
@@ -536,10 +365,9 @@ class Traffic:
         return True
 
     def _resume(self, run: Run) -> None:
-        with run.source.exclusive():
-            if run.is_still_there and (now := run.source.read(run.source.path(run.instance))):
-                run.source.replace(run.source.path(run.instance), now._replace(paused=False))
-                self.on_pause(run.source_name, run.instance, "resumed")
+        with suppress(FileNotFoundError):
+            _pause(run.source, run.source.path(run.instance), paused=False)
+            self.on_pause(run.source_name, run.instance, "resumed")
 
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:
         if run.is_active:
@@ -560,6 +388,10 @@ class Traffic:
             self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
+
+
+def _pause(store: Store, path: str, *, paused: bool) -> None:
+    store.change(path, lambda now: now._replace(paused=paused))
 
 
 @dataclass

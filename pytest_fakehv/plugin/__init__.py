@@ -200,9 +200,9 @@ def _said(report: pytest.TestReport) -> list[str]:
 
 
 def _described(cluster: "FakeCluster", picture: "Timeline", config: pytest.Config) -> str:
-    is_random = cluster.shared.faults.is_random
+    is_random = cluster._scope.shared.faults.is_random
     seed = f"\nseed of random faults: --fakehv-seed={cluster.seed}" if is_random else ""
-    return cluster.described(picture, most_calls=_most_calls(config)) + seed
+    return cluster._scope.describe(picture, most_calls=_most_calls(config)) + seed
 
 
 def _most_calls(config: pytest.Config) -> int:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.plugin.roots import Folders
-    from pytest_fakehv.storage.filesystem import Filesystem, Root
+    from pytest_fakehv.storage.filesystem import Filesystem
     from pytest_fakehv.storage.memory import InMemory
+    from pytest_fakehv.storage.root import Root
 
 NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"})
 
@@ -235,7 +236,10 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             (f"fakehv_migration({spec.instance!r})", partial(cluster.script_migration, **vars(spec)))
             for spec in declared_migrations(item)
         ),
-        *((label, partial(cluster.inject, spec, "its marker")) for label, spec in declared_faults(item)),
+        *(
+            (label, partial(cluster._scope.inject, spec, "its marker"))
+            for label, spec in declared_faults(item)
+        ),
     ]
     for label, declare in declarations:
         try:
@@ -261,8 +265,8 @@ def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
 
 def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":
     """Return what a cluster is given for its root: a directory that is found later, or none."""
-    from pytest_fakehv.storage.filesystem import Root
     from pytest_fakehv.storage.memory import IN_MEMORY
+    from pytest_fakehv.storage.root import Root
 
     return IN_MEMORY if settings.backend == "memory" else Root(find)
 
@@ -273,7 +277,8 @@ def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) 
     Not earlier: a test's own fake filesystem may come up after our fixture, and from then on real
     directories can't be seen; and ``tmp_path`` must not be asked for while it is up.
     """
-    from pytest_fakehv.storage.filesystem import FakeDisk, PrivateDisk, current_filesystem
+    from pytest_fakehv.storage.fakedisk import FakeDisk, PrivateDisk
+    from pytest_fakehv.storage.root import current_filesystem
 
     filesystem = current_filesystem()
     if settings.backend == "pyfakefs" and not isinstance(filesystem, FakeDisk):

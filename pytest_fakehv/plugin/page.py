@@ -54,7 +54,7 @@ class Page:
         found = verdict(item)
         if found.clusters and (report.when == "call" or report.failed):
             pictures = found.timelines()
-            seeds = [cluster.seed for cluster in found.clusters if cluster.shared.faults.is_random]
+            seeds = [cluster.seed for cluster in found.clusters if cluster._scope.shared.faults.is_random]
             notes = [f"Seed of random faults: --fakehv-seed={seed}" for seed in seeds]
             if found.left_out:
                 notes.append(f"{found.left_out} more clusters that it used are left out.")

@@ -38,7 +38,7 @@ class Verdict:
 
     def timelines(self) -> "list[Timeline]":
         """Return each cluster's picture, made without touching a file."""
-        return [cluster.timeline_with(self.violations.get(cluster, ())) for cluster in self.clusters]
+        return [cluster._scope.timeline(self.violations.get(cluster, ())) for cluster in self.clusters]
 
 
 _VERDICT: Final = pytest.StashKey[Verdict]()
@@ -132,7 +132,7 @@ def _judge(item: pytest.Item, clusters: "list[FakeCluster]") -> "dict[FakeCluste
 
 def _has_changed(session: pytest.Session, cluster: "FakeCluster") -> bool:
     looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary()).get(cluster)
-    return looked is None or looked[0] != cluster.shared.pulse
+    return looked is None or looked[0] != cluster._scope.shared.pulse
 
 
 def _look(session: pytest.Session, cluster: "FakeCluster") -> "list[Violation]":
@@ -140,5 +140,5 @@ def _look(session: pytest.Session, cluster: "FakeCluster") -> "list[Violation]":
     looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary())
     known = looked[cluster][1] if cluster in looked else set()
     found = cluster.violations()
-    looked[cluster] = cluster.shared.pulse, {each.identity for each in found}
+    looked[cluster] = cluster._scope.shared.pulse, {each.identity for each in found}
     return [each for each in found if each.identity not in known]

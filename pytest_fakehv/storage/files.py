@@ -12,18 +12,20 @@ import errno
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import cached_property, lru_cache
-from types import MappingProxyType, TracebackType
-from typing import ClassVar, Final
+from types import MappingProxyType
+from typing import ClassVar, Final, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
-from pytest_fakehv.storage.filesystem import Disk, Filesystem, OsModule, Root
+from pytest_fakehv.machine import Os, Time
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.filesystem import Filesystem, OsModule
 from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.root import Root
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.text import shown
 
@@ -31,6 +33,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _MOST_BYTES: Final = 256
 """More than any file of ours has; a longer one is malformed and is not read on."""
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 _LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
 
@@ -64,23 +69,25 @@ class Storage:
     ours by who takes no lock: another program, or another process's start that counts nothing. On pyfakefs,
     which moves no time, the number of entries stands in. Everything else reads the files.
 
+    Args:
+        root: the directory.
+        lock: the cluster's, under which everything is changed.
+
     Attributes:
-        lock: as in `Store`; files stay open to other processes meanwhile, unlike in `exclusive`.
         last_malformed: the names whose files could not be read or made sense of at the last recount.
         on_change: as in `Store`.
     """
 
     _every: ClassVar[WeakSet["Storage"]] = WeakSet()
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, lock: Lock) -> None:
         self._root = root
+        self._lock = lock
         self._ledger: dict[str, Record] = {}
         self.last_malformed: Sequence[str] = ()
         self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
-        self.lock = Lock()
         self._used = 0
         self._counts = self._keeps_times = False
-        self._exclusive = _Exclusive(self)
         self.begin()
         self._every.add(self)
 
@@ -91,7 +98,7 @@ class Storage:
 
     def begin(self) -> None:
         """Hold no lock and believe no ledger: at first, and in a forked child."""
-        self._exclusive.begin()
+        self._is_exclusive = self._is_unchanged = self._is_outdated = False
         self._stamp: object = None
 
     @classmethod
@@ -106,12 +113,14 @@ class Storage:
     @cached_property
     def root(self) -> str:
         """The directory's path."""
-        return self._root.path
+        with self._lock:
+            return self._root.path
 
     @cached_property
     def filesystem(self) -> Filesystem:
         """The filesystem, where the root directory is made from now on."""
-        return self._root.get()[0]
+        with self._lock:
+            return self._root.get()[0]
 
     @property
     def _os(self) -> OsModule:
@@ -139,7 +148,8 @@ class Storage:
         Raises:
             OSError: it can't be made.
         """
-        return self._root.get()[1]
+        with self._lock:
+            return self._root.get()[1]
 
     def exists(self) -> bool:
         """Tell whether the root directory is still there."""
@@ -148,9 +158,23 @@ class Storage:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other threads and processes from removing, replacing and counting; can be nested."""
-        return self._exclusive
+    def _exclusively(
+        self, effect: Callable[_Given, _Result], *arguments: _Given.args, **keywords: _Given.kwargs
+    ) -> _Result:
+        """Do something while other processes remove, replace and count nothing; can be nested.
+
+        Whoever calls this holds the cluster's lock.
+        """
+        if self._is_exclusive:
+            return effect(*arguments, **keywords)
+        try:
+            self._is_exclusive = True
+            return self.filesystem.exclusively(self.root, effect, *arguments, **keywords)
+        finally:
+            self._is_exclusive = self._is_unchanged = False
+            if self._is_outdated:
+                self._is_outdated = False
+                Disk.forget(self.root)
 
     def create(self, path: str, record: Record) -> None:
         """Make an instance's file; of any number of callers at once, one succeeds.
@@ -161,28 +185,62 @@ class Storage:
             FileExistsError: something has that name.
             OSError: it can't be written; nothing is left behind.
         """
-        with self.lock:
-            if not self._counts:  # the link alone decides who wins
+        with self._lock:
+            if self._counts:
+                self._exclusively(self._create_counted, path, record)
+            else:  # the link alone decides who wins
                 self._create(path, record)
-                return
-            with self._exclusive:
-                believed = self._distrust()
-                self._create(path, record)
-                if believed:
-                    self._mark()
+
+    def create_from(self, path: str, decide: Callable[[], Record]) -> None:
+        """Make an instance's file from what is decided while nobody else changes anything.
+
+        Args:
+            path: its path.
+            decide: returns what to write, and may ask for `used_memory`; raises where nothing is to be made.
+
+        Raises:
+            FileExistsError: something has that name.
+            OSError: it can't be written; nothing is left behind.
+        """
+        with self._lock:
+            self._exclusively(self._create_from, path, decide)
+
+    def _create_from(self, path: str, decide: Callable[[], Record]) -> None:
+        if self.holds_instance(path):
+            raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
+        self._create_counted(path, decide())
+
+    def _create_counted(self, path: str, record: Record) -> None:
+        believed = self._distrust()
+        self._create(path, record)
+        if believed:
+            self._mark()
 
     def _create(self, path: str, record: Record) -> None:
         self.filesystem.put(self.root, path, encode(record))
         self.on_change(self._note(path, record), True)
 
-    def replace(self, path: str, record: Record) -> None:
+    def change(self, path: str, decide: Callable[[Record], Record]) -> None:
         """Change an instance's file at once, or not at all; its mode stays, as if it were written in place.
 
-        Whoever calls this holds the lock and has seen that there is one.
+        Args:
+            path: its path.
+            decide: returns what it says from now on, of what it says now, and may ask for `used_memory`; it
+                raises where nothing is to be changed.
 
         Raises:
-            OSError: it can't be written; the old one stands.
+            FileNotFoundError: there is none.
+            HypervisorError: it is malformed.
+            OSError: it can't be read or written; the old one stands.
         """
+        with self._lock:
+            self._exclusively(self._change, path, decide)
+
+    def _change(self, path: str, decide: Callable[[Record], Record]) -> None:
+        old = self.read(path)
+        if old is None:
+            raise FileNotFoundError(errno.ENOENT, Os.strerror(errno.ENOENT), path)
+        record = decide(old)
         believed = self._distrust()
         self.filesystem.replace(self.root, path, encode(record))
         self._note(path, record)
@@ -196,15 +254,18 @@ class Storage:
             FileNotFoundError: there is none.
             OSError: it can't be removed.
         """
-        with self._exclusive:
-            believed = self._distrust()
-            if not self.holds_instance(path):
-                self._note(path, None)
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-            self._os.unlink(path)
-            self.on_change(self._note(path, None), False)
-            if believed:
-                self._mark()
+        with self._lock:
+            self._exclusively(self._remove, path)
+
+    def _remove(self, path: str) -> None:
+        believed = self._distrust()
+        if not self.holds_instance(path):
+            self._note(path, None)
+            raise FileNotFoundError(errno.ENOENT, Os.strerror(errno.ENOENT), path)
+        self._os.unlink(path)
+        self.on_change(self._note(path, None), False)
+        if believed:
+            self._mark()
 
     def remove_all(self) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
@@ -212,11 +273,14 @@ class Storage:
         Raises:
             OSError: one can't be removed.
         """
-        with self._exclusive:
-            for name in self._read_each()[0]:
-                with suppress(FileNotFoundError):
-                    self.remove(f"{self.root}/{name}")
-            self.check_root()
+        with self._lock:
+            self._exclusively(self._remove_all)
+
+    def _remove_all(self) -> None:
+        for name in self._read_each()[0]:
+            with suppress(FileNotFoundError):
+                self._remove(f"{self.root}/{name}")
+        self.check_root()
 
     def check_root(self) -> None:
         """Refuse to go on when the root directory is gone.
@@ -226,8 +290,10 @@ class Storage:
         """
         try:
             self._os.stat(self.root)
-        except OSError:
-            self._exclusive.forget_directory()
+        except OSError:  # another directory may get its name
+            self._is_outdated = self._is_exclusive
+            if not self._is_exclusive:
+                Disk.forget(self.root)
             raise
 
     def holds_instance(self, path: str) -> bool:
@@ -285,7 +351,7 @@ class Storage:
 
     def _saw(self, path: str, record: Record | None) -> None:
         """Put the ledger right where somebody else has changed a file; the next start counts anew."""
-        with self.lock:
+        with self._lock:
             self._note(path, record)
             self._stamp = None
 
@@ -317,7 +383,7 @@ class Storage:
         return records
 
     def _read_each(self) -> tuple[dict[str, Record], dict[str, RefusedError | OSError]]:
-        with self.lock:
+        with self._lock:
             records: dict[str, Record] = {}
             faults: dict[str, RefusedError | OSError] = {}
             for name in self._os.listdir(self.root):
@@ -341,12 +407,15 @@ class Storage:
 
         A malformed or unreadable file counts nothing, so that it stops no other instance's start.
         """
-        with self._exclusive:
+        with self._lock:
             self._counts = True
-            if not self._is_believed():
-                self._read_each()
-                self._mark()
-            return self._used
+            return self._exclusively(self._count)
+
+    def _count(self) -> int:
+        if not self._is_believed():
+            self._read_each()
+            self._mark()
+        return self._used
 
     def _distrust(self) -> bool:
         """Tell, before a change of ours, whether the ledger is believed; from now on it isn't.
@@ -361,9 +430,9 @@ class Storage:
         """Tell whether nobody else has changed the directory; while that is locked, look once."""
         if self._stamp is None:
             return False
-        if not self._exclusive.is_unchanged:
-            self._exclusive.is_unchanged = self.filesystem.stamp(self.root) == self._stamp
-        return self._exclusive.is_unchanged
+        if not self._is_unchanged:
+            self._is_unchanged = self.filesystem.stamp(self.root) == self._stamp
+        return self._is_unchanged
 
     def _mark(self) -> None:
         """Believe the ledger from now on, until somebody else changes the directory.
@@ -372,7 +441,7 @@ class Storage:
         kernel's time, which is another one even within the same tick of a coarse clock.
         """
         filesystem, root = self.filesystem, self.root
-        now = time.time_ns() | 1  # odd, so that no filesystem with coarser times keeps it by chance
+        now = Time.time_ns() | 1  # odd, so that no filesystem with coarser times keeps it by chance
         try:
             filesystem.os.utime(root, ns=(now, now))
         except PermissionError:  # somebody else's directory, in which we may write
@@ -391,57 +460,6 @@ class Storage:
             self._ledger[name] = record
             self._used += record.memory
         return name
-
-
-class _Exclusive:
-    """A storage's directory, locked beside the storage itself: once, however deep it is nested.
-
-    Attributes:
-        is_unchanged: whether, since it was locked, the ledger was seen to be right.
-    """
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def begin(self) -> None:
-        """Hold nothing."""
-        self._depth = self._held = 0
-        self.is_unchanged = self._is_outdated = False
-
-    def forget_directory(self) -> None:
-        """Note that the directory was seen to be gone: another one may get its name."""
-        if self._depth:
-            self._is_outdated = True
-        else:
-            Disk.forget(self._storage.root)
-
-    def __enter__(self) -> None:
-        """Take the locks."""
-        storage = self._storage
-        storage.lock.acquire()
-        try:
-            if self._depth == 0:
-                self._held = storage.filesystem.lock(storage.root)
-            self._depth += 1
-        except BaseException:
-            storage.lock.release()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give them back."""
-        storage = self._storage
-        self._depth -= 1
-        try:
-            if self._depth == 0:
-                self.is_unchanged = False
-                storage.filesystem.unlock(storage.root, self._held)
-                if self._is_outdated:
-                    self._is_outdated = False
-                    Disk.forget(storage.root)
-        finally:
-            storage.lock.release()
 
 
 os.register_at_fork(after_in_child=Storage.begin_in_child)

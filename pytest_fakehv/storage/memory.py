@@ -1,14 +1,13 @@
 """A node's running instances in this process's memory, for tests in which nobody looks at files."""
 
 import errno
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.text import shown
@@ -32,17 +31,19 @@ class Memory:
 
     A forked child has them as they were, and shares no change with its parent.
 
+    Args:
+        lock: the cluster's, under which everything is changed.
+
     Attributes:
-        lock: as in `Store`.
         last_malformed: none ever is.
         on_change: as in `Store`.
     """
 
     is_made: Final = True
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
         self.last_malformed: Sequence[str] = ()
-        self.lock = Lock()
         self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
         self._records: dict[str, Record] = {}
         self._used: int | None = 0
@@ -84,29 +85,43 @@ class Memory:
         # A subclass of str may hash and format itself otherwise.
         return name if type(name) is str else str.__str__(name)
 
-    def exclusive(self) -> AbstractContextManager[Any]:
-        """Keep other threads out; no other process is in."""
-        return self.lock
-
     def create(self, path: str, record: Record) -> None:
         """Put an instance there.
 
         Raises:
             FileExistsError: there is one.
         """
-        with self.lock:
+        with self._lock:
             if path in self._records:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+                raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
             used, self._used = self._used, None  # an interrupt, or a fork, in between: it is counted anew
             self._records[path] = record
             self._used = None if used is None else used + record.memory
             self.on_change(path, True)
 
-    def replace(self, path: str, record: Record) -> None:
-        """Change an instance."""
-        with self.lock:
+    def create_from(self, path: str, decide: Callable[[], Record]) -> None:
+        """Put what is decided while nobody else changes anything.
+
+        Raises:
+            FileExistsError: there is one.
+        """
+        with self._lock:
+            if path in self._records:
+                raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
+            self.create(path, decide())
+
+    def change(self, path: str, decide: Callable[[Record], Record]) -> None:
+        """Change an instance by what it is.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with self._lock:
+            old = self._records.get(path)
+            if old is None:
+                raise FileNotFoundError(errno.ENOENT, Os.strerror(errno.ENOENT), path)
+            record = decide(old)
             used, self._used = self._used, None
-            old = self._records[path]
             self._records[path] = record
             self._used = None if used is None else used + record.memory - old.memory
 
@@ -116,9 +131,9 @@ class Memory:
         Raises:
             FileNotFoundError: there is none.
         """
-        with self.lock:
+        with self._lock:
             if path not in self._records:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+                raise FileNotFoundError(errno.ENOENT, Os.strerror(errno.ENOENT), path)
             used, self._used = self._used, None
             old = self._records.pop(path)
             self._used = None if used is None else used - old.memory
@@ -126,7 +141,7 @@ class Memory:
 
     def remove_all(self) -> None:
         """Take every instance away."""
-        with self.lock:
+        with self._lock:
             for name in list(self._records):
                 self.remove(name)
 
@@ -155,7 +170,7 @@ class Memory:
 
     def used_memory(self) -> int:
         """Return the instances' memory, in MiB."""
-        with self.lock:
+        with self._lock:
             if self._used is None:
                 self._used = sum(record.memory for record in self._records.values())
             return self._used

@@ -1,10 +1,7 @@
 """What the engine needs of what keeps a node's running instances: files, or this process's memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
-
-from pytest_fakehv.storage.locks import Lock
+from typing import NamedTuple, Protocol
 
 
 class Record(NamedTuple):
@@ -18,15 +15,14 @@ class Record(NamedTuple):
 class Store(Protocol):
     """One node's running instances: `Storage` has them in files, `Memory` in a dict.
 
-    Its methods take places, as `path` returns them: where a store has an instance.
+    Its methods take places, as `path` returns them: where a store has an instance. They may be called by any
+    thread; those that change anything do so under the cluster's lock.
 
     Attributes:
-        lock: keeps this process's other threads from changing anything; can be nested.
         last_malformed: the names of what could not be read or made sense of when all was last read.
         on_change: called with an instance's name, and whether it runs from now on, after each change of ours.
     """
 
-    lock: Lock
     last_malformed: Sequence[str]
     on_change: Callable[[str, bool], None]
 
@@ -51,14 +47,14 @@ class Store(Protocol):
     def path(self, name: str) -> str:
         """Return the place of an instance; raises a `HypervisorError` where none can have that name."""
 
-    def exclusive(self) -> AbstractContextManager[Any]:
-        """Keep other threads, and processes, from removing, replacing and counting; can be nested."""
-
     def create(self, path: str, record: Record) -> None:
         """Put an instance there; of any number of callers at once, one meets no `FileExistsError`."""
 
-    def replace(self, path: str, record: Record) -> None:
-        """Change an instance at once. Whoever calls this is exclusive, and has seen that there is one."""
+    def create_from(self, path: str, decide: Callable[[], Record]) -> None:
+        """Put what is decided while nobody else changes anything; raises as `create` does."""
+
+    def change(self, path: str, decide: Callable[[Record], Record]) -> None:
+        """Change an instance at once, by what it is; raises `FileNotFoundError` where there is none."""
 
     def remove(self, path: str) -> None:
         """Take an instance away; raises `FileNotFoundError` where there is none."""

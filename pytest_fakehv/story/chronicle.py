@@ -116,15 +116,16 @@ class Chronicle:
 
     Args:
         door: what the calls pass: it knows after which one, or in which one, something came about.
+        lock: the cluster's.
     """
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, lock: Lock) -> None:
         self._door = door
         self._events: deque[Event | _Changed] = deque()
         self._before = Scene()
         self._paused_before: set[tuple[str | None, str | None]] = set()  # by node and instance
         self._many = _FEW
-        self._lock = Lock()
+        self._lock = lock
 
     def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
         """Note what has become of an instance on a node, by a call or by none."""

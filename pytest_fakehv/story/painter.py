@@ -16,7 +16,7 @@ from pytest_fakehv.text import listed, natural_order, place_text, printable, sho
 if TYPE_CHECKING:
     from pytest_fakehv.calls.journal import Call
     from pytest_fakehv.judgement.invariants import Violation
-    from pytest_fakehv.migration.traffic import Run
+    from pytest_fakehv.migration.run import Run
     from pytest_fakehv.story.chronicle import Scene
     from pytest_fakehv.story.section import NodeView
 

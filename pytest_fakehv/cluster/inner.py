@@ -1,0 +1,448 @@
+"""One fake node below its interface: what runs there, what befell it, and how much memory is free."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from operator import itemgetter
+from types import TracebackType
+from typing import Any, Literal, NoReturn
+
+from pytest_fakehv.checks import LARGEST_AMOUNT, is_amount
+from pytest_fakehv.cluster.node import NodeSpec, startup_memory
+from pytest_fakehv.cluster.shared import Shared
+from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, RefusedError
+from pytest_fakehv.interface.objects import InstanceInfo, InstanceLike, NodeInfo, less_used
+from pytest_fakehv.storage.filesystem import reason
+from pytest_fakehv.storage.store import Record, Store
+from pytest_fakehv.story.chronicle import Deed
+from pytest_fakehv.story.section import NodeView
+from pytest_fakehv.text import natural_order, shown
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_WHAT_A_START_NEEDS = itemgetter(BE_MINMEM, BE_MAXMEM, BE_VCPUS)
+
+
+class InnerNode:
+    """What a node is, whatever its interface's class makes of it.
+
+    Whatever changes here does so under the cluster's lock, and where it depends on what other processes may
+    change, the store's as well.
+
+    Args:
+        spec: its size; None for that of the machine that runs the test.
+        shared: what it has in common with the other nodes of its cluster.
+        store: where it keeps what runs.
+        path_of: returns the place of an instance in the store, by its name.
+        read_size: returns the size of the machine that runs the test.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: NodeSpec | None,
+        shared: Shared,
+        store: Store,
+        path_of: Callable[[str], str],
+        read_size: Callable[[], NodeInfo],
+    ) -> None:
+        self.spec = spec
+        self.name = spec.name if spec else "localhost"
+        self.address = (spec and spec.address) or self.name
+        self.is_strict = spec is not None and not spec.overcommit
+        self.shared = shared
+        self.store = store
+        self.path_of = path_of
+        self._read_size = read_size
+        self._troubles: set[Literal["down", "cut off", "gone"]] = set()
+        store.on_change = self._watch
+
+    def _watch(self, instance: str, runs: bool) -> None:
+        shared = self.shared
+        call = shared.door.current_call
+        shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
+        if runs:
+            shared.watcher.appeared(self.name, instance, call)
+        else:
+            shared.watcher.disappeared(self.name, instance, call)
+
+    # What befalls it
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it crashed and has not booted since, or left its cluster."""
+        return not self._troubles.isdisjoint({"down", "gone"})
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it was disconnected and not reconnected since."""
+        return "cut off" in self._troubles
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches it, to stand behind its name; None if calls do."""
+        if not self._troubles:  # as a rule; each call asks
+            return None
+        return self.why_nothing_runs or "is cut off"
+
+    @property
+    def why_nothing_runs(self) -> str | None:
+        """Why nothing can run there, to stand behind its name; None if something can."""
+        if "gone" in self._troubles:
+            return "is no longer in the cluster"
+        return "is down" if "down" in self._troubles else None
+
+    def check_up(self) -> None:
+        """Refuse to go on where it went down since the call came."""
+        if self._troubles and self.is_down:
+            raise NodeDownError.of(self.name)
+
+    def crash(self) -> None:
+        """Let it go down, with what runs on it."""
+        with self.shared.lock:
+            self.shared.look()
+            self.lose_everything()
+            self.begin("down", "crash")
+
+    def leave(self) -> None:
+        """Let it be no longer of its cluster, for good."""
+        with self.shared.lock:
+            self._troubles.add("gone")
+            self.shared.watcher.went_down(self.name)
+            self.shared.traffic.node_went_down(self.name)
+            self.shared.chronicle.did("remove_node", node=self.name)
+
+    def begin(self, trouble: Literal["down", "cut off"], by: Deed) -> None:
+        """Let it be in trouble, and note whose doing that is, where it was not before."""
+        with self.shared.lock:
+            if trouble not in self._troubles:
+                self._troubles.add(trouble)
+                self.shared.chronicle.did(by, node=self.name)
+
+    def end(self, trouble: Literal["down", "cut off"], by: Deed) -> None:
+        """Let a trouble be over, and note whose doing that is, where there was one."""
+        with self.shared.lock:
+            if trouble in self._troubles:
+                self._troubles.discard(trouble)
+                self.shared.chronicle.did(by, node=self.name)
+
+    def lose_everything(self) -> None:
+        """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts."""
+        with self.shared.lock:
+            self.shared.watcher.went_down(self.name)
+            self.store.remove_all()
+            self.shared.traffic.node_went_down(self.name)
+
+    # What runs there
+
+    @property
+    def instances(self) -> dict[str, InstanceInfo]:
+        """The running and the paused instances' figures, by name; web2 comes before web10."""
+        with self.doing("list the instances"):
+            self.shared.look()
+            return _infos(self.store.read_all())
+
+    @property
+    def instance_names(self) -> list[str]:
+        """The running and the paused instances' names; web2 comes before web10."""
+        with self.doing("list the instances"):
+            self.shared.look()
+            return sorted(self.store.names(), key=natural_order)
+
+    def instance_info(self, name: str) -> InstanceInfo | None:
+        """Return one instance's figures, or None if it neither runs nor is paused."""
+        self.shared.look()
+        return self.info_of(name)
+
+    def info_of(self, name: str) -> InstanceInfo | None:
+        """Return the same, as a call of the interface does, for which what is due has come about already."""
+        try:
+            record = self.store.read(self.path_of(name))
+        except (RefusedError, OSError) as error:
+            self.fail(f"get info of instance {name}", error)
+        return info(name, record) if record else None
+
+    def runs(self, name: str) -> bool:
+        """Tell whether an instance runs or is paused here, whatever its file says of it."""
+        with self.doing(f"look for instance {name}"):
+            self.shared.look()
+            return self.store.holds_instance(self.store.path(name))
+
+    def has_file(self, name: str) -> bool:
+        """Tell whether an instance has a file now, whatever is due."""
+        with suppress(OSError):
+            return self.store.holds_instance(self.store.path(name))
+        return False
+
+    def file_names(self) -> list[str] | None:
+        """Return the names of what has a file, or None: nothing was ever needed here, or nobody can tell."""
+        with suppress(OSError):  # the root is gone, and with it what can be said
+            return self.store.names() if self.store.is_made else None
+        return None
+
+    @property
+    def last_seen(self) -> NodeView:
+        """The node as the calls so far last saw it, without touching a file: for reports."""
+        return NodeView(
+            name=self.name,
+            info=self.spec.info() if self.spec else None,
+            overcommit=not self.is_strict,
+            unreachable=self.unreachable,
+            instances=_infos(self.store.last_seen),
+            malformed=sorted(self.store.last_malformed, key=natural_order),
+        )
+
+    # What starts, changes and stops there
+
+    def start(self, instance: InstanceLike, *, paused: bool, memory: int | None = None) -> None:
+        """Start an instance.
+
+        Args:
+            instance: which.
+            paused: whether it starts paused.
+            memory: what it gets, in MiB; None for what its beparams say.
+
+        Raises:
+            RefusedError: it runs, lacks a beparam, or does not fit.
+            OSError: it can't be written.
+        """
+        path = self.path_of(instance.name)
+        fixed = None if memory is not None or self.is_strict else _fixed_record(instance, paused=paused)
+        try:
+            if fixed is not None:  # nothing is to be counted, and so no other process to be locked out
+                with self.shared.lock:
+                    self.check_up()
+                    self.create(path, fixed)
+                return
+            size, wanted = self.size(), _wanted(instance, memory)
+
+            def decide() -> Record:
+                if isinstance(wanted, RefusedError):
+                    raise wanted
+                minimum, maximum, vcpus = wanted
+                free = self._free(size)
+                given = startup_memory(minimum, maximum, free) if memory is None else memory
+                self._refuse_more_than(free, given)
+                return Record(given, vcpus, bool(paused))
+
+            with self.shared.lock:
+                self.check_up()
+                self.store.create_from(path, decide)
+                self._note_paused(path, paused=paused)
+        except FileExistsError:
+            raise self._taken(path) from None
+
+    def create(self, path: str, record: Record) -> None:
+        """Put an instance where none is; on a node that does not overcommit, only if it fits."""
+        with self.shared.lock:
+            try:
+                if self.is_strict:
+                    size = self.size()
+
+                    def decide() -> Record:
+                        self._refuse_more_than(self._free(size), record.memory)
+                        return record
+
+                    self.store.create_from(path, decide)
+                else:
+                    self.store.create(path, record)
+            except FileExistsError:
+                raise self._taken(path) from None
+            self._note_paused(path, paused=record.paused)
+
+    def _note_paused(self, path: str, *, paused: object) -> None:
+        if paused:
+            name, call = path.rpartition("/")[2], self.shared.door.current_call
+            self.shared.chronicle.changed(self.name, name, "paused", call)
+
+    def _taken(self, path: str) -> RefusedError:
+        taken = self.store.holds_something_else(path)
+        return RefusedError("its file's name is taken" if taken else "already running")
+
+    def change(self, instance: InstanceLike, memory: int, *, fits: bool) -> None:
+        """Change a running instance's memory.
+
+        Args:
+            instance: which; its beparams say how many ``vcpus`` it has.
+            memory: its new memory, in MiB.
+            fits: whether to refuse what does not fit on a node that does not overcommit.
+
+        Raises:
+            RefusedError: it doesn't run, an argument is wrong, or it does not fit.
+            OSError: its file can't be read or written.
+        """
+        path, size = self.path_of(instance.name), self.size() if self.is_strict else None
+        wanted = _wanted(instance, memory)
+
+        def decide(old: Record) -> Record:
+            amount = amount_of("memory", memory)
+            if fits and size:
+                self._refuse_more_than(self._free(size), amount - old.memory)
+            if isinstance(wanted, RefusedError):
+                raise wanted
+            return Record(amount, wanted[2], old.paused)
+
+        try:
+            self.store.change(path, decide)
+        except FileNotFoundError:
+            self.store.check_root()
+            raise RefusedError("not running") from None
+
+    def remove(self, path: str) -> None:
+        """Take an instance away.
+
+        Raises:
+            RefusedError: it is not there.
+            OSError: it can't be removed.
+        """
+        try:
+            self.store.remove(path)
+        except FileNotFoundError:
+            self.store.check_root()
+            raise RefusedError("not running") from None
+
+    def has_stopped(self, instance: str) -> None:
+        """Note that an instance was stopped here, by whatever way."""
+        with self.shared.lock:
+            self.shared.watcher.stopped(self.name, instance)
+            if run := self.shared.traffic.leaving(self.name, instance):
+                self.shared.traffic.instance_stopped(run)
+
+    # Its memory
+
+    def size(self) -> NodeInfo:
+        """Return its figures with nothing running on it; a class of the user's own may be asked."""
+        return self.spec.info() if self.spec else self._read_size()
+
+    def free_memory(self) -> int:
+        """Return what is free, in MiB."""
+        return self._free(self.size())
+
+    def _free(self, size: NodeInfo) -> int:
+        return less_used(size, self.store.used_memory())["memory_free"]
+
+    def refuse_overcommit(self, more: int) -> None:
+        """Refuse so much more memory, in MiB, where it does not fit on a node that does not overcommit."""
+        if self.is_strict:
+            self._refuse_more_than(self.free_memory(), more)
+
+    def _refuse_more_than(self, free: int, more: int) -> None:
+        if self.is_strict and more > free:
+            raise RefusedError(
+                f"{self.name} does not overcommit: {more} MiB more are needed, {free} MiB are free"
+            )
+
+    def surplus(self) -> str | None:
+        """Say by how much the running instances exceed a node that doesn't overcommit; None if not."""
+        if not self.is_strict or not self.store.is_made:
+            return None
+        size = self.size()
+        try:
+            used = self.store.used_memory()
+        except OSError:  # as in `file_names`
+            return None
+        most = size["memory_total"] - size["memory_dom0"]
+        return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
+
+    # Errors
+
+    def doing(self, what: str) -> "_Doing":
+        """Let `fail` say of what goes wrong in a ``with`` block what could not be done."""
+        return _Doing(self, what)
+
+    def fail(self, what: str, error: RefusedError | OSError) -> NoReturn:
+        """Raise what went wrong as a `HypervisorError` that says what could not be done."""
+        if isinstance(error, RefusedError):
+            raise HypervisorError(f"Failed to {what}: {error}") from None
+        path = error.filename
+        # A temporary file's name would tell nobody anything; pyfakefs sometimes leaves out the folder.
+        if not isinstance(path, str) or "\n" in path or not path.startswith("/"):
+            path = self.store.root
+        raise HypervisorError(f"Failed to {what}: {reason(error)}: {path!r}") from error
+
+
+class _Doing:
+    """What `fail` does, for a whole block; what is called most often does without: it costs twice a lock."""
+
+    def __init__(self, node: InnerNode, what: str) -> None:
+        self._node = node
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, RefusedError | OSError):
+            self._node.fail(self._what, error)
+
+
+def info(name: str, record: Record) -> InstanceInfo:
+    """Return an instance's figures."""
+    return InstanceInfo.of(name, record.memory, record.vcpus, paused=record.paused)
+
+
+def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
+    return {name: info(name, records[name]) for name in sorted(records, key=natural_order)}
+
+
+def amount_of(what: str, value: object) -> int:
+    """Return a value that is a positive integer.
+
+    Raises:
+        RefusedError: it isn't.
+    """
+    if not is_amount(value):
+        raise RefusedError(f"{what} must be a positive integer, not {shown(value)}")
+    return value
+
+
+def beparam(instance: InstanceLike, key: str) -> int:
+    """Return one of an instance's beparams.
+
+    Raises:
+        RefusedError: it is missing, or no positive integer.
+    """
+    beparams: Mapping[str, Any] | None = instance.beparams  # Ganeti's own class says None for what isn't set
+    if beparams is None or key not in beparams:
+        raise RefusedError(
+            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, beparams or ()))) or 'nothing'}"
+        )
+    return amount_of(f"beparams[{key!r}]", beparams[key])
+
+
+def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:
+    """Return what a start makes of an instance whatever is free; None where it depends, or can't be done."""
+    beparams = instance.beparams
+    if type(beparams) is not dict:  # another mapping may make up what it lacks
+        return None
+    try:
+        minimum, maximum, vcpus = _WHAT_A_START_NEEDS(beparams)
+    except KeyError:
+        return None
+    if not type(minimum) is type(maximum) is type(vcpus) is int:
+        return None
+    # As `is_amount` has it, in one go.
+    is_fixed = 0 < maximum <= minimum <= LARGEST_AMOUNT and 0 < vcpus <= LARGEST_AMOUNT
+    return Record(minimum, vcpus, bool(paused)) if is_fixed else None
+
+
+def _wanted(instance: InstanceLike, memory: int | None) -> tuple[int, int, int] | RefusedError:
+    """Return what an instance's beparams say of its memory, at least and at most, and of its CPUs.
+
+    Args:
+        instance: which.
+        memory: what it gets whatever they say; None where they count.
+
+    Returns:
+        That, or what is wrong, to be raised once nothing else is.
+    """
+    try:
+        if memory is None:
+            minimum, maximum = beparam(instance, BE_MINMEM), beparam(instance, BE_MAXMEM)
+        else:
+            minimum = maximum = memory
+        return minimum, maximum, beparam(instance, BE_VCPUS)
+    except RefusedError as error:
+        return error

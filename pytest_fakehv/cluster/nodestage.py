@@ -1,0 +1,166 @@
+"""What a test does to one node: it looks, sets the scene, and lets things befall it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, get_args
+
+from pytest_fakehv.checks import DeclarationError, check_choice
+from pytest_fakehv.cluster.assertions import Assertions
+from pytest_fakehv.cluster.inner import InnerNode
+from pytest_fakehv.cluster.shared import Shared
+from pytest_fakehv.cluster.stage import Stage
+from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.interface.objects import DeclaredState, Instance, InstanceInfo
+
+__tracebackhide__ = True  # a mistake of the test is shown at the test's own line
+
+
+class NodeStage(Stage, Assertions):
+    """The test's side of one node."""
+
+    _inner: InnerNode
+    _shared: Shared
+
+    @cached_property  # every call asks for it
+    def name(self) -> str:
+        """The node's name; "localhost" for one that has the machine's own size."""
+        return self._inner.name
+
+    @property
+    def root(self) -> str:
+        """The path of the directory with the instance files; made now if it wasn't needed before.
+
+        In a private fake filesystem it can't be reached from outside.
+
+        Raises:
+            HypervisorError: it can't be made, or there is none, since the node keeps its instances in memory.
+        """
+        with self._inner.doing("make the root directory"):
+            return self._inner.store.make()
+
+    @property
+    def address(self) -> str:
+        """Where the other nodes reach it."""
+        return self._inner.address
+
+    @property
+    def instances(self) -> dict[str, InstanceInfo]:
+        """The running and the paused instances' figures, by name; web2 comes before web10.
+
+        Raises:
+            HypervisorError: an instance's file is malformed or unreadable.
+        """
+        return self._inner.instances
+
+    @property
+    def instance_names(self) -> list[str]:
+        """The running and the paused instances' names; web2 comes before web10. Reads no instance's file."""
+        return self._inner.instance_names
+
+    def instance_info(self, name: str) -> InstanceInfo | None:
+        """Return one instance's figures, or None if it neither runs nor is paused.
+
+        Args:
+            name: the instance.
+
+        Raises:
+            HypervisorError: its file is malformed or unreadable; other files don't matter.
+        """
+        return self._inner.instance_info(name)
+
+    def runs(self, name: str) -> bool:
+        """Tell whether an instance runs or is paused here, whatever its file says of it.
+
+        Args:
+            name: the instance.
+        """
+        return self._inner.runs(name)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it crashed and has not booted since, or left its cluster."""
+        return self._inner.is_down
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it was disconnected and not reconnected since."""
+        return self._inner.is_cut_off
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no call reaches the node, to stand behind its name; None if calls do."""
+        return self._inner.unreachable
+
+    def add_instance(
+        self,
+        name: str,
+        *,
+        state: DeclaredState = "running",
+        memory: int | None = None,
+        min_memory: int | None = None,
+        vcpus: int | None = None,
+        hvparams: Mapping[str, Any] | None = None,
+    ) -> Instance:
+        """Set the scene: put an instance on this node, without a call of the interface.
+
+        No method of a subclass is asked, so that a test can set up what the class would refuse.
+
+        Args:
+            name: its name.
+            state: "running", "paused" or "stopped".
+            memory: as in `instance`.
+            min_memory: as in `instance`.
+            vcpus: as in `instance`.
+            hvparams: as in `instance`.
+
+        Returns:
+            What the interface's methods take.
+
+        Raises:
+            DeclarationError: an argument is wrong, the instance runs here already or does not fit, or the
+                node is down.
+        """
+        check_choice("state", state, get_args(DeclaredState))
+        instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
+        inner, shared = self._inner, self._shared
+        problem = None
+        if state != "stopped" and inner.why_nothing_runs:
+            problem = f"{self.name} {inner.why_nothing_runs}"
+        elif state != "stopped":
+            try:
+                with inner.doing(f"place {name} on {self.name}"):
+                    inner.start(instance, paused=state == "paused")
+            except HypervisorError as error:
+                problem = str(error)
+        if problem:
+            raise DeclarationError(problem)
+        shared.declared[name] = replace(shared.declared[name], node=self.name, state=state)
+        if state != "stopped":
+            shared.chronicle.did("add_instance", node=self.name, instance=name)
+        return instance
+
+    # What befalls it
+
+    def crash(self) -> None:
+        """Let the node go down at once: its instances are gone, migrations from and to it have failed.
+
+        From then on every call raises `NodeDownError`, until `boot`. A malformed file stays.
+        """
+        with self._inner.doing(f"crash {self.name}"):
+            self._inner.crash()
+
+    def boot(self) -> None:
+        """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
+        self._inner.end("down", "boot")
+
+    def disconnect(self) -> None:
+        """Cut the node off: every call raises `NodeDownError`, until `reconnect`.
+
+        Its instances run on, and so do the migrations from and to it.
+        """
+        self._inner.begin("cut off", "disconnect")
+
+    def reconnect(self) -> None:
+        """Let calls reach a node again that was cut off; down, it stays so."""
+        self._inner.end("cut off", "reconnect")

@@ -1,0 +1,223 @@
+"""One node, or a whole cluster, as a test sees it: what setting the scene and asserting both build on."""
+
+from abc import ABC
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_fakehv.calls.clock import Clock
+from pytest_fakehv.calls.faults import Fault, FaultSpec
+from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.calls.selection import ANY
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.cluster.inner import InnerNode
+from pytest_fakehv.cluster.shared import Shared
+from pytest_fakehv.interface.contract import check_method
+from pytest_fakehv.judgement import messages
+from pytest_fakehv.judgement.invariants import Violation
+from pytest_fakehv.migration.record import Migration
+from pytest_fakehv.story import section
+from pytest_fakehv.story.painter import paint
+from pytest_fakehv.story.timeline import Timeline
+from pytest_fakehv.text import listed, nearest, shown
+
+__tracebackhide__ = True  # a mistake of the test is shown at the test's own line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a test looks at, and what is beside it.
+
+    Attributes:
+        shared: what all of the nodes have in common.
+        own_name: the name of the one node that the test sees; None for a cluster.
+        list_nodes: returns the nodes that the test sees.
+        list_others: returns the nodes beside them, where a message may point to.
+    """
+
+    shared: Shared
+    own_name: str | None
+    list_nodes: Callable[[], Sequence[InnerNode]]
+    list_others: Callable[[], Sequence[InnerNode]]
+
+    @property
+    def nodes(self) -> Sequence[InnerNode]:
+        """The nodes that the test sees."""
+        return self.list_nodes()
+
+    @property
+    def everywhere(self) -> Sequence[InnerNode]:
+        """These, and those beside them."""
+        return [*self.list_nodes(), *self.list_others()]
+
+    # Names
+
+    def node_name(self, given: str | None) -> str | None:
+        """Return the name of the node that a name or an address means; None for None.
+
+        Raises:
+            DeclarationError: there never was such a node.
+        """
+        if given is None:
+            return None
+        nodes = self.everywhere
+        for node in nodes:
+            if given in (node.name, node.address):
+                return node.name
+        # One that was taken out of the cluster may still have a past.
+        if self.shared.door.journal.calls(node=given):
+            return given
+        raise DeclarationError(
+            f"no node is named {shown(given)}; there are: {listed(node.name for node in nodes)}"
+        )
+
+    def own_node_name(self, given: str | None) -> str | None:
+        """Return the same, of a node that the test sees here.
+
+        Raises:
+            DeclarationError: it is another one, or there never was such a node.
+        """
+        name = self.node_name(given)
+        if name is not None and self.own_name not in (None, name):
+            raise DeclarationError(f"{self.own_name} knows of itself alone; ask the cluster of {name}")
+        return name
+
+    def check_instance(self, name: str) -> None:
+        """Refuse the name of an instance that nobody ever declared, ran or asked for.
+
+        What is said of such a one is true, and tests nothing.
+
+        Raises:
+            DeclarationError: it is unknown; the message has the nearest one.
+        """
+        declared, watcher = self.shared.declared, self.shared.watcher
+        if name in declared or watcher.knows(name) or self.shared.door.journal.calls(instance=name):
+            return
+        known = {*declared, *watcher.known}
+        there = f"there are: {listed(known)}" if known else "none is declared"
+        for close in nearest(str(name), known):
+            there = f"nearest: {close}"
+        raise DeclarationError(f"no instance is named {shown(name)}; {there}")
+
+    def check_call(self, method: str, node: str | None) -> str | None:
+        """Check the method and the node of a fault or a hold, and return the node's name.
+
+        Raises:
+            DeclarationError: there is no such method or node.
+        """
+        if method != ANY:
+            check_method(method)
+        return self.own_name if node is None else self.own_node_name(node)
+
+    def inject(self, spec: FaultSpec, origin: str) -> Fault:
+        """Put a fault in force.
+
+        Args:
+            spec: what it does.
+            origin: where it was declared, in words.
+
+        Raises:
+            DeclarationError: there is no such method or node.
+        """
+        return self.shared.faults.add(replace(spec, node=self.check_call(spec.method, spec.node)), origin)
+
+    # What happened
+
+    def own_calls(self) -> list[Call]:
+        """Return the calls of the nodes that the test sees; of a cluster, all calls."""
+        others = {node.name for node in self.list_others()}
+        return [call for call in self.shared.door.journal if call.node not in others]
+
+    def violations(self) -> list[Violation]:
+        """Return which invariants do not hold, or did not at some time, and are not allowed to be broken."""
+        shared, nodes = self.shared, self.everywhere
+        shared.look()
+        with shared.lock:
+            shared.watcher.look(self._files)
+            found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
+            for node in nodes:
+                if surplus := node.surplus():
+                    found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
+            unfired, allowed = shared.faults.unfired, shared.allowed
+        for fault in unfired:
+            what = messages.unfired(fault, shared.door.journal)
+            found.append(Violation(invariant="unfired", what=what, fault=fault))
+        return [
+            each
+            for each in found
+            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
+        ]
+
+    def _files(self) -> dict[str, list[str]]:
+        """Return the names of the instances that have files, by node; of what was never used, nothing."""
+        listed = {node.name: node.file_names() for node in self.everywhere}
+        return {node: names for node, names in listed.items() if names is not None}
+
+    def timeline(self, violations: Collection[Violation]) -> Timeline:
+        """Return what happened so far, without touching a file.
+
+        Args:
+            violations: the invariants that are known not to hold.
+        """
+        shared = self.shared
+        with shared.lock:
+            scene, events = shared.chronicle.read()
+            nodes, runs = [node.last_seen for node in self.everywhere], shared.traffic.runs
+            calls, total = list(shared.door.journal), shared.door.journal.total
+        return paint(
+            nodes,
+            calls=calls,
+            total=total,
+            scene=scene,
+            events=events,
+            runs=runs,
+            violations=violations,
+            clock=shared.clock.mode,
+        )
+
+    def describe(self, timeline: Timeline, *, most_calls: int = section.MOST_CALLS) -> str:
+        """Return the text of a failed test's section, without touching a file.
+
+        Args:
+            timeline: what happened, which may know of violations.
+            most_calls: how many of the last calls are listed.
+        """
+        shared = self.shared
+        with shared.lock:
+            nodes, migrations = (
+                [node.last_seen for node in self.nodes],
+                shared.traffic.snapshots(self.own_name),
+            )
+            calls, total = list(shared.door.journal), shared.door.journal.total
+        return section.section(
+            nodes,
+            migrations=migrations,
+            calls=calls,
+            total=total,
+            timeline=timeline,
+            most_calls=most_calls,
+        )
+
+
+class View(ABC):
+    """One or more nodes, as the test sees them."""
+
+    _scope: Scope
+
+    @property
+    def clock(self) -> Clock:
+        """The time that migrations run on."""
+        return self._scope.shared.clock
+
+    @property
+    def journal(self) -> Journal:
+        """The calls of the interface, in order; a node's has the other nodes' too."""
+        return self._scope.shared.door.journal
+
+    @property
+    def migrations(self) -> list[Migration]:
+        """A record of each migration as it stands now, whoever drives it, in the order of their beginning.
+
+        A node has those from it and to it.
+        """
+        self._scope.shared.look()
+        return self._scope.shared.traffic.snapshots(self._scope.own_name)

@@ -1,0 +1,186 @@
+"""One migration under way, or over: what is kept of it."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from pytest_fakehv.calls.clock import Clock
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.interface.constants import MigrationState
+from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.interface.objects import MigrationStatus
+from pytest_fakehv.migration.record import Course, Migration, MigrationSpec
+from pytest_fakehv.storage.store import Record, Store
+
+_NOTHING: Final = Fraction(1, 10**30)
+
+
+@dataclass(kw_only=True, eq=False, slots=True)
+class Run:
+    """A migration under way, or over: what is kept of it.
+
+    Attributes:
+        number: its place among the migrations, from 1.
+        instance: the instance's name.
+        source: the store of the node that it leaves.
+        source_name: that node's name.
+        target: the store of the node that it moves to; None if nothing is known of it but its name.
+        target_name: that node's name; or, if nothing else is known of it, what it was called.
+        live: whether the instance runs meanwhile.
+        record: what the instance was when last looked at, and will be on the target.
+        total_ram: its memory when the migration began, in MiB.
+        spec: how it is scripted; None if it isn't.
+        course: how it goes; None if it isn't scripted.
+        clock: what it runs on.
+        started: when it began.
+        ended: when it ended; None before.
+        outcome: "active", or what its status says in the end.
+        reason: in words, what ended it, if not its own course.
+        polls: how many status calls there were until the one that reported the end.
+        is_reported: whether a status call has reported the end.
+        has_moved: whether in truth the instance runs on the target, whatever the status says.
+        is_lost: whether in truth there is nothing to finalize on the target, whatever the status says.
+        finalized_on_source: with what ``success``; None if it wasn't.
+        finalized_on_target: likewise on the target.
+        is_accepted: whether the target had got ready for it.
+        call: the call that began it; None if that was none.
+        lost_nodes: those of its two nodes that went down since.
+    """
+
+    number: int
+    instance: str
+    source: Store
+    source_name: str
+    target: Store | None
+    target_name: str
+    live: bool
+    record: Record
+    total_ram: int
+    spec: MigrationSpec | None
+    course: Course | None
+    clock: Clock
+    started: Fraction
+    ended: Fraction | None = None
+    outcome: MigrationState = "active"
+    reason: str | None = None
+    polls: int = 0
+    is_reported: bool = False
+    has_moved: bool = False
+    is_lost: bool = False
+    finalized_on_source: bool | None = None
+    finalized_on_target: bool | None = None
+    is_accepted: bool = False
+    call: Call | None = None
+    lost_nodes: set[str] = field(default_factory=set)
+
+    @property
+    def open_nodes(self) -> list[str]:
+        """The nodes where it is still to be finalized, in one way or another."""
+        ends = {self.source_name: self.finalized_on_source}
+        if self.target is not None:  # else nothing is known of what happens there
+            ends[self.target_name] = self.finalized_on_target
+        return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
+
+    @property
+    def has_paused(self) -> bool:
+        """Whether the instance is paused for it, until it is finalized on the source."""
+        return not self.live and not self.record.paused and self.finalized_on_source is None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is under way."""
+        return self.outcome == "active"
+
+    @property
+    def went_down_with_target(self) -> bool:
+        """Whether it had completed when its target went down: nobody on the source could save it."""
+        return self.outcome == "completed" and self.target_name in self.lost_nodes
+
+    @property
+    def elapsed(self) -> Fraction:
+        """How long it took, or takes so far, in seconds."""
+        return (self.clock.exact_now if self.ended is None else self.ended) - self.started
+
+    @property
+    def due(self) -> Fraction | None:
+        """When it ends by itself; None for one that waits for its status calls, or for ever."""
+        return None if self.course is None or self.course.lasts is None else self.started + self.course.lasts
+
+    @property
+    def is_postcopy(self) -> bool:
+        """Whether it has gone on as postcopy."""
+        after = None if self.course is None else self.course.postcopy_after
+        return after is not None and self.elapsed >= after
+
+    @property
+    def transferred_ram(self) -> int | None:
+        """The RAM sent so far, in MiB; None if it isn't scripted."""
+        if self.course is None:
+            return None
+        # What came out of a logarithm may lack the last digit of many.
+        return int(self.elapsed * self.course.model.bandwidth + _NOTHING)
+
+    @property
+    def status(self) -> MigrationStatus:
+        """What a status call says."""
+        return MigrationStatus(
+            status=self.outcome,
+            transferred_ram=self.transferred_ram,
+            total_ram=None if self.course is None else self.total_ram,
+            postcopy_status="postcopy-active" if self.is_active and self.is_postcopy else None,
+        )
+
+    @property
+    def is_still_there(self) -> bool:
+        """Whether the instance is still on the source."""
+        with suppress(OSError):
+            return self.source.holds_instance(self.source.path(self.instance))
+        return False
+
+    def drop(self) -> None:
+        """Take the instance off the source, where it is there."""
+        with suppress(FileNotFoundError):
+            self.source.remove(self.source.path(self.instance))
+
+    def remember(self) -> None:
+        """Take what the instance is on the source now, if it is still there, for what it will be."""
+        with suppress(OSError, HypervisorError):
+            if now := self.source.read(self.source.path(self.instance)):
+                self.record = self.record._replace(memory=now.memory, vcpus=now.vcpus)
+
+    def snapshot(self) -> Migration:
+        """Return what a test may know of it."""
+        course, outcome = self.course, self.outcome
+        downtime = Fraction(0)
+        if not self.live:
+            downtime = self.elapsed
+        elif course and course.downtime and outcome == "completed" and self.elapsed == course.lasts:
+            downtime = course.downtime
+        rounds = 0
+        if course:
+            until = (
+                self.elapsed if course.postcopy_after is None else min(self.elapsed, course.postcopy_after)
+            )
+            rounds = course.model.rounds_at(until)
+        finalized = self.finalized_on_source, self.finalized_on_target
+        return Migration(
+            number=self.number,
+            instance=self.instance,
+            source=self.source_name,
+            target=self.target_name,
+            live=self.live,
+            outcome=outcome,
+            reason=self.reason,
+            polls=self.polls,
+            started=float(self.started),
+            duration=float(self.elapsed),
+            total_ram=self.total_ram,
+            transferred_ram=self.transferred_ram,
+            rounds=rounds,
+            downtime=float(downtime),
+            postcopy=self.is_postcopy,
+            finalized_on_source=self.finalized_on_source,
+            finalized_on_target=self.finalized_on_target,
+            migrated=finalized == (True, True) or (self.has_moved and self.finalized_on_target is not False),
+        )

@@ -1,0 +1,172 @@
+"""The machine's own filesystems, by the functions that it had when this was imported."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import ClassVar, Final, ParamSpec, TypeVar, cast
+
+from pytest_fakehv.machine import LOCK, UNLOCK, Os
+from pytest_fakehv.storage.filesystem import (
+    FILE_MODE,
+    READING,
+    OsModule,
+    name_at_last,
+    open_into,
+    rename_over,
+    write_all,
+)
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_MOST_IDLE: Final = 16
+"""How many directories are kept open; not many, since a process may have few descriptors."""
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+_DESCRIPTORS: Final = "/proc/self/fd"
+
+_NO_NAMELESS_FILES: Final = {errno.EOPNOTSUPP, errno.EISDIR}
+"""What a filesystem, or a kernel, says that can't make a file without a name."""
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+def _flags_for_a_nameless_file() -> int:
+    """Return how to open a directory for a file in it without a name; 0 where the system has none."""
+    nameless: int = getattr(os, "O_TMPFILE", 0)
+    # It gets its name through the system's list of a process's descriptors.
+    return nameless | os.O_WRONLY | os.O_CLOEXEC if nameless and os.path.isdir(_DESCRIPTORS) else 0
+
+
+class Disk:
+    """The machine's own filesystems."""
+
+    _locks: ClassVar[set[int]] = set()
+    """The descriptors of directories that are or were locked."""
+    _idle: ClassVar[dict[str, int]] = {}
+    """Those that nobody uses now, by path, the last used last: opening one costs more than locking it."""
+    _nameless: ClassVar[int] = _flags_for_a_nameless_file()
+    os: ClassVar[OsModule] = cast("OsModule", Os)
+
+    @classmethod
+    def drop_locks(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
+        """In a forked child, which has a copy of each descriptor that another thread locks: close them."""
+        for descriptor in cls._locks:
+            Os.close(descriptor)
+        cls._locks.clear()
+        cls._idle.clear()
+
+    def files(self, directory: str) -> list[str]:
+        """List the regular files, by what the directory itself says of each."""
+        with Os.scandir(directory) as entries:
+            return [each.name for each in entries if each.is_file(follow_symlinks=False)]
+
+    def is_file(self, path: str) -> bool:
+        """Tell it by what the path itself is."""
+        return stat.S_ISREG(self.os.lstat(path).st_mode)
+
+    def read(self, path: str, most: int) -> bytes:
+        """Read it in three calls."""
+        os_module = self.os
+        opened: list[int] = []
+        try:
+            open_into(opened, os_module, path, READING)
+            # Not read: from a pipe, that would take away what somebody wrote into it.
+            return os_module.pread(opened[0], most, 0)
+        finally:
+            if opened:
+                os_module.close(*opened)
+
+    def stamp(self, directory: str) -> object:
+        """Return the directory's modification time."""
+        return self.os.stat(directory).st_mtime_ns
+
+    def exclusively(
+        self,
+        directory: str,
+        effect: Callable[_Given, _Result],
+        *arguments: _Given.args,
+        **keywords: _Given.kwargs,
+    ) -> _Result:
+        """Lock the directory meanwhile, through a descriptor that nobody else has, a forked child neither.
+
+        Who forks while another thread is here has a copy of the descriptor: closing ours alone would leave
+        the directory locked there. So it is unlocked.
+        """
+        flock = Os.flock
+        held: list[int] = []
+        try:
+            held.extend(map(self._idle.pop, (directory,), (-1,)))
+            if held[0] < 0:
+                held.clear()
+                open_into(held, self.os, directory, _DIRECTORY)
+                self._locks.update(held)
+            flock(held[0], LOCK)
+            return effect(*arguments, **keywords)
+        finally:
+            if held and held[0] >= 0:
+                try:
+                    flock(held[0], UNLOCK)
+                except OSError:  # the program has closed all descriptors that it has
+                    self._locks.discard(held.pop())
+                finally:
+                    if held:
+                        self._keep(directory, held[0])
+
+    @classmethod
+    def _keep(cls, directory: str, descriptor: int) -> None:
+        """Keep a descriptor for next time, in place of the one unused longest."""
+        if cls._idle.setdefault(directory, descriptor) != descriptor:
+            cls._close(descriptor)
+        if len(cls._idle) > _MOST_IDLE:
+            for longest in list(cls._idle)[:-_MOST_IDLE]:
+                cls.forget(longest)
+
+    @classmethod
+    def forget(cls, directory: str) -> None:
+        """Keep no descriptor of a directory any longer."""
+        if (descriptor := cls._idle.pop(directory, None)) is not None:
+            cls._close(descriptor)
+
+    @classmethod
+    def _close(cls, descriptor: int) -> None:
+        cls._locks.discard(descriptor)
+        Os.flock(descriptor, UNLOCK)
+        Os.close(descriptor)
+
+    def put(self, directory: str, path: str, content: bytes) -> None:
+        """Make the file without a name, and then link it: who is killed in between leaves no trace."""
+        if self._nameless and self._put_nameless(directory, path, content):
+            return
+
+        def link(temporary: str) -> None:
+            self.os.link(temporary, path)
+            self.os.unlink(temporary)
+
+        # As an atomic change of a directory is on every system, at the cost of a second one.
+        name_at_last(self.os, directory, content, link)
+
+    def _put_nameless(self, directory: str, path: str, content: bytes) -> bool:
+        """Do so; or tell that there is no such thing here."""
+        os_module = self.os
+        opened: list[int] = []
+        try:
+            open_into(opened, os_module, directory, self._nameless, FILE_MODE)
+            write_all(os_module, opened[0], content)
+            # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
+            os_module.link(f"{_DESCRIPTORS}/{opened[0]}", path, src_dir_fd=opened[0], follow_symlinks=True)
+        except OSError as error:
+            if not opened and error.errno in _NO_NAMELESS_FILES:
+                return False
+            error.filename = directory  # the descriptor's number would tell nobody anything
+            raise
+        finally:
+            if opened:
+                os_module.close(*opened)
+        return True
+
+    def replace(self, directory: str, path: str, content: bytes) -> None:
+        """Rename another file over it."""
+        rename_over(self.os, directory, path, content)
