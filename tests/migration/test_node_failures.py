@@ -6,7 +6,7 @@ import pytest
 
 from pytest_fakehv import FakeCluster, NodeDownError, NodeSpec
 
-PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "faults.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "faults.md"
 NODES = {"source": "node1", "target": "node2"}
 
 

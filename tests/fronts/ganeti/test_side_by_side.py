@@ -1206,7 +1206,7 @@ def umask():
 
 def names_of_rows():
     """Return the first cells of the README's table of differences."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     table = text.partition("| there | here | why |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
     return [re.split(r" \| ", line.removeprefix("| "))[0] for line in table.splitlines()]
 

@@ -50,7 +50,7 @@ class TestSteps:
             "raised": False,
             "notes": [],
         }
-        assert call.place.startswith("tests/test_timeline.py:")
+        assert call.place.startswith("tests/story/test_timeline.py:")
 
     def test_like_calls_in_a_row_are_one(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1", memory=4096)])
@@ -172,7 +172,7 @@ class TestDeeds:
             "node4": [("not there yet", None, 5)],
         }
         assert timeline.lanes[3].about == "no longer in the cluster"
-        assert all(step.place.startswith("tests/test_timeline.py:") for step in timeline.steps)
+        assert all(step.place.startswith("tests/story/test_timeline.py:") for step in timeline.steps)
 
     @pytest.mark.parametrize(
         ("befall", "undo"), [("crash", "boot"), ("disconnect", "reconnect"), ("crash", "PowercycleNode")]

@@ -110,7 +110,7 @@ class TestPicture:
         titles = [each.text for each in svg.iter(f"{SVG}title")]
         assert titles[0] == "3 nodes, 28 calls"
         assert len(titles) == 1 + len(timeline.steps)
-        begin = "call 26, 8 s: ListInstances() on node1\nat tests/test_page.py:"
+        begin = "call 26, 8 s: ListInstances() on node1\nat tests/story/test_page.py:"
         assert any(title.startswith(begin) for title in titles)
         words = [each.text for each in svg.iter(f"{SVG}text")]
         assert {"node1", "node2", "node3", "down", "cut off", "60 % failed", "web1 paused"} & {*words} == {

@@ -359,11 +359,13 @@ def test_the_whole_text(cluster, master):
         cluster.assert_consistent()
     assert str(caught.value) == (
         "double-start: web1 was started on node2 while it ran on node1\n"
-        f"  since call 1, StartInstance('web1', [], False) on node2 at tests/test_invariants.py:{line}\n"
+        "  since call 1, StartInstance('web1', [], False) on node2 "
+        f"at tests/judgement/test_invariants.py:{line}\n"
         "  a correct program starts an instance only once it is confirmed that it is stopped everywhere "
         "else\n"
         "split-brain: web1 ran on node1 and node2 at once\n"
-        f"  since call 1, StartInstance('web1', [], False) on node2 at tests/test_invariants.py:{line}\n"
+        "  since call 1, StartInstance('web1', [], False) on node2 "
+        f"at tests/judgement/test_invariants.py:{line}\n"
         "  a correct program starts an instance, or lets it arrive, only where it is known to run nowhere "
         "else"
     )

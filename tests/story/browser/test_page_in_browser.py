@@ -98,7 +98,7 @@ def pages(tmp_path_factory):
     """The pages of the examples' run and of a failing run, and pytest-html's of the latter."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / "test_failing.py").write_text(FAILING)
-    examples = sorted((HERE.parent.parent / "examples").glob("test_*.py"))
+    examples = sorted((HERE.parents[2] / "examples").glob("test_*.py"))
     assert run(f"--fakehv-report={folder / 'examples.html'}", "-n", "2", *examples) == 0
     theirs = ["--html", folder / "theirs.html", "--self-contained-html"]
     failing = folder / "test_failing.py"

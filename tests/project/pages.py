@@ -20,7 +20,7 @@ from pathlib import Path
 from sybil import Document
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 PAGES = [
     TOP / "README.md",
     TOP / "CONTRIBUTING.md",

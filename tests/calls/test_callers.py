@@ -55,7 +55,7 @@ def test_a_function_that_hides_itself(hv):
     retry(hv.ListInstances)
     retry(retry, hv.ListInstances)
     assert places(hv) == [(__file__, here), (__file__, here + 1)]
-    assert str(hv.journal[0].place) == f"tests/test_callers.py:{here}"
+    assert str(hv.journal[0].place) == f"tests/calls/test_callers.py:{here}"
 
 
 def test_a_module_that_hides_itself(hv):
@@ -102,8 +102,8 @@ def test_the_reference_driver_and_the_test_itself(hv):
     retry(cluster["node1"].disconnect)
     fault = retry(lambda: cluster.fault("ListInstances", optional=True))
     assert {(call.filename, call.line) for call in cluster.journal} == {(__file__, here)}
-    assert cluster.timeline().steps[-1].place == f"tests/test_callers.py:{here + 1}"
-    assert fault.origin == f"tests/test_callers.py:{here + 2}"
+    assert cluster.timeline().steps[-1].place == f"tests/calls/test_callers.py:{here + 1}"
+    assert fault.origin == f"tests/calls/test_callers.py:{here + 2}"
 
 
 class TestAllAreHidden:
@@ -191,6 +191,6 @@ def test_a_failed_call_says_so_too(hv):
         hv.assert_running("web1")
     assert str(caught.value) == (
         "web1 is not running on node1; nothing runs there; last call: StopInstance('web1') at "
-        f"tests/test_callers.py:{here}, which raised HypervisorError: Failed to stop instance web1: "
+        f"tests/calls/test_callers.py:{here}, which raised HypervisorError: Failed to stop instance web1: "
         "not running"
     )

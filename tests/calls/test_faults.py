@@ -712,7 +712,7 @@ class TestUnfired:
 
     def test_where_it_was_declared(self, cluster):
         fault = cluster.fault("StartInstance")
-        assert fault.origin.startswith("tests/test_faults.py:")
+        assert fault.origin.startswith("tests/calls/test_faults.py:")
         (found,) = cluster.violations()
         assert found.what == f"fault('StartInstance') at {fault.origin} never fired: no such call came"
 

@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 PYPROJECT = TOP / "pyproject.toml"
 
 
