@@ -99,7 +99,7 @@ def coverage(session: nox.Session) -> None:
         "auto",
         "tests",
         "examples/ganeti",
-        "--ignore=tests/browser",
+        "--ignore=tests/story/browser",
     )
     session.run(*command, *session.posargs, env=env)
     session.run("coverage", "combine", "--quiet")
@@ -110,7 +110,7 @@ def coverage(session: nox.Session) -> None:
 def ganeti(session: nox.Session) -> None:
     """What needs Ganeti's own code."""
     session.install("-e", ".", *groups("test"))
-    command = ("pytest", "-n", "auto", "tests/ganeti", "examples/ganeti")
+    command = ("pytest", "-n", "auto", "tests/fronts/ganeti", "examples/ganeti")
     session.run(*command, *session.posargs, env=with_ganeti(session))
 
 
@@ -133,7 +133,7 @@ def browser(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run("npm", "pack", "--silent", f"axe-core@{AXE}", external=True)
             shutil.unpack_archive(f"axe-core-{AXE}.tgz", filter="data")
-    session.run("pytest", "tests/browser", *session.posargs, env={"FAKEHV_AXE": str(checker)})
+    session.run("pytest", "tests/story/browser", *session.posargs, env={"FAKEHV_AXE": str(checker)})
     # That they can be made, and show what they should; what is committed stays.
     session.run("python", "docs/_extensions/screenshots.py", session.create_tmp())
 

@@ -13,6 +13,9 @@ from pytest_fakehv.storage.root import Root
 
 pytest_plugins = ["pytester"]
 
+# What these assert is explained as in test modules.
+pytest.register_assert_rewrite("calling", "migrating", "pair", "parsed_page", "simulations", "told")
+
 
 def pytest_generate_tests(metafunc):
     """Run each test of the engine on every backend; one that asks for the files, on those that have any."""

@@ -1,0 +1,25 @@
+"""What a violation of each invariant says that a correct program does."""
+
+ADVICE = {
+    "split-brain": (
+        "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
+    ),
+    "vanished": (
+        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
+        "before it aborts one"
+    ),
+    "unfinished": (
+        "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
+        "where a finalize fails"
+    ),
+    "unearned": (
+        "a correct program finalizes with success only once the status says completed; else it aborts on both"
+    ),
+    "double-start": (
+        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
+    ),
+    "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
+    "unfired": (
+        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
+    ),
+}

@@ -1,0 +1,165 @@
+"""A user's own subclass: what it may override, and what its nodes then do."""
+
+import functools
+
+import pytest
+from calling import make, message, start
+
+from pytest_fakehv import BaseHypervisor, FakeHypervisor, HypervisorError, NodeSpec
+
+
+class TestSubclass:
+    """A user's own hypervisor, with the inner methods that such classes override."""
+
+    def test_own_start_passes_the_door_once(self, root):
+        class Own(FakeHypervisor):
+            def StartInstance(self, instance, block_devices, startup_paused):
+                if not block_devices:
+                    raise HypervisorError("no disks")
+                self.GetNodeInfo()
+                super().StartInstance(instance, block_devices, startup_paused)
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        assert message(hv.StartInstance, make(), [], False) == "no disks"
+        hv.StartInstance(make(), ["/dev/vda"], False)
+        assert [(call.method, str(call.error)) for call in hv.journal] == [
+            ("StartInstance", "no disks"),
+            ("StartInstance", "None"),
+        ]
+
+    def test_mixin_and_class_method_pass_the_door(self, root):
+        class Mixin:
+            def RebootInstance(self, instance):
+                return "mixed in"
+
+        class Own(Mixin, FakeHypervisor):
+            @classmethod
+            def AssessParameters(cls, hvparams):
+                return [f"{cls.__name__} doubts {sorted(hvparams)}", *super().AssessParameters(hvparams)]
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        assert hv.RebootInstance(make()) == "mixed in"
+        assert hv.AssessParameters({"a": 1}) == ["Own doubts ['a']"]
+        assert Own.AssessParameters({}) == ["Own doubts []"]
+        assert [call.method for call in hv.journal] == ["RebootInstance", "AssessParameters"]
+
+    def test_inner_methods(self, root):
+        seen = []
+
+        class Own(FakeHypervisor):
+            def _InstanceFile(self, instance_name):
+                seen.append("file")
+                return super()._InstanceFile(f"{instance_name}.vm")
+
+            def _IsAlive(self, instance_name):
+                seen.append("alive")
+                return super()._IsAlive(instance_name)
+
+            def _InstanceStartupMemory(self, instance, hvparams=None):
+                return 77
+
+            def _MarkUp(self, instance, memory):
+                seen.append("up")
+                super()._MarkUp(instance, memory)
+
+            def _MarkDown(self, instance_name):
+                seen.append("down")
+                super()._MarkDown(instance_name)
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        hv.StartInstance(make(), [], True)
+        assert hv.GetInstanceInfo("web1") == ("web1", "0", 77, 2, 0, 0)
+        assert hv.ListInstances() == ["web1.vm"]
+        assert set(seen) == {"file", "alive", "up"}
+        hv.assert_paused("web1")
+        seen.clear()
+        hv.BalloonInstanceMemory(make(), 78)
+        assert hv.GetInstanceInfo("web1") == ("web1", "0", 78, 2, 0, 0)
+        assert set(seen) == {"file", "alive", "up"}
+        hv.assert_paused("web1")
+        seen.clear()
+        hv.StopInstance(make())
+        assert hv.ListInstances() == []
+        assert set(seen) == {"file", "alive", "down"}
+
+    def test_own_node_info_decides_what_a_start_gets(self, root):
+        class Own(FakeHypervisor):
+            def GetNodeInfo(self, hvparams=None):
+                return {**super().GetNodeInfo(hvparams), "memory_free": 600}
+
+        class Heir(Own):
+            pass
+
+        hv = Heir(root, spec=NodeSpec("node1"))
+        start(hv, "web1")
+        assert hv.instances["web1"].memory == 600
+        hv.add_instance("web2")
+        assert hv.instances["web2"].memory == 1024
+        assert [call.method for call in hv.journal] == ["StartInstance"]
+
+    def test_overrides_of_other_kinds(self, root):
+        class Own(FakeHypervisor):
+            RebootInstance = functools.partialmethod(FakeHypervisor.StopInstance, force=True)
+            HotplugSupported = None
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        hv.add_instance("web1")
+        hv.RebootInstance(make())
+        assert hv.ListInstances() == []
+        assert hv.HotplugSupported is None
+        assert [(call.method, call.instance) for call in hv.journal] == [
+            ("RebootInstance", "web1"),
+            ("ListInstances", None),
+        ]
+
+    def test_arguments_by_other_names(self, root):
+        class Own(FakeHypervisor):
+            def StartInstance(self, *args, **kwargs):
+                super().StartInstance(*args, **kwargs)
+
+            def RebootInstance(self, vm):
+                return vm.name
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        start(hv, "web1")
+        assert hv.RebootInstance(make("web2")) == "web2"
+        assert [call.instance for call in hv.journal] == ["web1", "web2"]
+
+    def test_a_part_of_the_contract_in_a_class_of_its_own(self, root):
+        class Part(BaseHypervisor):
+            def MigrationInfo(self, instance):
+                return "part"
+
+        class First(Part, FakeHypervisor):
+            pass
+
+        class Last(FakeHypervisor, Part):
+            pass
+
+        for cls in (First, Last):
+            hv = cls(root, spec=NodeSpec("node1"))
+            assert hv.MigrationInfo(make()) == "part"
+            assert [call.method for call in hv.journal] == ["MigrationInfo"]
+
+    def test_a_class_of_the_bare_contract(self):
+        class Own(BaseHypervisor):
+            name = "own"
+            StartInstance = StopInstance = RebootInstance = BalloonInstanceMemory = lambda self, *args: args
+            ListInstances = GetInstanceInfo = GetAllInstancesInfo = GetNodeInfo = lambda self, *args: args
+            GetInstanceConsole = Verify = MigrateInstance = GetMigrationStatus = lambda self, *args: args
+
+        hv = Own()
+        assert hv.ListInstances(5) == (5,)
+        assert hv.VerifyInstance(make()) is True
+        assert hv.AcceptInstance(make(), "", "own") is None
+        assert hv.FinalizeMigrationSource(make(), True, True) is None
+        assert hv.FinalizeMigrationDst(make(), "", True) is None
+        assert hv.PowercycleNode() is None
+
+    def test_inner_methods_called_alone_raise_hypervisor_errors(self, hv):
+        with pytest.raises(HypervisorError) as caught:
+            hv._MarkDown("web1")
+        assert str(caught.value) == "not running"
+        hv._MarkUp(make(), 5)
+        hv._MarkUp(make(), 6)
+        assert hv.GetInstanceInfo("web1") == ("web1", "0", 6, 2, 0, 0)

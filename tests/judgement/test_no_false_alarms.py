@@ -1,0 +1,378 @@
+"""No false alarm: whatever befalls the nodes, whatever a correct program does, also in threads."""
+
+import threading
+from itertools import product
+
+import pytest
+from by_hand import EVENTS, SCRIPTS, Master, small_cluster, stop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeSpec
+
+
+def drive(master, order, before_step):
+    """Drive a migration to its end, whatever the calls raise, with something done before each step."""
+
+    def step(function, **kwargs):
+        before_step()
+        try:
+            return function(**kwargs)
+        except HypervisorError as error:
+            return error
+
+    if isinstance(step(master.info), HypervisorError):
+        return
+    status = step(master.accept) or step(master.migrate) or "active"
+    while status == "active":
+        status = step(master.status)
+    success = status == "completed"
+    ends = {"source": master.end_source, "target": master.end_target}
+    for side in order:
+        step(ends[side], success=success)
+    before_step()
+
+
+ORDERS = [("source", "target"), ("target", "source")]
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "non-live"])
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_migration_driven_to_its_end_is_quiet_whatever_befalls_a_node(tmp_path, event, script, order, live):
+    if not live and "postcopy" in script:
+        return
+    for node, at in product(["node1", "node2", "node3"], range(9)):
+        cluster = small_cluster(tmp_path / f"{node}-{at}")
+        if SCRIPTS[script]:
+            cluster.script_migration("web1", **SCRIPTS[script])
+        left = [at]
+
+        def before_step(left=left, cluster=cluster, node=node):
+            if left[0] == 0:
+                EVENTS[event](cluster[node])
+            left[0] -= 1
+
+        drive(Master(cluster, live=live), order, before_step)
+        assert (node, at, cluster.violations()) == (node, at, [])
+
+
+REPEATED = [
+    ["source", "target"],
+    ["target", "source"],
+    ["source", "source", "target"],
+    ["target", "target", "source", "source"],
+    ["source", "target", "source", "target"],
+    ["target", "source", "target", "source"],
+]
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "non-live"])
+@pytest.mark.parametrize("sides", REPEATED, ids="-".join)
+def test_finalizing_in_either_order_and_again_is_quiet(tmp_path, sides, live):
+    cluster = small_cluster(tmp_path)
+    master = Master(cluster, live=live)
+    assert master.begin() == "completed"
+    for side in sides:
+        master.end_source() if side == "source" else master.end_target()
+    assert cluster.violations() == []
+    assert cluster.placement() == {"web1": "node2"}
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "non-live"])
+@pytest.mark.parametrize("sides", REPEATED, ids="-".join)
+@pytest.mark.parametrize("steps", range(5))
+def test_aborting_after_any_step_in_either_order_and_again_is_quiet(tmp_path, steps, sides, live):
+    cluster = small_cluster(tmp_path)
+    master = Master(cluster, live=live)
+    for step in (master.info, master.accept, master.migrate, master.status)[:steps]:
+        step()
+    for side in sides:
+        (master.end_source if side == "source" else master.end_target)(success=False)
+    assert cluster.violations() == []
+    cluster.assert_running("web1", on="node1")
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("steps", ["", "i", "ia", "iam", "iams", "iamst", "iamsd", "iamsdt", "iamstd"])
+def test_cleaning_up_after_an_interruption(tmp_path, steps, event):
+    """Once the nodes answer, nothing is left behind; but what has left the source alone is gone."""
+    for node in ("node1", "node2"):
+        cluster = small_cluster(tmp_path / node)
+        master = Master(cluster)
+        calls = {
+            "i": master.info,
+            "a": master.accept,
+            "m": master.migrate,
+            "s": master.status,
+            "d": master.end_source,
+            "t": master.end_target,
+        }
+        for step in steps:
+            calls[step]()
+        EVENTS[event](cluster[node])
+        cluster.clean_up("web1", to="node2", source="node1")
+        cluster[node].boot()
+        cluster[node].reconnect()
+        cluster.clean_up("web1", to="node2", source="node1")
+        target_is_gone = node == "node2" and event in ("crash", "crash and boot", "power cycle")
+        lost = ["vanished"] if steps == "iamsd" and not target_is_gone else []
+        assert (node, [each.invariant for each in cluster.violations()]) == (node, lost)
+
+
+@pytest.mark.parametrize("event", ["crash", "crash and boot", "power cycle"])
+def test_a_failover_from_a_node_that_went_down_is_quiet(cluster, event):
+    EVENTS[event](cluster["node1"])
+    assert cluster.failover("web1", to="node2", source="node1", source_is_down=True).outcome == "completed"
+    cluster["node1"].boot()
+    assert cluster.failover("web1", to="node3").outcome == "completed"
+    assert cluster.migrate("web1", to="node1").outcome == "completed"
+    cluster.assert_consistent()
+
+
+def test_a_failover_that_a_node_that_is_cut_off_refuses_is_quiet(cluster):
+    cluster["node1"].disconnect()
+    assert cluster.failover("web1", to="node2").outcome == "failed"
+    cluster.assert_consistent()
+    cluster["node1"].reconnect()
+    assert cluster.failover("web1", to="node2").outcome == "completed"
+    cluster.assert_consistent()
+
+
+@pytest.mark.parametrize("why", ["power cycle", "fault"])
+def test_a_node_that_goes_down_within_a_call_is_quiet(cluster, master, why):
+    if why == "fault":
+        cluster.fault("RebootInstance", crash=True)
+        with pytest.raises(HypervisorError):
+            master.source.RebootInstance(master.web1)
+    else:
+        master.source.PowercycleNode()
+    cluster.assert_stopped("web1")
+    cluster.assert_consistent()
+
+
+def test_starting_again_after_a_stop_is_quiet(cluster, master):
+    for node in (*cluster, cluster["node1"]):
+        stop(cluster[cluster.placement()["web1"]])
+        node.StartInstance(master.web1, [], False)
+    cluster.assert_consistent()
+
+
+def test_an_instance_that_is_stopped_between_the_two_finalizes_is_quiet(cluster, master):
+    master.begin()
+    master.end_target()
+    master.target.StopInstance(master.web1)
+    master.end_source()
+    cluster.assert_stopped("web1")
+    cluster.assert_consistent()
+
+
+CONSEQUENCES = {
+    # The status says completed.
+    (True, "FinalizeMigrationSource", "before"): {
+        ("unfinished", "the migration of web1 from node1 to node2 is not finalized on node1")
+    },
+    (True, "FinalizeMigrationDst", "before"): {
+        ("vanished", "web1 runs nowhere: it left node1 and did not arrive on node2"),
+        ("unfinished", "the migration of web1 from node1 to node2 is not finalized on node2"),
+    },
+    # It doesn't, and the driver aborts.
+    (False, "FinalizeMigrationSource", "before"): {
+        ("unfinished", "the migration of web1 from node1 to node2 is not finalized on node1")
+    },
+    (False, "FinalizeMigrationDst", "before"): {
+        ("unfinished", "the migration of web1 from node1 to node2 is not finalized on node2")
+    },
+}
+"""A finalize that fails before it has any effect is not made good: by whether it completed, method, when."""
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "non-live"])
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "MigrationInfo",
+        "AcceptInstance",
+        "MigrateInstance",
+        "GetMigrationStatus",
+        "FinalizeMigrationSource",
+        "FinalizeMigrationDst",
+    ],
+)
+def test_of_a_call_that_fails_once_only_the_documented_consequences_are_reported(
+    tmp_path, method, when, script, live
+):
+    if not live and "postcopy" in script:
+        return
+    cluster = small_cluster(tmp_path)
+    if SCRIPTS[script]:
+        cluster.script_migration("web1", **SCRIPTS[script])
+    cluster.fault(method, times=1, when=when)
+    cluster.migrate("web1", to="node2", live=live)
+    completed = "failed" not in script and script != "cancelled"
+    expected = CONSEQUENCES.get((completed, method, when), set())
+    assert {(each.invariant, each.what) for each in cluster.violations()} == expected
+    cluster.clean_up("web1", to="node2", source="node1", live=live)
+    vanished = {each for each in expected if each[0] == "vanished"}
+    assert {(each.invariant, each.what) for each in cluster.violations()} == vanished
+
+
+NODES = ("node1", "node2", "node3")
+
+
+INSTANCES = ("web1", "web2")
+
+
+nodes = st.sampled_from(NODES)
+
+
+instances = st.sampled_from(INSTANCES)
+
+
+operations = st.one_of(
+    *(st.tuples(st.just("start"), instances, nodes) for _ in range(3)),
+    st.tuples(st.just("stop"), instances),
+    *(st.tuples(st.just("migrate"), instances, nodes, st.booleans()) for _ in range(4)),
+    st.tuples(st.just("failover"), instances, nodes),
+    st.tuples(st.just("script"), instances, st.sampled_from([*SCRIPTS.values()])),
+    st.tuples(st.just("crash"), nodes),
+    *(st.tuples(st.just("boot"), nodes) for _ in range(2)),
+    st.tuples(st.just("powercycle"), nodes),
+    st.tuples(st.just("disconnect"), nodes),
+)
+
+
+class Program:
+    """Uses a cluster as a correct program would: it waits until it knows of every node what runs there."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def where(self, instance):
+        for node in self.cluster:
+            node.reconnect()
+        return self.cluster.placement().get(instance)
+
+    def start(self, instance, node):
+        if self.where(instance) is None and not self.cluster[node].unreachable:
+            self.cluster[node].StartInstance(self.cluster[node].instance(instance), [], False)
+
+    def stop(self, instance):
+        if node := self.where(instance):
+            self.cluster[node].StopInstance(None, name=instance)
+
+    def migrate(self, instance, node, live):
+        if self.where(instance) not in (None, node):
+            if not live:
+                self.cluster.script_migration(instance)
+            self.cluster.migrate(instance, to=node, live=live)
+
+    def failover(self, instance, node):
+        if self.where(instance) not in (None, node) and not self.cluster[node].unreachable:
+            self.cluster.failover(instance, to=node)
+
+    def script(self, instance, script):
+        self.cluster.script_migration(instance, **script)
+
+    def crash(self, node):
+        self.cluster[node].crash()
+
+    def boot(self, node):
+        self.cluster[node].boot()
+
+    def powercycle(self, node):
+        if not self.cluster[node].unreachable:
+            self.cluster[node].PowercycleNode()
+
+    def disconnect(self, node):
+        self.cluster[node].disconnect()
+
+
+@settings(deadline=None)
+@given(st.lists(operations, min_size=10, max_size=40))
+def test_a_correct_program_is_never_reported(todo):
+    with FakeCluster.temporary(*map(NodeSpec, NODES)) as cluster:
+        for name in INSTANCES:
+            cluster.add_instance(name)
+        program = Program(cluster)
+        for name, *arguments in todo:
+            getattr(program, name)(*arguments)
+            assert cluster.violations() == []
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "source", "target"]),
+            st.integers(0, 6),
+            st.sampled_from(["before", "after"]),
+            st.booleans(),
+            st.sampled_from([*SCRIPTS.values()]),
+        ),
+        max_size=6,
+    )
+)
+def test_nodes_that_crash_within_calls_of_the_reference_driver_are_never_reported(todo):
+    with FakeCluster.temporary(*map(NodeSpec, NODES)) as cluster:
+        web1 = cluster.add_instance("web1")
+        for side, after, when, live, script in todo:
+            here = cluster.placement().get("web1")
+            if here is None:
+                here = "node1"
+                cluster[here].StartInstance(web1, [], False)
+            there = NODES[(NODES.index(here) + 1) % 3]
+            if live or "postcopy" not in script:
+                cluster.script_migration("web1", **script)
+            else:
+                cluster.script_migration("web1")
+            node = {"source": here, "target": there}.get(side, "node3")
+            with cluster.fault("*", node=node, after=after, times=1, when=when, crash=True, optional=True):
+                cluster.migrate("web1", to=there, live=live)
+            assert cluster.violations() == []
+            for each in cluster:
+                each.boot()
+            cluster.clean_up("web1", to=there, source=here)
+            assert cluster.violations() == []
+
+
+def test_threads_that_drain_different_instances_are_quiet(tmp_path):
+    names = [f"web{number}" for number in range(8)]
+    cluster = FakeCluster(tmp_path, instances=[InstanceSpec(name) for name in names])
+    results = []
+
+    def drain(some):
+        for to in ("node2", "node1", "node2"):
+            results.extend(cluster.migrate(name, to=to, live=to == "node2") for name in some)
+
+    threads = [threading.Thread(target=drain, args=[names[start::2]]) for start in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [result.outcome for result in results] == ["completed"] * 24
+    cluster.assert_placement(dict.fromkeys(names, "node2"))
+    cluster.assert_consistent()
+
+
+def test_threads_that_start_and_stop_beside_one_another_are_quiet(tmp_path):
+    cluster = FakeCluster(tmp_path)
+    node1, node2 = cluster
+
+    def work(name):
+        instance = node1.instance(name)
+        for number in range(30):
+            node = (node1, node2)[number % 2]
+            node.StartInstance(instance, [], False)
+            node.StopInstance(instance)
+
+    threads = [threading.Thread(target=work, args=[f"web{number}"]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(cluster.journal) == 240
+    cluster.assert_consistent()

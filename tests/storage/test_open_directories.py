@@ -1,0 +1,96 @@
+"""A directory that was locked is kept open for the next time."""
+
+import gc
+import os
+import threading
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pytest
+from processes import SPEC, failure, make
+
+from pytest_fakehv import FakeCluster, FakeHypervisor, NodeSpec
+from pytest_fakehv.storage.disk import Disk
+
+
+class TestOpenDirectories:
+    """A directory that was locked is kept open for the next time."""
+
+    @staticmethod
+    def descriptors():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nobody says what is open")
+    def test_not_many_are_and_none_of_a_cluster_that_is_gone(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Disk, "_idle", {})  # not those of other tests
+        before = self.descriptors()
+        cluster = FakeCluster(tmp_path, *(NodeSpec(f"node{number}") for number in range(40)))
+        for node in cluster:
+            node.StartInstance(make(), [], False)
+            node.StopInstance(make())
+        assert before < self.descriptors() <= before + 16
+        del cluster, node
+        assert self.descriptors() == before
+
+    def test_one_whose_lock_was_interrupted_blocks_nobody(self, tmp_path, monkeypatch):
+        first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
+        first.StartInstance(make(), [], False)
+        lock = Disk._flock
+
+        def interrupted(descriptor, operation):
+            lock(descriptor, operation)
+            if operation == Disk._exclusive:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Disk, "_flock", staticmethod(interrupted))
+            with pytest.raises(KeyboardInterrupt):
+                first.StopInstance(make())
+        second.StopInstance(make())
+        first.StartInstance(make(), [], False)
+
+    def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path):
+        first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
+        first.StartInstance(make(), [], False)
+        second.StartInstance(make("web2"), [], False)
+        opened = threading.Event()
+        thread = threading.Thread(target=second.StopInstance, args=[make("web2")])
+        with pytest.MonkeyPatch.context() as patch, first._inner.store.exclusive():
+
+            def open_and_tell(*args):
+                descriptor = os.open(*args)
+                opened.set()
+                return descriptor
+
+            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "open": open_and_tell}))
+            thread.start()
+            opened.wait()
+            assert first.ListInstances()
+            first.StopInstance(make())
+        thread.join()
+        assert first.ListInstances() == []
+
+    def test_one_that_is_made_again_is_opened_again(self, tmp_path):
+        hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
+        for _ in range(2):
+            hv.StartInstance(make(), [], False)
+            hv.StopInstance(make())
+            os.rmdir(tmp_path / "root")
+            assert str(failure(hv.StopInstance, make())) == (
+                f"Failed to stop instance web1: No such file or directory: '{tmp_path}/root'"
+            )
+            os.mkdir(tmp_path / "root")
+            held = os.stat(tmp_path / "root").st_ino
+            assert held not in self.inodes()
+            hv.StartInstance(make(), [], False)
+            hv.StopInstance(make())
+            assert not os.path.isdir("/proc/self/fd") or held in self.inodes()
+
+    @staticmethod
+    def inodes():
+        found = set()
+        for descriptor in range(256):
+            with suppress(OSError):
+                found.add(os.fstat(descriptor).st_ino)
+        return found

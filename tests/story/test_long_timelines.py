@@ -1,0 +1,196 @@
+"""What is left out of the picture where too much happened."""
+
+import pytest
+from shown import bars, marks, numbered, periods, start
+
+from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeDownError
+
+
+class TestTooMuch:
+    def test_a_cleared_journal(self, root):
+        cluster = FakeCluster(root)
+        start(cluster["node1"], "web1")
+        cluster["node1"].ListInstances()
+        cluster["node2"].disconnect()
+        cluster["node2"].reconnect()
+        cluster["node1"].crash()
+        cluster["node1"].boot()
+        start(cluster["node1"], "web2", paused=True)
+        cluster["node2"].disconnect()
+        cluster.remove_node("node2")
+        cluster.add_node("node2")
+        cluster.add_node("node3")
+        cluster.script_migration("web2", dirty_rate=2000)
+        cluster["node1"].MigrateInstance("c", cluster.instance("web2"), "node3", True)
+        cluster.cancel_migration("web2")
+        cluster["node1"].ListInstances()
+        cluster["node1"].ListInstances()
+        cluster.journal.clear()
+        start(cluster["node1"], "web3")
+        timeline = cluster.timeline()
+        assert timeline.left_out == [
+            "the arrows of 1 of 1 migrations",
+            "6 calls that the journal no longer has",
+        ]
+        assert marks(timeline) == [("call", "StartInstance", "node1", "7")]
+        assert bars(timeline) == [
+            ("web2", "node1", "paused", None, None),
+            ("web3", "node1", "running", 0, None),
+        ]
+        assert periods(timeline) == {"node1": [], "node2": [], "node3": []}
+
+    def test_a_node_that_was_down_before_what_is_kept(self, root):
+        cluster = FakeCluster(root)
+        cluster["node1"].crash()
+        cluster["node2"].disconnect()
+        for _ in range(3):
+            with pytest.raises(NodeDownError):
+                cluster["node1"].ListInstances()
+        cluster.journal.keep(1)
+        with pytest.raises(NodeDownError):
+            cluster["node2"].ListInstances()
+        cluster["node2"].reconnect()
+        timeline = cluster.timeline()
+        assert periods(timeline) == {"node1": [("down", None, None)], "node2": [("cut off", None, 1)]}
+
+    def test_what_was_paused_before_what_is_kept(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web0"), InstanceSpec("web1", state="paused")])
+        cluster.add_instance("web2", state="paused")
+        node1, node2 = cluster
+        start(node1, "web3", paused=True)
+        start(node1, "web4", paused=True)
+        start(node1, "web5")
+        cluster.migrate("web4", to="node2")
+        node2.StopInstance(node2.instance("web4"))
+        start(node2, "web4")
+        cluster.journal.clear()
+        node1.PowercycleNode()
+        node2.PowercycleNode()
+        assert bars(cluster.timeline()) == [
+            ("web0", "node1", "running", None, 0),
+            ("web1", "node1", "paused", None, 0),
+            ("web2", "node1", "paused", None, 0),
+            ("web3", "node1", "paused", None, 0),
+            ("web4", "node2", "running", None, 1),
+            ("web5", "node1", "running", None, 0),
+        ]
+
+    def test_a_long_run_with_a_short_journal(self, root):
+        """What is noted beside the calls goes with them."""
+        cluster = FakeCluster(root)
+        cluster.journal.keep(2)
+        node1, node2 = cluster
+        node2.disconnect()
+        for _ in range(600):
+            start(node1, "web1")
+            node1.StopInstance(node1.instance("web1"))
+        for _ in range(600):
+            node2.reconnect()
+            node1.ListInstances()
+            node2.disconnect()
+            node1.ListInstances()
+        timeline = cluster.timeline()
+        assert [step.what for step in timeline.steps[-3:]] == ["ListInstances", "disconnect", "ListInstances"]
+        assert len(timeline.steps) < 6
+        assert bars(timeline) == []
+        assert periods(timeline) == {"node1": [], "node2": [("cut off", None, 0), ("cut off", 2, None)]}
+
+    def test_the_last_steps_and_those_that_tell_most(self, root):
+        cluster = FakeCluster(root, *numbered(2), instances=[InstanceSpec("web1")])
+        node1, node2 = cluster
+        cluster.add_node("node3")
+        for number in range(1000):
+            cluster[f"node{number % 2 + 1}"].ListInstances()
+            if number == 300:
+                with pytest.raises(HypervisorError):
+                    node1.StartInstance(cluster.instance("web1"), [], False)
+            if number == 600:
+                start(node2, "web1")
+        timeline = cluster.timeline()
+        steps = timeline.steps
+        assert len(steps) == 111
+        assert [(step.mark, step.numbers) for step in steps[:11]] == [
+            ("test", ""),
+            ("call", "1"),
+            ("gap", ""),
+            ("call", "301"),
+            ("raised", "302"),
+            ("call", "303"),
+            ("gap", ""),
+            ("call", "602"),
+            ("violation", "603"),
+            ("call", "604"),
+            ("gap", ""),
+        ]
+        assert (steps[2].text, steps[2].count) == ("299 calls not shown", 299)
+        assert steps[-1].numbers == "1002"
+        assert timeline.left_out == [
+            "895 of 1002 calls: shown are those that something is to be said of, and the last ones"
+        ]
+        assert bars(timeline) == [
+            ("web1", "node1", "running", None, None),
+            ("web1", "node2", "running", 8, None),
+        ]
+        assert [each.step for each in timeline.troubles] == [8, 8]
+
+    def test_a_fault_long_ago(self, root):
+        cluster = FakeCluster(root)
+        for _ in range(50):
+            cluster["node1"].ListInstances()
+            cluster["node2"].ListInstances()
+        with cluster.fault("GetNodeInfo"), pytest.raises(HypervisorError):
+            cluster["node1"].GetNodeInfo()
+        for _ in range(200):
+            cluster["node1"].ListInstances()
+            cluster["node2"].ListInstances()
+        steps = cluster.timeline().steps
+        assert [step.mark for step in steps[:7]] == ["call", "call", "gap", "call", "fault", "call", "gap"]
+
+    def test_too_many_of_those_that_tell_most(self, root):
+        cluster = FakeCluster(root)
+        for _ in range(150):
+            for node in cluster:
+                node.disconnect()
+                node.reconnect()
+        timeline = cluster.timeline()
+        assert len(timeline.steps) <= 200
+        assert [step.text for step in timeline.steps if step.mark == "gap"] == [
+            "419 deeds of the test not shown"
+        ]
+
+    def test_migrations_in_a_gap_have_no_arrow(self, root):
+        names = [f"web{number}" for number in range(60)]
+        cluster = FakeCluster(root, instances=map(InstanceSpec, names))
+        for name in names:
+            cluster.migrate(name, to="node2")
+        timeline = cluster.timeline()
+        assert len({each.instance for each in timeline.bars}) == 24
+        assert {"web58", "web59"} <= {each.instance for each in timeline.bars}
+        assert [lane.crowd for lane in timeline.lanes] == [36, 36]
+        assert len(timeline.arrows) == 17
+        assert timeline.left_out[1:] == [
+            "the bars of 36 of 60 instances: those are drawn that something is to be said of",
+            "the arrows of 43 of 60 migrations",
+        ]
+
+    def test_many_nodes(self, root):
+        cluster = FakeCluster(root, *numbered(30))
+        for number in range(1, 31):
+            cluster.add_instance(f"web{number}", node=f"node{number}")
+        start(cluster["node30"], "db1")
+        cluster["node29"].crash()
+        cluster["node28"].ListInstances()
+        timeline = cluster.timeline()
+        names = [lane.name for lane in timeline.lanes]
+        assert len(names) == 16
+        assert {"node28", "node29", "node30"} < {*names}
+        assert (names[-1], timeline.lanes[-1].about) == ("", "15 more nodes")
+        assert timeline.left_out[1].startswith("the lanes of 15 of 30 nodes: ")
+
+    def test_a_long_text(self, root):
+        cluster = FakeCluster(root)
+        cluster.fault("ListInstances", error="x" * 1000)
+        with pytest.raises(HypervisorError):
+            cluster["node1"].ListInstances()
+        (step,) = cluster.timeline().steps
+        assert step.result == f"HypervisorError: {'x' * 282}…"

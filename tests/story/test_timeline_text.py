@@ -1,0 +1,152 @@
+"""The picture of what happened, as text."""
+
+import pytest
+from shown import numbered, start
+
+from pytest_fakehv import FakeCluster, InstanceSpec, NodeDownError
+
+
+class TestText:
+    def test_it_has_what_the_test_did_between_the_calls(self, root):
+        cluster = FakeCluster(root, *numbered(2), instances=[InstanceSpec("web1")])
+        cluster["node2"].crash()
+        start(cluster["node1"], "web2")
+        cluster["node1"].disconnect()
+        with pytest.raises(NodeDownError):
+            start(cluster["node1"], "web2")
+        cluster.add_node("node3")
+        start(cluster["node3"], "web2")
+        cluster["node2"].boot()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, ! for a call that raised, * for what the test did:",
+            "           node1                          node3",
+            "  0 s web2 StartInstance",
+            "  0 s      *disconnect",
+            "  0 s web2 !StartInstance",
+            "  0 s                                     *add_node",
+            "  0 s web2                                StartInstance",
+        ]
+
+    def test_what_is_left_out_is_said(self, root):
+        cluster = FakeCluster(root, *numbered(2))
+        for _ in range(150):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        cluster["node1"].ListInstances()
+        for number in range(300):
+            cluster[f"node{number % 2 + 1}"].ListInstances()
+        lines = str(cluster.timeline()).splitlines()
+        assert len(lines) == 22
+        assert lines[0] == "timeline, the last 20 calls, ! for a call that raised:"
+
+    def test_a_gap_in_it(self, root):
+        cluster = FakeCluster(root)
+        for _ in range(110):
+            for node in cluster:
+                node.ListInstances()
+        for _ in range(99):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        cluster["node1"].disconnect()
+        with pytest.raises(NodeDownError):
+            cluster["node1"].ListInstances()
+        lines = str(cluster.timeline()).splitlines()
+        assert lines[0] == "timeline, the last 1 calls, ! for a call that raised, * for what the test did:"
+        assert lines[-2:] == ["  0 s *disconnect", "  0 s !ListInstances"]
+
+    def test_calls_that_are_not_shown(self, root):
+        cluster = FakeCluster(root)
+        for _ in range(110):
+            for node in cluster:
+                node.ListInstances()
+        for _ in range(99):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, 3 of 220 calls, ! for a call that raised:",
+            "      node1                          node2",
+            "  0 s ListInstances",
+            "  0 s                                ListInstances",
+            "  ... 217 calls ...",
+            "  0 s                                ListInstances",
+        ]
+
+    def test_calls_that_are_not_shown_at_its_end(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        for node in cluster:
+            node.ListInstances()
+        for _ in range(3):
+            cluster["node1"].ListInstances()
+        for _ in range(300):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        for _ in range(2):
+            cluster["node1"].ListInstances()
+        for _ in range(100):
+            cluster["node1"].disconnect()
+            cluster["node1"].reconnect()
+        lines = str(cluster.timeline()).splitlines()
+        assert [*lines[:4], *lines[-2:]] == [
+            "timeline, 0 of 7 calls, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  ... 5 calls ...",
+            "  0 s *reconnect",
+            "  0 s *reconnect",
+            "  ... 2 calls ...",
+        ]
+
+    def test_the_call_that_broke_an_invariant_long_ago_and_those_about_its_instance(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")])
+        node1, node2 = cluster
+        node1.GetInstanceInfo("web1")
+        node2.GetInstanceInfo("web1")
+        node2.ListInstances()
+        start(node2, "web1")
+        node1.ListInstances()
+        node2.GetInstanceInfo("web1")
+        for _ in range(15):
+            for node in cluster:
+                node.GetNodeInfo()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, 23 of 36 calls, ! for a call that raised:",
+            "           node1                          node2",
+            "  ... 1 call ...",
+            "  0 s web1                                GetInstanceInfo",
+            "  ... 1 call ...",
+            "  0 s web1                                StartInstance",
+            "  ... 1 call ...",
+            "  0 s web1                                GetInstanceInfo",
+            "  ... 10 calls ...",
+            *[
+                "  0 s      GetNodeInfo",
+                "  0 s                                     GetNodeInfo",
+            ]
+            * 10,
+        ]
+
+    def test_one_call_after_very_many_that_broke_another_invariant(self, root):
+        names = [f"web{number}" for number in range(100)]
+        cluster = FakeCluster(root, instances=[InstanceSpec(name, memory=1) for name in names])
+        node2 = cluster["node2"]
+        for name in names:
+            start(node2, name)
+        node2.AcceptInstance(cluster.instance("db1"), "", "node2")
+        for _ in range(75):
+            for node in cluster:
+                node.GetNodeInfo()
+        lines = str(cluster.timeline()).splitlines()
+        assert lines[:18] == [
+            "timeline, 31 of 251 calls, ! for a call that raised:",
+            "           node1                          node2",
+            *[f"  0 s web{number}                                StartInstance" for number in range(10)],
+            "  ... 90 calls ...",
+            "  0 s db1                                 AcceptInstance",
+            "  ... 130 calls ...",
+            "  0 s      GetNodeInfo",
+            "  0 s                                     GetNodeInfo",
+            "  0 s      GetNodeInfo",
+        ]
+
+    def test_nothing_of_a_single_node(self, hv):
+        hv.ListInstances()
+        assert str(hv.timeline()) == ""

@@ -1,0 +1,75 @@
+"""Faults that are wrongly declared, and what is said of each."""
+
+METHOD = "the interface has no method"
+WRONG = [
+    (("StratInstance",), {}, f"{METHOD} 'StratInstance'; nearest: StartInstance"),
+    (("xyz",), {}, f"{METHOD} 'xyz'"),
+    (("add_instance",), {}, f"{METHOD} 'add_instance'; nearest: StartInstance"),
+    (("",), {}, f"{METHOD} ''"),
+    ((5,), {}, f"{METHOD} 5"),
+    (([],), {}, f"{METHOD} []"),
+    (("ListInstances",), {"node": "node3"}, "no node is named 'node3'; there are: node1, node2"),
+    (("ListInstances",), {"node": 1}, "no node is named 1; there are: node1, node2"),
+    (("StopInstance",), {"instance": ""}, "instance is invalid: '': it is empty"),
+    (("StopInstance",), {"instance": 5}, "instance is invalid: 5: it is of type int, not a text"),
+    (
+        ("MigrateInstance",),
+        {"phase": "start"},
+        "phase must be one of 'prepare', 'transfer', 'finalize', not 'start'",
+    ),
+    (("MigrateInstance",), {"side": "both"}, "side must be one of 'source', 'target', not 'both'"),
+    (("MigrateInstance",), {"side": ["source"]}, "side must be one of 'source', 'target', not ['source']"),
+    (
+        ("MigrateInstance",),
+        {"phase": "finalize"},
+        "phase='finalize' can't be: MigrateInstance is of the phase 'transfer'",
+    ),
+    (
+        ("AcceptInstance",),
+        {"side": "source"},
+        "side='source' can't be: AcceptInstance is of the side 'target'",
+    ),
+    (
+        ("StartInstance",),
+        {"phase": "prepare"},
+        "phase='prepare' can't be: StartInstance is no part of a migration",
+    ),
+    (
+        ("StartInstance",),
+        {"side": "target"},
+        "side='target' can't be: StartInstance is no part of a migration",
+    ),
+    (
+        ("*",),
+        {"phase": "transfer", "side": "target"},
+        "side='target' can't be: nothing of the phase 'transfer' is called there",
+    ),
+    (("ListInstances",), {"when": "during"}, "when must be one of 'before', 'after', not 'during'"),
+    (("ListInstances",), {"when": None}, "when must be one of 'before', 'after', not None"),
+    (("ListInstances",), {"after": -1}, "after must be an integer that is not negative, not -1"),
+    (("ListInstances",), {"after": 1.5}, "after must be an integer that is not negative, not 1.5"),
+    (("ListInstances",), {"times": 0}, "times must be a positive integer, not 0"),
+    (("ListInstances",), {"times": True}, "times must be a positive integer, not True"),
+    (("ListInstances",), {"probability": 1.5}, "probability must be a number from 0 to 1, not 1.5"),
+    (("ListInstances",), {"probability": -0.5}, "probability must be a number from 0 to 1, not -0.5"),
+    (
+        ("ListInstances",),
+        {"probability": float("nan")},
+        "probability must be a number from 0 to 1, not nan",
+    ),
+    (("ListInstances",), {"probability": "1"}, "probability must be a number from 0 to 1, not '1'"),
+    (("ListInstances",), {"delay": -1}, "delay must be a number that is not negative, not -1"),
+    (("ListInstances",), {"delay": None}, "delay must be a number that is not negative, not None"),
+    (("ListInstances",), {"crash": 1}, "crash must be one of True, False, not 1"),
+    (("ListInstances",), {"optional": "no"}, "optional must be one of True, False, not 'no'"),
+    (
+        ("ListInstances",),
+        {"error": 5},
+        "error must be a text, an exception or a class of exceptions, not 5",
+    ),
+    (
+        ("ListInstances",),
+        {"error": int},
+        "error must be a text, an exception or a class of exceptions, not <class 'int'>",
+    ),
+]
