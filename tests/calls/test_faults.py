@@ -1,11 +1,11 @@
 """What a fault does to a call that it strikes."""
 
-import time
 
 import pytest
 from striking import declared, fails
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeDownError
+from pytest_fakehv.machine import Time
 
 
 class TestWhatItRaises:
@@ -107,7 +107,7 @@ class TestDelay:
 
     def test_the_machines_clock_is_slept(self, root, monkeypatch):
         slept = []
-        monkeypatch.setattr(time, "sleep", slept.append)
+        monkeypatch.setattr(Time, "sleep", slept.append)
         cluster = FakeCluster(root, clock="real")
         cluster.fault("ListInstances", delay=0.25)
         assert cluster["node1"].ListInstances() == []

@@ -11,7 +11,8 @@ import pytest
 from processes import SPEC, failure, make, run
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, Instance, NodeSpec
-from pytest_fakehv.storage.filesystem import Disk, Root
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.root import Root
 
 
 @pytest.mark.parametrize("action", ["start", "stop"])
@@ -174,8 +175,7 @@ def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeyp
         return look(path)
 
     hv.StartInstance(web1, [], False)
-    monkeypatch.setattr(hv, "_IsAlive", lambda name: False)  # another program, which takes no lock, is faster
-    monkeypatch.setattr(hv._storage, "holds_something_else", stop_first)
+    monkeypatch.setattr(hv._inner.store, "holds_something_else", stop_first)
     assert str(failure(hv.StartInstance, web1, [], False)) == (
         "Failed to start instance web1: already running"
     )
@@ -187,12 +187,13 @@ def test_a_child_forked_in_the_middle_of_a_call_is_not_blocked(tmp_path):
     hv.StartInstance(make(), [], False)
     inside, done = threading.Event(), threading.Event()
 
-    def hold():
-        with hv._inner.store.exclusive():
-            inside.set()
-            done.wait()
+    def hold(record):
+        inside.set()
+        done.wait()
+        return record
 
-    thread = threading.Thread(target=hold)
+    store = hv._inner.store
+    thread = threading.Thread(target=store.change, args=[store.path("web1"), hold])
     thread.start()
     inside.wait()
     child = os.fork()

@@ -118,12 +118,13 @@ def test_a_forked_child_has_the_instances_of_then_and_shares_no_change(hv):
     hv.StartInstance(make(), [], False)
     inside, done = threading.Event(), threading.Event()
 
-    def hold():
-        with hv._inner.store.exclusive():
-            inside.set()
-            done.wait()
+    def hold(record):
+        inside.set()
+        done.wait()
+        return record
 
-    thread = threading.Thread(target=hold)
+    store = hv._inner.store
+    thread = threading.Thread(target=store.change, args=[store.path("web1"), hold])
     thread.start()
     inside.wait()
     child = os.fork()

@@ -10,6 +10,7 @@ import pytest
 from processes import SPEC, failure, make
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, NodeSpec
+from pytest_fakehv.machine import LOCK, Os
 from pytest_fakehv.storage.disk import Disk
 
 
@@ -36,15 +37,15 @@ class TestOpenDirectories:
     def test_one_whose_lock_was_interrupted_blocks_nobody(self, tmp_path, monkeypatch):
         first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
         first.StartInstance(make(), [], False)
-        lock = Disk._flock
+        lock = Os.flock
 
         def interrupted(descriptor, operation):
             lock(descriptor, operation)
-            if operation == Disk._exclusive:
+            if operation == LOCK:
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(Disk, "_flock", staticmethod(interrupted))
+            patch.setattr(Os, "flock", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 first.StopInstance(make())
         second.StopInstance(make())
@@ -56,20 +57,27 @@ class TestOpenDirectories:
         second.StartInstance(make("web2"), [], False)
         opened = threading.Event()
         thread = threading.Thread(target=second.StopInstance, args=[make("web2")])
-        with pytest.MonkeyPatch.context() as patch, first._inner.store.exclusive():
+        seen = []
+
+        def look(record):
+            """Be in the middle of a change of the first node's."""
 
             def open_and_tell(*args):
                 descriptor = os.open(*args)
                 opened.set()
                 return descriptor
 
-            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "open": open_and_tell}))
-            thread.start()
-            opened.wait()
-            assert first.ListInstances()
-            first.StopInstance(make())
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "open": open_and_tell}))
+                thread.start()
+                opened.wait()
+                seen.extend(first.ListInstances())
+            return record
+
+        first._inner.store.change(first._inner.store.path("web1"), look)
         thread.join()
-        assert first.ListInstances() == []
+        assert sorted(seen) == ["web1", "web2"]
+        assert first.ListInstances() == ["web1"]
 
     def test_one_that_is_made_again_is_opened_again(self, tmp_path):
         hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
