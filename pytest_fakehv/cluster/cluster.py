@@ -1,7 +1,6 @@
 """Several fake nodes that know of one another."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pytest_fakehv.interface.objects import (
     InstanceSpec,
     name_of,
 )
+from pytest_fakehv.machine import temporary_directory
 from pytest_fakehv.migration.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
 from pytest_fakehv.storage.filesystem import Root
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
@@ -102,7 +102,7 @@ class FakeCluster(Stage, Assertions):
         Returns:
             A context manager that yields the cluster.
         """
-        with tempfile.TemporaryDirectory(prefix="fakehv-") as directory:
+        with temporary_directory("fakehv-") as directory:
             yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
 
     @classmethod
