@@ -2,8 +2,8 @@
 
 Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code
 and not ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun)
-looks for them among the globals of modules. None of them is written in Python: such a one would call others as
-a test has patched them.
+looks for them among the globals of modules. None of them is written in Python: such a one would call others
+as a test has patched them.
 """
 
 import errno
