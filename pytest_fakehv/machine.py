@@ -21,12 +21,13 @@ from typing import Any, ClassVar, cast
 
 
 class Os:
-    """The functions of `os` that we use, and the module itself."""
+    """The functions of `os` that we use, the environment, and the module itself."""
 
     module = os
 
     chmod = staticmethod(os.chmod)
     close = staticmethod(os.close)
+    environ = os.environ
     flock = staticmethod(fcntl.flock)
     fspath: ClassVar[Any] = staticmethod(os.fspath)
     fsync = staticmethod(os.fsync)
@@ -129,8 +130,7 @@ def temporary_directory(prefix: str) -> Iterator[str]:
 
 def _make_temporary(os_now: type[Os], prefix: str) -> str:
     """Make a directory where `tempfile` makes them, which asks for that by functions of `os`."""
-    environment = Os.module.environ
-    given = [tempfile.tempdir, *map(environment.get, ("TMPDIR", "TEMP", "TMP"))]
+    given = [tempfile.tempdir, *map(Os.environ.get, ("TMPDIR", "TEMP", "TMP"))]
     places = [*filter(None, given), "/tmp", "/var/tmp"]  # noqa: S108  # under a name that nobody can know
     for place in places:
         folder = place if place.startswith("/") else f"{os_now.getcwd()}/{place}"
