@@ -1,27 +1,39 @@
 """The functions of the machine that runs the test, as they were when this was imported.
 
+<<<<<<< HEAD
 Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code,
 not ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun) looks
 for them among the globals of modules.
+=======
+Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code
+and not ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun)
+looks for them among the globals of modules. None of them is written in Python: such a one would call others
+as a test has patched them.
+>>>>>>> 0255152e97e512114894f18947a4babcaafa4bad
 """
 
 import fcntl
+import io
 import os
+import sys
 import time
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 LOCK: Final = fcntl.LOCK_EX
 UNLOCK: Final = fcntl.LOCK_UN
 
 
 class Os:
-    """The functions of `os` that we use, and the module itself."""
+    """The functions of `os` that we use, the environment, and the module itself."""
 
     module = os
 
     chmod = staticmethod(os.chmod)
     close = staticmethod(os.close)
+    environ = os.environ
     flock = staticmethod(fcntl.flock)
+    fspath: ClassVar[Any] = staticmethod(os.fspath)
+    getcwd = staticmethod(os.getcwd)
     getpid = staticmethod(os.getpid)
     link = staticmethod(os.link)
     listdir = staticmethod(os.listdir)
@@ -41,14 +53,35 @@ class Os:
 
 
 class Files:
-    """The function that opens files as Python has them."""
+    """The function that opens files as Python has them, and its module."""
 
-    open = staticmethod(open)
+    module = io
+
+    open: ClassVar[Any] = staticmethod(open)
 
 
 class Time:
     """The functions of `time` that we use."""
 
+    localtime = staticmethod(time.localtime)
     monotonic = staticmethod(time.monotonic)
     sleep = staticmethod(time.sleep)
+    strftime = staticmethod(time.strftime)
     time_ns = staticmethod(time.time_ns)
+
+
+def current_os() -> type[Os]:
+    """Return the functions of `os` in use now: the machine's, or those of a patched-in fake filesystem."""
+    return cast("type[Os]", _current(Os))
+
+
+def current_files() -> type[Files]:
+    """Return what opens files now: the machine's function, or that of a patched-in fake filesystem."""
+    return cast("type[Files]", _current(Files))
+
+
+def _current(ours: type[Os | Files]) -> object:
+    """Look among the loaded modules, where pyfakefs puts its own: so it is found without importing it."""
+    now: Any = sys.modules[ours.module.__name__]
+    # Made anew: of the fake module, too, a test may have patched functions.
+    return ours if now is ours.module else type(now)(now.filesystem)

@@ -2,17 +2,18 @@
 
 import dataclasses
 import difflib
-import os
 import re
 from collections.abc import Collection, Iterable
 from typing import Any, Final
+
+from pytest_fakehv.machine import Os
 
 MOST_NAMES: Final = 8
 
 _LONGEST_SHOWN: Final = 80
 
 try:
-    _START = os.path.join(os.getcwd(), "")
+    _START = Os.getcwd().rstrip("/") + "/"
     """Files are shown as seen from the directory where the run began."""
 except FileNotFoundError:  # pragma: no cover  # it has been removed; tried in a process that reports nothing
     _START = ""

@@ -1,7 +1,6 @@
 """Several fake nodes that know of one another."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from pytest_fakehv.interface.objects import (
 from pytest_fakehv.migration.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
 from pytest_fakehv.storage.root import Root
+from pytest_fakehv.storage.temporary import temporary_directory
 from pytest_fakehv.text import listed, shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
@@ -108,7 +108,7 @@ class FakeCluster(Stage, Assertions):
         Returns:
             A context manager that yields the cluster.
         """
-        with tempfile.TemporaryDirectory(prefix="fakehv-") as directory:
+        with temporary_directory("fakehv-") as directory:
             yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
 
     @classmethod

@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 from pytest_fakehv.checks import DeclarationError, check_amount
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.interface.objects import InstanceSpec
+from pytest_fakehv.machine import Os, current_files, current_os
 from pytest_fakehv.storage.filesystem import reason
 from pytest_fakehv.text import listed, shown
 
@@ -58,7 +59,7 @@ def read_topology(path: str | os.PathLike[str]) -> Topology:
             file, the line or the table, the key and what is valid.
     """
     given: Any = path
-    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    text = Os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise DeclarationError(f"a topology must be the path of a file, not {shown(path)}")
     try:
@@ -76,12 +77,12 @@ def read_topology(path: str | os.PathLike[str]) -> Topology:
 
 
 def _loaded(path: str) -> dict[str, Any]:
-    status = os.stat(path)
+    status = current_os().stat(path)
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise DeclarationError("it is no regular file")
     if status.st_size > _LARGEST_FILE:
         raise DeclarationError(f"it has {status.st_size} bytes, the most is {_LARGEST_FILE}")
-    with open(path, "rb") as file:
+    with current_files().open(path, "rb") as file:
         return tomllib.load(file)
 
 

@@ -1,20 +1,13 @@
 """The size of the machine that runs the test, for a node that is given no size of its own."""
 
-import os
 import re
 from contextlib import suppress
-from typing import ClassVar
 
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import NodeInfo
+from pytest_fakehv.machine import Files, Os, current_files
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-
-class _Machine:
-    """The real `open`, which a fake filesystem that a test patches in doesn't swap here."""
-
-    open: ClassVar = staticmethod(open)
 
 
 def read_host(meminfo: str, cpuinfo: str) -> NodeInfo:
@@ -48,12 +41,16 @@ def read_host(meminfo: str, cpuinfo: str) -> NodeInfo:
 
 def _read(path: str) -> str:
     try:
-        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-        with _Machine.open(path, encoding="utf-8", errors="replace") as file:
-            return str(file.read())
+        with suppress(FileNotFoundError):
+            return _text(current_files(), path)
+        return _text(Files, path)
     except OSError as error:
-        raise HypervisorError(f"Failed to get node info: {path}: {os.strerror(error.errno or 0)}") from error
+        raise HypervisorError(f"Failed to get node info: {path}: {Os.strerror(error.errno or 0)}") from error
+
+
+def _text(files: type[Files], path: str) -> str:
+    with files.open(path, encoding="utf-8", errors="replace") as file:
+        return str(file.read())
 
 
 def _mebibytes(text: str, key: str, path: str) -> int:

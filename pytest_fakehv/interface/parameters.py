@@ -5,13 +5,14 @@ value is required, a check of its syntax (which runs anywhere), what to say when
 its sense on the node (which may look at the node's files), and what to say when that fails.
 """
 
-import os.path
+import stat
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_fakehv.checks import is_amount
 from pytest_fakehv.interface.constants import MIGRATION_MODES
+from pytest_fakehv.machine import current_os
 
 _LAST_PORT: Final = 65535
 
@@ -41,13 +42,25 @@ Parameters = Mapping[str, ParameterEntry]
 
 
 def _is_path(value: object) -> bool:
-    # Two leading slashes stay two in normpath, as POSIX allows them a meaning of their own.
-    return (
-        isinstance(value, str)
-        and os.path.isabs(value)
-        and os.path.normpath(value) == value
-        and not value.startswith("//")
-    )
+    if not isinstance(value, str) or not value.startswith("/"):
+        return False
+    return value == "/" or not {"", ".", ".."}.intersection(value[1:].split("/"))
+
+
+def _is_file(path: Any) -> bool:
+    return stat.S_ISREG(_mode(path))
+
+
+def _is_directory(path: Any) -> bool:
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Any) -> int:
+    """Return what a path is, and nothing where nothing is."""
+    try:
+        return current_os().stat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _is_url(value: object) -> bool:
@@ -88,12 +101,12 @@ NO_CHECK = ParameterCheck(False, None, None, None, None)
 REQUIRED_CHECK = ParameterCheck(True, None, None, None, None)
 
 _PATH_TEXT = "not an absolute path in its shortest form"
-REQ_FILE_CHECK, OPT_FILE_CHECK = _pair(_is_path, _PATH_TEXT, os.path.isfile, "no such file on this node")
-REQ_DIR_CHECK, OPT_DIR_CHECK = _pair(_is_path, _PATH_TEXT, os.path.isdir, "no such directory on this node")
+REQ_FILE_CHECK, OPT_FILE_CHECK = _pair(_is_path, _PATH_TEXT, _is_file, "no such file on this node")
+REQ_DIR_CHECK, OPT_DIR_CHECK = _pair(_is_path, _PATH_TEXT, _is_directory, "no such directory on this node")
 REQ_FILE_OR_URL_CHECK, OPT_FILE_OR_URL_CHECK = _pair(
     lambda value: _is_path(value) or _is_url(value),
     f"{_PATH_TEXT}, nor an http, https or ftp URL",
-    lambda value: _is_url(value) or os.path.isfile(value),
+    lambda value: _is_url(value) or _is_file(value),
     "no such file on this node",
 )
 REQ_NET_PORT_CHECK, OPT_NET_PORT_CHECK = _pair(_is_port, "not a port number from 1 to 65535", None, None)

@@ -1,6 +1,5 @@
 """pytest's hooks; they decide nothing themselves."""
 
-import os
 import sys
 from collections.abc import Generator
 from contextlib import suppress
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.fixtures import (
     NAMES,
     fakehv,
@@ -16,6 +16,7 @@ from pytest_fakehv.plugin.fixtures import (
     fakehv_cluster,
     fakehv_factory,
     fakehv_ganeti,
+    folders,
     load_engine,
 )
 from pytest_fakehv.plugin.markers import MARKERS
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.cluster import FakeCluster
     from pytest_fakehv.story.timeline import Timeline
 
-__all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"]
+__all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti", "folders"]
 
 _SECTION: Final = "fakehv"
 
@@ -66,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"{settings.root_origin} {str(settings.root)!r} can't be used: {error}; "
                 "name a new or empty folder, or one that an earlier run left"
             ) from None
-        config.add_cleanup(lambda: os.close(lock))
+        config.add_cleanup(lambda: Os.close(lock))
     if settings.report is not None or _has_html_report(config):
         _start_page(config, settings)
 

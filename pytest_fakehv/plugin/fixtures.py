@@ -1,7 +1,7 @@
 """The fixtures: what a test asks for by name."""
 
 import sys
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 from weakref import WeakSet
@@ -40,9 +40,6 @@ CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 _LAST_LOADED: Final = ("pytest_fakehv.public", "pytest_fakehv.plugin.verdict")
 """The module of the engine that imports all others, and the one that judges what a test did with it."""
 
-FOLDERS: Final = pytest.StashKey["Folders"]()
-"""On the session: what hands out folders to tests."""
-
 FACTORY_CLUSTERS: Final = pytest.StashKey["WeakSet[FakeCluster]"]()
 """On the session: the clusters that the factory has built and somebody still has."""
 
@@ -63,10 +60,29 @@ def load_engine() -> None:
             import_module(name)
 
 
+@pytest.fixture(scope="session", name="_fakehv_folders")
+def folders(request: pytest.FixtureRequest) -> "Folders":
+    """What hands out this worker's folders."""
+    load_engine()
+    from pytest_fakehv.plugin.roots import Folders
+
+    settings = request.config.stash[SETTINGS]
+
+    @cache
+    def find_base() -> str:
+        if settings.root is None:
+            with real_filesystem():
+                return f"{request.getfixturevalue('tmp_path_factory').getbasetemp()}/fakehv"
+        worker = getattr(request.config, "workerinput", {"workerid": "main"})["workerid"]
+        return f"{settings.root}/{worker}"
+
+    if settings.backend == "tmp_path":
+        find_base()  # now: pytest makes its temporary directory by functions that a test may patch
+    return Folders(find_base)
+
+
 @pytest.fixture(scope="session")
-def fakehv_factory(
-    request: pytest.FixtureRequest,
-) -> "ClusterFactory":
+def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -> "ClusterFactory":
     """Builder of fake clusters, for fixtures of wider scope and for property tests.
 
     Called as ``fakehv_factory()``, it returns a new `FakeCluster` each time.
@@ -87,7 +103,7 @@ def fakehv_factory(
         seed: int | None = settings.seed,
     ) -> "FakeCluster":
         cluster = FakeCluster(
-            _root(settings, lambda: _find_place(request, settings, "factory")),
+            _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory")),
             *nodes,
             instances=instances,
             hypervisor=hypervisor,
@@ -115,7 +131,9 @@ def fakehv_class() -> "type[FakeHypervisor]":
 
 
 @pytest.fixture
-def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]") -> "FakeCluster":
+def fakehv_cluster(
+    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]", _fakehv_folders: "Folders"
+) -> "FakeCluster":
     """A fake cluster, with the nodes and instances of the test's markers and of the topology file.
 
     Where neither has a node it has two equal ones, "node1" and "node2".
@@ -125,12 +143,12 @@ def fakehv_cluster(request: pytest.FixtureRequest, fakehv_class: "type[FakeHyper
         return cast("FakeCluster", request.getfixturevalue("fakehv_ganeti"))
     from pytest_fakehv.cluster.cluster import FakeCluster
 
-    return _cluster_of_test(request, FakeCluster, fakehv_class)
+    return _cluster_of_test(request, FakeCluster, fakehv_class, _fakehv_folders)
 
 
 @pytest.fixture
 def fakehv_ganeti(
-    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]"
+    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]", _fakehv_folders: "Folders"
 ) -> "Iterator[GanetiCluster]":
     """The fake cluster of `fakehv_cluster`, put where Ganeti's own code looks for a fake hypervisor.
 
@@ -146,7 +164,7 @@ def fakehv_ganeti(
             "fakehv_ganeti comes too late: the test's cluster is made already; request it as an argument"
         )
         if CLUSTER not in request.node.stash:
-            cluster = cast("GanetiCluster", _cluster_of_test(request, kind, hypervisor))
+            cluster = cast("GanetiCluster", _cluster_of_test(request, kind, hypervisor, _fakehv_folders))
             with cluster.installed():
                 yield cluster
             return
@@ -181,12 +199,16 @@ def _ganeti_classes(
 
 
 def _cluster_of_test(
-    request: pytest.FixtureRequest, kind: "type[FakeCluster]", hypervisor: "type[FakeHypervisor]"
+    request: pytest.FixtureRequest,
+    kind: "type[FakeCluster]",
+    hypervisor: "type[FakeHypervisor]",
+    folders: "Folders",
 ) -> "FakeCluster":
     """Make the cluster that a test declares."""
     from pytest_fakehv.checks import DeclarationError
 
     item: pytest.Item = request.node
+    title = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
 
     def find() -> "tuple[Filesystem, str]":
         if "fs" in request.fixturenames:
@@ -194,8 +216,7 @@ def _cluster_of_test(
             for name in ("tmp_path", "tmpdir", "fs"):
                 if name in request.fixturenames:
                     request.getfixturevalue(name)
-        title = "::".join([item.path.name, *item.nodeid.split("::")[1:]])
-        return _find_place(request, settings, title)
+        return _find_place(settings, folders, title)
 
     try:
         settings = for_test(item)
@@ -271,7 +292,7 @@ def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "
     return IN_MEMORY if settings.backend == "memory" else Root(find)
 
 
-def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) -> "tuple[Filesystem, str]":
+def _find_place(settings: Settings, folders: "Folders", title: str) -> "tuple[Filesystem, str]":
     """Choose the filesystem and the directory for a cluster, when it first needs them.
 
     Not earlier: a test's own fake filesystem may come up after our fixture, and from then on real
@@ -288,18 +309,4 @@ def _find_place(request: pytest.FixtureRequest, settings: Settings, title: str) 
         filesystem = PrivateDisk(FakeOsModule(FakeFilesystem()))
     if isinstance(filesystem, FakeDisk):
         return filesystem, filesystem.unused("/fakehv")
-    return filesystem, _folders(request, settings).new(title)
-
-
-def _folders(request: pytest.FixtureRequest, settings: Settings) -> "Folders":
-    """Return what hands out this worker's folders."""
-    from pytest_fakehv.plugin.roots import Folders
-
-    stash = request.session.stash
-    if FOLDERS not in stash:
-        if settings.root is None:
-            base = request.getfixturevalue("tmp_path_factory").getbasetemp() / "fakehv"
-        else:
-            base = settings.root / getattr(request.config, "workerinput", {"workerid": "main"})["workerid"]
-        stash[FOLDERS] = Folders(base)
-    return stash[FOLDERS]
+    return filesystem, folders.new(title)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pytest
 
-from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, absolute, read_topology_file
+from pytest_fakehv.machine import Os
+from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, read_topology_file
 
 if TYPE_CHECKING:
     from pytest_fakehv.calls.faults import FaultSpec
@@ -110,9 +111,9 @@ def _fakehv_arguments(
         check_amount("seed", seed, least=0)
         given["seed"] = seed
     if topology is not None:
-        if not (isinstance(topology, str | os.PathLike) and os.fspath(topology)):
+        if not (isinstance(topology, str | os.PathLike) and Os.fspath(topology)):
             raise DeclarationError(f"topology must be the path of a file, not {shown(topology)}")
-        given["topology"] = read_topology_file(config, absolute(config.rootpath, os.fspath(topology)))
+        given["topology"] = read_topology_file(config, config.rootpath, Os.fspath(topology))
     return given
 
 

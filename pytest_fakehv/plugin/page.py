@@ -1,18 +1,18 @@
 """The page of a whole run: pytest's reports, collected, and written to one file in the end."""
 
-import os
 import platform
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Generator
-from datetime import datetime
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 import pytest
 
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.machine import Files, Os, Time
 from pytest_fakehv.plugin.verdict import verdict
 from pytest_fakehv.story.page.content import OUTCOMES, Test, plain
 from pytest_fakehv.story.page.render import TAG, fragment, page
@@ -42,6 +42,10 @@ class Page:
         self._path = path
         self._is_worker = is_worker
         self._in_html = in_html
+        if in_html:
+            from pytest_html import extras  # nobody else needs it
+
+            self._extra = extras.html
         self._tests: dict[tuple[str, str], list[Test]] = {}
         self._end = ""
 
@@ -62,10 +66,8 @@ class Page:
                 data = {"pictures": [picture.data() for picture in pictures], "notes": notes}
                 setattr(report, _ATTRIBUTE, data)
             if self._in_html:
-                from pytest_html import extras  # nobody else needs it
-
                 there = getattr(report, "extras", [])
-                report.extras = [*there, *(extras.html(fragment(picture)) for picture in pictures)]  # type: ignore[attr-defined]  # pytest-html's own
+                report.extras = [*there, *(self._extra(fragment(picture)) for picture in pictures)]  # type: ignore[attr-defined]  # pytest-html's own
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -125,12 +127,10 @@ class Page:
                 test.notes = ["Its timeline is left out."]
             test.pictures = ()
         counts = Counter(test.outcome for test in tests)
-        now = datetime.now().astimezone()
+        now = Time.strftime("%Y-%m-%d %H:%M:%S %Z", Time.localtime())
         return page(
             title="Fake hypervisors: what happened",
-            about=(
-                f"{now:%Y-%m-%d %H:%M:%S %Z}, Python {platform.python_version()}, pytest {pytest.__version__}"
-            ),
+            about=f"{now}, Python {platform.python_version()}, pytest {pytest.__version__}",
             notes=notes,
             tests=tests,
             counts=[(word, counts[word]) for word in OUTCOMES if word in counts],
@@ -161,16 +161,14 @@ def check(path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write a file at once, or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fakehv-report-")
+    temporary = f"{str(path).rpartition('/')[0]}/.fakehv-report-{token_hex(8)}"
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with Files.open(temporary, "x", encoding="utf-8") as file:
             file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        Os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):
+            Os.unlink(temporary)
         raise
 
 
@@ -211,4 +209,4 @@ def _printable_lines(text: str) -> list[str]:
 
 
 def _reason(error: OSError) -> str:
-    return os.strerror(error.errno or 0)
+    return Os.strerror(error.errno or 0)

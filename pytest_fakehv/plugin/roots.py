@@ -6,10 +6,14 @@ import re
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from pytest_fakehv.machine import Files
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.filesystem import make_directories
 
 TAG: Final = ".pytest-fakehv-root"
 """A file that says of a folder that it is ours to empty; the run that uses it locks the file."""
@@ -52,7 +56,7 @@ def claim(path: Path, *, rootdir: Path) -> int:
         path.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(path)
         with suppress(FileExistsError):  # by an earlier run, or by one that begins just now
-            _make_tagged(path, TAG)
+            _make_tagged(str(path), TAG)
         lock = os.open(path / TAG, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,11 +150,11 @@ class Folders:
     """One worker's share of the folder, in which each test gets a folder of its own.
 
     Args:
-        base: the worker's folder, made and tagged when the first test needs it.
+        find_base: returns the worker's folder, made and tagged when the first test needs it.
     """
 
-    def __init__(self, base: Path) -> None:
-        self._base = base
+    def __init__(self, find_base: Callable[[], str]) -> None:
+        self._find_base = find_base
         self._counts: Counter[str] = Counter()
 
     def new(self, title: str) -> str:
@@ -162,19 +166,21 @@ class Folders:
         Returns:
             The folder's path.
         """
+        base = self._find_base()
         if not self._counts:
-            _make_tagged(self._base, INNER_TAG)
+            _make_tagged(base, INNER_TAG)
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-.")[:_LONGEST_STEM] or "test"
         # Upper and lower case are one to some filesystems.
         key = stem.lower()
         self._counts[key] += 1
         count = self._counts[key]
-        folder = self._base / (stem if count == 1 else f"{stem}~{count}")
+        folder = f"{base}/{stem if count == 1 else f'{stem}~{count}'}"
         _make_tagged(folder, INNER_TAG)
-        return str(folder)
+        return folder
 
 
-def _make_tagged(folder: Path, tag: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / tag, "xb") as file:
+def _make_tagged(folder: str, tag: str) -> None:
+    """Make a folder; in the middle of a test, which may have patched whatever makes folders."""
+    make_directories(Disk.os, folder)
+    with Files.open(f"{folder}/{tag}", "xb") as file:
         file.write(_TAG_TEXT)

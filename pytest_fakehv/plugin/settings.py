@@ -62,8 +62,8 @@ class Settings:
 
 SETTINGS: Final = pytest.StashKey[Settings]()
 
-_TOPOLOGIES: Final = pytest.StashKey[dict[str, "Topology"]]()
-"""On the configuration: the topology files that were read, by path."""
+_TOPOLOGIES: Final = pytest.StashKey[dict[tuple[Path, str], "Topology"]]()
+"""On the configuration: the topology files that were read, by path and by from where that is seen."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -165,20 +165,20 @@ def _topology_option(config: pytest.Config) -> "Topology | None":
     from pytest_fakehv.checks import DeclarationError
 
     try:
-        return read_topology_file(config, absolute(_start(config, origin), path))
+        return read_topology_file(config, _start(config, origin), path)
     except DeclarationError as error:
         raise pytest.UsageError(f"{origin}: {error}") from None
 
 
-def read_topology_file(config: pytest.Config, path: str) -> "Topology":
+def read_topology_file(config: pytest.Config, start: Path, path: str) -> "Topology":
     """Read a topology file, once a run, whatever filesystem a test has patched in."""
     from pytest_fakehv.cluster.topology import read_topology
 
     known = config.stash.setdefault(_TOPOLOGIES, {})
-    if path not in known:
+    if (start, path) not in known:
         with real_filesystem():
-            known[path] = read_topology(path)
-    return known[path]
+            known[start, path] = read_topology(absolute(start, path))
+    return known[start, path]
 
 
 def _start(config: pytest.Config, origin: str) -> Path:

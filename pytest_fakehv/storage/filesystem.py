@@ -1,5 +1,6 @@
 """What a filesystem is here: the one seam for all access to a node's files. Paths inside it are strings."""
 
+import errno
 import itertools
 import os
 import stat
@@ -111,7 +112,7 @@ def make_directory(os_module: OsModule, path: str) -> None:
         OSError: it can't be made.
     """
     try:
-        _make_parents(os_module, path)
+        make_directories(os_module, path.rpartition("/")[0])
         os_module.mkdir(path)
     except FileExistsError:
         if not stat.S_ISDIR(os_module.stat(path).st_mode):
@@ -120,19 +121,25 @@ def make_directory(os_module: OsModule, path: str) -> None:
         os_module.chmod(path, ROOT_MODE)
 
 
-def _make_parents(os_module: OsModule, path: str) -> None:
-    missing = []
-    parent = path.rpartition("/")[0]
-    while parent:
-        try:
-            os_module.stat(parent)
-            break
-        except FileNotFoundError:
-            missing.append(parent)
-            parent = parent.rpartition("/")[0]
-    for each in reversed(missing):
+def make_directories(os_module: OsModule, path: str) -> None:
+    """Make a directory, and those that it lies in, where they are not there.
+
+    Args:
+        os_module: the filesystem's operations.
+        path: which, an absolute path.
+
+    Raises:
+        OSError: one can't be made.
+    """
+    try:
+        is_directory = not path or stat.S_ISDIR(os_module.stat(path).st_mode)
+    except FileNotFoundError:
+        make_directories(os_module, path.rpartition("/")[0])
         with suppress(FileExistsError):  # somebody else was faster
-            os_module.mkdir(each)
+            os_module.mkdir(path)
+    else:
+        if not is_directory:
+            raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
 
 
 def rename_over(os_module: OsModule, directory: str, path: str, content: bytes) -> None:

@@ -2,10 +2,10 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.machine import Os, current_files
 from pytest_fakehv.story.section import timeline_lines
 from pytest_fakehv.story.timeline import Timeline
 from pytest_fakehv.text import shown
@@ -41,6 +41,8 @@ class Picture(Timeline):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file of its own, which needs no other.
 
+        Where a test has patched in a fake filesystem, the file is made there.
+
         Args:
             path: which; its name ends in ".svg" or ".html".
 
@@ -49,10 +51,11 @@ class Picture(Timeline):
             ImportError: what the extra "report" installs is not there.
             OSError: it can't be written.
         """
-        suffix = Path(path).suffix.lower()
-        if suffix not in _SUFFIXES:
-            raise DeclarationError(f"path must end in {' or '.join(_SUFFIXES)}, not {shown(str(path))}")
+        name = Os.fspath(path)
+        if not name.lower().endswith(_SUFFIXES):
+            raise DeclarationError(f"path must end in {' or '.join(_SUFFIXES)}, not {shown(name)}")
         from pytest_fakehv.story.page.render import document  # noqa: PLC0415  # as above
 
-        text = self._repr_svg_() if suffix == ".svg" else document(self)
-        Path(path).write_text(text, encoding="utf-8")
+        text = self._repr_svg_() if name.lower().endswith(".svg") else document(self)
+        with current_files().open(name, "w", encoding="utf-8") as file:
+            file.write(text)

@@ -1,6 +1,5 @@
 """What a fault does to a call that it strikes."""
 
-
 import pytest
 from striking import declared, fails
 

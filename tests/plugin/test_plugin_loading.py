@@ -41,12 +41,13 @@ def modules_of(pytester):
 
 HOOKS = [
     "pytest_fakehv",
+    "pytest_fakehv.machine",
     "pytest_fakehv.plugin",
     "pytest_fakehv.plugin.fixtures",
     "pytest_fakehv.plugin.markers",
     "pytest_fakehv.plugin.settings",
 ]
-"""Five modules; more would be felt in every run of everybody who has the plugin installed."""
+"""Six modules; more would be felt in every run of everybody who has the plugin installed."""
 
 
 def test_a_run_without_our_fixtures_imports_nothing_but_the_hooks(modules_of):

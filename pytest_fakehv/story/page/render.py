@@ -3,19 +3,19 @@
 import base64
 import hashlib
 import itertools
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_fakehv.story.timeline import Mark, Step, Timeline
 
 try:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import DictLoader, Environment, StrictUndefined
     from markupsafe import Markup
 except ImportError as error:
     raise ImportError(
         f"the picture of a timeline needs the extra 'report': pip install 'pytest-fakehv[report]' ({error})"
     ) from None
 
+from pytest_fakehv.machine import Files, Os
 from pytest_fakehv.story.page.layout import BEYOND, GUTTER, draw
 
 if TYPE_CHECKING:
@@ -119,10 +119,19 @@ def _seconds(step: Step) -> str:
     return f"{step.time:g} s"
 
 
-@cache
+def _templates() -> dict[str, str]:
+    folder = f"{__file__.rpartition('/')[0]}/templates"
+    templates = {}
+    for name in Os.listdir(folder):
+        with Files.open(f"{folder}/{name}", encoding="utf-8") as file:
+            templates[name] = file.read()
+    return templates
+
+
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("pytest_fakehv.story.page"),
+        # Read now: when a picture is drawn, the test's fake filesystem may be in force.
+        loader=DictLoader(_templates()),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -133,5 +142,8 @@ def _environment() -> Environment:
     return environment
 
 
+_ENVIRONMENT: Final = _environment()
+
+
 def _render(template: str, **values: object) -> str:
-    return _environment().get_template(template).render(**values)
+    return _ENVIRONMENT.get_template(template).render(**values)

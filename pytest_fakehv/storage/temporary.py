@@ -1,0 +1,66 @@
+"""A directory that goes when it is no longer needed, for clusters outside of pytest."""
+
+import errno
+import random
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from pytest_fakehv.machine import Os, current_os
+
+
+@contextmanager
+def temporary_directory(prefix: str) -> Iterator[str]:
+    """Make a directory that goes, with all that is in it, when the ``with`` block ends.
+
+    It is made in the filesystem in use now, and removed from the same one. No link in it is followed, and
+    what has taken its place meanwhile stays.
+
+    Args:
+        prefix: how its name begins.
+
+    Returns:
+        A context manager that yields its absolute path.
+
+    Raises:
+        OSError: it can't be made, or can't be removed.
+    """
+    os_now = current_os()
+    path = _make_temporary(os_now, prefix)
+    made = _identity(os_now, path)
+    try:
+        yield path
+    finally:
+        with suppress(FileNotFoundError):
+            if _identity(os_now, path) == made:
+                _remove_tree(os_now, path)
+
+
+def _make_temporary(os_now: type[Os], prefix: str) -> str:
+    """Make a directory where `tempfile` makes them, which asks for that by functions of `os`."""
+    given = [tempfile.tempdir, *map(Os.environ.get, ("TMPDIR", "TEMP", "TMP"))]
+    places = [*filter(None, given), "/tmp", "/var/tmp"]  # noqa: S108  # under a name that nobody can know
+    for place in places:
+        folder = place if place.startswith("/") else f"{os_now.getcwd()}/{place}"
+        path = f"{folder}/{prefix}{random.SystemRandom().getrandbits(64):016x}"
+        with suppress(OSError):
+            os_now.mkdir(path, 0o700)
+            return path
+    raise FileNotFoundError(errno.ENOENT, f"No usable temporary directory found in {places}")
+
+
+def _identity(os_now: type[Os], path: str) -> tuple[int, int]:
+    status = os_now.lstat(path)
+    return status.st_dev, status.st_ino
+
+
+def _remove_tree(os_now: type[Os], path: str) -> None:
+    os_now.chmod(path, 0o700)  # a test may have taken it away, to see what comes of that
+    for name in os_now.listdir(path):
+        each = f"{path}/{name}"
+        if stat.S_ISDIR(os_now.lstat(each).st_mode):
+            _remove_tree(os_now, each)
+        else:
+            os_now.unlink(each)
+    os_now.rmdir(path)
