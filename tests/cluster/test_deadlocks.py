@@ -1,0 +1,33 @@
+"""Two threads never wait for each other for ever, nor a forked child for a thread that it has not.
+
+`benchmarks/soak_pairs.py` and `benchmarks/soak_forks.py` do the same, many more times.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deadlocks import GROUNDS
+
+PROGRAMS = Path(__file__).parents[1]
+
+
+def run(program, *options):
+    """In a process of its own, where what hangs can be ended; from Python 3.12 on, it warns of its forks."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", str(PROGRAMS / program), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_no_two_things_done_at_once_wait_for_each_other(ground, tmp_path):
+    runs = "10" if ground.startswith("pyfakefs") else "25"
+    run("deadlocks.py", "--ground", ground, "--runs", runs, "--hangs", "1", "--dir", str(tmp_path))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_a_child_forked_in_the_middle_of_calls_waits_for_nobody(ground, tmp_path):
+    run("forks.py", "--ground", ground, "--forks", "40", "--hangs", "1", "--dir", str(tmp_path))
