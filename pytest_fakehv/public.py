@@ -35,8 +35,8 @@ from pytest_fakehv.judgement.invariants import Invariant as Invariant
 from pytest_fakehv.judgement.invariants import Violation as Violation
 from pytest_fakehv.migration.driver import MigrationResult as MigrationResult
 from pytest_fakehv.migration.record import Migration as Migration
-from pytest_fakehv.migration.record import MigrationSpec as MigrationSpec
-from pytest_fakehv.migration.record import Outcome as Outcome
+from pytest_fakehv.migration.script import MigrationSpec as MigrationSpec
+from pytest_fakehv.migration.script import Outcome as Outcome
 
 for _public in list(vars().values()):
     # A class is known by the path on which users find it: in tracebacks, in pickles, in pytest's summary.

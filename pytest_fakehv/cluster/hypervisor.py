@@ -30,7 +30,7 @@ from pytest_fakehv.interface.objects import (
     less_used,
 )
 from pytest_fakehv.interface.parameters import MIGRATION_MODE_CHECK, Parameters
-from pytest_fakehv.migration.record import MigrationSpec
+from pytest_fakehv.migration.script import MigrationSpec
 from pytest_fakehv.storage.files import Storage
 from pytest_fakehv.storage.filesystem import Root, reason
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory, Memory

@@ -15,7 +15,7 @@ from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
 from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.interface.objects import Instance, InstanceLike, InstanceSpec, name_of
 from pytest_fakehv.judgement.invariants import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
-from pytest_fakehv.migration.record import MigrationSpec, Outcome
+from pytest_fakehv.migration.script import MigrationSpec, Outcome
 from pytest_fakehv.text import listed, place_text, shown
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.interface.objects import InstanceSpec
-    from pytest_fakehv.migration.record import MigrationSpec
+    from pytest_fakehv.migration.script import MigrationSpec
 
 
 class _Named(Protocol):
@@ -144,7 +144,7 @@ def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
     Raises:
         MarkerError: an argument is wrong, or two markers in one place contradict each other.
     """
-    from pytest_fakehv.migration.record import MigrationSpec
+    from pytest_fakehv.migration.script import MigrationSpec
 
     scripts: dict[str, list[MigrationSpec]] = {}
     for marks in _levels(item, "fakehv_migration"):
