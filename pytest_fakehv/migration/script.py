@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, exact, name_fault
 from pytest_fakehv.migration.precopy import Precopy
@@ -12,6 +12,19 @@ from pytest_fakehv.text import shown
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
 Outcome = Literal["completed", "failed", "cancelled", "failed_but_moved", "completed_but_lost"]
+
+
+class MigrationOptions(TypedDict, total=False):
+    """The keywords of `MigrationSpec`, for what hands them on to it."""
+
+    outcome: Outcome
+    at: float | None
+    polls: int | None
+    bandwidth: float
+    dirty_rate: float
+    max_downtime: float
+    postcopy: int | None
+    times: int | None
 
 
 @dataclass(frozen=True)
