@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from operator import itemgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, Unpack, get_args
 
 from pytest_fakehv.calls.door import put_behind_door
 from pytest_fakehv.checks import LARGEST_AMOUNT, DeclarationError, check_choice, is_amount
@@ -25,11 +25,14 @@ from pytest_fakehv.interface.objects import (
     InstanceConsole,
     InstanceInfo,
     InstanceLike,
+    InstanceOptions,
+    InstanceSpec,
     MigrationStatus,
     NodeInfo,
     less_used,
 )
 from pytest_fakehv.interface.parameters import MIGRATION_MODE_CHECK, Parameters
+from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.script import MigrationSpec
 from pytest_fakehv.storage.files import Storage
 from pytest_fakehv.storage.filesystem import Root, reason
@@ -208,15 +211,9 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
             malformed=sorted(self._storage.last_malformed, key=natural_order),
         )
 
+    @takes(InstanceSpec)
     def add_instance(
-        self,
-        name: str,
-        *,
-        state: DeclaredState = "running",
-        memory: int | None = None,
-        min_memory: int | None = None,
-        vcpus: int | None = None,
-        hvparams: Mapping[str, Any] | None = None,
+        self, name: str, *, state: DeclaredState = "running", **options: Unpack[InstanceOptions]
     ) -> Instance:
         """Set the scene: put an instance on this node, without a call of the interface.
 
@@ -224,11 +221,8 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
 
         Args:
             name: its name.
-            state: "running", "paused" or "stopped".
-            memory: as in `instance`.
-            min_memory: as in `instance`.
-            vcpus: as in `instance`.
-            hvparams: as in `instance`.
+            state: as in `InstanceSpec`.
+            **options: as in `instance`.
 
         Returns:
             What the interface's methods take.
@@ -238,7 +232,7 @@ class FakeHypervisor(BaseHypervisor, Stage, Assertions):
                 node is down.
         """
         check_choice("state", state, get_args(DeclaredState))
-        instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
+        instance = self.instance(name, **options)
         problem = None
         if state != "stopped" and self._why_nothing_runs:
             problem = f"{self.name} {self._why_nothing_runs}"
