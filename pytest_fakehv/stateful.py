@@ -20,7 +20,7 @@ from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import DeclaredState, InstanceSpec, less_used
 from pytest_fakehv.judgement.invariants import Violation
 from pytest_fakehv.judgement.messages import violations as explained
-from pytest_fakehv.migration.record import MigrationSpec, Outcome
+from pytest_fakehv.migration.script import MigrationSpec, Outcome
 from pytest_fakehv.text import shown, shown_arguments
 
 try:

@@ -28,7 +28,7 @@ def fixtures() -> Iterator[str]:
 
 def described_markers() -> Iterator[str]:
     """Describe each marker by what ``pytest --markers`` says of it."""
-    for text in markers.MARKERS:
+    for text in markers.with_arguments():
         signature, _, meaning = text.partition("): ")
         yield from (f".. marker:: {signature})", "")
         yield from _indented(meaning[:1].upper() + meaning[1:] + ".")

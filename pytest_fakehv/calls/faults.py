@@ -9,7 +9,7 @@ from typing import Literal, Self, get_args
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.door import BehindDoor
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.calls.selection import Phase, Selection, Side
+from pytest_fakehv.calls.selection import Phase, Selection, Side, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.storage.locks import Lock
@@ -18,6 +18,19 @@ from pytest_fakehv.text import shown, shown_arguments
 __tracebackhide__ = True  # a fault is shown at the line that made the call
 
 When = Literal["before", "after"]
+
+
+class FaultOptions(StepOptions, total=False):
+    """The keywords of `FaultSpec` but which node and instance it is about, for what hands them on to it."""
+
+    error: str | BaseException | type[BaseException] | None
+    when: When
+    after: int
+    times: int | None
+    probability: float
+    delay: float
+    crash: bool
+    optional: bool
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which calls a fault or a hold is about."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypedDict, get_args
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError, check_choice, name_fault
@@ -24,6 +24,13 @@ STEPS: Final[dict[str, tuple[Phase, Side]]] = {
     "FinalizeMigrationDst": ("finalize", "target"),
 }
 """In which phase of a migration, and on which side, each of its methods is called."""
+
+
+class StepOptions(TypedDict, total=False):
+    """The keywords of `Selection` that narrow it to a step of a migration, for what hands them on to it."""
+
+    phase: Phase | None
+    side: Side | None
 
 
 @dataclass(frozen=True, kw_only=True)

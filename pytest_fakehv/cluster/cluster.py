@@ -1,16 +1,16 @@
 """Several fake nodes that know of one another."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import ClassVar, Final, Protocol, Self, TypedDict, Unpack
 
 from pytest_fakehv.calls.clock import ClockMode
 from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.assertions import Assertions
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
-from pytest_fakehv.cluster.node import NodeSpec
+from pytest_fakehv.cluster.node import NodeOptions, NodeSpec
 from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.cluster.stage import Stage
@@ -18,9 +18,11 @@ from pytest_fakehv.interface.objects import (
     DeclaredState,
     Instance,
     InstanceLike,
+    InstanceOptions,
     InstanceSpec,
     name_of,
 )
+from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
 from pytest_fakehv.storage.root import Root
@@ -30,6 +32,15 @@ from pytest_fakehv.text import listed, shown
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
 _TWO_NODES: Final = (NodeSpec("node1"), NodeSpec("node2"))
+
+
+class ClusterOptions(TypedDict, total=False):
+    """The keywords of `FakeCluster`, for what hands them on to it."""
+
+    instances: Iterable[InstanceSpec]
+    hypervisor: type[FakeHypervisor] | None
+    clock: ClockMode
+    seed: int | None
 
 
 class FakeCluster(Stage, Assertions):
@@ -88,48 +99,30 @@ class FakeCluster(Stage, Assertions):
 
     @classmethod
     @contextmanager
-    def temporary(
-        cls,
-        *nodes: NodeSpec,
-        instances: Iterable[InstanceSpec] = (),
-        hypervisor: type[FakeHypervisor] | None = None,
-        clock: ClockMode = "polls",
-        seed: int | None = None,
-    ) -> Iterator[Self]:
+    @takes(__init__)
+    def temporary(cls, *nodes: NodeSpec, **options: Unpack[ClusterOptions]) -> Iterator[Self]:
         """Make a cluster in a temporary directory, which goes with the ``with`` block.
 
         Args:
             *nodes: as for `FakeCluster`.
-            instances: as for `FakeCluster`.
-            hypervisor: as for `FakeCluster`.
-            clock: as for `FakeCluster`.
-            seed: as for `FakeCluster`.
+            **options: as for `FakeCluster`.
 
         Returns:
             A context manager that yields the cluster.
         """
         with temporary_directory("fakehv-") as directory:
-            yield cls(directory, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
+            yield cls(directory, *nodes, **options)
 
     @classmethod
-    def in_memory(
-        cls,
-        *nodes: NodeSpec,
-        instances: Iterable[InstanceSpec] = (),
-        hypervisor: type[FakeHypervisor] | None = None,
-        clock: ClockMode = "polls",
-        seed: int | None = None,
-    ) -> Self:
+    @takes(__init__)
+    def in_memory(cls, *nodes: NodeSpec, **options: Unpack[ClusterOptions]) -> Self:
         """Make a cluster that keeps its instances in this process's memory, and no files.
 
         Args:
             *nodes: as for `FakeCluster`.
-            instances: as for `FakeCluster`.
-            hypervisor: as for `FakeCluster`.
-            clock: as for `FakeCluster`.
-            seed: as for `FakeCluster`.
+            **options: as for `FakeCluster`.
         """
-        return cls(IN_MEMORY, *nodes, instances=instances, hypervisor=hypervisor, clock=clock, seed=seed)
+        return cls(IN_MEMORY, *nodes, **options)
 
     def __repr__(self) -> str:
         """Show which nodes it has."""
@@ -164,48 +157,18 @@ class FakeCluster(Stage, Assertions):
 
     # Setting the scene
 
-    def add_node(
-        self,
-        name: str,
-        *,
-        memory: int = 65536,
-        cpus: int = 16,
-        reserved_memory: int = 0,
-        overcommit: bool = True,
-        address: str | None = None,
-        version: str | None = None,
-        cpu_nodes: int = 1,
-        cpu_sockets: int = 1,
-    ) -> FakeHypervisor:
+    @takes(NodeSpec)
+    def add_node(self, name: str, **options: Unpack[NodeOptions]) -> FakeHypervisor:
         """Add a node; the cluster may be in full swing.
 
         Args:
-            name: as in `NodeSpec`, and so are the others.
-            memory: in MiB.
-            cpus: a count.
-            reserved_memory: in MiB.
-            overcommit: whether instances may be given more than is free.
-            address: where the other nodes reach it.
-            version: the hypervisor's version there.
-            cpu_nodes: a count.
-            cpu_sockets: a count.
+            name: its name.
+            **options: as in `NodeSpec`.
 
         Raises:
             DeclarationError: an argument is wrong, or another node has the name or the address.
         """
-        node = self._add(
-            NodeSpec(
-                name,
-                memory=memory,
-                cpus=cpus,
-                reserved_memory=reserved_memory,
-                overcommit=overcommit,
-                address=address,
-                version=version,
-                cpu_nodes=cpu_nodes,
-                cpu_sockets=cpu_sockets,
-            )
-        )
+        node = self._add(NodeSpec(name, **options))
         self._shared.chronicle.did("add_node", node=node.name)
         return node
 
@@ -233,27 +196,22 @@ class FakeCluster(Stage, Assertions):
             self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
             node._inner.leave()
 
+    @takes(InstanceSpec)
     def add_instance(
         self,
         name: str,
         *,
         node: str | None = None,
         state: DeclaredState = "running",
-        memory: int | None = None,
-        min_memory: int | None = None,
-        vcpus: int | None = None,
-        hvparams: Mapping[str, Any] | None = None,
+        **options: Unpack[InstanceOptions],
     ) -> Instance:
         """Put an instance on a node, without a call of the interface.
 
         Args:
             name: its name.
-            node: the node's name; None for the first.
-            state: "running", "paused" or "stopped".
-            memory: as in `FakeHypervisor.instance`.
-            min_memory: as in `FakeHypervisor.instance`.
-            vcpus: as in `FakeHypervisor.instance`.
-            hvparams: as in `FakeHypervisor.instance`.
+            node: the node's name or address; None for the first.
+            state: as in `InstanceSpec`.
+            **options: as in `FakeHypervisor.instance`.
 
         Returns:
             What the interface's methods take.
@@ -266,9 +224,7 @@ class FakeCluster(Stage, Assertions):
                 f"{name!r} is on an unknown node {shown(node)}; there are: {listed(self._by_name)}"
             )
         hypervisor = next(iter(self._by_name.values())) if node is None else self[node]
-        return hypervisor.add_instance(
-            name, state=state, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams
-        )
+        return hypervisor.add_instance(name, state=state, **options)
 
     # The reference driver
 
@@ -447,22 +403,13 @@ class FakeCluster(Stage, Assertions):
 class ClusterFactory(Protocol):
     """The type of the fixture `fakehv_factory`."""
 
-    def __call__(
-        self,
-        *nodes: NodeSpec,
-        instances: Iterable[InstanceSpec] = (),
-        hypervisor: type[FakeHypervisor] = ...,
-        clock: ClockMode = ...,
-        seed: int | None = ...,
-    ) -> "FakeCluster":
+    @takes(FakeCluster.__init__)
+    def __call__(self, *nodes: NodeSpec, **options: Unpack[ClusterOptions]) -> FakeCluster:
         """Build a cluster of its own, whatever the test's markers and `fakehv_class` say.
 
         Args:
-            *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
-            instances: the instances to begin with.
-            hypervisor: the class of each node; `FakeHypervisor` unless given.
-            clock: what makes the time of migrations go: "polls" unless given, or "manual" or "real".
-            seed: of random faults; the run's unless given.
+            *nodes: as for `FakeCluster`.
+            **options: as for `FakeCluster`; but the seed is the run's unless given.
 
         Returns:
             The cluster; its instances are kept where the run's settings say.

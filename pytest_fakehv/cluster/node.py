@@ -2,12 +2,26 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TypedDict
 
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, name_fault
 from pytest_fakehv.interface.objects import NodeInfo
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
+
+
+class NodeOptions(TypedDict, total=False):
+    """The keywords of `NodeSpec`, for what hands them on to it."""
+
+    memory: int
+    cpus: int
+    reserved_memory: int
+    overcommit: bool
+    address: str | None
+    version: str | None
+    cpu_nodes: int
+    cpu_sockets: int
 
 
 @dataclass(frozen=True)

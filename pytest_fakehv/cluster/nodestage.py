@@ -1,9 +1,8 @@
 """What a test does to one node: it looks, sets the scene, and lets things befall it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Unpack, get_args
 
 from pytest_fakehv.checks import DeclarationError, check_choice
 from pytest_fakehv.cluster.assertions import Assertions
@@ -11,7 +10,14 @@ from pytest_fakehv.cluster.inner import InnerNode
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.cluster.stage import Stage
 from pytest_fakehv.interface.errors import HypervisorError
-from pytest_fakehv.interface.objects import DeclaredState, Instance, InstanceInfo
+from pytest_fakehv.interface.objects import (
+    DeclaredState,
+    Instance,
+    InstanceInfo,
+    InstanceOptions,
+    InstanceSpec,
+)
+from pytest_fakehv.keywords import takes
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
 
@@ -92,15 +98,9 @@ class NodeStage(Stage, Assertions):
         """Why no call reaches the node, to stand behind its name; None if calls do."""
         return self._inner.unreachable
 
+    @takes(InstanceSpec)
     def add_instance(
-        self,
-        name: str,
-        *,
-        state: DeclaredState = "running",
-        memory: int | None = None,
-        min_memory: int | None = None,
-        vcpus: int | None = None,
-        hvparams: Mapping[str, Any] | None = None,
+        self, name: str, *, state: DeclaredState = "running", **options: Unpack[InstanceOptions]
     ) -> Instance:
         """Set the scene: put an instance on this node, without a call of the interface.
 
@@ -108,11 +108,8 @@ class NodeStage(Stage, Assertions):
 
         Args:
             name: its name.
-            state: "running", "paused" or "stopped".
-            memory: as in `instance`.
-            min_memory: as in `instance`.
-            vcpus: as in `instance`.
-            hvparams: as in `instance`.
+            state: as in `InstanceSpec`.
+            **options: as in `instance`.
 
         Returns:
             What the interface's methods take.
@@ -122,7 +119,7 @@ class NodeStage(Stage, Assertions):
                 node is down.
         """
         check_choice("state", state, get_args(DeclaredState))
-        instance = self.instance(name, memory=memory, min_memory=min_memory, vcpus=vcpus, hvparams=hvparams)
+        instance = self.instance(name, **options)
         inner, shared = self._inner, self._shared
         problem = None
         if state != "stopped" and inner.why_nothing_runs:

@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from pytest_fakehv.calls.door import caller
-from pytest_fakehv.calls.faults import Fault, FaultSpec, When
+from pytest_fakehv.calls.faults import Fault, FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
-from pytest_fakehv.calls.selection import Phase, Selection, Side
+from pytest_fakehv.calls.selection import Selection, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_number, name_fault
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
-from pytest_fakehv.interface.objects import Instance, InstanceLike, InstanceSpec, name_of
+from pytest_fakehv.interface.objects import Instance, InstanceLike, InstanceOptions, InstanceSpec, name_of
 from pytest_fakehv.judgement.invariants import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
-from pytest_fakehv.migration.record import MigrationSpec, Outcome
+from pytest_fakehv.keywords import takes
+from pytest_fakehv.migration.script import MigrationOptions, MigrationSpec
 from pytest_fakehv.text import listed, place_text, shown
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
@@ -22,6 +23,8 @@ __tracebackhide__ = True  # a mistake of the test is shown at the test's own lin
 
 _NO_HVPARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
 """What most instances have: of a million, each would else keep a dict of its own."""
+
+_NEVER_DECLARED: Final = InstanceSpec("any", hvparams=_NO_HVPARAMS)
 
 
 class Stage(View):
@@ -37,26 +40,16 @@ class Stage(View):
         """Every fault so far, in order."""
         return self._scope.shared.faults.every
 
-    def instance(
-        self,
-        name: str,
-        *,
-        memory: int | None = None,
-        min_memory: int | None = None,
-        vcpus: int | None = None,
-        hvparams: Mapping[str, Any] | None = None,
-    ) -> Instance:
+    @takes(InstanceSpec)
+    def instance(self, name: str, **options: Unpack[InstanceOptions]) -> Instance:
         """Describe an instance, without starting it.
 
         What is not given is as it was when an instance of that name was last described or declared; at
-        first, 1024 MiB and 1 CPU.
+        first, as in `InstanceSpec`. ``min_memory`` is ``memory`` where that alone is given.
 
         Args:
             name: its name.
-            memory: what it may have at most, in MiB.
-            min_memory: what it must have at least, in MiB; ``memory`` where that alone is given.
-            vcpus: its virtual CPUs, a count.
-            hvparams: its hypervisor parameters, by name.
+            **options: as in `InstanceSpec`.
 
         Returns:
             What the interface's methods take.
@@ -64,39 +57,25 @@ class Stage(View):
         Raises:
             DeclarationError: an argument is wrong; the message names it.
         """
-        given: dict[str, Any] = {
-            "memory": memory,
-            "min_memory": min_memory,
-            "vcpus": vcpus,
-            "hvparams": hvparams,
-        }
-        changes = {key: value for key, value in given.items() if value is not None}
-        old = self._scope.shared.declared.get(name) or InstanceSpec(name)
+        changes: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        old = self._scope.shared.declared.get(name, _NEVER_DECLARED)
         if "memory" in changes:
             changes.setdefault("min_memory", None)
-        if not changes.get("hvparams", old.hvparams):
+        if changes.get("hvparams") == {}:
             changes["hvparams"] = _NO_HVPARAMS
-        spec = self._scope.shared.declared[name] = replace(old, **changes)
+        spec = self._scope.shared.declared[name] = replace(old, name=name, **changes)
         return spec.instance()
 
     # Faults and holds
 
+    @takes(FaultSpec)
     def fault(
         self,
         method: str,
         *,
         node: str | None = None,
         instance: str | InstanceLike | None = None,
-        phase: Phase | None = None,
-        side: Side | None = None,
-        error: str | BaseException | type[BaseException] | None = None,
-        when: When = "before",
-        after: int = 0,
-        times: int | None = None,
-        probability: float = 1,
-        delay: float = 0,
-        crash: bool = False,
-        optional: bool = False,
+        **options: Unpack[FaultOptions],
     ) -> Fault:
         """Let calls fail, from now on. Of several faults, the most narrowed one strikes.
 
@@ -106,16 +85,7 @@ class Stage(View):
             method: the interface method's name; "*" for every one.
             node: the node's name or address; None for any, or on a node for that node.
             instance: which the call is about, by name or as the object that the interface takes.
-            phase: as in `FaultSpec`: "prepare", "transfer" or "finalize".
-            side: as in `FaultSpec`: "source" or "target".
-            error: as in `FaultSpec`.
-            when: as in `FaultSpec`.
-            after: as in `FaultSpec`, a count of calls.
-            times: as in `FaultSpec`, a count of calls.
-            probability: as in `FaultSpec`.
-            delay: as in `FaultSpec`, in seconds.
-            crash: as in `FaultSpec`.
-            optional: as in `FaultSpec`.
+            **options: as in `FaultSpec`.
 
         Returns:
             A handle that tells how often it `fired`, and can `withdraw`; as a context manager it
@@ -124,33 +94,20 @@ class Stage(View):
         Raises:
             DeclarationError: an argument is wrong, or there is no such method or node.
         """
-        spec = FaultSpec(
-            method,
-            node=node,
-            instance=None if instance is None else name_of(instance),
-            phase=phase,
-            side=side,
-            error=error,
-            when=when,
-            after=after,
-            times=times,
-            probability=probability,
-            delay=delay,
-            crash=crash,
-            optional=optional,
-        )
+        name = None if instance is None else name_of(instance)
+        spec = FaultSpec(method, node=node, instance=name, **options)
         filename, line = caller(1)
         return self._scope.inject(spec, place_text(filename, line))
 
+    @takes(Selection)
     def hold(
         self,
         method: str,
         *,
         node: str | None = None,
         instance: str | InstanceLike | None = None,
-        phase: Phase | None = None,
-        side: Side | None = None,
         timeout: float = LONGEST_HOLD,
+        **options: Unpack[StepOptions],
     ) -> Hold:
         """Stop calls at the door until they are released: a context manager.
 
@@ -160,9 +117,8 @@ class Stage(View):
             method: the interface method's name; "*" for every one.
             node: the node's name or address; None for any, or on a node for that node.
             instance: which the call is about, by name or as the object that the interface takes.
-            phase: the phase of a migration that it is of.
-            side: the side of a migration that it is on.
             timeout: how long a call, and who waits for one, waits at most, in seconds of the machine's time.
+            **options: ``phase`` and ``side``, as in `FaultSpec`.
 
         Returns:
             ``wait()`` for a call, look at ``call``, and ``release()`` it; so does the end of the block.
@@ -175,8 +131,7 @@ class Stage(View):
             method=method,
             node=self._scope.check_call(method, node),
             instance=None if instance is None else name_of(instance),
-            phase=phase,
-            side=side,
+            **options,
         )
         hold = Hold(selection, timeout)
         self._scope.shared.door.holds.append(hold)
@@ -208,49 +163,21 @@ class Stage(View):
 
     # Migrations
 
-    def script_migration(
-        self,
-        instance: str | InstanceLike,
-        *,
-        outcome: Outcome = "completed",
-        at: float | None = None,
-        polls: int | None = None,
-        bandwidth: float = 1024,
-        dirty_rate: float = 0,
-        max_downtime: float = 0.3,
-        postcopy: int | None = None,
-        times: int | None = None,
-    ) -> None:
+    @takes(MigrationSpec)
+    def script_migration(self, instance: str | InstanceLike, **options: Unpack[MigrationOptions]) -> None:
         """Say how an instance's next migrations go. What is not scripted completes at the first poll.
 
         A script without ``times`` stands until the next one; those with it are used up one after another.
 
         Args:
             instance: which, by name or as the object that the interface takes.
-            outcome: as in `MigrationSpec`.
-            at: as in `MigrationSpec`.
-            polls: as in `MigrationSpec`.
-            bandwidth: as in `MigrationSpec`, in MiB a second.
-            dirty_rate: as in `MigrationSpec`, in MiB a second.
-            max_downtime: as in `MigrationSpec`, in seconds.
-            postcopy: as in `MigrationSpec`, a count of rounds.
-            times: as in `MigrationSpec`.
+            **options: as in `MigrationSpec`.
 
         Raises:
             DeclarationError: an argument is wrong, two contradict each other, or there is no such instance;
                 the message names them.
         """
-        spec = MigrationSpec(
-            name_of(instance),
-            outcome=outcome,
-            at=at,
-            polls=polls,
-            bandwidth=bandwidth,
-            dirty_rate=dirty_rate,
-            max_downtime=max_downtime,
-            postcopy=postcopy,
-            times=times,
-        )
+        spec = MigrationSpec(name_of(instance), **options)
         self._check_script(spec)
         self._scope.shared.traffic.script(spec)
 

@@ -62,6 +62,15 @@ class Instance:
     nics: list[Any] = field(default_factory=list)
 
 
+class InstanceOptions(TypedDict, total=False):
+    """The keywords of `InstanceSpec` but where it is and whether it runs, for what hands them on to it."""
+
+    memory: int
+    min_memory: int | None
+    vcpus: int
+    hvparams: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class InstanceSpec:
     """An instance as a test declares it, and where it is to be.

@@ -10,7 +10,8 @@ from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.interface.constants import MigrationState
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import MigrationStatus
-from pytest_fakehv.migration.record import Course, Migration, MigrationSpec
+from pytest_fakehv.migration.record import Migration
+from pytest_fakehv.migration.script import Course, MigrationSpec
 from pytest_fakehv.storage.store import Record, Store
 
 _NOTHING: Final = Fraction(1, 10**30)

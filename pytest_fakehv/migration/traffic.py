@@ -16,8 +16,9 @@ from pytest_fakehv.checks import DeclarationError, is_amount
 from pytest_fakehv.interface.constants import MigrationState
 from pytest_fakehv.interface.errors import RefusedError
 from pytest_fakehv.interface.objects import MigrationStatus
-from pytest_fakehv.migration.record import Migration, MigrationSpec, Outcome
+from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.run import Run
+from pytest_fakehv.migration.script import MigrationSpec, Outcome
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.storage.store import Store
 from pytest_fakehv.text import listed, shown

@@ -19,7 +19,7 @@ from pytest_fakehv.plugin.fixtures import (
     folders,
     load_engine,
 )
-from pytest_fakehv.plugin.markers import MARKERS
+from pytest_fakehv.plugin.markers import MARKERS, with_arguments
 from pytest_fakehv.plugin.settings import SETTINGS, Settings, add_options, read_options
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the settings and register the markers."""
-    for marker in MARKERS:
+    # Who only runs tests needs their names, and imports nothing.
+    for marker in with_arguments() if config.getoption("markers") else MARKERS:
         config.addinivalue_line("markers", marker)
     settings = config.stash[SETTINGS] = read_options(config)
     if settings.root is not None and not _is_worker(config):

@@ -3,7 +3,7 @@
 import sys
 from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Unpack, cast
 from weakref import WeakSet
 
 import pytest
@@ -19,9 +19,8 @@ from pytest_fakehv.plugin.markers import (
 from pytest_fakehv.plugin.settings import SETTINGS, Settings, real_filesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from pytest_fakehv.calls.clock import ClockMode
     from pytest_fakehv.cluster.cluster import ClusterFactory, FakeCluster
     from pytest_fakehv.cluster.hypervisor import FakeHypervisor
     from pytest_fakehv.cluster.node import NodeSpec
@@ -88,28 +87,18 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     Called as ``fakehv_factory()``, it returns a new `FakeCluster` each time.
     """
     load_engine()
-    from pytest_fakehv.cluster.cluster import ClusterFactory, FakeCluster
-    from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+    from pytest_fakehv.cluster.cluster import ClusterFactory, ClusterOptions, FakeCluster
+    from pytest_fakehv.keywords import takes
 
     settings = request.config.stash[SETTINGS]
     clusters = request.session.stash.setdefault(FACTORY_CLUSTERS, WeakSet())
     new = request.session.stash.setdefault(NEW_CLUSTERS, [])
 
-    def build(
-        *nodes: "NodeSpec",
-        instances: "Iterable[InstanceSpec]" = (),
-        hypervisor: "type[FakeHypervisor]" = FakeHypervisor,
-        clock: "ClockMode" = "polls",
-        seed: int | None = settings.seed,
-    ) -> "FakeCluster":
-        cluster = FakeCluster(
-            _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory")),
-            *nodes,
-            instances=instances,
-            hypervisor=hypervisor,
-            clock=clock,
-            seed=seed,
-        )
+    @takes(FakeCluster)
+    def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
+        options.setdefault("seed", settings.seed)
+        root = _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory"))
+        cluster = FakeCluster(root, *nodes, **options)
         clusters.add(cluster)
         new.append(cluster)
         return cluster

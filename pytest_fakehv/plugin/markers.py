@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.interface.objects import InstanceSpec
-    from pytest_fakehv.migration.record import MigrationSpec
+    from pytest_fakehv.migration.script import MigrationSpec
 
 
 class _Named(Protocol):
@@ -32,28 +32,42 @@ class _Named(Protocol):
 _Spec = TypeVar("_Spec", bound=_Named)
 _Made = TypeVar("_Made")
 
-MARKERS: Final = (
-    (
-        "fakehv(*, backend, strict, allow, clock, seed, topology): the settings of this test's fake "
-        "hypervisors; allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file"
+MARKERS: Final = {
+    "fakehv": (
+        "the settings of this test's fake hypervisors; "
+        "allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file"
     ),
-    (
-        "fakehv_node(name, *, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, "
-        "cpu_sockets): a node of this test's cluster; memory in MiB"
+    "fakehv_node": "a node of this test's cluster; memory in MiB",
+    "fakehv_instance": (
+        "an instance of this test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
     ),
-    (
-        "fakehv_instance(name, *, node, memory, min_memory, vcpus, state, hvparams): an instance of this "
-        "test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
-    ),
-    (
-        "fakehv_migration(instance, *, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, "
-        "times): how an instance's migrations go in this test; rates in MiB a second"
-    ),
-    (
-        "fakehv_fault(method, *, node, instance, phase, side, error, when, after, times, probability, delay, "
-        "crash, optional): which calls of the interface fail in this test, and how"
-    ),
-)
+    "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
+    "fakehv_fault": "which calls of the interface fail in this test, and how",
+}
+"""What each is for, by its name."""
+
+
+def with_arguments() -> Iterator[str]:
+    """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
+    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.cluster.node import NodeSpec
+    from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.migration.script import MigrationSpec
+
+    makers: dict[str, Callable[..., object]] = {
+        "fakehv": _fakehv_arguments,
+        "fakehv_node": NodeSpec,
+        "fakehv_instance": InstanceSpec,
+        "fakehv_migration": MigrationSpec,
+        "fakehv_fault": FaultSpec,
+    }
+    for name, meaning in MARKERS.items():
+        given = [
+            each.replace(default=each.empty, annotation=each.empty)
+            for each in inspect.signature(makers[name]).parameters.values()
+            if each.kind is not each.POSITIONAL_ONLY
+        ]
+        yield f"{name}{inspect.Signature(given)}: {meaning}"
 
 
 class MarkerError(Exception):
@@ -145,7 +159,7 @@ def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
     Raises:
         MarkerError: an argument is wrong, or two markers in one place contradict each other.
     """
-    from pytest_fakehv.migration.record import MigrationSpec
+    from pytest_fakehv.migration.script import MigrationSpec
 
     scripts: dict[str, list[MigrationSpec]] = {}
     for marks in _levels(item, "fakehv_migration"):

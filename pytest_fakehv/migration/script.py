@@ -1,0 +1,142 @@
+"""How a test scripts an instance's migrations, and the course that each takes then."""
+
+import dataclasses
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal, TypedDict, get_args
+
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, exact, name_fault
+from pytest_fakehv.migration.precopy import Precopy
+from pytest_fakehv.text import shown
+
+__tracebackhide__ = True  # a wrong declaration is shown at the line that made it
+
+Outcome = Literal["completed", "failed", "cancelled", "failed_but_moved", "completed_but_lost"]
+
+
+class MigrationOptions(TypedDict, total=False):
+    """The keywords of `MigrationSpec`, for what hands them on to it."""
+
+    outcome: Outcome
+    at: float | None
+    polls: int | None
+    bandwidth: float
+    dirty_rate: float
+    max_downtime: float
+    postcopy: int | None
+    times: int | None
+
+
+@dataclass(frozen=True)
+class MigrationSpec:
+    """How a test wants the migrations of an instance to go.
+
+    Args:
+        instance: its name.
+        outcome: how it ends. "completed", "failed" and "cancelled" are what they say. Two lie: with
+            "failed_but_moved" the status says failed, and in truth the instance has left the source and
+            runs on the target; with "completed_but_lost" the status says completed, and the target's
+            finalize raises.
+        at: the share of the RAM, from 0 to 1, at which it ends; None for when the RAM model says, or for
+            one that fails or is cancelled, half-way.
+        polls: the number of the status call that reports the end, from 1; in place of ``at``.
+        bandwidth: what is sent, in MiB a second.
+        dirty_rate: what the instance writes to meanwhile, in MiB a second.
+        max_downtime: how long it may be stopped in the end, in seconds.
+        postcopy: after how many rounds it goes on as postcopy, unless it has converged by then: the
+            instance runs on the target from then on, and is lost if the migration fails; None for never.
+        times: how many migrations go like this; None for all that follow.
+
+    Raises:
+        DeclarationError: an argument is wrong, or two contradict each other; the message names them.
+
+    Source of the rounds: QEMU's precopy, see `pytest_fakehv.migration.precopy`.
+    """
+
+    instance: str
+    _: dataclasses.KW_ONLY
+    outcome: Outcome = "completed"
+    at: float | None = None
+    polls: int | None = None
+    bandwidth: float = 1024
+    dirty_rate: float = 0
+    max_downtime: float = 0.3
+    postcopy: int | None = None
+    times: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every argument, and each beside the others."""
+        if fault := name_fault(self.instance):
+            raise DeclarationError(f"instance is invalid: {shown(self.instance)}: {fault}")
+        check_choice("outcome", self.outcome, get_args(Outcome))
+        if self.at is not None:
+            check_number("at", self.at, most=1)
+        check_number("bandwidth", self.bandwidth, zero=False)
+        check_number("dirty_rate", self.dirty_rate)
+        check_number("max_downtime", self.max_downtime, zero=False)
+        for key, least in (("polls", 1), ("postcopy", 0), ("times", 1)):
+            if getattr(self, key) is not None:
+                check_amount(key, getattr(self, key), least=least)
+        if self.at is not None and self.polls is not None:
+            raise DeclarationError("at and polls both say when it ends; give one of them")
+        if self.postcopy is not None and self.outcome == "cancelled":
+            raise DeclarationError("postcopy can't be cancelled; the outcome may be 'failed'")
+        if self.postcopy and self.at is not None:
+            raise DeclarationError(
+                f"at={self.at} ends it in the first round, so that postcopy={self.postcopy} never begins; "
+                "say with polls when it ends, or begin with postcopy=0"
+            )
+
+    def course(self, ram: int, *, runs: bool) -> "Course":
+        """Return how one migration will go.
+
+        Args:
+            ram: the instance's memory, in MiB.
+            runs: whether the instance runs meanwhile, and so writes to its RAM.
+        """
+        model = Precopy(
+            ram=exact(ram),
+            bandwidth=exact(self.bandwidth),
+            dirty_rate=exact(self.dirty_rate if runs else 0),
+            max_downtime=exact(self.max_downtime),
+        )
+        course = Course(model, lasts=model.duration, downtime=model.downtime)
+        if self.postcopy is not None and (model.rounds is None or self.postcopy < model.rounds):
+            course = course.with_postcopy(model.time_of(self.postcopy))
+        if self.polls is not None:
+            return replace(course, lasts=None, downtime=None)
+        if self.at is not None:
+            return replace(course, lasts=exact(self.at) * model.ram / model.bandwidth, downtime=None)
+        if self.outcome in {"failed", "cancelled"}:
+            return course.cut_short()
+        return course
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a scripted migration goes if nothing intervenes; all times in seconds since it began.
+
+    Attributes:
+        model: what is sent when.
+        lasts: when it ends; None if only its status calls end it, or nothing does.
+        downtime: how long the instance is stopped in the end, by the model; None if that doesn't count.
+        postcopy_after: when it goes on as postcopy; None for never.
+    """
+
+    model: Precopy
+    lasts: Fraction | None
+    downtime: Fraction | None
+    postcopy_after: Fraction | None = None
+
+    def with_postcopy(self, after: Fraction) -> "Course":
+        """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
+        lasts = after + self.model.rest_at(after) / self.model.bandwidth
+        return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
+
+    def cut_short(self) -> "Course":
+        """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""
+        if self.postcopy_after is None or self.lasts is None:
+            end = self.model.ram / self.model.bandwidth / 2
+        else:
+            end = (self.postcopy_after + self.lasts) / 2
+        return replace(self, lasts=end, downtime=None)

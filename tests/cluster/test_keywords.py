@@ -1,0 +1,172 @@
+"""Sets of keywords that functions hand on: said once, shown and refused everywhere."""
+
+import pydoc
+from dataclasses import fields
+from inspect import Parameter, signature
+from typing import get_type_hints
+
+import pytest
+
+from pytest_fakehv import (
+    ClusterFactory,
+    ClusterOptions,
+    DeclarationError,
+    FakeCluster,
+    FakeHypervisor,
+    FaultOptions,
+    FaultSpec,
+    InstanceOptions,
+    InstanceSpec,
+    MigrationOptions,
+    MigrationSpec,
+    NodeOptions,
+    NodeSpec,
+)
+from pytest_fakehv.calls.selection import Selection, StepOptions
+
+
+def keywords(function):
+    """Return a function's keywords with their defaults."""
+    parameters = signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize(
+    ("options", "spec", "others"),
+    [
+        (NodeOptions, NodeSpec, {"name"}),
+        (InstanceOptions, InstanceSpec, {"name", "node", "state"}),
+        (StepOptions, Selection, {"method", "node", "instance"}),
+        (FaultOptions, FaultSpec, {"method", "node", "instance"}),
+        (MigrationOptions, MigrationSpec, {"instance"}),
+    ],
+)
+def test_a_set_has_the_names_and_the_types_of_what_it_is_for(options, spec, others):
+    types = get_type_hints(spec)
+    assert get_type_hints(options) == {
+        each.name: types[each.name] for each in fields(spec) if each.name not in others
+    }
+
+
+def test_so_has_the_set_for_clusters():
+    types = get_type_hints(FakeCluster.__init__)
+    assert get_type_hints(ClusterOptions) == {name: types[name] for name in keywords(FakeCluster)}
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (FakeCluster.add_node, keywords(NodeSpec)),
+        (FakeCluster.add_instance, keywords(InstanceSpec)),
+        (FakeHypervisor.add_instance, {k: v for k, v in keywords(InstanceSpec).items() if k != "node"}),
+        (
+            FakeCluster.instance,
+            {k: v for k, v in keywords(InstanceSpec).items() if k not in {"node", "state"}},
+        ),
+        (FakeCluster.fault, keywords(FaultSpec)),
+        (FakeCluster.hold, {"node": None, "instance": None, "timeout": 10.0, "phase": None, "side": None}),
+        (FakeCluster.script_migration, keywords(MigrationSpec)),
+        (FakeCluster.temporary, keywords(FakeCluster)),
+        (FakeCluster.in_memory, keywords(FakeCluster)),
+        (ClusterFactory.__call__, keywords(FakeCluster)),
+    ],
+)
+def test_the_signature_has_them_with_their_defaults(function, shown):
+    assert keywords(function) == shown
+
+
+def test_the_factory_shows_what_its_type_does(fakehv_factory):
+    assert keywords(fakehv_factory) == keywords(ClusterFactory.__call__)
+
+
+def test_help_shows_them():
+    """What each means stands where they are from, and only there."""
+    _title, _, text = pydoc.plain(pydoc.render_doc(FakeCluster.add_node)).partition("\n")
+    expected = """
+        add_node(self, name: str, *, memory: int = 65536, cpus: int = 16, reserved_memory: int = 0,
+            overcommit: bool = True, address: str | None = None, version: str | None = None,
+            cpu_nodes: int = 1, cpu_sockets: int = 1) -> pytest_fakehv.FakeHypervisor
+        Add a node; the cluster may be in full swing.
+        Args:
+            name: its name.
+            **options: as in `NodeSpec`.
+        Raises:
+            DeclarationError: an argument is wrong, or another node has the name or the address.
+    """
+    assert "".join(text.split()) == "".join(expected.split())  # Pythons break the lines in different places
+
+
+@pytest.mark.parametrize(
+    ("entrance", "name"),
+    [
+        (lambda cluster: cluster.add_node, "FakeCluster.add_node"),
+        (lambda cluster: cluster.add_instance, "FakeCluster.add_instance"),
+        (lambda cluster: cluster["node1"].add_instance, "FakeHypervisor.add_instance"),
+        (lambda cluster: cluster.instance, "Stage.instance"),
+        (lambda cluster: cluster.fault, "Stage.fault"),
+        (lambda cluster: cluster.hold, "Stage.hold"),
+        (lambda cluster: cluster.script_migration, "Stage.script_migration"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_an_unknown_one_is_refused_as_python_does(entrance, name):
+    cluster = FakeCluster.in_memory()
+    with pytest.raises(TypeError) as info:
+        entrance(cluster)("web1", memory_=5, odds=1)
+    assert str(info.value) == f"{name}() got an unexpected keyword argument 'memory_'"
+    assert (cluster.placement(), cluster.faults, len(cluster)) == ({}, [], 2)
+
+
+@pytest.mark.parametrize("name", ["temporary", "in_memory"])
+def test_so_it_is_for_a_cluster_before_there_is_any(name):
+    with pytest.raises(TypeError) as info:
+        getattr(FakeCluster, name)(sed=1)
+    assert str(info.value) == f"FakeCluster.{name}() got an unexpected keyword argument 'sed'"
+
+
+def test_so_it_is_for_the_factory(fakehv_factory):
+    with pytest.raises(TypeError) as info:
+        fakehv_factory(sed=1)
+    assert str(info.value) == "fakehv_factory.<locals>.build() got an unexpected keyword argument 'sed'"
+
+
+def test_a_mistake_is_shown_at_the_line_of_the_test(pytester):
+    pytester.makepyfile(
+        """
+        def test_it(fakehv_cluster):
+            fakehv_cluster.add_node("node3", mem=5)
+        """
+    )
+    result = pytester.runpytest_subprocess("--tb=short")
+    result.stdout.fnmatch_lines(
+        [
+            "test_a_mistake_is_shown_at_the_line_of_the_test.py:2: in test_it",
+            '    fakehv_cluster.add_node("node3", mem=5)',
+            "E   TypeError: FakeCluster.add_node() got an unexpected keyword argument 'mem'",
+        ],
+        consecutive=True,
+    )
+
+
+class TestNone:
+    """It is given as any other value is, and refused where a marker refuses it."""
+
+    @pytest.mark.parametrize(
+        ("key", "text"),
+        [
+            ("memory", "memory must be a positive integer, not None"),
+            ("vcpus", "vcpus must be a positive integer, not None"),
+            ("hvparams", "hvparams must be a mapping by name, not None"),
+        ],
+    )
+    def test_where_there_must_be_something(self, key, text):
+        hv = FakeHypervisor.in_memory(spec=NodeSpec("node1"))
+        for function in (InstanceSpec, hv.instance, hv.add_instance):
+            with pytest.raises(DeclarationError) as info:
+                function("web1", **{key: None})
+            assert str(info.value) == text
+
+    def test_as_the_least_memory_it_means_all(self):
+        hv = FakeHypervisor.in_memory(spec=NodeSpec("node1"))
+        hv.instance("web1", memory=2048, min_memory=512)
+        assert hv.instance("web1", min_memory=None).beparams["minmem"] == 2048
