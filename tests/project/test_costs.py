@@ -140,11 +140,12 @@ def counted(pytester, source, *args):
 
 
 def test_the_fixtures_of_a_test(pytester):
-    """No temporary directory is made for a test that doesn't ask for one."""
-    setups, _ = counted(pytester, "def test_it(fakehv): fakehv.add_instance('web1')")
-    assert setups == ["fakehv_class", "fakehv_cluster", "fakehv", "tmp_path_factory"]
-    setups, _ = counted(pytester, "def test_it(fakehv): pass")
-    assert setups == ["fakehv_class", "fakehv_cluster", "fakehv"]
+    """No ``tmp_path`` is made for a test that doesn't ask for one; where no files are kept, nothing is."""
+    once_a_run = ["fakehv_class", "_fakehv_folders", "tmp_path_factory"]
+    source = "def test_it(fakehv): fakehv.add_instance('web1')"
+    assert counted(pytester, source)[0] == [*once_a_run, "fakehv_cluster", "fakehv"]
+    setups, _ = counted(pytester, source, "--fakehv-backend=memory")
+    assert setups == [*once_a_run[:2], "fakehv_cluster", "fakehv"]
 
 
 def test_the_modules_of_a_run_that_does_not_use_it(pytester):
@@ -152,4 +153,4 @@ def test_the_modules_of_a_run_that_does_not_use_it(pytester):
     without, with_it = (
         counted(pytester, "def test_it(): pass", *args)[1] for args in (["-p", "no:fakehv"], [])
     )
-    assert len(with_it - without) <= 5
+    assert len(with_it - without) <= 6
