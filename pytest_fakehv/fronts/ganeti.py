@@ -267,7 +267,7 @@ def _make_ganetis(error: HypervisorError) -> None:
     What a test's own class of errors is, it stays: a fault raises what it is given.
     """
     kind: Any = type(error)
-    if kind.__module__.startswith("pytest_fakehv.") and not isinstance(error, errors.HypervisorError):
+    if kind.__module__.partition(".")[0] == "pytest_fakehv" and not isinstance(error, errors.HypervisorError):
         error.__class__ = _of_both(kind)
 
 
