@@ -1,7 +1,6 @@
 """What a test does to one node: it looks, sets the scene, and lets things befall it."""
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Unpack, get_args
 
 from pytest_fakehv.checks import DeclarationError, check_choice
@@ -18,6 +17,7 @@ from pytest_fakehv.interface.objects import (
     InstanceSpec,
 )
 from pytest_fakehv.keywords import takes
+from pytest_fakehv.storage.locks import found_once
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
 
@@ -28,7 +28,7 @@ class NodeStage(Stage, Assertions):
     _inner: InnerNode
     _shared: Shared
 
-    @cached_property  # every call asks for it
+    @found_once  # every call asks for it
     def name(self) -> str:
         """The node's name; "localhost" for one that has the machine's own size."""
         return self._inner.name

@@ -11,8 +11,9 @@ import sys
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
-from functools import cached_property
 from typing import Final
+
+from pytest_fakehv.storage.locks import found_once
 
 _DIGITS: Final = Context(prec=60, Emin=-(10**9), Emax=10**9)
 """Logarithms and long powers alone are not exact, but to far more digits than a figure that is given has."""
@@ -43,7 +44,7 @@ class Precopy:
     dirty_rate: Fraction
     max_downtime: Fraction
 
-    @cached_property
+    @found_once
     def rounds(self) -> int | None:
         """How many rounds are sent while the instance runs; None if that has no end."""
         fits = self.bandwidth * self.max_downtime
@@ -53,12 +54,12 @@ class Precopy:
             return None
         return max(1, self._whole_rounds(fits / self.ram, ROUND_CEILING))
 
-    @cached_property
+    @found_once
     def downtime(self) -> Fraction | None:
         """How long the instance is stopped in the end, in seconds; None if that never comes."""
         return None if self.rounds is None else self.rest_after(self.rounds) / self.bandwidth
 
-    @cached_property
+    @found_once
     def duration(self) -> Fraction | None:
         """How long the whole takes, in seconds; None for ever."""
         return None if self.rounds is None else self.time_of(self.rounds + 1)
@@ -113,7 +114,7 @@ class Precopy:
         nudge = (_DIGITS.subtract if rounding == ROUND_CEILING else _DIGITS.add)(Decimal(1), _SAME)
         return int(_DIGITS.multiply(rounds, nudge).to_integral_value(rounding, _DIGITS))
 
-    @cached_property
+    @found_once
     def _shrinkage(self) -> Decimal:
         return _decimal(self.dirty_rate / self.bandwidth)
 

@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import ClassVar, Final, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -24,7 +24,7 @@ from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.machine import Os, Time
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, found_once
 from pytest_fakehv.storage.root import Root
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.text import shown
@@ -110,13 +110,13 @@ class Storage:
 
     # Cached: each call of the interface asks for them several times.
 
-    @cached_property
+    @found_once
     def root(self) -> str:
         """The directory's path."""
         with self._lock:
             return self._root.path
 
-    @cached_property
+    @found_once
     def filesystem(self) -> Filesystem:
         """The filesystem, where the root directory is made from now on."""
         with self._lock:

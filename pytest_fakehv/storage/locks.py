@@ -1,8 +1,9 @@
-"""A lock that a fork can't leave held."""
+"""A lock that a fork can't leave held, and a property that is found once without one."""
 
 import os
 import threading
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -39,3 +40,27 @@ class Lock(_RLock):
 
 
 os.register_at_fork(after_in_child=Lock.open_all)
+
+_Value = TypeVar("_Value")
+
+
+class found_once(Generic[_Value]):  # noqa: N801  # as `property`
+    """A property that is found when it is first asked for, and an attribute of its object from then on.
+
+    As `functools.cached_property` is from Python 3.12 on. Before, that holds a lock of its own meanwhile: one
+    more that threads could wait for one another by, and that a fork could leave held.
+    """
+
+    def __init__(self, find: Callable[[Any], _Value]) -> None:
+        self._find = find
+        self.__doc__ = find.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+    @overload
+    def __get__(self, owner: object, kind: type) -> _Value: ...
+    def __get__(self, owner: object | None, kind: type) -> Self | _Value:
+        if owner is None:
+            return self
+        value = vars(owner)[self._find.__name__] = self._find(owner)
+        return value
