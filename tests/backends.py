@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shutil
 import sys
 import tempfile
 import traceback
@@ -39,12 +40,15 @@ class Backend:
         self.name = name
         if directory is None and os.path.isdir(_SHARED_MEMORY):
             directory = _SHARED_MEMORY
-        self._directory = tempfile.TemporaryDirectory(prefix="fakehv-", dir=directory)
+        self.directory = "/fakehv"
+        self._parent = directory
         self._patcher: Patcher | None = None
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
-        """Patch the filesystem in, if it is a fake one."""
+        """Patch the filesystem in, if it is a fake one; else make room on the real one."""
+        if self.has_files:
+            self.directory = tempfile.mkdtemp(prefix="hangs-", dir=self._parent)
         if self.name == "pyfakefs":
             self._patcher = Patcher()
             self._patcher.setUp()
@@ -56,7 +60,8 @@ class Backend:
         """Leave nothing behind."""
         if self._patcher:
             self._patcher.tearDown()
-        self._directory.cleanup()
+        if self.has_files:
+            shutil.rmtree(self.directory)
 
     def renew(self) -> None:
         """Leave what hangs alone: what follows has nothing in common with it."""
@@ -74,7 +79,7 @@ class Backend:
         """Return a path for a cluster's roots where nothing is; None if it has none."""
         if self.name == "memory":
             return None
-        return f"{self._directory.name if self.has_files else '/fakehv'}/{next(self._numbers)}"
+        return f"{self.directory}/{next(self._numbers)}"
 
     @staticmethod
     def cluster(place: str | None, *nodes: NodeSpec) -> FakeCluster:
@@ -109,10 +114,13 @@ def place_of(error: BaseException) -> str | None:
     return found
 
 
-def is_of_pyfakefs(error: BaseException) -> bool:
-    """Tell whether an exception came out of the fake filesystem's own code."""
+def is_of_others(error: BaseException) -> bool:
+    """Tell whether an exception came out of the fake filesystem's own code, or of the standard events'.
+
+    Interrupted, both may leave things half done; the latter then raises that an unlocked lock was released.
+    """
     modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(name.startswith("pyfakefs.") for name in modules)
+    return any(name == "threading" or name.startswith("pyfakefs.") for name in modules)
 
 
 def place_of_thread(ident: int | None) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Final
 
-from backends import BACKENDS, REFUSALS, Backend, is_of_pyfakefs, place_of, place_of_thread
+from backends import BACKENDS, REFUSALS, Backend, is_of_others, place_of, place_of_thread
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, Instance, NodeSpec
 
@@ -175,7 +175,7 @@ class Worker(threading.Thread):
                 pass
             except Exception as error:  # it is what is looked for
                 what = f"{type(error).__name__}: {error}, at {place_of(error)}"
-                (self.strange if is_of_pyfakefs(error) else self.errors)[what] += 1
+                (self.strange if is_of_others(error) else self.errors)[what] += 1
             self.done += 1
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, NoReturn
 
-from backends import REFUSALS, Backend, is_of_pyfakefs, place_of, place_of_thread
+from backends import REFUSALS, Backend, is_of_others, place_of, place_of_thread
 from deadlocks import DEEDS, GROUNDS, SWITCH_INTERVAL, TWICE, Turn, clusters_on, stack_of
 
 from pytest_fakehv import FakeCluster, Instance
@@ -83,7 +83,7 @@ def live(cluster: FakeCluster, patience: int) -> NoReturn:
         cluster.clock.advance(1)
         cluster.timeline()
     except Exception as error:  # told, and counted there
-        if not is_of_pyfakefs(error):
+        if not is_of_others(error):
             print(f"in a forked child: {error!r} at {place_of(error)}", file=sys.stderr, flush=True)
             os._exit(RAISED)
     finally:

@@ -25,7 +25,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from backends import BACKENDS, REFUSALS, WELL_FORMED, Backend, is_of_pyfakefs, place_of, place_of_thread
+from backends import BACKENDS, REFUSALS, WELL_FORMED, Backend, is_of_others, place_of, place_of_thread
 
 from pytest_fakehv import BaseHypervisor, FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
 
@@ -50,6 +50,9 @@ MOST_PLACES: Final = 10
 
 ALL: Final = "all"
 """The name of an instance that gets all memory that is free."""
+
+LONGEST_HOLD: Final = 0.5
+"""Seconds until a held call is given up."""
 
 WATCHDOG: Final = 120
 """Seconds without a new cluster, after which the program itself must be wrong."""
@@ -266,7 +269,10 @@ def hold(scene: Scene) -> None:
     """Hold a call that the checks don't make: one that nobody releases is held to its end."""
     node, _ = scene.two_nodes()
     scene.current = "hold"
-    with suppress(*REFUSALS), scene.cluster.hold("VerifyInstance", node=node.name, timeout=0.5) as held:
+    with (
+        suppress(*REFUSALS),
+        scene.cluster.hold("VerifyInstance", node=node.name, timeout=LONGEST_HOLD) as held,
+    ):
         threading.Thread(target=_call_and_be_held, args=(node,), daemon=True).start()
         held.wait()
 
@@ -417,6 +423,7 @@ class Soak:
         self._other = OtherProcess() if self.backend.has_files else None
         self._durations = durations(self.backend)
         self._is_ours = True
+        self._hung: list[str] = []
         sys.unraisablehook = self._cannot_raise
 
     def _cannot_raise(self, unraisable: "sys.UnraisableHookArgs") -> None:
@@ -429,13 +436,18 @@ class Soak:
         while self.interrupts < interrupts and self.hangs < self.most_hangs:
             faulthandler.dump_traceback_later(WATCHDOG, exit=True)
             place = self.backend.place()
-            is_whole = self._live(place, min(LIFE, interrupts - self.interrupts))
-            gc.collect()
-            if not is_whole:
+            if not self._live(place, min(LIFE, interrupts - self.interrupts)):
+                self._hung.append(f"{place}/")
                 self.backend.renew()
-            for descriptor in self.backend.descriptors(place) if is_whole else ():
-                self._find("a descriptor of a directory outlives its cluster", "one of several")
-                os.close(descriptor)
+        for thread in threading.enumerate():
+            if (
+                thread.daemon and thread.is_alive()
+            ):  # one whose call is held has its cluster until it is given up
+                thread.join(2 * LONGEST_HOLD)
+        gc.collect()
+        for path in self.backend.descriptors(self.backend.directory).values():
+            if not path.startswith(tuple(self._hung)):
+                self._find("a directory is open although its cluster is gone", "one of several")
         faulthandler.cancel_dump_traceback_later()
 
     def _live(self, place: str | None, interrupts: int) -> bool:
@@ -465,10 +477,11 @@ class Soak:
                 deed(scene)
         except Interrupt as error:
             place = place_of(error)
-            self._is_ours = not is_of_pyfakefs(error)
+            self._is_ours = not is_of_others(error)
         except Exception as error:  # it is what is looked for
             self._alarm.stop()
-            self._find(f"it raised {error!r} at {place_of(error)}", scene.current)
+            what = f"it raised {error!r} at {place_of(error)}"
+            self._find(what, scene.current, is_ours=not is_of_others(error))
         self.interrupts += 1
         if place:
             self.places.add(place)
