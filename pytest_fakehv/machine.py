@@ -39,6 +39,7 @@ class Os:
     listdir = staticmethod(os.listdir)
     lstat = staticmethod(os.lstat)
     mkdir = staticmethod(os.mkdir)
+    normpath: ClassVar[Any] = staticmethod(os.path.normpath)
     open = staticmethod(os.open)
     pread = staticmethod(os.pread)
     read = staticmethod(os.read)

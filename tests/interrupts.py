@@ -158,7 +158,7 @@ def look_at_nodes(scene: Scene) -> None:
     for call in (node.ListInstances, node.GetAllInstancesInfo, node.GetNodeInfo, node.Verify):
         scene.do(call)
     scene.do(node.GetInstanceInfo, web.name)
-    for attribute in ("instances", "instance_names", "last_seen", "migrations", "root", "unreachable"):
+    for attribute in ("instances", "instance_names", "migrations", "root", "unreachable"):
         scene.look(node, attribute)
     scene.do(node.instance_info, web.name)
     scene.do(node.runs, web.name)

@@ -6,8 +6,9 @@ import tempfile
 import pytest
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, read_topology
-from pytest_fakehv.machine import make_directories
 from pytest_fakehv.parameters import OPT_DIR_CHECK, OPT_FILE_CHECK
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.filesystem import make_directories
 
 
 class TestTemporary:
@@ -106,10 +107,10 @@ class TestFakeFilesystem:
 class TestMakeDirectories:
     def test_those_above_it_too(self, tmp_path):
         for _ in range(2):
-            make_directories(f"{tmp_path}/a/b/c")
+            make_directories(Disk.os, f"{tmp_path}/a/b/c")
         assert (tmp_path / "a" / "b" / "c").is_dir()
 
     def test_a_file_is_in_its_place(self, tmp_path):
         (tmp_path / "a").touch()
         with pytest.raises(FileExistsError):
-            make_directories(f"{tmp_path}/a")
+            make_directories(Disk.os, f"{tmp_path}/a")

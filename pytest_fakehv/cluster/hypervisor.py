@@ -25,6 +25,7 @@ from pytest_fakehv.interface.objects import (
     less_used,
 )
 from pytest_fakehv.interface.parameters import MIGRATION_MODE_CHECK, Parameters
+from pytest_fakehv.migration.script import MigrationSpec
 from pytest_fakehv.storage.files import Storage
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory, Memory
 from pytest_fakehv.storage.root import Root
@@ -467,6 +468,11 @@ class FakeHypervisor(NodeStage, Hooks):
         cls._has_own_node_info = has_own("GetNodeInfo")
         cls._has_own_hooks = cls._has_own_node_info or any(map(has_own, HOOKS))
         cls._has_own_size = has_own("GetLinuxNodeInfo")
+
+    def _check_script(self, spec: MigrationSpec) -> None:
+        super()._check_script(spec)
+        if spec.outcome == "failed_but_moved" and self.cluster is None:
+            raise DeclarationError("outcome 'failed_but_moved' needs a cluster: there is no node to move to")
 
     def _target(self, target: str) -> InnerNode | None:
         """Return the node that an address or a name means; None if this node knows no others."""

@@ -93,8 +93,8 @@ class Storage:
 
     def __del__(self) -> None:
         """Keep nothing open of a directory that nobody uses any more."""
-        if self.is_made:
-            Disk.forget(self.root)
+        if path := vars(self).get("root"):  # else it was never needed
+            Disk.forget(path)
 
     def begin(self) -> None:
         """Hold no lock and believe no ledger: at first, and in a forked child."""

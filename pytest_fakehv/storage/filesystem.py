@@ -179,9 +179,8 @@ def name_at_last(os_module: OsModule, directory: str, content: bytes, name: Call
                 os_module.close(*opened)
         name(path)
     except BaseException:
-        with suppress(FileNotFoundError):  # interrupted when it was done
-            if opened:
-                os_module.unlink(path)
+        with suppress(OSError):  # what can't be removed, as it was never made, hides no error
+            os_module.unlink(path)
         raise
 
 

@@ -1,12 +1,11 @@
 """A root directory on whichever filesystem is in use."""
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any, Self
 
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.machine import Os
+from pytest_fakehv.machine import Os, current_os
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.fakedisk import FakeDisk
 from pytest_fakehv.storage.filesystem import Filesystem, make_directory, reason
@@ -16,12 +15,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 
 def current_filesystem() -> Filesystem:
-    """Return what a plain `open` would use now: the disk, or the fake that the test has patched in.
-
-    A patched-in pyfakefs puts its own ``os`` among the loaded modules; so it is found without importing it.
-    """
-    now: object = sys.modules["os"]
-    return Disk() if now is Os.module else FakeDisk(now)
+    """Return what a plain `open` would use now: the disk, or the fake that the test has patched in."""
+    now: object = current_os()
+    return Disk() if now is Os else FakeDisk(now)
 
 
 class Root:
@@ -49,10 +45,12 @@ class Root:
             DeclarationError: there is no path, or it can't be made a directory.
         """
         given: Any = path
-        text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+        text = Os.fspath(given) if isinstance(given, str | os.PathLike) else None
         if not text or not isinstance(text, str) or "\0" in text:
             raise DeclarationError(f"root must be a path, not {shown(path)}")
-        filesystem, absolute = current_filesystem(), sys.modules["os"].path.abspath(text)
+        filesystem, absolute = current_filesystem(), Os.normpath(text)
+        if not absolute.startswith("/"):
+            absolute = Os.normpath(f"{current_os().getcwd()}/{text}")
         root = cls(lambda: (filesystem, absolute))
         try:
             root.get()

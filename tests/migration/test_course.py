@@ -197,7 +197,7 @@ class TestCourse:
 
     def test_on_a_real_clock_it_has_ended_at_its_time_whenever_somebody_looks(self, root, web1, monkeypatch):
         now = 1000.0
-        monkeypatch.setattr("time.monotonic", lambda: now)
+        monkeypatch.setattr("pytest_fakehv.machine.Time.monotonic", lambda: now)
         cluster = FakeCluster(root, *NODES, instances=[WEB1], clock="real")
         cluster.script_migration("web1")
         begin(cluster, web1)
@@ -221,7 +221,7 @@ class TestCourse:
     )
     def test_on_a_real_clock_what_comes_later_does_not_matter(self, root, web1, monkeypatch, event):
         now = 1000.0
-        monkeypatch.setattr("time.monotonic", lambda: now)
+        monkeypatch.setattr("pytest_fakehv.machine.Time.monotonic", lambda: now)
         cluster = FakeCluster(root, *NODES, instances=[WEB1], clock="real")
         cluster.script_migration("web1")
         begin(cluster, web1)

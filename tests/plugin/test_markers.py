@@ -356,16 +356,16 @@ def test_a_real_clock(pytester):
     run(
         pytester,
         """
-import time
+from pytest_fakehv.machine import Time
 
 @mark.fakehv(clock="real")
 @mark.fakehv_instance("web1", memory=4096)
 @mark.fakehv_migration("web1")
 def test_it(fakehv_cluster, monkeypatch):
-    began = time.monotonic()
+    began = Time.monotonic()
     passed = [0]
-    monkeypatch.setattr(time, "monotonic", lambda: began + passed[0])
-    monkeypatch.setattr(time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + seconds))
+    monkeypatch.setattr(Time, "monotonic", lambda: began + passed[0])
+    monkeypatch.setattr(Time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + seconds))
     end = fakehv_cluster.migrate("web1", to="node2")
     assert (end.outcome, end.polls, passed) == ("completed", 5, [4])
 """,
