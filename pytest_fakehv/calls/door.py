@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.interface.objects import Instance, InstanceInfo
@@ -31,6 +32,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 BEHIND_DOOR: Final = "_is_behind_door"
 """The attribute of a method that was put behind the door."""
+
+CLASS_METHOD_THERE: Final = "PowercycleNode"
+"""What is a class method in Ganeti, and a method here: a class is no node."""
 
 _NOT_GIVEN: Final = object()
 
@@ -291,7 +295,20 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
         return self._door.call(self, method, function, arguments, keywords)
 
-    setattr(call, BEHIND_DOOR, True)
+    passing = _on_a_node(call, method.name) if method.name == CLASS_METHOD_THERE else call
+    setattr(passing, BEHIND_DOOR, True)
+    return passing
+
+
+def _on_a_node(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return the same, refusing a class in a node's place."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if not arguments or not isinstance(getattr(arguments[0], "name", None), str):
+            raise DeclarationError(f"a class is no node; call {name} on one")
+        return function(*arguments, **keywords)
+
     return call
 
 
