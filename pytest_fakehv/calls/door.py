@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -72,8 +72,8 @@ class BehindDoor(Protocol):
         """The node's name, which no other node behind the same door has."""
 
     @property
-    def unreachable(self) -> str | None:
-        """Why no call reaches it, in words; None if calls do."""
+    def _troubles(self) -> Collection[str]:
+        """Why no call reaches it; nothing if calls do."""
 
     def crash(self) -> None:
         """Let it go down."""
@@ -103,12 +103,14 @@ class Door:
 
     Attributes:
         clock: what says when a call came.
+        faults: the rules of which one may strike.
         choose_fault: returns the fault that is to strike a call, if any.
         journal: where the calls are written down.
         holds: what stops calls here until it lets them go.
     """
 
     clock: Clock = field(default_factory=Clock)
+    faults: Sequence[Strike] = ()
     choose_fault: Callable[[Call], Strike | None] = lambda _call: None
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
@@ -120,7 +122,7 @@ class Door:
         calls = self._thread.calls
         return calls[-1] if calls else None
 
-    def call(
+    def call(  # noqa: C901  # a function for each step would cost each call of each test
         self,
         node: BehindDoor,
         method: "Method",
@@ -158,19 +160,18 @@ class Door:
             {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
             caller(2),
         )
-        depth = len(calls)
         try:
             calls.append(call)
             if call.instance is None or method.has_several_names:
                 method.check_instance(arguments, keywords)
-            if node.unreachable:
+            if node._troubles:
                 _refuse(node)
-            fault = self.choose_fault(call)
+            fault = self.choose_fault(call) if self.faults else None
             if fault and not fault.is_late:
                 fault.strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
-            if (fault or self.holds) and node.unreachable:  # it went down meanwhile
+            if (fault or self.holds) and node._troubles:  # it went down meanwhile
                 _refuse(node)
             self.clock.look()
             result = function(node, *arguments, **keywords)
@@ -183,7 +184,8 @@ class Door:
             call.end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
             return result
         finally:
-            del calls[depth:]  # whatever interrupted this may have come before `append`
+            if calls and calls[-1] is call:  # else it was interrupted before it was put there
+                del calls[-1]
 
     def _hold(self, call: Call) -> None:
         for hold in self.holds.copy():
