@@ -178,12 +178,13 @@ class Door:
             if fault and fault.is_late:
                 fault.strike(call, node, self.clock)
         except BaseException as error:
-            call.end(None, error)
+            call.error = error
             raise
         else:
-            call.end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
+            call.result = result if type(result) in _KEPT_AS_THEY_ARE else _noted(result)
             return result
         finally:
+            call.ended = True
             if calls and calls[-1] is call:  # else it was interrupted before it was put there
                 del calls[-1]
 

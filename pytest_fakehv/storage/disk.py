@@ -91,7 +91,7 @@ class Disk:
         Who forks while another thread is here has a copy of the descriptor: closing ours alone would leave
         the directory locked there. So it is unlocked.
         """
-        flock = Os.flock
+        flock, keep = Os.flock, self._idle.setdefault
         (descriptor,) = map(self._idle.pop, (directory,), _NONE)  # as in `name_at_last`
         if descriptor is None:
             (descriptor,) = map(self.os.open, (directory,), _DIRECTORY)
@@ -107,29 +107,25 @@ class Disk:
                 is_open = False
                 self._locks.discard(descriptor)
             finally:
-                if is_open:
-                    self._keep(directory, descriptor)
-
-    @classmethod
-    def _keep(cls, directory: str, descriptor: int) -> None:
-        """Keep a descriptor for next time, in place of the one unused longest."""
-        if cls._idle.setdefault(directory, descriptor) != descriptor:
-            cls._close(descriptor)
-        if len(cls._idle) > _MOST_IDLE:
-            for longest in list(cls._idle)[:-_MOST_IDLE]:
-                cls.forget(longest)
+                if is_open and keep(directory, descriptor) != descriptor:
+                    self._close(descriptor)  # somebody else's is kept
+            if len(self._idle) > _MOST_IDLE:
+                for longest in list(self._idle)[:-_MOST_IDLE]:
+                    self.forget(longest)
 
     @classmethod
     def forget(cls, directory: str) -> None:
         """Keep no descriptor of a directory any longer."""
-        if (descriptor := cls._idle.pop(directory, None)) is not None:
+        (descriptor,) = map(cls._idle.pop, (directory,), _NONE)
+        if descriptor is not None:
             cls._close(descriptor)
 
     @classmethod
     def _close(cls, descriptor: int) -> None:
-        cls._locks.discard(descriptor)
-        Os.flock(descriptor, UNLOCK)
-        Os.close(descriptor)
+        try:
+            cls._locks.discard(descriptor)
+        finally:
+            Os.close(descriptor)
 
     def put(self, directory: str, path: str, content: bytes) -> None:
         """Make the file without a name, and then link it: who is killed in between leaves no trace."""
