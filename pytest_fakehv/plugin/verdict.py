@@ -8,6 +8,7 @@ import pytest
 
 from pytest_fakehv.plugin.fixtures import CLUSTER, FACTORY_CLUSTERS, NEW_CLUSTERS
 from pytest_fakehv.plugin.markers import MarkerError, for_test
+from pytest_fakehv.storage.disk import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +106,7 @@ def forget(item: pytest.Item) -> None:
     if _VERDICT in item.stash:
         del item.stash[_VERDICT]
     item.session.stash.get(NEW_CLUSTERS, []).clear()
+    Disk.forget_idle()
 
 
 def _used(item: pytest.Item) -> "list[FakeCluster]":

@@ -121,6 +121,12 @@ class Disk:
             cls._close(descriptor)
 
     @classmethod
+    def forget_idle(cls) -> None:
+        """Keep no descriptor of a directory that nobody uses now."""
+        for directory in list(cls._idle):
+            cls.forget(directory)
+
+    @classmethod
     def _close(cls, descriptor: int) -> None:
         try:
             cls._locks.discard(descriptor)

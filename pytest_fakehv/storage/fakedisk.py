@@ -5,8 +5,7 @@ import itertools
 import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, TypeVar, TypeVarTuple, cast
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.filesystem import READING, OsModule, name_at_last, rename_over
@@ -21,15 +20,12 @@ _Result = TypeVar("_Result")
 class FakeDisk:
     """A fake filesystem, reached through its fake `os` module, as the test that patches it in reaches it."""
 
-    _locks: ClassVar[WeakKeyDictionary[object, Lock]] = WeakKeyDictionary()
-    """One lock for each fake filesystem, whoever reaches it.
-
-    It stands for the kernel's: nobody takes a cluster's lock who has this one and not that."""
-
     def __init__(self, fake_os: Any) -> None:
         """Take the fake `os` module: pyfakefs's ``FakeOsModule``."""
         self._filesystem = fake_os.filesystem
-        self._lock = self._locks.setdefault(self._filesystem, Lock())
+        # One for each fake filesystem, whoever reaches it. It stands for the kernel's: nobody takes a
+        # cluster's lock who has this one and not that.
+        self._lock: Lock = vars(self._filesystem).setdefault("_pytest_fakehv_lock", Lock())
         self.os = cast("OsModule", _OneAtATime(fake_os, self._lock))
 
     def files(self, directory: str) -> list[str]:

@@ -17,14 +17,13 @@ from contextlib import suppress
 from functools import lru_cache
 from types import MappingProxyType
 from typing import ClassVar, Final, TypeVar, TypeVarTuple
-from weakref import WeakSet
 
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.machine import Os, Time
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
-from pytest_fakehv.storage.locks import Lock, found_once
+from pytest_fakehv.storage.locks import Living, Lock, found_once
 from pytest_fakehv.storage.root import Root
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.text import shown
@@ -78,7 +77,7 @@ class Storage:
         on_change: as in `Store`.
     """
 
-    _every: ClassVar[WeakSet["Storage"]] = WeakSet()
+    _every: ClassVar[Living["Storage"]] = Living()
 
     def __init__(self, root: Root, lock: Lock) -> None:
         self._root = root
@@ -90,11 +89,6 @@ class Storage:
         self._counts = self._keeps_times = False
         self.begin()
         self._every.add(self)
-
-    def __del__(self) -> None:
-        """Keep nothing open of a directory that nobody uses any more."""
-        if path := vars(self).get("root"):  # else it was never needed
-            Disk.forget(path)
 
     def begin(self) -> None:
         """Hold no lock and believe no ledger: at first, and in a forked child."""

@@ -1,10 +1,13 @@
-"""A lock that a fork can't leave held, and a property that is found once without one."""
+"""A lock that a fork can't leave held, and what does without a lock or a finalizer of Python's own."""
 
+import itertools
 import os
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
-from weakref import WeakSet
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
+from weakref import ref
+
+_FEW: Final = 64
 
 if TYPE_CHECKING:
 
@@ -20,13 +23,41 @@ else:
     _RLock = type(threading.RLock())
 
 
+_Some = TypeVar("_Some")
+
+
+class Living(Generic[_Some]):
+    """Those of some objects that are still there.
+
+    As a `weakref.WeakSet`, but without a finalizer: what a signal's handler raises in one, Python swallows.
+    """
+
+    def __init__(self) -> None:
+        self._every: dict[int, ref[_Some]] = {}
+        self._numbers = itertools.count()
+        self._most = _FEW
+
+    def add(self, one: _Some) -> None:
+        """Add an object; now and then, those that are gone are forgotten."""
+        self._every[next(self._numbers)] = ref(one)
+        if len(self._every) > self._most:
+            for number, each in list(self._every.items()):
+                if each() is None:
+                    self._every.pop(number, None)
+            self._most = 2 * len(self._every) + _FEW
+
+    def __iter__(self) -> Iterator[_Some]:
+        """Go through those that are there."""
+        return (found for each in list(self._every.values()) if (found := each()) is not None)
+
+
 class Lock(_RLock):
     """A reentrant lock. In a forked child, which has none of the other threads, it is open again.
 
     A subclass, and no wrapper: each call of the interface takes several, and one costs a tenth of a call.
     """
 
-    _every: ClassVar[WeakSet["Lock"]] = WeakSet()
+    _every: ClassVar["Living[Lock]"] = Living()
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
 """The fixtures, on real files and on fake ones, in every order."""
 
+import os
+
 import pytest
 
 STARTS = """
@@ -297,3 +299,28 @@ def test_it(fakehv_factory, memory):
     hv.assert_running("web1", memory=memory)
 """,
         )
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nobody says what is open")
+def test_no_directory_is_kept_open_after_the_test_that_used_it(pytester):
+    pytester.makepyfile(
+        """
+        import os
+
+        def is_open(path):
+            descriptors = os.listdir("/proc/self/fd")
+            return path in {os.path.realpath(f"/proc/self/fd/{each}") for each in descriptors}
+
+        ROOTS = []
+
+        def test_uses_it(fakehv):
+            fakehv.StartInstance(fakehv.instance("web1"), [], False)
+            fakehv.StopInstance(fakehv.instance("web1"))
+            ROOTS.append(fakehv.root)
+            assert is_open(fakehv.root)
+
+        def test_comes_after():
+            assert not is_open(ROOTS[0])
+        """
+    )
+    pytester.runpytest().assert_outcomes(passed=2)
