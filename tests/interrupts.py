@@ -564,7 +564,7 @@ class Soak:
         for call in cluster.journal:
             if not call.ended and call.method != "VerifyInstance":
                 self._find("it never ends in the journal", after, is_ours=False)
-                call.end(None)  # so that it counts once
+                call._end(None)  # so that it counts once
 
     def _check_files(self, node: FakeHypervisor, after: str) -> None:
         """See whether each file is whole, and remove it if not."""

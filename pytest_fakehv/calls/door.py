@@ -79,10 +79,10 @@ class Strike(Protocol):
     """What a fault does to the calls that it is about."""
 
     @property
-    def is_late(self) -> bool:
+    def _is_late(self) -> bool:
         """Whether a call first has its effect."""
 
-    def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
+    def _strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
         """Do it: raises, as a rule."""
 
 
@@ -145,7 +145,7 @@ class Door:
         if calls and any(each.node == name for each in calls):
             return function(node, *arguments, **keywords)
         noted = tuple(map(_noted, arguments))
-        call = self.journal.begin(
+        call = self.journal._begin(
             self.clock.now,
             name,
             method.name,
@@ -162,21 +162,21 @@ class Door:
             if node.unreachable:
                 _refuse(node)
             fault = self.choose_fault(call)
-            if fault and not fault.is_late:
-                fault.strike(call, node, self.clock)
+            if fault and not fault._is_late:
+                fault._strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
             if (fault or self.holds) and node.unreachable:  # it went down meanwhile
                 _refuse(node)
-            self.clock.look()
+            self.clock._look()
             result = function(node, *arguments, **keywords)
-            if fault and fault.is_late:
-                fault.strike(call, node, self.clock)
+            if fault and fault._is_late:
+                fault._strike(call, node, self.clock)
         except BaseException as error:
-            call.end(None, error)
+            call._end(None, error)
             raise
         else:
-            call.end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
+            call._end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
             return result
         finally:
             del calls[depth:]  # whatever interrupted this may have come before `append`
@@ -186,8 +186,8 @@ class Door:
             if hold.is_over:
                 with suppress(ValueError):  # another thread was faster
                     self.holds.remove(hold)
-            elif hold.selection.matches(call):
-                hold.stop(call)
+            elif hold._selection.matches(call):
+                hold._stop(call)
 
 
 class Method:

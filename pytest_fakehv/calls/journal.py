@@ -62,7 +62,7 @@ class Call:
         """Where it came from, as ``test_drain.py:14``."""
         return place_text(self.filename, self.line)
 
-    def end(self, result: Any, error: BaseException | None = None) -> None:
+    def _end(self, result: Any, error: BaseException | None = None) -> None:
         """Write down what came of it."""
         self.result, self.error, self.ended = result, error, True
 
@@ -103,7 +103,7 @@ class Journal:
         return total
 
     @property
-    def first(self) -> int:
+    def _first(self) -> int:
         """The number of the first call that it has; with none, that of the next one."""
         with suppress(IndexError):
             return self._calls[0].number
@@ -144,7 +144,7 @@ class Journal:
         check_amount("most", most)
         self._calls = deque(self._calls.copy(), maxlen=most)
 
-    def begin(
+    def _begin(
         self,
         time: float,
         node: str,
