@@ -48,6 +48,8 @@ class FakeHypervisor(Migrating):
     Attributes:
         spec: as given.
         cluster: as given.
+        PARAMETERS: the hvparams that it takes, by name: ``migration_mode``, unless a subclass has more.
+        CAN_MIGRATE: whether instances can be migrated: they can.
 
     Raises:
         DeclarationError: the root can't be made, or ``spec`` is something else.
