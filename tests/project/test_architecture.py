@@ -1,4 +1,4 @@
-"""The modules import one another as pyproject.toml has it, the diagram shows just that, and none is too long."""
+"""The modules import one another as pyproject.toml has it, the diagram shows it, and none is too long."""
 
 import ast
 import importlib.util
