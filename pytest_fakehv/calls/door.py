@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.interface.objects import Instance, InstanceInfo
@@ -31,6 +32,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 BEHIND_DOOR: Final = "_is_behind_door"
 """The attribute of a method that was put behind the door."""
+
+CLASS_METHOD_THERE: Final = "PowercycleNode"
+"""What is a class method in Ganeti, and a method here: a class is no node."""
 
 _NOT_GIVEN: Final = object()
 
@@ -68,8 +72,8 @@ class BehindDoor(Protocol):
         """The node's name, which no other node behind the same door has."""
 
     @property
-    def unreachable(self) -> str | None:
-        """Why no call reaches it, in words; None if calls do."""
+    def _troubles(self) -> Collection[str]:
+        """Why no call reaches it; nothing if calls do."""
 
     def crash(self) -> None:
         """Let it go down."""
@@ -99,12 +103,14 @@ class Door:
 
     Attributes:
         clock: what says when a call came.
+        faults: the rules of which one may strike.
         choose_fault: returns the fault that is to strike a call, if any.
         journal: where the calls are written down.
         holds: what stops calls here until it lets them go.
     """
 
     clock: Clock = field(default_factory=Clock)
+    faults: Sequence[Strike] = ()
     choose_fault: Callable[[Call], Strike | None] = lambda _call: None
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
@@ -116,7 +122,7 @@ class Door:
         calls = self._thread.calls
         return calls[-1] if calls else None
 
-    def call(
+    def call(  # noqa: C901  # a function for each step would cost each call of each test
         self,
         node: BehindDoor,
         method: "Method",
@@ -154,32 +160,33 @@ class Door:
             {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
             caller(2),
         )
-        depth = len(calls)
         try:
             calls.append(call)
             if call.instance is None or method.has_several_names:
                 method.check_instance(arguments, keywords)
-            if node.unreachable:
+            if node._troubles:
                 _refuse(node)
-            fault = self.choose_fault(call)
+            fault = self.choose_fault(call) if self.faults else None
             if fault and not fault._is_late:
                 fault._strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
-            if (fault or self.holds) and node.unreachable:  # it went down meanwhile
+            if (fault or self.holds) and node._troubles:  # it went down meanwhile
                 _refuse(node)
             self.clock._look()
             result = function(node, *arguments, **keywords)
             if fault and fault._is_late:
                 fault._strike(call, node, self.clock)
         except BaseException as error:
-            call._end(None, error)
+            call.error = error
             raise
         else:
-            call._end(result if type(result) in _KEPT_AS_THEY_ARE else _noted(result))
+            call.result = result if type(result) in _KEPT_AS_THEY_ARE else _noted(result)
             return result
         finally:
-            del calls[depth:]  # whatever interrupted this may have come before `append`
+            call.ended = True
+            if calls and calls[-1] is call:  # else it was interrupted before it was put there
+                del calls[-1]
 
     def _hold(self, call: Call) -> None:
         for hold in self.holds.copy():
@@ -291,7 +298,20 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
         return self._door.call(self, method, function, arguments, keywords)
 
-    setattr(call, BEHIND_DOOR, True)
+    passing = _on_a_node(call, method.name) if method.name == CLASS_METHOD_THERE else call
+    setattr(passing, BEHIND_DOOR, True)
+    return passing
+
+
+def _on_a_node(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return the same, refusing a class in a node's place."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if not arguments or not isinstance(getattr(arguments[0], "name", None), str):
+            raise DeclarationError(f"a class is no node; call {name} on one")
+        return function(*arguments, **keywords)
+
     return call
 
 

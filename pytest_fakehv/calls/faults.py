@@ -200,12 +200,15 @@ class Faults:
         seed: where the generator begins; the same one makes the same decisions about the same calls. None
             for a fresh one.
         lock: the cluster's.
+
+    Attributes:
+        rules: every rule so far, in the order of their declaration.
     """
 
     def __init__(self, seed: int | None, lock: Lock) -> None:
         self._seed = seed
         self._random: random.Random | None = None
-        self._every: list[Fault] = []
+        self.rules: list[Fault] = []
         self._lock = lock
 
     @property
@@ -222,30 +225,28 @@ class Faults:
         with self._lock:
             if fault.spec.probability < 1 and self._random is None:
                 self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
-            self._every.append(fault)
+            self.rules.append(fault)
         return fault
 
     @property
     def is_random(self) -> bool:
         """Whether any rule leaves something to the generator."""
-        return any(0 < fault.spec.probability < 1 for fault in self._every)
+        return any(0 < fault.spec.probability < 1 for fault in self.rules)
 
     @property
     def every(self) -> list[Fault]:
         """Every rule so far, in the order of their declaration."""
-        return list(self._every)
+        return list(self.rules)
 
     @property
     def unfired(self) -> list[Fault]:
         """The rules that had to fire, and never did."""
-        return [fault for fault in self._every if not fault.fired and not fault.spec.optional]
+        return [fault for fault in self.rules if not fault.fired and not fault.spec.optional]
 
     def choose(self, call: Call) -> Fault | None:
         """Return the rule that is to strike a call: the narrowest, and of several the one declared first."""
-        if not self._every:
-            return None
         with self._lock:
-            matching = [each for each in self._every if not each.withdrawn and each._selection.matches(call)]
+            matching = [each for each in self.rules if not each.withdrawn and each._selection.matches(call)]
             for fault in matching:
                 fault.seen += 1
             chosen: Fault | None = None

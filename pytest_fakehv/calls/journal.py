@@ -62,10 +62,6 @@ class Call:
         """Where it came from, as ``test_drain.py:14``."""
         return place_text(self.filename, self.line)
 
-    def _end(self, result: Any, error: BaseException | None = None) -> None:
-        """Write down what came of it."""
-        self.result, self.error, self.ended = result, error, True
-
 
 class Journal:
     """The calls of one cluster's nodes, from any thread. It keeps all of them, unless told otherwise."""

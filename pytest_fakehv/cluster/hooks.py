@@ -1,7 +1,7 @@
 """What a class of the user's own may override beside the interface, and what asks it."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from threading import local
 from typing import Any, ClassVar, Final, Literal
 
@@ -36,10 +36,15 @@ class Hooks(BaseHypervisor):
     Where a class has its own, they are asked, and then no lock of ours is held around them: what must not be
     torn apart by another thread is up to them, but that one start of several wins, and that what does not
     fit on a node that doesn't overcommit is refused.
+
+    Attributes:
+        _together: what keeps other threads out of what belongs together: nothing where a class has its own
+            hooks.
     """
 
     _inner: InnerNode
     _shared: Shared
+    _together: AbstractContextManager[Any]
     _has_own_node_info: ClassVar[bool] = False
     _has_own_hooks: ClassVar[bool] = False
     _has_own_size: ClassVar[bool] = False
@@ -81,12 +86,6 @@ class Hooks(BaseHypervisor):
         self._inner.remove(self._InstanceFile(instance_name))
 
     # What asks them
-
-    @property
-    def _together(self) -> AbstractContextManager[Any]:
-        """What keeps other threads out of what belongs together: nothing where a class has its own hooks."""
-        is_ours = not (self._has_own_hooks or (self._has_own_size and self._inner.spec is None))
-        return self._shared.lock if is_ours else nullcontext()
 
     @contextmanager
     def _marks(self, what: Literal["running", "paused", "balloon"]) -> Iterator[None]:

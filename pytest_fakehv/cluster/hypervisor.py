@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Self
 
 from pytest_fakehv.calls.door import put_behind_door
@@ -85,6 +86,9 @@ class FakeHypervisor(Migrating):
             path_of=self._InstanceFile,
             read_size=type(self).GetLinuxNodeInfo,
         )
+        self._troubles = self._inner.troubles
+        is_ours = not (self._has_own_hooks or (self._has_own_size and spec is None))
+        self._together = lock if is_ours else nullcontext()
         self._scope = Scope(
             shared=self._shared,
             own_name=self._inner.name,

@@ -54,7 +54,7 @@ class InnerNode:
         self.store = store
         self.path_of = path_of
         self._read_size = read_size
-        self._troubles: set[Literal["down", "cut off", "gone"]] = set()
+        self.troubles: set[Literal["down", "cut off", "gone"]] = set()
         store.on_change = self._watch
 
     def _watch(self, instance: str, runs: bool) -> None:
@@ -71,30 +71,30 @@ class InnerNode:
     @property
     def is_down(self) -> bool:
         """Whether it crashed and has not booted since, or left its cluster."""
-        return not self._troubles.isdisjoint({"down", "gone"})
+        return not self.troubles.isdisjoint({"down", "gone"})
 
     @property
     def is_cut_off(self) -> bool:
         """Whether it was disconnected and not reconnected since."""
-        return "cut off" in self._troubles
+        return "cut off" in self.troubles
 
     @property
     def unreachable(self) -> str | None:
         """Why no call reaches it, to stand behind its name; None if calls do."""
-        if not self._troubles:  # as a rule; each call asks
+        if not self.troubles:  # as a rule; each call asks
             return None
         return self.why_nothing_runs or "is cut off"
 
     @property
     def why_nothing_runs(self) -> str | None:
         """Why nothing can run there, to stand behind its name; None if something can."""
-        if "gone" in self._troubles:
+        if "gone" in self.troubles:
             return "is no longer in the cluster"
-        return "is down" if "down" in self._troubles else None
+        return "is down" if "down" in self.troubles else None
 
     def check_up(self) -> None:
         """Refuse to go on where it went down since the call came."""
-        if self._troubles and self.is_down:
+        if self.troubles and self.is_down:
             raise NodeDownError.of(self.name)
 
     def crash(self) -> None:
@@ -107,7 +107,7 @@ class InnerNode:
     def leave(self) -> None:
         """Let it be no longer of its cluster, for good."""
         with self.shared.lock:
-            self._troubles.add("gone")
+            self.troubles.add("gone")
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
             self.shared.chronicle.did("remove_node", node=self.name)
@@ -115,15 +115,15 @@ class InnerNode:
     def begin(self, trouble: Literal["down", "cut off"], by: Deed) -> None:
         """Let it be in trouble, and note whose doing that is, where it was not before."""
         with self.shared.lock:
-            if trouble not in self._troubles:
-                self._troubles.add(trouble)
+            if trouble not in self.troubles:
+                self.troubles.add(trouble)
                 self.shared.chronicle.did(by, node=self.name)
 
     def end(self, trouble: Literal["down", "cut off"], by: Deed) -> None:
         """Let a trouble be over, and note whose doing that is, where there was one."""
         with self.shared.lock:
-            if trouble in self._troubles:
-                self._troubles.discard(trouble)
+            if trouble in self.troubles:
+                self.troubles.discard(trouble)
                 self.shared.chronicle.did(by, node=self.name)
 
     def lose_everything(self) -> None:
@@ -212,7 +212,9 @@ class InnerNode:
             if fixed is not None:  # nothing is to be counted, and so no other process to be locked out
                 with self.shared.lock:
                     self.check_up()
-                    self.create(path, fixed)
+                    self.store.create(path, fixed)
+                    if fixed.paused:
+                        self._note_paused(path)
                 return
             size, wanted = self.size(), _wanted(instance, memory)
 
@@ -228,7 +230,8 @@ class InnerNode:
             with self.shared.lock:
                 self.check_up()
                 self.store.create_from(path, decide)
-                self._note_paused(path, paused=paused)
+                if paused:
+                    self._note_paused(path)
         except FileExistsError:
             raise self._taken(path) from None
 
@@ -248,12 +251,12 @@ class InnerNode:
                     self.store.create(path, record)
             except FileExistsError:
                 raise self._taken(path) from None
-            self._note_paused(path, paused=record.paused)
+            if record.paused:
+                self._note_paused(path)
 
-    def _note_paused(self, path: str, *, paused: object) -> None:
-        if paused:
-            name, call = path.rpartition("/")[2], self.shared.door.current_call
-            self.shared.chronicle.changed(self.name, name, "paused", call)
+    def _note_paused(self, path: str) -> None:
+        name, call = path.rpartition("/")[2], self.shared.door.current_call
+        self.shared.chronicle.changed(self.name, name, "paused", call)
 
     def _taken(self, path: str) -> RefusedError:
         taken = self.store.holds_something_else(path)

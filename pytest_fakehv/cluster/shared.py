@@ -47,7 +47,7 @@ class Shared:
         self.lock = Lock()
         self.clock = Clock(clock, self.lock)
         self.faults = Faults(seed, self.lock)
-        self.door = Door(self.clock, self.faults.choose)
+        self.door = Door(self.clock, self.faults.rules, self.faults.choose)
         self.traffic = Traffic(self.clock, self.lock)
         self.chronicle = Chronicle(self.door, self.lock)
         self.watcher = Watcher(self.traffic, lambda: self.door.current_call, self.lock)

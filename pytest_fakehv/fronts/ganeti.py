@@ -15,9 +15,10 @@ from inspect import getattr_static, isfunction
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from pytest_fakehv.calls.door import BEHIND_DOOR
+from pytest_fakehv.calls.door import BEHIND_DOOR, CLASS_METHOD_THERE
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster import cluster, hypervisor
+from pytest_fakehv.cluster.hooks import HOOKS
 from pytest_fakehv.interface.contract import INTERFACE
 from pytest_fakehv.interface.errors import HotplugError, HypervisorError
 from pytest_fakehv.interface.objects import InstanceConsole, InstanceInfo, MigrationStatus, NodeInfo
@@ -35,12 +36,6 @@ except ImportError as error:
     ) from None
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-_HOOKS: Final = ("_InstanceFile", "_InstanceStartupMemory", "_IsAlive", "_MarkDown", "_MarkUp")
-"""What subclasses call and override beside the interface."""
-
-_CLASS_METHOD_THERE: Final = "PowercycleNode"
-"""What is a class method in Ganeti, and a method here: a class is no node."""
 
 _TRANSLATED: Final = "_is_translated"
 """The attribute of a method that hands out Ganeti's types."""
@@ -199,7 +194,7 @@ class _OnNodeOrClass:
             found = _called.get() or (_installed[-1].here if _installed else None)
             if found is None:
                 raise DeclarationError(
-                    f"{owner.__name__} is no node; call {_CLASS_METHOD_THERE} on one, "
+                    f"{owner.__name__} is no node; call {CLASS_METHOD_THERE} on one, "
                     "or in a test that uses fakehv_ganeti"
                 )
             return self.__get__(found, owner)(*arguments, **keywords)
@@ -209,10 +204,10 @@ class _OnNodeOrClass:
 
 def _translate(cls: type[FakeHypervisor]) -> None:
     """Let a class's methods hand out Ganeti's types."""
-    for name in (*INTERFACE, *_HOOKS):
+    for name in (*INTERFACE, *HOOKS):
         inner = getattr_static(cls, name)
         if not hasattr(inner, _TRANSLATED):
-            is_plain = isfunction(inner) and name != _CLASS_METHOD_THERE
+            is_plain = isfunction(inner) and name != CLASS_METHOD_THERE
             setattr(cls, name, _translated(inner) if is_plain else _OnNodeOrClass(inner))
 
 

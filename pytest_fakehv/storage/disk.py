@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import ClassVar, Final, ParamSpec, TypeVar, cast
+from typing import ClassVar, Final, TypeVar, TypeVarTuple, cast
 
 from pytest_fakehv.machine import LOCK, UNLOCK, Os
 from pytest_fakehv.storage.filesystem import (
@@ -12,7 +12,6 @@ from pytest_fakehv.storage.filesystem import (
     READING,
     OsModule,
     name_at_last,
-    open_into,
     rename_over,
     write_all,
 )
@@ -22,14 +21,17 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 _MOST_IDLE: Final = 16
 """How many directories are kept open; not many, since a process may have few descriptors."""
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# In tuples, as `map` takes them.
+_READING: Final = (READING,)
+_DIRECTORY: Final = (os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,)
+_NONE: Final = (None,)
 
 _DESCRIPTORS: Final = "/proc/self/fd"
 
 _NO_NAMELESS_FILES: Final = {errno.EOPNOTSUPP, errno.EISDIR}
 """What a filesystem, or a kernel, says that can't make a file without a name."""
 
-_Given = ParamSpec("_Given")
+_Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
 
@@ -70,71 +72,60 @@ class Disk:
     def read(self, path: str, most: int) -> bytes:
         """Read it in three calls."""
         os_module = self.os
-        opened: list[int] = []
+        (descriptor,) = map(os_module.open, (path,), _READING)  # as in `name_at_last`
         try:
-            open_into(opened, os_module, path, READING)
             # Not read: from a pipe, that would take away what somebody wrote into it.
-            return os_module.pread(opened[0], most, 0)
+            return os_module.pread(descriptor, most, 0)
         finally:
-            if opened:
-                os_module.close(*opened)
+            os_module.close(descriptor)
 
     def stamp(self, directory: str) -> object:
         """Return the directory's modification time."""
         return self.os.stat(directory).st_mtime_ns
 
     def exclusively(
-        self,
-        directory: str,
-        effect: Callable[_Given, _Result],
-        *arguments: _Given.args,
-        **keywords: _Given.kwargs,
+        self, directory: str, effect: Callable[[*_Given], _Result], *arguments: *_Given
     ) -> _Result:
         """Lock the directory meanwhile, through a descriptor that nobody else has, a forked child neither.
 
         Who forks while another thread is here has a copy of the descriptor: closing ours alone would leave
         the directory locked there. So it is unlocked.
         """
-        flock = Os.flock
-        held: list[int] = []
+        flock, keep = Os.flock, self._idle.setdefault
+        (descriptor,) = map(self._idle.pop, (directory,), _NONE)  # as in `name_at_last`
+        if descriptor is None:
+            (descriptor,) = map(self.os.open, (directory,), _DIRECTORY)
+        is_open = True
         try:
-            held.extend(map(self._idle.pop, (directory,), (-1,)))
-            if held[0] < 0:
-                held.clear()
-                open_into(held, self.os, directory, _DIRECTORY)
-                self._locks.update(held)
-            flock(held[0], LOCK)
-            return effect(*arguments, **keywords)
+            self._locks.add(descriptor)
+            flock(descriptor, LOCK)
+            return effect(*arguments)
         finally:
-            if held and held[0] >= 0:
-                try:
-                    flock(held[0], UNLOCK)
-                except OSError:  # the program has closed all descriptors that it has
-                    self._locks.discard(held.pop())
-                finally:
-                    if held:
-                        self._keep(directory, held[0])
-
-    @classmethod
-    def _keep(cls, directory: str, descriptor: int) -> None:
-        """Keep a descriptor for next time, in place of the one unused longest."""
-        if cls._idle.setdefault(directory, descriptor) != descriptor:
-            cls._close(descriptor)
-        if len(cls._idle) > _MOST_IDLE:
-            for longest in list(cls._idle)[:-_MOST_IDLE]:
-                cls.forget(longest)
+            try:
+                flock(descriptor, UNLOCK)
+            except OSError:  # the program has closed all descriptors that it has
+                is_open = False
+                self._locks.discard(descriptor)
+            finally:
+                if is_open and keep(directory, descriptor) != descriptor:
+                    self._close(descriptor)  # somebody else's is kept
+            if len(self._idle) > _MOST_IDLE:
+                for longest in list(self._idle)[:-_MOST_IDLE]:
+                    self.forget(longest)
 
     @classmethod
     def forget(cls, directory: str) -> None:
         """Keep no descriptor of a directory any longer."""
-        if (descriptor := cls._idle.pop(directory, None)) is not None:
+        (descriptor,) = map(cls._idle.pop, (directory,), _NONE)
+        if descriptor is not None:
             cls._close(descriptor)
 
     @classmethod
     def _close(cls, descriptor: int) -> None:
-        cls._locks.discard(descriptor)
-        Os.flock(descriptor, UNLOCK)
-        Os.close(descriptor)
+        try:
+            cls._locks.discard(descriptor)
+        finally:
+            Os.close(descriptor)
 
     def put(self, directory: str, path: str, content: bytes) -> None:
         """Make the file without a name, and then link it: who is killed in between leaves no trace."""
@@ -151,20 +142,21 @@ class Disk:
     def _put_nameless(self, directory: str, path: str, content: bytes) -> bool:
         """Do so; or tell that there is no such thing here."""
         os_module = self.os
-        opened: list[int] = []
         try:
-            open_into(opened, os_module, directory, self._nameless, FILE_MODE)
-            write_all(os_module, opened[0], content)
-            # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
-            os_module.link(f"{_DESCRIPTORS}/{opened[0]}", path, src_dir_fd=opened[0], follow_symlinks=True)
+            (descriptor,) = map(os_module.open, (directory,), (self._nameless,), (FILE_MODE,))
         except OSError as error:
-            if not opened and error.errno in _NO_NAMELESS_FILES:
+            if error.errno in _NO_NAMELESS_FILES:
                 return False
+            raise
+        try:
+            write_all(os_module, descriptor, content)
+            # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
+            os_module.link(f"{_DESCRIPTORS}/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+        except OSError as error:
             error.filename = directory  # the descriptor's number would tell nobody anything
             raise
         finally:
-            if opened:
-                os_module.close(*opened)
+            os_module.close(descriptor)
         return True
 
     def replace(self, directory: str, path: str, content: bytes) -> None:

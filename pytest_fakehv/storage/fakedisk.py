@@ -5,7 +5,7 @@ import itertools
 import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 from pytest_fakehv.machine import Os
@@ -14,7 +14,7 @@ from pytest_fakehv.storage.locks import Lock
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_Given = ParamSpec("_Given")
+_Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
 
@@ -75,13 +75,12 @@ class FakeDisk:
     def exclusively(
         self,
         directory: str,  # noqa: ARG002  # all at once
-        effect: Callable[_Given, _Result],
-        *arguments: _Given.args,
-        **keywords: _Given.kwargs,
+        effect: Callable[[*_Given], _Result],
+        *arguments: *_Given,
     ) -> _Result:
         """Lock the whole filesystem meanwhile, among threads: no other process sees it."""
         with self._lock:
-            return effect(*arguments, **keywords)
+            return effect(*arguments)
 
     def put(self, directory: str, path: str, content: bytes) -> None:
         """Give the file its name once it is closed, as a full disk is noticed there."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from types import MappingProxyType
-from typing import ClassVar, Final, NoReturn, ParamSpec, TypeVar
+from typing import ClassVar, Final, NoReturn, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
 from pytest_fakehv.checks import name_fault
@@ -34,7 +34,7 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 _MOST_BYTES: Final = 256
 """More than any file of ours has; a longer one is malformed and is not read on."""
 
-_Given = ParamSpec("_Given")
+_Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
 _LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
@@ -166,18 +166,16 @@ class Storage:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _exclusively(
-        self, effect: Callable[_Given, _Result], *arguments: _Given.args, **keywords: _Given.kwargs
-    ) -> _Result:
+    def _exclusively(self, effect: Callable[[*_Given], _Result], *arguments: *_Given) -> _Result:
         """Do something while other processes remove, replace and count nothing; can be nested.
 
         Whoever calls this holds the cluster's lock.
         """
         if self._is_exclusive:
-            return effect(*arguments, **keywords)
+            return effect(*arguments)
         try:
             self._is_exclusive = True
-            return self.filesystem.exclusively(self.root, effect, *arguments, **keywords)
+            return self.filesystem.exclusively(self.root, effect, *arguments)
         finally:
             self._is_exclusive = self._is_unchanged = False
             if self._is_outdated:

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, ParamSpec, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, TypeVarTuple
 
 from pytest_fakehv.machine import Os
 
@@ -20,7 +20,7 @@ _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _temporary_numbers = itertools.count()
 
-_Given = ParamSpec("_Given")
+_Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
 
@@ -70,11 +70,7 @@ class Filesystem(Protocol):
         """Return something that moves when a file is put into or taken out of a directory."""
 
     def exclusively(
-        self,
-        directory: str,
-        effect: Callable[_Given, _Result],
-        *arguments: _Given.args,
-        **keywords: _Given.kwargs,
+        self, directory: str, effect: Callable[[*_Given], _Result], *arguments: *_Given
     ) -> _Result:
         """Do something, and return its result, while no other process can do so with the same directory.
 
@@ -165,31 +161,31 @@ def name_at_last(os_module: OsModule, directory: str, content: bytes, name: Call
     Raises:
         OSError: it can't be done; nothing is left behind.
     """
-    opened: list[int] = []
-    path = ""
+    path = f"{directory}/\n{Os.getpid()}.{next(_temporary_numbers)}"
+    try:
+        # By a map that is unpacked, a file is opened and its descriptor kept in one step of the interpreter:
+        # a signal's handler that raises comes before or after both, and no descriptor is lost.
+        (descriptor,) = map(os_module.open, (path,), (_WRITING,), (FILE_MODE,))
+    except FileExistsError:  # left by a killed process that had our number
+        name_at_last(os_module, directory, content, name)
+        return
+    except BaseException:
+        _remove(os_module, path)
+        raise
     try:
         try:
-            while not opened:
-                path = f"{directory}/\n{Os.getpid()}.{next(_temporary_numbers)}"
-                with suppress(FileExistsError):  # left by a killed process that had our number
-                    open_into(opened, os_module, path, _WRITING, FILE_MODE)
-            write_all(os_module, opened[0], content)
+            write_all(os_module, descriptor, content)
         finally:
-            if opened:
-                os_module.close(*opened)
+            os_module.close(descriptor)
         name(path)
     except BaseException:
-        with suppress(OSError):  # what can't be removed, as it was never made, hides no error
-            os_module.unlink(path)
+        _remove(os_module, path)
         raise
 
 
-def open_into(opened: list[int], os_module: OsModule, path: str, flags: int, mode: int = FILE_MODE) -> None:
-    """Open a file, and put its descriptor into a list, in one call into C.
-
-    So a signal's handler that raises comes before or after both, and no descriptor is lost to it.
-    """
-    opened.extend(map(os_module.open, (path,), (flags,), (mode,)))
+def _remove(os_module: OsModule, path: str) -> None:
+    with suppress(OSError):  # what can't be removed, as it was never made, hides no error
+        os_module.unlink(path)
 
 
 def write_all(os_module: OsModule, descriptor: int, content: bytes) -> None:

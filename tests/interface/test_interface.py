@@ -9,6 +9,7 @@ from calling import make, message, start
 
 from pytest_fakehv import (
     BaseHypervisor,
+    DeclarationError,
     FakeHypervisor,
     HotplugError,
     HypervisorError,
@@ -262,6 +263,13 @@ class TestNode:
         assert hv.ListInstances() == []
         start(hv, "web1")
         assert caplog.messages == ["A power cycle was asked for; a fake hypervisor never resets the machine"]
+
+    @pytest.mark.parametrize("arguments", [(), ({"a": 1},), (FakeHypervisor,)])
+    def test_a_class_is_no_node_to_powercycle(self, arguments):
+        """In Ganeti it is a class method, which a machine has one of."""
+        assert message(FakeHypervisor.PowercycleNode, *arguments, error=DeclarationError) == (
+            "a class is no node; call PowercycleNode on one"
+        )
 
 
 class TestLinuxNodeInfo:

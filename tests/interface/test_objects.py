@@ -233,7 +233,10 @@ class TestDeclaring:
 
     @pytest.mark.parametrize(
         ("method", "arguments"),
-        [("FakeHypervisor.instance", {"state": "paused"}), ("FakeHypervisor.add_instance", {"node": "node2"})],
+        [
+            ("FakeHypervisor.instance", {"state": "paused"}),
+            ("FakeHypervisor.add_instance", {"node": "node2"}),
+        ],
     )
     def test_an_unknown_argument(self, hv, method, arguments):
         assert message(TypeError, getattr(hv, method.partition(".")[2]), "web1", **arguments) == (

@@ -43,6 +43,18 @@ class TestSubclass:
         assert Own.AssessParameters({}) == ["Own doubts []"]
         assert [call.method for call in hv.journal] == ["RebootInstance", "AssessParameters"]
 
+    def test_the_root_under_the_name_that_they_know(self, backend, root):
+        class Own(FakeHypervisor):
+            def place(self):
+                return self._ROOT_DIR
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        if backend == "memory":
+            with pytest.raises(HypervisorError, match="there is no root directory"):
+                hv.place()
+        else:
+            assert hv.place() == hv.root
+
     def test_inner_methods(self, root):
         seen = []
 

@@ -42,18 +42,16 @@ def documented():
         for name, options in CLASS.findall(text):
             members = ",".join(MEMBERS.findall(options)).replace(" ", "").split(",")
             found.setdefault(name, set()).update(filter(None, members))
-    for name, members in found.items():
-        members |= attributes(getattr(pytest_fakehv, name, object))
-    return found
+    return {
+        name: members | attributes(getattr(pytest_fakehv, name, object)) for name, members in found.items()
+    }
 
 
 def attributes(cls):
     """Return what a class's docstring says of its attributes; a dataclass's arguments are such."""
     sections = dict(SECTION.findall(inspect.getdoc(cls)))
-    text = sections.get("Attributes", "") + (
-        sections.get("Args", "") if dataclasses.is_dataclass(cls) else ""
-    )
-    return set(ENTRY.findall(text))
+    titles = ["Attributes", "Args"] if dataclasses.is_dataclass(cls) else ["Attributes"]
+    return {name for title in titles for name in ENTRY.findall(sections.get(title, ""))}
 
 
 @pytest.fixture(scope="module")
