@@ -147,7 +147,7 @@ def screenshots(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Change the engine a little, again and again, and see whether a test notices; takes hours."""
+    """Change the package a little, again and again, and see whether a test notices; takes hours."""
     session.install("-e", ".", *groups("mutation"))
     session.run("mutmut", "run", *session.posargs)
     session.run("mutmut", "results")

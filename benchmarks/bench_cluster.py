@@ -111,7 +111,7 @@ def journal_cost(calls: int = 20_000) -> tuple[float, float, float]:
             journal = Journal()
             began = perf_counter()
             for _ in range(calls):
-                journal.begin(
+                journal._begin(
                     time=0.0,
                     node="node1",
                     method="GetInstanceInfo",

@@ -50,9 +50,6 @@ nitpick_ignore_regex = [
         r"(abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
     ),
     ("py:class", r"optional|Self|Any|PathLike|Fraction|TypeAlias|NoneType"),
-    # Types that only the engine's own code names.
-    (
-        "py:class",
-        r"pytest_fakehv\.engine\.(door\.Door|filesystem\.Root|memory\.InMemory|report\.NodeView|selection\.Selection|shared\.Shared).*",
-    ),
+    # Types that only the package's own code names.
+    ("py:class", r"pytest_fakehv\.(calls\.selection|cluster\.migrating|storage\.(locks|memory|root))\..*"),
 ]

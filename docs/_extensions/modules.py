@@ -1,13 +1,17 @@
-"""The diagram of the modules, drawn from the contracts that the import linter checks.
+"""The diagram of the rooms and their modules, drawn from the contracts that the import linter checks.
 
 ``python docs/_extensions/modules.py`` writes it anew.
 """
 
+import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Final
+
+import pytest_fakehv
 
 TOP: Final = Path(__file__).parent.parent.parent
 DIAGRAM: Final = TOP / "docs" / "explanation" / "modules.svg"
@@ -18,6 +22,9 @@ BOX: Final = 18
 HEAD: Final = 15
 GAP: Final = 6
 INDENT: Final = 110
+SAYING: Final = 420
+"""Where what a room says of itself begins, right of its widest row of modules."""
+
 LETTER: Final = 6.4
 """The width of a letter, at 11 pixels."""
 
@@ -55,14 +62,28 @@ def drawn() -> str:
     )
 
 
+def saying(name: str, most: float) -> str:
+    """Return what a room's docstring says in its first line: as many of its clauses as fit in, in letters."""
+    path = Path(pytest_fakehv.__file__).parent / name
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    first, *others = re.split(r"(?=[,;:] )", sentence.rstrip(".").replace("`", ""))
+    while others and len(first + others[0]) <= most:
+        first += others.pop(0)
+    return first
+
+
 def _room(name: str, rows: list[list[str]], left: int, top: int, width: int, height: int) -> Iterator[str]:
-    """Draw a room as a frame."""
+    """Draw a room as a frame, with what it says of itself."""
+    indent = SAYING if width == WIDTH - 20 else INDENT  # of several side by side, none has modules inside
     yield (
         f'<rect x="{left}" y="{top}" width="{width}" height="{height}" rx="6" fill="#f5f5f5" stroke="#999"/>'
     )
     yield (
         f'<text x="{left + 10}" y="{top + GAP + HEAD}" font-size="13" font-weight="bold" fill="#222">'
         f"{escape(name)}</text>"
+        f'<text x="{left + indent}" y="{top + GAP + HEAD - 1}" fill="#555">'
+        f"{escape(saying(name, (width - indent) / LETTER))}</text>"
     )
     for number, row in enumerate(rows):
         place = left + INDENT

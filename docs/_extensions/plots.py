@@ -52,7 +52,7 @@ def migrate(dirty_rate: int) -> Migration:
 
 
 def model(dirty_rate: int) -> Precopy:
-    """Return the engine's own model of the same migration."""
+    """Return the plugin's own model of the same migration."""
     return Precopy(
         ram=Fraction(RAM),
         bandwidth=Fraction(BANDWIDTH),

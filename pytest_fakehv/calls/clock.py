@@ -28,7 +28,6 @@ class Clock:
 
     Attributes:
         mode: as given.
-        on_move: called when the time has moved or is about to be looked at.
 
     Raises:
         DeclarationError: there is no such mode.
@@ -37,7 +36,8 @@ class Clock:
     def __init__(self, mode: ClockMode = "polls", lock: Lock | None = None) -> None:
         check_choice("clock", mode, CLOCK_MODES)
         self.mode = mode
-        self.on_move: Callable[[], None] = lambda: None
+        # What is called when the time has moved or is about to be looked at.
+        self._on_move: Callable[[], None] = lambda: None
         self._began = Time.monotonic()
         self._elapsed = Fraction(0)
         self._rounded = 0.0
@@ -74,19 +74,19 @@ class Clock:
         with self._lock:
             self._elapsed += exact(seconds)
             self._rounded = float(self._elapsed)  # once, not at each call
-        self.on_move()
+        self._on_move()
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Let what is due come about before anybody looks: the machine's time moves without telling."""
         if self.mode == "real":
-            self.on_move()
+            self._on_move()
 
-    def poll(self) -> None:
+    def _poll(self) -> None:
         """Note that somebody asks how far a migration is."""
         if self.mode == "polls":
             self.advance(1)
         else:
-            self.look()
+            self._look()
 
     def sleep(self, seconds: float) -> None:
         """Let time pass as `time.sleep` would; only with the machine's clock does anybody wait for it.

@@ -83,10 +83,10 @@ class Strike(Protocol):
     """What a fault does to the calls that it is about."""
 
     @property
-    def is_late(self) -> bool:
+    def _is_late(self) -> bool:
         """Whether a call first has its effect."""
 
-    def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
+    def _strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
         """Do it: raises, as a rule."""
 
 
@@ -151,7 +151,7 @@ class Door:
         if calls and any(each.node == name for each in calls):
             return function(node, *arguments, **keywords)
         noted = tuple(map(_noted, arguments))
-        call = self.journal.begin(
+        call = self.journal._begin(
             self.clock.now,
             name,
             method.name,
@@ -167,16 +167,16 @@ class Door:
             if node._troubles:
                 _refuse(node)
             fault = self.choose_fault(call) if self.faults else None
-            if fault and not fault.is_late:
-                fault.strike(call, node, self.clock)
+            if fault and not fault._is_late:
+                fault._strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
             if (fault or self.holds) and node._troubles:  # it went down meanwhile
                 _refuse(node)
-            self.clock.look()
+            self.clock._look()
             result = function(node, *arguments, **keywords)
-            if fault and fault.is_late:
-                fault.strike(call, node, self.clock)
+            if fault and fault._is_late:
+                fault._strike(call, node, self.clock)
         except BaseException as error:
             call.error = error
             raise
@@ -193,8 +193,8 @@ class Door:
             if hold.is_over:
                 with suppress(ValueError):  # another thread was faster
                     self.holds.remove(hold)
-            elif hold.selection.matches(call):
-                hold.stop(call)
+            elif hold._selection.matches(call):
+                hold._stop(call)
 
 
 class Method:

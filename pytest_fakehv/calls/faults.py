@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, get_args
 
@@ -112,33 +112,27 @@ def _made(cls: type[BaseException], text: str) -> BaseException:
     raise DeclarationError(f"error: a {cls.__name__} needs arguments; give one that is made already")
 
 
-@dataclass(eq=False)
 class Fault:
     """A fault rule in force, and what came of it. As a context manager, it is withdrawn at the end.
 
     Attributes:
         spec: what it does.
-        origin: where it was declared.
-        lock: the cluster's.
+        origin: where it was declared, in words.
         seen: how many calls came that it is about.
         fired: how many of them it struck.
         withdrawn: whether it is no longer in force.
-        spared: why it did not strike the last call that it could have struck, in words.
     """
 
-    spec: FaultSpec
-    origin: str
-    lock: InitVar[Lock]
-    seen: int = 0
-    fired: int = 0
-    withdrawn: bool = False
-    spared: str = ""
-    selection: Selection = field(init=False)
-    _lock: Lock = field(init=False)
-
-    def __post_init__(self, lock: Lock) -> None:
-        """Keep the selection, which every call is held against."""
-        self.selection = self.spec.selection
+    def __init__(self, spec: FaultSpec, origin: str, lock: Lock) -> None:
+        self.spec = spec
+        self.origin = origin
+        self.seen = 0
+        self.fired = 0
+        self.withdrawn = False
+        # Kept, since every call is held against it.
+        self._selection = spec.selection
+        # Why it did not strike the last call that it could have struck, in words.
+        self._spared = ""
         self._lock = lock
 
     def __enter__(self) -> Self:
@@ -156,7 +150,7 @@ class Fault:
         return f"<{self.spec} fired {self.fired} times>"
 
     @property
-    def is_late(self) -> bool:
+    def _is_late(self) -> bool:
         """Whether a call first has its effect."""
         return self.spec.when == "after"
 
@@ -164,7 +158,7 @@ class Fault:
         """Let it strike no more; one that never fired still counts as such."""
         self.withdrawn = True
 
-    def claim(self) -> bool:
+    def _claim(self) -> bool:
         """Count one more strike, unless other threads' calls have used up its ``times``; tell which."""
         with self._lock:
             if self.spec.times is not None and self.fired >= self.spec.times:
@@ -172,16 +166,16 @@ class Fault:
             self.fired += 1
             return True
 
-    def strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
+    def _strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
         """Do to a call what it is there for.
 
         Raises:
             BaseException: its error, or that the node is down.
         """
         spec = self.spec
-        if self.is_late and not self.claim():
+        if self._is_late and not self._claim():
             return
-        call.fault = f"fault at {self.origin}{', after its effect' if self.is_late else ''}"
+        call.fault = f"fault at {self.origin}{', after its effect' if self._is_late else ''}"
         if spec.delay:
             clock.sleep(spec.delay)
         if spec.crash:
@@ -252,17 +246,17 @@ class Faults:
     def choose(self, call: Call) -> Fault | None:
         """Return the rule that is to strike a call: the narrowest, and of several the one declared first."""
         with self._lock:
-            matching = [each for each in self.rules if not each.withdrawn and each.selection.matches(call)]
+            matching = [each for each in self.rules if not each.withdrawn and each._selection.matches(call)]
             for fault in matching:
                 fault.seen += 1
             chosen: Fault | None = None
             # Sorting keeps the order of declaration among equals.
-            for fault in sorted(matching, key=lambda each: -each.selection.narrowness):
+            for fault in sorted(matching, key=lambda each: -each._selection.narrowness):
                 if chosen:
-                    fault.spared = f"{chosen.spec} struck instead"
+                    fault._spared = f"{chosen.spec} struck instead"
                 # A late one first waits for the effect, which may raise itself.
-                elif self._is_due(fault) and (fault.is_late or fault.claim()):
-                    fault.spared = "the call itself raised"
+                elif self._is_due(fault) and (fault._is_late or fault._claim()):
+                    fault._spared = "the call itself raised"
                     chosen = fault
         return chosen
 
@@ -270,5 +264,5 @@ class Faults:
         spec = fault.spec
         if fault.seen <= spec.after or (spec.times is not None and fault.fired >= spec.times):
             return False
-        fault.spared = f"chance spared it, at a probability of {spec.probability:g}"
+        fault._spared = f"chance spared it, at a probability of {spec.probability:g}"
         return self._random is None or spec.probability == 1 or self._random.random() < spec.probability

@@ -30,8 +30,8 @@ class Hold:
     """
 
     def __init__(self, selection: Selection, timeout: float) -> None:
-        self.selection = selection
-        self.timeout = timeout
+        self._selection = selection
+        self._timeout = timeout
         self._calls: list[Call] = []
         self._is_released = False
         # Who waits has a queue of its own, which takes no lock that an interrupt could leave held.
@@ -42,7 +42,7 @@ class Hold:
 
     def __repr__(self) -> str:
         """Show which calls it holds."""
-        return f"<hold({self.selection}): {len(self._calls)} calls came>"
+        return f"<hold({self._selection}): {len(self._calls)} calls came>"
 
     @property
     def calls(self) -> list[Call]:
@@ -72,11 +72,11 @@ class Hold:
             HoldError: none came in time, or it was released before.
         """
         if self.is_over and not self._mistake:
-            raise HoldError(f"hold({self.selection}): it was released, and stops no more; begin another one")
-        limit = self.timeout if timeout is None else timeout
+            raise HoldError(f"hold({self._selection}): it was released, and stops no more; begin another one")
+        limit = self._timeout if timeout is None else timeout
         check_number("timeout", limit)
         if not _is_called(self._waiting, lambda: bool(self._calls), limit):
-            text = f"hold({self.selection}): no such call came within {limit:g} s"
+            text = f"hold({self._selection}): no such call came within {limit:g} s"
             raise HoldError(self._mistake or text + _in_a_coroutine())
         return self._calls[0]
 
@@ -85,7 +85,7 @@ class Hold:
         self._is_released = True
         _call(self._stopped)
 
-    def stop(self, call: Call) -> None:
+    def _stop(self, call: Call) -> None:
         """Stop a call here until it is released.
 
         Raises:
@@ -93,16 +93,16 @@ class Hold:
         """
         if threading.get_ident() == self._owner:
             self._mistake = (
-                f"hold({self.selection}): the thread that holds the call made it itself, and could never "
+                f"hold({self._selection}): the thread that holds the call made it itself, and could never "
                 "release it; make the call in another thread"
             )
             raise HoldError(self._mistake)
         self._calls.append(call)
         _call(self._waiting)
-        if not _is_called(self._stopped, lambda: self._is_released, self.timeout):
+        if not _is_called(self._stopped, lambda: self._is_released, self._timeout):
             self._mistake = (
-                f"hold({self.selection}): {call.method} on {call.node} came and was not released within "
-                f"{self.timeout:g} s; call release(), or leave the with block, before waiting for its thread"
+                f"hold({self._selection}): {call.method} on {call.node} came and was not released within "
+                f"{self._timeout:g} s; call release(), or leave the with block, before waiting for its thread"
             )
             raise HoldError(self._mistake)
 
@@ -125,7 +125,7 @@ class Hold:
         if self._mistake:
             raise HoldError(self._mistake)
         if not self._calls:
-            raise HoldError(f"hold({self.selection}): no such call came before the end of the block")
+            raise HoldError(f"hold({self._selection}): no such call came before the end of the block")
 
 
 def _is_called(waiting: "list[SimpleQueue[None]]", is_done: Callable[[], bool], timeout: float) -> bool:

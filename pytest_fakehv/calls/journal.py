@@ -99,7 +99,7 @@ class Journal:
         return total
 
     @property
-    def first(self) -> int:
+    def _first(self) -> int:
         """The number of the first call that it has; with none, that of the next one."""
         with suppress(IndexError):
             return self._calls[0].number
@@ -140,7 +140,7 @@ class Journal:
         check_amount("most", most)
         self._calls = deque(self._calls.copy(), maxlen=most)
 
-    def begin(
+    def _begin(
         self,
         time: float,
         node: str,

@@ -1,30 +1,19 @@
-"""What a test asserts, of a node or of a whole cluster."""
+"""What a test asserts, of a node or of a whole cluster: how it stands, and with `history` its past."""
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
-from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.cluster.scope import View
-from pytest_fakehv.interface.contract import check_method
+from pytest_fakehv.cluster.history import History
 from pytest_fakehv.interface.objects import InstanceLike, Placement, name_of
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.invariants import Invariant, Violation, check_allowed
-from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.story.picture import Picture
 from pytest_fakehv.text import natural_order, shown
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
 __tracebackhide__ = True  # a failed assertion is shown at the test's own line
 
-Step = str | tuple[str, str]
-"""A method's name; or that and the name of the node that it was called on."""
 
-
-class Assertions(View):
+class Assertions(History):
     """Assertions on the state of one or more nodes, and on what happened there.
 
     Each raises `AssertionError` with a message that says what was expected, what is, and where to look
@@ -181,197 +170,6 @@ class Assertions(View):
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
 
-    # Migrations
-
-    def assert_migrated(
-        self,
-        instance: str | InstanceLike,
-        *,
-        source: str | None = None,
-        target: str | None = None,
-        live: bool | None = None,
-    ) -> None:
-        """Assert that an instance migrated: it was finalized with success on both nodes.
-
-        Args:
-            instance: which, by name or as the object that the interface takes.
-            source: the node that it left; None for any.
-            target: the node that it moved to; None for any.
-            live: whether it kept running meanwhile; None for either.
-
-        Raises:
-            AssertionError: no such migration did.
-            DeclarationError: there never was such a node.
-        """
-        self._assert_migration(
-            instance, "did not migrate", lambda each: each.migrated, source=source, target=target, live=live
-        )
-
-    def assert_migration_failed(
-        self,
-        instance: str | InstanceLike,
-        *,
-        source: str | None = None,
-        target: str | None = None,
-        live: bool | None = None,
-    ) -> None:
-        """Assert that a migration of an instance began and failed, as its status said.
-
-        Args:
-            instance: which, by name or as the object that the interface takes.
-            source: the node that it was to leave; None for any.
-            target: the node that it was to move to; None for any.
-            live: whether it was to keep running meanwhile; None for either.
-
-        Raises:
-            AssertionError: no such migration did.
-            DeclarationError: there never was such a node.
-        """
-        self._assert_migration(
-            instance,
-            "has no failed migration",
-            lambda each: each.outcome == "failed",
-            source=source,
-            target=target,
-            live=live,
-        )
-
-    def assert_migration_cancelled(
-        self,
-        instance: str | InstanceLike,
-        *,
-        source: str | None = None,
-        target: str | None = None,
-        live: bool | None = None,
-    ) -> None:
-        """Assert that a migration of an instance began and was cancelled, or aborted under way.
-
-        Args:
-            instance: which, by name or as the object that the interface takes.
-            source: the node that it was to leave; None for any.
-            target: the node that it was to move to; None for any.
-            live: whether it was to keep running meanwhile; None for either.
-
-        Raises:
-            AssertionError: no such migration was.
-            DeclarationError: there never was such a node.
-        """
-        self._assert_migration(
-            instance,
-            "has no cancelled migration",
-            lambda each: each.outcome == "cancelled",
-            source=source,
-            target=target,
-            live=live,
-        )
-
-    def assert_not_migrated(
-        self,
-        instance: str | InstanceLike,
-        *,
-        source: str | None = None,
-        target: str | None = None,
-        live: bool | None = None,
-    ) -> None:
-        """Assert that no migration of an instance moved it, nor is one under way.
-
-        Args:
-            instance: which, by name or as the object that the interface takes.
-            source: the node that it must not have left; None for any.
-            target: the node that it must not have moved to; None for any.
-            live: whether it would have kept running meanwhile; None for either.
-
-        Raises:
-            AssertionError: one did, or is under way.
-            DeclarationError: there never was such a node.
-        """
-        name = name_of(instance)
-        self._scope.check_instance(name)
-        matching = self._matching(name, source=source, target=target, live=live)
-        unwanted = [each for each in matching if each.migrated or each.outcome == "active"]
-        if unwanted:
-            last_call = self.journal.last_about(name)
-            raise AssertionError(messages.unwanted_migrations(name, unwanted, last_call))
-
-    # Calls
-
-    def assert_called(
-        self,
-        method: str,
-        *,
-        node: str | None = None,
-        instance: str | InstanceLike | None = None,
-        times: int | None = None,
-    ) -> None:
-        """Assert that a method of the interface was called.
-
-        Args:
-            method: its name.
-            node: the name of the node that it was called on; None for any.
-            instance: the instance that it was about; None for any.
-            times: how often; None for at least once.
-
-        Raises:
-            AssertionError: it wasn't, or not so often.
-            DeclarationError: there is no such method, or never was such a node.
-        """
-        calls = self._calls(method, node=node, instance=instance)
-        if (times is None and not calls) or (times is not None and len(calls) != times):
-            self._fail_calls(method, calls, node=node, instance=instance, times=times)
-
-    def assert_not_called(
-        self, method: str, *, node: str | None = None, instance: str | InstanceLike | None = None
-    ) -> None:
-        """Assert that a method of the interface was not called.
-
-        Args:
-            method: its name.
-            node: the name of the node that it must not have been called on; None for any.
-            instance: the instance that it must not have been about; None for any.
-
-        Raises:
-            AssertionError: it was.
-            DeclarationError: there is no such method, or never was such a node.
-        """
-        if instance is not None:
-            self._scope.check_instance(name_of(instance))
-        calls = self._calls(method, node=node, instance=instance)
-        if calls:
-            self._fail_calls(method, calls, node=node, instance=instance, times=0)
-
-    def assert_call_order(
-        self, *steps: Step, node: str | None = None, instance: str | InstanceLike | None = None
-    ) -> None:
-        """Assert that calls came in an order; others may have come between them.
-
-        Args:
-            *steps: the methods' names, each alone or as (method, node).
-            node: the name of the node that those without one were called on; None for any.
-            instance: the instance that all were about; None for any.
-
-        Raises:
-            AssertionError: they did not; the message says which one is missing, and after which.
-            DeclarationError: there is no such method, or never was such a node.
-        """
-        before: Call | None = None
-        for step in steps:
-            if not isinstance(step, str | tuple):
-                raise DeclarationError(f"a step is a method or (method, node), not {shown(step)}")
-            method, where = (step, node) if isinstance(step, str) else step
-            calls = self._calls(method, node=where, instance=instance)
-            found = next((each for each in calls if before is None or each.number > before.number), None)
-            if found is None:
-                raise AssertionError(
-                    messages.wrong_order(
-                        method,
-                        node=where,
-                        instance=None if instance is None else name_of(instance),
-                        before=before,
-                        calls=calls,
-                    )
-                )
-            before = found
-
     # Inside
 
     def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
@@ -382,77 +180,6 @@ class Assertions(View):
             return self._scope.own_node_name(where)
         nodes = tuple(sorted((self._scope.own_node_name(each) or "" for each in where), key=natural_order))
         return nodes if len(nodes) > 1 else nodes[0] if nodes else None
-
-    def _assert_migration(
-        self,
-        instance: str | InstanceLike,
-        problem: str,
-        is_met: "Callable[[Migration], bool]",
-        *,
-        source: str | None,
-        target: str | None,
-        live: bool | None,
-    ) -> None:
-        name = name_of(instance)
-        matching = self._matching(name, source=source, target=target, live=live)
-        if any(map(is_met, matching)):
-            return
-        raise AssertionError(
-            messages.wrong_migration(
-                name,
-                problem=problem + messages.direction(source, target, live=live),
-                own=[each for each in self.migrations if each.instance == name],
-                others=[each for each in self.migrations if each.instance != name],
-                states={
-                    node.name: info for node in self._scope.everywhere if (info := node.instance_info(name))
-                },
-                known=self._scope.shared.declared,
-                last_call=self.journal.last_about(name),
-            )
-        )
-
-    def _matching(
-        self, name: str, *, source: str | None, target: str | None, live: bool | None
-    ) -> list[Migration]:
-        left, reached = self._scope.node_name(source), self._scope.node_name(target)
-        return [
-            each
-            for each in self.migrations
-            if each.instance == name
-            and left in (None, each.source)
-            and reached in (None, each.target)
-            and live in (None, each.live)
-        ]
-
-    def _calls(self, method: str, *, node: str | None, instance: str | InstanceLike | None) -> list[Call]:
-        check_method(method)
-        where = self._scope.own_node_name(node)
-        name = None if instance is None else name_of(instance)
-        return [
-            call
-            for call in self._scope.own_calls()
-            if call.method == method and where in (None, call.node) and name in (None, call.instance)
-        ]
-
-    def _fail_calls(
-        self,
-        method: str,
-        calls: list[Call],
-        *,
-        node: str | None,
-        instance: str | InstanceLike | None,
-        times: int | None,
-    ) -> None:
-        raise AssertionError(
-            messages.wrong_calls(
-                method,
-                calls,
-                node=node,
-                instance=None if instance is None else name_of(instance),
-                times=times,
-                others=[call for call in self._scope.own_calls() if call not in calls],
-            )
-        )
 
     def _assert_state(
         self,

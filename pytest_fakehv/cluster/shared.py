@@ -66,4 +66,4 @@ class Shared:
     def look(self) -> None:
         """Let what is due come about before somebody looks; the calls of the interface do so themselves."""
         if self.door.current_call is None:
-            self.clock.look()
+            self.clock._look()

@@ -48,7 +48,7 @@ class BaseHypervisor(ABC):
     """The contract, and what a hypervisor inherits of it.
 
     Attributes:
-        PARAMETERS: the hvparams that the class takes, by name; see `pytest_fakehv.interface.parameters`.
+        PARAMETERS: the hvparams that the class takes, by name; see `pytest_fakehv.parameters`.
         ANCILLARY_FILES: files that every node should have.
         ANCILLARY_FILES_OPT: those of them that a node may lack.
         CAN_MIGRATE: whether instances can be migrated.

@@ -74,7 +74,7 @@ class Violation:
     fault: Fault | None = None
 
     @property
-    def identity(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         """What stays the same of it, however it is worded when somebody looks again."""
         return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
 

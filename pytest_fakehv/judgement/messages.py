@@ -339,7 +339,7 @@ def unfired(fault: Fault, journal: Journal) -> str:
     """
     spec = fault.spec
     if fault.seen > spec.after:
-        why = f"such a call came {_times(fault.seen)}; the last time, {fault.spared}"
+        why = f"such a call came {_times(fault.seen)}; the last time, {fault._spared}"
     elif fault.seen:
         why = f"such a call came {_times(fault.seen)} alone, and {spec.after} were to pass"
     else:

@@ -68,7 +68,7 @@ class Traffic:
         self._scripts: dict[str, deque[_Script]] = {}
         self._due: list[tuple[Fraction, int, Run]] = []
         self._tickets = itertools.count()
-        clock.on_move = self.settle
+        clock._on_move = self.settle
 
     def snapshots(self, node: str | None = None) -> list[Migration]:
         """Return every migration in the order in which they began; of a node, those from it and to it."""
@@ -186,7 +186,7 @@ class Traffic:
         The latter is as in Ganeti's fake hypervisor.
         """
         with self._lock:
-            self.clock.poll()
+            self.clock._poll()
             run = self.leaving(node, instance)
             if run is None:
                 return MigrationStatus(status="completed")

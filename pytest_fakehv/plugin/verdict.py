@@ -142,5 +142,5 @@ def _look(session: pytest.Session, cluster: "FakeCluster") -> "list[Violation]":
     looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary())
     known = looked[cluster][1] if cluster in looked else set()
     found = cluster.violations()
-    looked[cluster] = cluster._scope.shared.pulse, {each.identity for each in found}
-    return [each for each in found if each.identity not in known]
+    looked[cluster] = cluster._scope.shared.pulse, {each._identity for each in found}
+    return [each for each in found if each._identity not in known]

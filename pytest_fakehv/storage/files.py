@@ -55,6 +55,14 @@ def decode(content: bytes) -> Record | None:
     return found and Record(int(found[1]), int(found[2]), found[3] is not None)
 
 
+def _refuse_malformed(path: str, content: bytes) -> NoReturn:
+    size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
+    raise RefusedError(
+        f"malformed instance file {path!r} ({size}, starting with {shown(content[:16])}); "
+        "it should have the lines '0', memory in MiB and vcpus"
+    )
+
+
 class Storage:
     """One node's running instances, in files.
 
@@ -332,14 +340,7 @@ class Storage:
             if not self.holds_instance(path):
                 return None
             raise
-        record = decode(content)
-        if record is None:
-            size = f"{len(content)} bytes" if len(content) < _MOST_BYTES else f"{_MOST_BYTES} bytes or more"
-            raise RefusedError(
-                f"malformed instance file {path!r} ({size}, starting with {shown(content[:16])}); "
-                "it should have the lines '0', memory in MiB and vcpus"
-            )
-        return record
+        return decode(content) or _refuse_malformed(path, content)
 
     def _saw(self, path: str, record: Record | None) -> None:
         """Put the ledger right where somebody else has changed a file; the next start counts anew."""

@@ -190,7 +190,7 @@ class Chronicle:
     def _forget(self) -> None:
         """Keep no event from before the calls that the journal still has."""
         with self._lock:
-            first = self._door.journal.first
+            first = self._door.journal._first
             while self._events:
                 oldest = self._events[0]
                 if (oldest.after if isinstance(oldest, Event) else oldest[0].number) >= first - 1:

@@ -254,7 +254,7 @@ def _order(each: Any) -> tuple[int, bool]:
 
 def _deed_text(deed: Event) -> str:
     if deed.hold:
-        return f"hold({deed.hold.selection})"
+        return f"hold({deed.hold._selection})"
     return f"{deed.what}({shown(deed.instance) if deed.instance else ''})"
 
 
