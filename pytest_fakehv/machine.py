@@ -1,15 +1,8 @@
 """The functions of the machine that runs the test, as they were when this was imported.
 
-<<<<<<< HEAD
 Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code,
 not ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun) looks
 for them among the globals of modules.
-=======
-Our own plumbing uses these alone, so that a test which patches `os`, `time` or `open` patches its own code
-and not ours. They are attributes of classes, since what replaces functions for a test (pyfakefs, freezegun)
-looks for them among the globals of modules. None of them is written in Python: such a one would call others
-as a test has patched them.
->>>>>>> 0255152e97e512114894f18947a4babcaafa4bad
 """
 
 import fcntl
