@@ -129,8 +129,7 @@ class InnerNode:
     def lose_everything(self) -> None:
         """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts."""
         with self.shared.lock:
-            self.shared.watcher.went_down(self.name)
-            self.store.remove_all()
+            self.store.remove_all(lambda: self.shared.watcher.went_down(self.name))
             self.shared.traffic.node_went_down(self.name)
 
     # What runs there
