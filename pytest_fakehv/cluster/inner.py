@@ -209,9 +209,7 @@ class InnerNode:
         fixed = None if memory is not None or self.is_strict else _fixed_record(instance, paused=paused)
         try:
             if fixed is not None:  # nothing is to be counted, and so no other process to be locked out
-                with self.shared.lock:
-                    self.check_up()
-                    self.create(path, fixed)
+                self.create(path, fixed)
                 return
             size, wanted = self.size(), _wanted(instance, memory)
 
@@ -232,8 +230,9 @@ class InnerNode:
             raise self._taken(path) from None
 
     def create(self, path: str, record: Record) -> None:
-        """Put an instance where none is; on a node that does not overcommit, only if it fits."""
+        """Start an instance where none is; on a node that does not overcommit, only if it fits."""
         with self.shared.lock:
+            self.check_up()
             try:
                 if self.is_strict:
                     size = self.size()
