@@ -211,15 +211,19 @@ class InnerNode:
             if fixed is not None:  # nothing is to be counted, and so no other process to be locked out
                 self.create(path, fixed)
                 return
-            size, wanted = self.size(), _wanted(instance, memory)
+            wanted = _wanted(instance, memory)
+            # What is given whatever is free needs no count, which costs each later start.
+            size = self.size() if memory is None or self.is_strict else None
 
             def decide() -> Record:
                 if isinstance(wanted, RefusedError):
                     raise wanted
                 minimum, maximum, vcpus = wanted
-                free = self._free(size)
-                given = startup_memory(minimum, maximum, free) if memory is None else memory
-                self._refuse_more_than(free, given)
+                given = minimum
+                if size is not None:
+                    free = self._free(size)
+                    given = startup_memory(minimum, maximum, free)
+                    self._refuse_more_than(free, given)
                 return Record(given, vcpus, bool(paused))
 
             with self.shared.lock:
