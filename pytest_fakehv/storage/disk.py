@@ -112,29 +112,28 @@ class Disk:
                 except OSError:  # the program has closed all descriptors that it has
                     self._locks.discard(held.pop())
                 finally:
-                    if held:
-                        self._keep(directory, held[0])
-
-    @classmethod
-    def _keep(cls, directory: str, descriptor: int) -> None:
-        """Keep a descriptor for next time, in place of the one unused longest."""
-        if cls._idle.setdefault(directory, descriptor) != descriptor:
-            cls._close(descriptor)
-        if len(cls._idle) > _MOST_IDLE:
-            for longest in list(cls._idle)[:-_MOST_IDLE]:
-                cls.forget(longest)
+                    # Kept for next time, by a single call into C, too: else it would be lost to an interrupt.
+                    if held and self._idle.setdefault(directory, held[0]) != held[0]:
+                        try:
+                            self._locks.discard(held[0])
+                        finally:
+                            Os.close(held[0])
+                    if len(self._idle) > _MOST_IDLE:
+                        for longest in list(self._idle)[:-_MOST_IDLE]:
+                            self.forget(longest)
 
     @classmethod
     def forget(cls, directory: str) -> None:
         """Keep no descriptor of a directory any longer."""
-        if (descriptor := cls._idle.pop(directory, None)) is not None:
-            cls._close(descriptor)
-
-    @classmethod
-    def _close(cls, descriptor: int) -> None:
-        cls._locks.discard(descriptor)
-        Os.flock(descriptor, UNLOCK)
-        Os.close(descriptor)
+        kept: list[int] = []
+        try:
+            kept.extend(map(cls._idle.pop, (directory,), (-1,)))
+        finally:
+            if kept and kept[0] >= 0:
+                try:
+                    cls._locks.discard(kept[0])
+                finally:
+                    Os.close(kept[0])
 
     def put(self, directory: str, path: str, content: bytes) -> None:
         """Make the file without a name, and then link it: who is killed in between leaves no trace."""
