@@ -205,7 +205,7 @@ class InnerNode:
             RefusedError: it runs, lacks a beparam, or does not fit.
             OSError: it can't be written.
         """
-        path = self.path_of(instance.name)
+        path = self.store.path(instance.name)  # a class that names files itself makes them itself
         fixed = None if memory is not None or self.is_strict else _fixed_record(instance, paused=paused)
         try:
             if fixed is not None:  # nothing is to be counted, and so no other process to be locked out

@@ -83,6 +83,15 @@ class TestSubclass:
         assert hv.ListInstances() == []
         assert set(seen) == {"file", "alive", "down"}
 
+    def test_none_is_asked_where_the_test_sets_the_scene(self, root):
+        class Own(FakeHypervisor):
+            def _InstanceFile(self, instance_name):
+                raise HypervisorError("refused")
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        hv.add_instance("web1")
+        assert hv.ListInstances() == ["web1"]
+
     def test_a_node_that_goes_down_while_one_is_asked_starts_nothing(self, root):
         class Own(FakeHypervisor):
             def _InstanceStartupMemory(self, instance, hvparams=None):
