@@ -385,16 +385,20 @@ class FakeCluster(Stage, Assertions):
     def _add(self, spec: NodeSpec) -> FakeHypervisor:
         if not isinstance(spec, NodeSpec):
             raise DeclarationError(f"a node is declared by a NodeSpec, not {shown(spec)}")
+        self._check_name_and_address(spec)
+        node = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
+        with self._shared.lock:
+            self._check_name_and_address(spec)  # another thread may have been faster
+            self._by_name[spec.name] = node
+            self._by_address |= dict.fromkeys(spec.addresses, node)
+        return node
+
+    def _check_name_and_address(self, spec: NodeSpec) -> None:
         if spec.name in self._by_name:
             raise DeclarationError(f"two nodes are named {spec.name!r}")
-        addresses = spec.addresses
-        for address in sorted(addresses):
+        for address in sorted(spec.addresses):
             if other := self._by_address.get(address):
                 raise DeclarationError(f"{spec.name!r} has the address of {other.name!r}: {address!r}")
-        node = self._hypervisor(self._root.child(spec.name), spec=spec, cluster=self)
-        self._by_name[spec.name] = node
-        self._by_address |= dict.fromkeys(addresses, node)
-        return node
 
     def _has_file(self, node: str, instance: str) -> bool:
         return node in self and self[node]._inner.has_file(instance)

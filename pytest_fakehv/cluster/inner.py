@@ -129,8 +129,7 @@ class InnerNode:
     def lose_everything(self) -> None:
         """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts."""
         with self.shared.lock:
-            self.shared.watcher.went_down(self.name)
-            self.store.remove_all()
+            self.store.remove_all(lambda: self.shared.watcher.went_down(self.name))
             self.shared.traffic.node_went_down(self.name)
 
     # What runs there
@@ -206,7 +205,7 @@ class InnerNode:
             RefusedError: it runs, lacks a beparam, or does not fit.
             OSError: it can't be written.
         """
-        path = self.path_of(instance.name)
+        path = self.store.path(instance.name)  # a class that names files itself makes them itself
         fixed = None if memory is not None or self.is_strict else _fixed_record(instance, paused=paused)
         try:
             if fixed is not None:  # nothing is to be counted, and so no other process to be locked out
@@ -216,15 +215,19 @@ class InnerNode:
                     if fixed.paused:
                         self._note_paused(path)
                 return
-            size, wanted = self.size(), _wanted(instance, memory)
+            wanted = _wanted(instance, memory)
+            # What is given whatever is free needs no count, which costs each later start.
+            size = self.size() if memory is None or self.is_strict else None
 
             def decide() -> Record:
                 if isinstance(wanted, RefusedError):
                     raise wanted
                 minimum, maximum, vcpus = wanted
-                free = self._free(size)
-                given = startup_memory(minimum, maximum, free) if memory is None else memory
-                self._refuse_more_than(free, given)
+                given = minimum
+                if size is not None:
+                    free = self._free(size)
+                    given = startup_memory(minimum, maximum, free)
+                    self._refuse_more_than(free, given)
                 return Record(given, vcpus, bool(paused))
 
             with self.shared.lock:
@@ -236,8 +239,9 @@ class InnerNode:
             raise self._taken(path) from None
 
     def create(self, path: str, record: Record) -> None:
-        """Put an instance where none is; on a node that does not overcommit, only if it fits."""
+        """Start an instance where none is; on a node that does not overcommit, only if it fits."""
         with self.shared.lock:
+            self.check_up()
             try:
                 if self.is_strict:
                     size = self.size()

@@ -83,9 +83,9 @@ class Migrating(NodeStage, Hooks):
         with inner.doing(f"migrate instance {name}"):
             if not self._IsAlive(name):
                 raise RefusedError("not running")
-            node = self._target(target)
             place = self._InstanceFile(name)
             with shared.lock:
+                node = self._target(target)  # until the migration has begun, it doesn't go down
                 if node and (record := inner.store.read(place)):
                     node.refuse_overcommit(record.memory)
                 shared.traffic.begin(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from types import MappingProxyType
-from typing import ClassVar, Final, TypeVar, TypeVarTuple
+from typing import ClassVar, Final, NoReturn, TypeVar, TypeVarTuple
 
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
@@ -267,17 +267,22 @@ class Storage:
         if believed:
             self._mark()
 
-    def remove_all(self) -> None:
+    def remove_all(self, begin: Callable[[], None]) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
+
+        Args:
+            begin: called before the first goes, once it is known which; not where the root is gone.
 
         Raises:
             OSError: one can't be removed.
         """
         with self._lock:
-            self._exclusively(self._remove_all)
+            self._exclusively(self._remove_all, begin)
 
-    def _remove_all(self) -> None:
-        for name in self._read_each()[0]:
+    def _remove_all(self, begin: Callable[[], None]) -> None:
+        names = list(self._read_each()[0])
+        begin()
+        for name in names:
             with suppress(FileNotFoundError):
                 self._remove(f"{self.root}/{name}")
         self.check_root()

@@ -139,9 +139,10 @@ class Memory:
             self._used = None if used is None else used - old.memory
             self.on_change(path, False)
 
-    def remove_all(self) -> None:
-        """Take every instance away."""
+    def remove_all(self, begin: Callable[[], None]) -> None:
+        """Take every instance away, and call something before the first goes."""
         with self._lock:
+            begin()
             for name in list(self._records):
                 self.remove(name)
 

@@ -59,8 +59,8 @@ class Store(Protocol):
     def remove(self, path: str) -> None:
         """Take an instance away; raises `FileNotFoundError` where there is none."""
 
-    def remove_all(self) -> None:
-        """Take every instance away."""
+    def remove_all(self, begin: Callable[[], None]) -> None:
+        """Take every instance away, and call something before the first goes: not where none can."""
 
     def check_root(self) -> None:
         """Refuse to go on when the store is gone."""

@@ -1,5 +1,7 @@
 """Nodes that go down, are cut off and come back, and those that are added and removed."""
 
+import threading
+
 import pytest
 from migrating import FINALIZED, NODES, WEB1, begin, finalize, message, poll, record
 
@@ -219,3 +221,18 @@ class TestNodes:
         cluster["node1"].crash()
         assert message(cluster.remove_node, "node1") == "node1 can't be removed: it is the only one"
         assert [node.name for node in cluster] == ["node1"]
+
+
+def test_of_two_threads_that_add_a_node_of_one_name_one_does():
+    class Own(FakeHypervisor):
+        def __init__(self, *args, **keywords):
+            super().__init__(*args, **keywords)
+            if self.name == "node3" and not others:
+                others.append(threading.Thread(target=self.cluster.add_node, args=["node3"]))
+                others[0].start()
+                others[0].join()
+
+    others = []
+    cluster = FakeCluster.in_memory(hypervisor=Own)
+    assert message(cluster.add_node, "node3") == "two nodes are named 'node3'"
+    assert [node.name for node in cluster] == ["node1", "node2", "node3"]

@@ -1,11 +1,12 @@
 """A user's own subclass: what it may override, and what its nodes then do."""
 
 import functools
+import threading
 
 import pytest
 from calling import make, message, start
 
-from pytest_fakehv import BaseHypervisor, FakeHypervisor, HypervisorError, NodeSpec
+from pytest_fakehv import BaseHypervisor, FakeHypervisor, HypervisorError, NodeDownError, NodeSpec
 
 
 class TestSubclass:
@@ -93,6 +94,29 @@ class TestSubclass:
         hv.StopInstance(make())
         assert hv.ListInstances() == []
         assert set(seen) == {"file", "alive", "down"}
+
+    def test_none_is_asked_where_the_test_sets_the_scene(self, root):
+        class Own(FakeHypervisor):
+            def _InstanceFile(self, instance_name):
+                raise HypervisorError("refused")
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        hv.add_instance("web1")
+        assert hv.ListInstances() == ["web1"]
+
+    def test_a_node_that_goes_down_while_one_is_asked_starts_nothing(self, root):
+        class Own(FakeHypervisor):
+            def _InstanceStartupMemory(self, instance, hvparams=None):
+                memory = super()._InstanceStartupMemory(instance, hvparams)
+                crash = threading.Thread(target=self.crash)
+                crash.start()
+                crash.join()
+                return memory
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        refusal = message(hv.StartInstance, make(), [], False, error=NodeDownError)
+        assert refusal == "node1 does not answer"
+        assert hv.instance_names == []
 
     def test_own_node_info_decides_what_a_start_gets(self, root):
         class Own(FakeHypervisor):

@@ -323,3 +323,16 @@ class TestAlone:
         hv.AcceptInstance(hv.instance("web1"), "", "here")
         (found,) = hv.violations()
         assert found.what == "web1 was accepted on localhost and neither migrated nor aborted"
+
+
+def test_a_power_cycle_that_failed_for_lack_of_a_root_excuses_nothing(cluster, master):
+    """Nothing went down: what the node had got ready for is still to be brought to an end."""
+    master.target.AcceptInstance(master.web1, "", "node2")
+    root = master.target.root
+    shutil.rmtree(root)
+    with pytest.raises(HypervisorError) as caught:
+        master.target.PowercycleNode()
+    assert str(caught.value) == f"Failed to powercycle the node: No such file or directory: {root!r}"
+    assert [each.what for each in cluster.violations()] == [
+        "web1 was accepted on node2 and neither migrated nor aborted"
+    ]

@@ -1,5 +1,6 @@
 """Which migrations begin, and what is said of those that can't."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -174,3 +175,24 @@ class TestNoRoom:
         cluster["node2"].StopInstance(None, name="web2")
         finalize(cluster, web1, success=True)
         cluster.assert_running("web1", on="node2", memory=3000)
+
+
+def test_to_a_node_that_goes_down_while_a_class_of_its_own_is_asked():
+    class Own(FakeHypervisor):
+        asked = 0
+
+        def _InstanceFile(self, instance_name):
+            self.asked += 1
+            if self.asked == 2:
+                crash = threading.Thread(target=self.cluster["node2"].crash)
+                crash.start()
+                crash.join()
+            return super()._InstanceFile(instance_name)
+
+    cluster = FakeCluster.in_memory(hypervisor=Own)
+    web1 = cluster.add_instance("web1", node="node1")
+    cluster["node1"].asked = 0
+    assert message(begin, cluster, web1, error=HypervisorError) == (
+        "Failed to migrate instance web1: the target 'node2' is down"
+    )
+    assert cluster.migrations == []

@@ -1,7 +1,9 @@
 """A directory that was locked is kept open for the next time."""
 
 import gc
+import itertools
 import os
+import sys
 import threading
 from contextlib import suppress
 from types import SimpleNamespace
@@ -9,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 from processes import SPEC, failure, make
 
-from pytest_fakehv import FakeCluster, FakeHypervisor, NodeSpec
+from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
 from pytest_fakehv.machine import LOCK, Os
+from pytest_fakehv.storage import disk
 from pytest_fakehv.storage.disk import Disk
 
 
@@ -50,6 +53,38 @@ class TestOpenDirectories:
                 first.StopInstance(make())
         second.StopInstance(make())
         first.StartInstance(make(), [], False)
+
+    @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nobody says what is open")
+    def test_none_is_lost_wherever_an_interrupt_comes(self, tmp_path, monkeypatch):
+        """Where an interrupt can come: when a function begins, and after each call into C."""
+        monkeypatch.setattr(Disk, "_idle", {})
+        monkeypatch.setattr(disk, "_MOST_IDLE", 2)
+        nodes = [FakeHypervisor(tmp_path / f"node{number}", spec=SPEC) for number in range(4)]
+        before = self.descriptors()
+        calls = []
+        for last in itertools.count():
+            calls.clear()
+            for node in nodes:
+                node.StartInstance(make(), [], False)
+
+            def interrupt(frame, event, _what, last=last):
+                if event in ("call", "c_return") and frame.f_code.co_filename == disk.__file__:
+                    calls.append(event)
+                    if len(calls) == last:
+                        raise KeyboardInterrupt
+
+            sys.setprofile(interrupt)
+            with suppress(KeyboardInterrupt):
+                for node in nodes:
+                    node.StopInstance(make())
+            sys.setprofile(None)
+            for node in nodes:
+                with suppress(HypervisorError):
+                    node.StopInstance(make())
+            assert self.descriptors() <= before + 2
+            if last > len(calls):
+                break
+        assert last > 40
 
     def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path):
         first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))

@@ -12,6 +12,7 @@ import pytest
 from processes import SPEC, failure, make
 
 from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
+from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.root import Root, current_filesystem
 
@@ -417,3 +418,17 @@ def test_where_times_are_kept_coarsely_starts_are_counted_all_the_same(tmp_path,
     assert str(failure(hv.StartInstance, make("web5"), [], False)) == (
         "Failed to start instance web5: node1 does not overcommit: 1024 MiB more are needed, 0 MiB are free"
     )
+
+
+def test_where_an_instance_has_arrived_starts_still_wait_for_nobody(tmp_path, monkeypatch):
+    """What it has was settled on the source: nothing is counted, now or later."""
+    cluster = FakeCluster(tmp_path)
+    cluster["node1"].StartInstance(make(), [], False)
+    assert cluster.migrate("web1", to="node2").outcome == "completed"
+
+    def refuse(*args):
+        raise AssertionError
+
+    monkeypatch.setattr(Os, "flock", refuse)
+    cluster["node2"].StartInstance(make("web2"), [], False)
+    assert cluster["node2"].instance_names == ["web1", "web2"]
