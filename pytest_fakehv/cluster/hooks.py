@@ -1,7 +1,7 @@
 """What a class of the user's own may override beside the interface, and what asks it."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import local
 from typing import Any, ClassVar, Final, Literal
 
@@ -46,8 +46,15 @@ class Hooks(BaseHypervisor):
     _shared: Shared
     _together: AbstractContextManager[Any]
     _has_own_node_info: ClassVar[bool] = False
-    _has_own_hooks: ClassVar[bool] = False
+    _has_own_hooks: bool = False
     _has_own_size: ClassVar[bool] = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Notice an inner method that is put in place on one node alone, as a test's patch does."""
+        super().__setattr__(name, value)
+        if name in HOOKS:
+            super().__setattr__("_has_own_hooks", True)
+            super().__setattr__("_together", nullcontext())
 
     @property
     def _ROOT_DIR(self) -> str:

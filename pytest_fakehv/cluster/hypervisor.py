@@ -83,7 +83,7 @@ class FakeHypervisor(Migrating):
             spec=spec,
             shared=self._shared,
             store=store,
-            path_of=self._InstanceFile,
+            path_of=lambda name: self._InstanceFile(name),  # which a test may patch  # noqa: PLW0108
             read_size=type(self).GetLinuxNodeInfo,
         )
         self._troubles = self._inner.troubles

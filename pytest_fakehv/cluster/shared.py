@@ -22,8 +22,8 @@ class Shared:
     Whatever changes or judges a cluster does so under its lock, beside which there is only the kernel's on
     a root directory, always taken after it. It is taken inside our own methods, and never around code that
     isn't ours (a subclass's override, a fault's callback, a driver), nor while a call is held or delayed: so
-    no order of locks can deadlock. It is taken by ``with`` alone, which CPython does in one go: an exception
-    from a signal's handler, at any instruction, leaves it open.
+    no order of locks can deadlock. It is taken by ``with`` alone, which CPython does in one go from 3.11 to
+    3.13: an exception from a signal's handler, at any instruction, leaves it open.
 
     Args:
         clock: what makes the time go.

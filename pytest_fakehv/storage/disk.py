@@ -107,8 +107,9 @@ class Disk:
                 is_open = False
                 self._locks.discard(descriptor)
             finally:
-                if is_open and keep(directory, descriptor) != descriptor:
-                    self._close(descriptor)  # somebody else's is kept
+                if is_open and keep(directory, descriptor) != descriptor:  # somebody else's is kept
+                    self._locks.discard(descriptor)
+                    Os.close(descriptor)
             if len(self._idle) > _MOST_IDLE:
                 for longest in list(self._idle)[:-_MOST_IDLE]:
                     self.forget(longest)
@@ -118,20 +119,16 @@ class Disk:
         """Keep no descriptor of a directory any longer."""
         (descriptor,) = map(cls._idle.pop, (directory,), _NONE)
         if descriptor is not None:
-            cls._close(descriptor)
+            try:
+                cls._locks.discard(descriptor)
+            finally:
+                Os.close(descriptor)
 
     @classmethod
     def forget_idle(cls) -> None:
         """Keep no descriptor of a directory that nobody uses now."""
         for directory in list(cls._idle):
             cls.forget(directory)
-
-    @classmethod
-    def _close(cls, descriptor: int) -> None:
-        try:
-            cls._locks.discard(descriptor)
-        finally:
-            Os.close(descriptor)
 
     def put(self, directory: str, path: str, content: bytes) -> None:
         """Make the file without a name, and then link it: who is killed in between leaves no trace."""

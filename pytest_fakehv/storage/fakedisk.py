@@ -8,7 +8,15 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from pytest_fakehv.machine import Os
-from pytest_fakehv.storage.filesystem import READING, OsModule, name_at_last, rename_over
+from pytest_fakehv.storage.filesystem import (
+    FILE_MODE,
+    READING,
+    WRITING,
+    OsModule,
+    name_at_last,
+    rename_over,
+    write_all,
+)
 from pytest_fakehv.storage.locks import Lock
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -138,6 +146,19 @@ class PrivateDisk(FakeDisk):
             if found is None:
                 return super().stamp(directory)
             return found.stat_result.st_mtime_ns, len(found.entries)
+
+    def put(self, directory: str, path: str, content: bytes) -> None:  # noqa: ARG002  # no other file
+        """Make the file under its name: nobody can look, and the filesystem has no size to be full at."""
+        with self._lock:
+            descriptor = self.os.open(path, WRITING, FILE_MODE)
+            try:
+                try:
+                    write_all(self.os, descriptor, content)
+                finally:
+                    self.os.close(descriptor)
+            except BaseException:
+                self.os.unlink(path)
+                raise
 
     def replace(self, directory: str, path: str, content: bytes) -> None:  # noqa: ARG002  # no other file
         """Give the object another content: nobody else has it open."""

@@ -16,7 +16,7 @@ FILE_MODE: Final = 0o644
 
 READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-_WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _temporary_numbers = itertools.count()
 
@@ -42,7 +42,6 @@ class OsModule(Protocol):
     def utime(self, path: str, times: None = None, *, ns: tuple[int, int]) -> None: ...
     def listdir(self, path: str, /) -> list[str]: ...
     def mkdir(self, path: str, /) -> None: ...
-    def rmdir(self, path: str, /) -> None: ...
     def chmod(self, path: str, mode: int, /) -> None: ...
 
 
@@ -165,7 +164,7 @@ def name_at_last(os_module: OsModule, directory: str, content: bytes, name: Call
     try:
         # By a map that is unpacked, a file is opened and its descriptor kept in one step of the interpreter:
         # a signal's handler that raises comes before or after both, and no descriptor is lost.
-        (descriptor,) = map(os_module.open, (path,), (_WRITING,), (FILE_MODE,))
+        (descriptor,) = map(os_module.open, (path,), (WRITING,), (FILE_MODE,))
     except FileExistsError:  # left by a killed process that had our number
         name_at_last(os_module, directory, content, name)
         return

@@ -44,6 +44,33 @@ class TestSubclass:
         assert Own.AssessParameters({}) == ["Own doubts []"]
         assert [call.method for call in hv.journal] == ["RebootInstance", "AssessParameters"]
 
+    @pytest.mark.parametrize(
+        ("hook", "calls"),
+        [
+            ("_MarkUp", 2),
+            ("_MarkDown", 1),
+            ("_IsAlive", 3),
+            ("_InstanceStartupMemory", 1),
+            ("_InstanceFile", 8),
+        ],
+    )
+    def test_inner_methods_of_one_node_alone(self, root, monkeypatch, hook, calls):
+        """As a test patches them."""
+        seen = []
+        hv = FakeHypervisor(root, spec=NodeSpec("node1"))
+        own = getattr(hv, hook)
+
+        def asked(*arguments):
+            seen.append(arguments)
+            return own(*arguments)
+
+        monkeypatch.setattr(hv, hook, asked)
+        web1 = make()
+        hv.StartInstance(web1, [], False)
+        hv.BalloonInstanceMemory(web1, 5)
+        hv.StopInstance(web1)
+        assert len(seen) == calls
+
     def test_the_root_under_the_name_that_they_know(self, backend, root):
         class Own(FakeHypervisor):
             def place(self):
