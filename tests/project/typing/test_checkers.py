@@ -1,6 +1,7 @@
 """What type checkers and editors make of the keywords at every entrance."""
 
 import json
+import os
 import subprocess
 import sys
 from inspect import Parameter, signature
@@ -31,9 +32,10 @@ def test_mypy():
 
 
 def test_pyright():
-    """So it is with both files here."""
+    """So it is with both files here, but for what other packages leave untyped."""
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--project", str(HERE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # of newer versions
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert (done.stdout.strip(), done.returncode) == ("0 errors, 0 warnings, 0 informations", 0), done.stderr
 
 
