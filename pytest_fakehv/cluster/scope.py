@@ -23,7 +23,7 @@ from pytest_fakehv.text import listed, nearest, shown
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, slots=True)
 class Scope:
     """What a test looks at, and what is beside it.
 
