@@ -432,7 +432,9 @@ class Soak:
     def _cannot_raise(self, unraisable: "sys.UnraisableHookArgs") -> None:
         """Note that Python itself has swallowed an interrupt, as it does in ``__del__``."""
         if not isinstance(unraisable.exc_value, Interrupt):
-            self._find(f"an error that nobody could be told: {unraisable.exc_value!r}", "somewhere")
+            error = unraisable.exc_value
+            is_ours = error is None or not is_of_others(error)
+            self._find(f"an error that nobody could be told: {error!r}", "somewhere", is_ours=is_ours)
 
     def soak(self, interrupts: int) -> None:
         """Interrupt so many times, or until enough has hung."""
@@ -476,9 +478,7 @@ class Soak:
         delay = self.generator.uniform(0, 2 * self._durations[deed])
         place, self._is_ours = None, True
         try:
-            self._alarm.set(delay, Interrupt)
-            while not self._alarm.has_rung:
-                deed(scene)
+            self._repeat(deed, scene, delay)
         except Interrupt as error:
             place = place_of(error)
             self._is_ours = not is_of_others(error)
@@ -491,6 +491,15 @@ class Soak:
             self.places.add(place)
             self.methods[scene.current] += 1
         return f"{scene.current}, {place or 'outside the package'}"
+
+    def _repeat(self, deed: Callable[[Scene], None], scene: Scene, delay: float) -> None:
+        """Do one thing until the alarm rings.
+
+        In a function of its own: CPython 3.13 forgets a ``try`` where a loop in it jumps back.
+        """
+        self._alarm.set(delay, Interrupt)
+        while not self._alarm.has_rung:
+            deed(scene)
 
     def _find(self, what: str, after: str, *, is_ours: bool = True) -> None:
         """Note what is wrong, or merely strange where that isn't ours to put right."""

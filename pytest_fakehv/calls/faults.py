@@ -12,7 +12,7 @@ from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.selection import Phase, Selection, Side, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.text import shown, shown_arguments
 
 __tracebackhide__ = True  # a fault is shown at the line that made the call
@@ -243,21 +243,21 @@ class Faults:
         """The rules that had to fire, and never did."""
         return [fault for fault in self.rules if not fault.fired and not fault.spec.optional]
 
+    @under_lock
     def choose(self, call: Call) -> Fault | None:
         """Return the rule that is to strike a call: the narrowest, and of several the one declared first."""
-        with self._lock:
-            matching = [each for each in self.rules if not each.withdrawn and each._selection.matches(call)]
-            for fault in matching:
-                fault.seen += 1
-            chosen: Fault | None = None
-            # Sorting keeps the order of declaration among equals.
-            for fault in sorted(matching, key=lambda each: -each._selection.narrowness):
-                if chosen:
-                    fault._spared = f"{chosen.spec} struck instead"
-                # A late one first waits for the effect, which may raise itself.
-                elif self._is_due(fault) and (fault._is_late or fault._claim()):
-                    fault._spared = "the call itself raised"
-                    chosen = fault
+        matching = [each for each in self.rules if not each.withdrawn and each._selection.matches(call)]
+        for fault in matching:
+            fault.seen += 1
+        chosen: Fault | None = None
+        # Sorting keeps the order of declaration among equals.
+        for fault in sorted(matching, key=lambda each: -each._selection.narrowness):
+            if chosen:
+                fault._spared = f"{chosen.spec} struck instead"
+            # A late one first waits for the effect, which may raise itself.
+            elif self._is_due(fault) and (fault._is_late or fault._claim()):
+                fault._spared = "the call itself raised"
+                chosen = fault
         return chosen
 
     def _is_due(self, fault: Fault) -> bool:

@@ -24,6 +24,7 @@ from pytest_fakehv.interface.objects import (
 )
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.driver import LONGEST_MIGRATION, Driver, Ending, MigrationResult
+from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
 from pytest_fakehv.storage.root import Root
 from pytest_fakehv.storage.temporary import temporary_directory
@@ -80,6 +81,7 @@ class FakeCluster(Stage, Assertions):
                 f"the class of a node must be {self.node_class.__name__} or a subclass, not {shown(given)}"
             )
         self._shared = Shared(clock, seed)
+        self._lock = self._shared.lock
         self._shared.watcher.is_there = self._has_file
         self._scope = Scope(
             shared=self._shared,
@@ -172,6 +174,7 @@ class FakeCluster(Stage, Assertions):
         self._shared.chronicle.did("add_node", node=node.name)
         return node
 
+    @under_lock
     def remove_node(self, name: str) -> None:
         """Take a node out of the cluster. From then on, every call of it raises `NodeDownError`.
 
@@ -181,20 +184,19 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: there is none, instances run on it or migrate, or it is the only one.
         """
-        with self._shared.lock:
-            node = self._named(name)
-            problem = None
-            if running := node.instance_names:
-                problem = f"these run on it: {listed(running)}"
-            elif moving := [each.instance for each in node.migrations if each.outcome == "active"]:
-                problem = f"these migrate from or to it: {listed(moving)}"
-            elif len(self) == 1:
-                problem = "it is the only one"
-            if problem:
-                raise DeclarationError(f"{node.name} can't be removed: {problem}")
-            self._by_name = {key: each for key, each in self._by_name.items() if each is not node}
-            self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
-            node._inner.leave()
+        node = self._named(name)
+        problem = None
+        if running := node.instance_names:
+            problem = f"these run on it: {listed(running)}"
+        elif moving := [each.instance for each in node.migrations if each.outcome == "active"]:
+            problem = f"these migrate from or to it: {listed(moving)}"
+        elif len(self) == 1:
+            problem = "it is the only one"
+        if problem:
+            raise DeclarationError(f"{node.name} can't be removed: {problem}")
+        self._by_name = {key: each for key, each in self._by_name.items() if each is not node}
+        self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
+        node._inner.leave()
 
     @takes(InstanceSpec)
     def add_instance(

@@ -328,4 +328,8 @@ class FakeHypervisor(Migrating):
         cls._has_own_size = has_own("GetLinuxNodeInfo")
 
 
+for _name, _function in vars(Migrating).items():
+    if inspect.isfunction(_function):  # a wrong call is told of the class that users know
+        _function.__qualname__ = f"{FakeHypervisor.__name__}.{_name}"
+
 put_behind_door(FakeHypervisor)

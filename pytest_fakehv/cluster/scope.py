@@ -15,6 +15,7 @@ from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.invariants import Violation
 from pytest_fakehv.migration.record import Migration
+from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.story import section
 from pytest_fakehv.story.painter import paint
 from pytest_fakehv.story.timeline import Timeline
@@ -129,16 +130,10 @@ class Scope:
 
     def violations(self) -> list[Violation]:
         """Return which invariants do not hold, or did not at some time, and are not allowed to be broken."""
-        shared, nodes = self.shared, self.everywhere
+        shared, allowed = self.shared, self.shared.allowed
         shared.look()
-        with shared.lock:
-            shared.watcher.look(self._files)
-            found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
-            for node in nodes:
-                if surplus := node.surplus():
-                    found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
-            unfired, allowed = shared.faults.unfired, shared.allowed
-        for fault in unfired:
+        found = self._judged()
+        for fault in shared.faults.unfired:
             what = messages.unfired(fault, shared.door.journal)
             found.append(Violation(invariant="unfired", what=what, fault=fault))
         return [
@@ -146,6 +141,20 @@ class Scope:
             for each in found
             if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
         ]
+
+    @under_lock
+    def _judged(self) -> list[Violation]:
+        shared, nodes = self.shared, self.everywhere
+        shared.watcher.look(self._files)
+        found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
+        for node in nodes:
+            if surplus := node.surplus():
+                found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))
+        return found
+
+    @property
+    def _lock(self) -> Lock:
+        return self.shared.lock
 
     def _files(self) -> dict[str, list[str]]:
         """Return the names of the instances that have files, by node; of what was never used, nothing."""
@@ -160,9 +169,8 @@ class Scope:
         """
         shared = self.shared
         with shared.lock:
-            scene, events = shared.chronicle.read()
-            nodes, runs = [node.last_seen for node in self.everywhere], shared.traffic.runs
-            calls, total = list(shared.door.journal), shared.door.journal.total
+            nodes, (calls, total) = _seen(self.everywhere), self._calls()
+            (scene, events), runs = shared.chronicle.read(), shared.traffic.runs
         return paint(
             nodes,
             calls=calls,
@@ -183,11 +191,8 @@ class Scope:
         """
         shared = self.shared
         with shared.lock:
-            nodes, migrations = (
-                [node.last_seen for node in self.nodes],
-                shared.traffic.snapshots(self.own_name),
-            )
-            calls, total = list(shared.door.journal), shared.door.journal.total
+            nodes, (calls, total) = _seen(self.nodes), self._calls()
+            migrations = shared.traffic.snapshots(self.own_name)
         return section.section(
             nodes,
             migrations=migrations,
@@ -196,6 +201,14 @@ class Scope:
             timeline=timeline,
             most_calls=most_calls,
         )
+
+    def _calls(self) -> tuple[list[Call], int]:
+        journal = self.shared.door.journal
+        return list(journal), journal.total
+
+
+def _seen(nodes: Sequence[InnerNode]) -> list[section.NodeView]:
+    return [node.last_seen for node in nodes]
 
 
 class View(ABC):

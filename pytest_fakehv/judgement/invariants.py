@@ -13,7 +13,7 @@ from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.text import listed, printable, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
@@ -209,18 +209,18 @@ class Watcher:
             self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
+    @under_lock
     def went_down(self, node: str) -> None:
         """Note that whatever ran on a node, or was on its way there, is gone, and nobody's fault."""
-        with self._lock:
-            self.events += 1
-            for instance in [each for each, places in self._where.items() if node in places]:
-                self._forget(node, instance, took_it=True)
-            for instance, gone in list(self._gone.items()):
-                if gone.is_on_its_way and gone.target == node:
-                    del self._gone[instance]
-            for place in [each for each in self._accepted if each[0] == node]:
-                del self._accepted[place]
-                self._forgotten.add(place)
+        self.events += 1
+        for instance in [each for each, places in self._where.items() if node in places]:
+            self._forget(node, instance, took_it=True)
+        for instance, gone in list(self._gone.items()):
+            if gone.is_on_its_way and gone.target == node:
+                del self._gone[instance]
+        for place in [each for each in self._accepted if each[0] == node]:
+            del self._accepted[place]
+            self._forgotten.add(place)
 
     def accepted(self, node: str, instance: str) -> None:
         """Note that a node is ready for an instance."""
@@ -291,30 +291,30 @@ class Watcher:
 
     # What is wrong
 
+    @under_lock
     def violations(self, unreachable: Collection[str]) -> list[Violation]:
         """Return what was wrong at its time, and what is wrong now.
 
         Args:
             unreachable: the nodes that no program could call now.
         """
-        with self._lock:
-            found = list(self._seen)
-            found += [
-                self._vanished(instance, gone)
-                for instance, gone in self._gone.items()
-                if not (gone.is_on_its_way and gone.target in unreachable)
-            ]
-            found += self._unfinished(self._traffic.open_runs, unreachable)
-            return found
+        found = list(self._seen)
+        found += [
+            self._vanished(instance, gone)
+            for instance, gone in self._gone.items()
+            if not (gone.is_on_its_way and gone.target in unreachable)
+        ]
+        found += self._unfinished(self._traffic.open_runs, unreachable)
+        return found
 
+    @under_lock
     def look(self, list_files: Callable[[], Mapping[str, Iterable[str]]]) -> None:
         """Take note of what other programs have done to the files: nobody is blamed for what they took.
 
         Args:
             list_files: returns the names of the instances that have files, by node.
         """
-        with self._lock:
-            self._believe({node: set(instances) for node, instances in list_files().items()})
+        self._believe({node: set(instances) for node, instances in list_files().items()})
 
     def _believe(self, there: Mapping[str, set[str]]) -> None:
         for instance, places in list(self._where.items()):

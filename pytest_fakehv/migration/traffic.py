@@ -19,7 +19,7 @@ from pytest_fakehv.interface.objects import MigrationStatus
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.script import MigrationSpec, Outcome
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Store
 from pytest_fakehv.text import listed, shown
 
@@ -70,14 +70,12 @@ class Traffic:
         self._tickets = itertools.count()
         clock._on_move = self.settle
 
+    @under_lock
     def snapshots(self, node: str | None = None) -> list[Migration]:
         """Return every migration in the order in which they began; of a node, those from it and to it."""
-        with self._lock:
-            return [
-                run.snapshot()
-                for run in self._runs
-                if node is None or node in (run.source_name, run.target_name)
-            ]
+        return [
+            run.snapshot() for run in self._runs if node is None or node in (run.source_name, run.target_name)
+        ]
 
     @property
     def runs(self) -> list[Run]:
@@ -199,50 +197,50 @@ class Traffic:
                 run.is_reported = not run.is_active
             return run.status
 
+    @under_lock
     def finalize_source(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the source; the first time counts.
 
         Without success, an instance that was paused for a migration from there runs again. With it, one
         that is paused for an earlier migration, which nobody ended, stays so.
         """
-        with self._lock:
-            here = [each for each in self._open.get(run.instance, []) if each.source_name == run.source_name]
-            if not success and any(each.has_paused for each in here):
-                self._resume(run)
-            for each in here:
-                # An earlier one was forgotten, but there is nothing else left of it here.
-                if each is not run and not (success and each.has_paused):
-                    each.finalized_on_source = False
-            if run.finalized_on_source is None:
-                run.finalized_on_source = success
-            if run.is_active and success and run.spec is not None:
-                self._end(run, "failed", f"finalized on {run.source_name} before it completed")
-            else:
-                self._end_finalized(run, run.source_name, success=success)
-            self._close(run.instance)
+        here = [each for each in self._open.get(run.instance, []) if each.source_name == run.source_name]
+        if not success and any(each.has_paused for each in here):
+            self._resume(run)
+        for each in here:
+            # An earlier one was forgotten, but there is nothing else left of it here.
+            if each is not run and not (success and each.has_paused):
+                each.finalized_on_source = False
+        if run.finalized_on_source is None:
+            run.finalized_on_source = success
+        if run.is_active and success and run.spec is not None:
+            self._end(run, "failed", f"finalized on {run.source_name} before it completed")
+        else:
+            self._end_finalized(run, run.source_name, success=success)
+        self._close(run.instance)
 
+    @under_lock
     def finalize_target(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the target; the first time counts."""
-        with self._lock:
-            for each in self._open.get(run.instance, []):
-                if each.target_name == run.target_name and each is not run:
-                    each.finalized_on_target = False
-            if run.finalized_on_target is None:
-                run.finalized_on_target = success
-            if run.spec is None or not success:
-                self._end_finalized(run, run.target_name, success=success)
-            self._close(run.instance)
+        for each in self._open.get(run.instance, []):
+            if each.target_name == run.target_name and each is not run:
+                each.finalized_on_target = False
+        if run.finalized_on_target is None:
+            run.finalized_on_target = success
+        if run.spec is None or not success:
+            self._end_finalized(run, run.target_name, success=success)
+        self._close(run.instance)
 
+    @under_lock
     def node_went_down(self, node: str) -> None:
         """Note that what ran on a node is gone, and with it what was on the way from or to it."""
-        with self._lock:
-            for run in list(self._active.values()):
-                if node in (run.source_name, run.target_name):
-                    self._end(run, "failed", f"{node} went down")
-            for run in self.open_runs:
-                if node in (run.source_name, run.target_name):
-                    run.lost_nodes.add(node)
-                    self._close(run.instance)
+        for run in list(self._active.values()):
+            if node in (run.source_name, run.target_name):
+                self._end(run, "failed", f"{node} went down")
+        for run in self.open_runs:
+            if node in (run.source_name, run.target_name):
+                run.lost_nodes.add(node)
+                self._close(run.instance)
 
     def instance_stopped(self, run: Run) -> None:
         """Note that an instance was stopped on the source: even if it is started again, that is another."""
@@ -302,14 +300,14 @@ class Traffic:
             run.course = postcopy if ends_itself else replace(postcopy, lasts=run.course.lasts)
             self._schedule(run)
 
+    @under_lock
     def settle(self) -> None:
         """End what is due."""
-        with self._lock:
-            now = self.clock.exact_now
-            while self._due and self._due[0][0] <= now:
-                due, _, run = heapq.heappop(self._due)
-                if run.is_active and run.due == due:
-                    self._finish(run, due)
+        now = self.clock.exact_now
+        while self._due and self._due[0][0] <= now:
+            due, _, run = heapq.heappop(self._due)
+            if run.is_active and run.due == due:
+                self._finish(run, due)
 
     # Inside
 

@@ -17,7 +17,7 @@ from pytest_fakehv.storage.filesystem import (
     rename_over,
     write_all,
 )
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, under_lock
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -36,15 +36,15 @@ class FakeDisk:
         self._lock: Lock = vars(self._filesystem).setdefault("_pytest_fakehv_lock", Lock())
         self.os = cast("OsModule", _OneAtATime(fake_os, self._lock))
 
+    @under_lock
     def files(self, directory: str) -> list[str]:
         """List the regular files; pyfakefs's ``scandir`` is 100 times slower than its ``listdir``.
 
         So what each is comes from its own list of a directory's files.
         """
-        with self._lock:
-            names = self.os.listdir(directory)
-            entries = self._filesystem.resolve(directory).entries
-            return [name for name in names if stat.S_ISREG(entries[name].st_mode)]
+        names = self.os.listdir(directory)
+        entries = self._filesystem.resolve(directory).entries
+        return [name for name in names if stat.S_ISREG(entries[name].st_mode)]
 
     def is_file(self, path: str) -> bool:
         """Tell it by what the path itself is."""
@@ -117,13 +117,13 @@ class PrivateDisk(FakeDisk):
             found = getattr(found, "entries", {}).get(name)
         return found
 
+    @under_lock
     def files(self, directory: str) -> list[str]:
         """List the regular files by what each object is."""
-        with self._lock:
-            entries = getattr(self._find(directory), "entries", None)
-            if entries is None:
-                return super().files(directory)
-            return [name for name, each in entries.items() if stat.S_ISREG(each.stat_result.st_mode)]
+        entries = getattr(self._find(directory), "entries", None)
+        if entries is None:
+            return super().files(directory)
+        return [name for name, each in entries.items() if stat.S_ISREG(each.stat_result.st_mode)]
 
     def is_file(self, path: str) -> bool:
         """Tell it by what the object is."""

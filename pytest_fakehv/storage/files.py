@@ -23,7 +23,7 @@ from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.machine import Os, Time
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
-from pytest_fakehv.storage.locks import Living, Lock, found_once
+from pytest_fakehv.storage.locks import Living, Lock, found_once, under_lock
 from pytest_fakehv.storage.root import Root
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.text import shown
@@ -380,25 +380,25 @@ class Storage:
             raise fault
         return records
 
+    @under_lock
     def _read_each(self) -> tuple[dict[str, Record], dict[str, RefusedError | OSError]]:
-        with self._lock:
-            records: dict[str, Record] = {}
-            faults: dict[str, RefusedError | OSError] = {}
-            for name in self._os.listdir(self.root):
-                if name_fault(name):
-                    continue
-                try:
-                    record = self._look(f"{self.root}/{name}")
-                except (RefusedError, OSError) as fault:
-                    faults[name] = fault
-                else:
-                    if record is not None:
-                        records[name] = record
-            self._ledger = dict(records)
-            self.last_malformed = list(faults)
-            self._used = sum(record.memory for record in records.values())
-            self._stamp = None
-            return records, faults
+        records: dict[str, Record] = {}
+        faults: dict[str, RefusedError | OSError] = {}
+        for name in self._os.listdir(self.root):
+            if name_fault(name):
+                continue
+            try:
+                record = self._look(f"{self.root}/{name}")
+            except (RefusedError, OSError) as fault:
+                faults[name] = fault
+            else:
+                if record is not None:
+                    records[name] = record
+        self._ledger = dict(records)
+        self.last_malformed = list(faults)
+        self._used = sum(record.memory for record in records.values())
+        self._stamp = None
+        return records, faults
 
     def used_memory(self) -> int:
         """Return the running instances' memory, in MiB, from the ledger where it can be believed.

@@ -4,8 +4,23 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
+from functools import wraps
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Final,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 from weakref import ref
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _FEW: Final = 64
 
@@ -71,6 +86,37 @@ class Lock(_RLock):
 
 
 os.register_at_fork(after_in_child=Lock.open_all)
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+class _Locked(Protocol):
+    """What has a lock."""
+
+    @property
+    def _lock(self) -> Lock: ...
+
+
+_Owner = TypeVar("_Owner", bound=_Locked)
+
+
+def under_lock(
+    method: Callable[Concatenate[_Owner, _Given], _Result],
+) -> Callable[Concatenate[_Owner, _Given], _Result]:
+    """Do a method under the lock of its object.
+
+    So must be done whatever has a loop: where a loop jumps back in the very function that has the ``with``,
+    CPython 3.13 forgets that one, and an exception from a signal's handler leaves the lock held.
+    """
+
+    @wraps(method)
+    def locked(self: _Owner, /, *arguments: _Given.args, **keywords: _Given.kwargs) -> _Result:
+        with self._lock:
+            return method(self, *arguments, **keywords)
+
+    return locked
+
 
 _Value = TypeVar("_Value")
 

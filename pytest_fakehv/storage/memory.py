@@ -8,7 +8,7 @@ from typing import Final
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.machine import Os
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.text import shown
 
@@ -139,12 +139,12 @@ class Memory:
             self._used = None if used is None else used - old.memory
             self.on_change(path, False)
 
+    @under_lock
     def remove_all(self, begin: Callable[[], None]) -> None:
         """Take every instance away, and call something before the first goes."""
-        with self._lock:
-            begin()
-            for name in list(self._records):
-                self.remove(name)
+        begin()
+        for name in list(self._records):
+            self.remove(name)
 
     def check_root(self) -> None:
         """There is always something to go on with."""

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pytest_fakehv.calls.door import Door, caller
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, under_lock
 
 Change = Literal["running", "paused", "resumed", "gone"]
 """What has become of an instance on a node."""
@@ -187,26 +187,26 @@ class Chronicle:
         if len(self._events) > self._many:
             self._forget()
 
+    @under_lock
     def _forget(self) -> None:
         """Keep no event from before the calls that the journal still has."""
-        with self._lock:
-            first = self._door.journal._first
-            while self._events:
-                oldest = self._events[0]
-                if (oldest.after if isinstance(oldest, Event) else oldest[0].number) >= first - 1:
-                    break
-                self._events.popleft()
-                what: Change | Deed
-                if isinstance(oldest, Event):
-                    self._before.apply(oldest)
-                    place, what = (oldest.node, oldest.instance), oldest.what
-                else:
-                    place, what = oldest[1:3], oldest[3]
-                if what == "paused":
-                    self._paused_before.add(place)
-                elif what in CHANGES:
-                    self._paused_before.discard(place)
-            self._many = 2 * len(self._events) + _FEW
+        first = self._door.journal._first
+        while self._events:
+            oldest = self._events[0]
+            if (oldest.after if isinstance(oldest, Event) else oldest[0].number) >= first - 1:
+                break
+            self._events.popleft()
+            what: Change | Deed
+            if isinstance(oldest, Event):
+                self._before.apply(oldest)
+                place, what = (oldest.node, oldest.instance), oldest.what
+            else:
+                place, what = oldest[1:3], oldest[3]
+            if what == "paused":
+                self._paused_before.add(place)
+            elif what in CHANGES:
+                self._paused_before.discard(place)
+        self._many = 2 * len(self._events) + _FEW
 
 
 def _event(call: Call, node: str, instance: str, what: Change) -> Event:

@@ -450,6 +450,13 @@ class TestTheRest:
         assert hv._FormatVerifyResults(["a", "b"]) == "a; b"
 
 
+@pytest.mark.parametrize("method", ["StartInstance", "FinalizeMigrationDst"])
+def test_a_wrong_call_is_told_of_the_class_that_users_know(hv, method):
+    assert message(getattr(hv, method), error=TypeError).startswith(
+        f"FakeHypervisor.{method}() missing 3 required positional arguments"
+    )
+
+
 class TestWhatIsNoInstance:
     def test_a_name_instead_of_an_instance(self, hv):
         assert message(hv.StartInstance, "web1", [], False, error=TypeError) == (
