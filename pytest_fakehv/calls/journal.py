@@ -157,6 +157,16 @@ class Journal:
         self._calls.append(call)
         return call
 
+    def _since(self, number: int) -> list[Call]:
+        """Return the calls after a number, the newest first: they are not sorted, so that it costs little."""
+        found = []
+        for call in reversed(self._calls.copy()):
+            if call.number <= number - _MOST_AT_ONCE:
+                break
+            if call.number > number:
+                found.append(call)
+        return found
+
     def last(self, count: int) -> list[Call]:
         """Return the last calls, at most ``count``, in order."""
         return list(self)[-count:]

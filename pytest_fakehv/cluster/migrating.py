@@ -125,6 +125,7 @@ class Migrating(NodeStage, Hooks):
             HypervisorError: its file can't be removed or changed.
         """
         traffic, watcher, name = self._shared.traffic, self._shared.watcher, instance.name
+        success = bool(success)  # any value will do, and the account takes it as the effect does
         with self._together, self._inner.doing(f"finalize the migration of {name} on the source"):
             run = traffic.leaving(self.name, name)
             if run:
@@ -133,6 +134,8 @@ class Migrating(NodeStage, Hooks):
                 alive = self._IsAlive(name)
                 watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
                 self._make_sure_it_is_down(name)
+            else:
+                watcher.aborts(self.name, run)
             if run:
                 traffic.finalize_source(run, success=success)
             watcher.finalized(self.name, name, run, is_target=False)
@@ -150,6 +153,7 @@ class Migrating(NodeStage, Hooks):
                 overcommit, or is scripted to be lost.
         """
         traffic, watcher, name = self._shared.traffic, self._shared.watcher, instance.name
+        success = bool(success)  # as above
         with self._together, self._inner.doing(f"finalize the migration of {name} on the target"):
             run = traffic.arriving(self.name, name)
             alive = self._IsAlive(name)
@@ -160,6 +164,7 @@ class Migrating(NodeStage, Hooks):
             if success and self.cluster is not None:  # else nothing is known of the source
                 watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if not success:
+                watcher.aborts(self.name, run)
                 self._make_sure_it_is_down(name)
             elif not alive:
                 if run and run.finalized_on_target is None:

@@ -50,7 +50,7 @@ class Shared:
         self.door = Door(self.clock, self.faults.rules, self.faults.choose)
         self.traffic = Traffic(self.clock, self.lock)
         self.chronicle = Chronicle(self.door, self.lock)
-        self.watcher = Watcher(self.traffic, lambda: self.door.current_call, self.lock)
+        self.watcher = Watcher(self.traffic, self.door.journal, lambda: self.door.current_call, self.lock)
         self.traffic.on_loss = self.watcher.lost
         self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
             node, instance, state, self.door.current_call

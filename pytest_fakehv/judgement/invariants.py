@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from pytest_fakehv.calls.faults import Fault
-from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
@@ -51,6 +51,10 @@ ADVICE: Final[dict[Invariant, str]] = {
     ),
 }
 """What a correct program would have done."""
+
+
+_LOOKS: Final = frozenset({"ListInstances", "GetInstanceInfo", "GetAllInstancesInfo"})
+"""By which calls a program sees what runs on a node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,7 @@ class Watcher:
 
     Args:
         traffic: the cluster's migrations.
+        journal: the cluster's calls, which know what their callers were told.
         current_call: returns the call that the asking thread is in, if any.
         lock: the cluster's: whoever tells of what happens holds it, so that it is told in order.
 
@@ -111,8 +116,11 @@ class Watcher:
         is_there: tells of a node and an instance whether that has a file there now.
     """
 
-    def __init__(self, traffic: Traffic, current_call: Callable[[], Call | None], lock: Lock) -> None:
+    def __init__(
+        self, traffic: Traffic, journal: Journal, current_call: Callable[[], Call | None], lock: Lock
+    ) -> None:
         self._traffic = traffic
+        self._journal = journal
         self._current_call = current_call
         self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
@@ -120,6 +128,7 @@ class Watcher:
         # What runs nowhere any more; and the node with which it went down, where that took it.
         self._departed: dict[str, str | None] = {}
         self._gone: dict[str, _Gone] = {}
+        self._overtaken: dict[str, Call] = {}  # by which start, what was on its way
         self._accepted: dict[tuple[str, str], Call | None] = {}
         self._split: dict[str, set[str]] = {}
         self._seen: list[Violation] = []
@@ -147,14 +156,34 @@ class Watcher:
         """Note that an instance runs on a node from now on, by a call or by none."""
         with self._lock:
             self.events += 1
-            if self._gone:
-                self._gone.pop(instance, None)
+            if gone := self._gone.pop(instance, None):
+                self._overtaken.pop(instance, None)
+                self._arrives(node, instance, gone, call)
             if self._stopped:
                 self._stopped.discard((node, instance))
             if instance in self._where:  # it runs somewhere else, which is rare
                 self._appeared_again(node, instance, call)
             else:
                 self._arrive_alone(node, instance)
+
+    def _arrives(self, node: str, instance: str, gone: "_Gone", call: Call | None) -> None:
+        """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
+        if call is None or call.method != "StartInstance" or not (gone.is_on_its_way and gone.target):
+            return
+        if self._has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
+            return
+        what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
+        self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
+        self._overtaken[instance] = call
+
+    def _has_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
+        """Tell whether a call was told since another one that it failed."""
+        return any(call.error is not None for call in self._told(method, node, instance, since))
+
+    def _told(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
+        """Return the calls of a kind that came after another one."""
+        later = self._journal._since(since.number if since else 0)
+        return [call for call in later if (call.method, call.node, call.instance) == (method, node, instance)]
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
         for each in self._where[instance]:
@@ -171,7 +200,8 @@ class Watcher:
                 [*others, node],
                 call,
             )
-        self._saw_split(instance, call)
+        # Who started what was on its way has split it, not who let it arrive.
+        self._saw_split(instance, self._overtaken.pop(instance, call))
 
     def disappeared(self, node: str, instance: str, call: Call | None) -> None:
         """Note that an instance no longer runs on a node, by a call or by none."""
@@ -271,6 +301,37 @@ class Watcher:
                 [node],
                 self._current_call(),
             )
+
+    def aborts(self, node: str, run: Run | None) -> None:
+        """Note that a migration is about to be finalized without success on a node.
+
+        Whoever was told that it completed keeps the wrong copy, unless the target is lost, or has refused it;
+        who has looked at the target since cleans up after somebody else.
+        """
+        if (
+            run is None
+            or run.target is None  # nothing is known of what happens there
+            or (run.finalized_on_source, run.finalized_on_target) != (None, None)
+            or run.target_name in run.lost_nodes
+        ):
+            return
+        polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
+        told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
+        if not told or any(
+            call.node == run.target_name and call.method in _LOOKS and call.error is None
+            for call in self._journal._since(told[0].number)
+        ):
+            return
+        if not self._has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
+            with self._lock:
+                self._saw(
+                    "unearned",
+                    f"the migration of {printable(run.instance)} was aborted on {node}, though its status "
+                    "said completed",
+                    run.instance,
+                    [node],
+                    self._current_call(),
+                )
 
     def finalized(self, node: str, instance: str, run: Run | None, *, is_target: bool) -> None:
         """Note that a migration was finalized on a node, with success or without."""

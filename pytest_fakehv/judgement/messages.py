@@ -128,13 +128,18 @@ def placement_differences(
     lines = []
     for name in sorted({*actual, *expected}, key=natural_order):
         where, wanted = actual.get(name), expected.get(name)
-        if where == wanted or (partial and name not in expected):
+        if _places(where) == _places(wanted) or (partial and name not in expected):
             continue
         lost_with = None if where else went_down_with(name)
         why = f" (it went down with {lost_with})" if lost_with else ""
         lines.append(f"  {printable(name)}: {_where(where)}{why}, expected {_where(wanted)}")
     most = 4 * MOST_CALLS
     return [*lines[:most], *([f"  and {len(lines) - most} more"] if len(lines) > most else [])]
+
+
+def _places(nodes: str | tuple[str, ...] | None) -> set[str]:
+    """Return the names of nodes, of which none comes first."""
+    return {nodes} if isinstance(nodes, str) else {*(nodes or ())}
 
 
 def _where(nodes: str | tuple[str, ...] | None) -> str:

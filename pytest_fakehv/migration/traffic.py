@@ -214,7 +214,8 @@ class Traffic:
         if run.finalized_on_source is None:
             run.finalized_on_source = success
         if run.is_active and success and run.spec is not None:
-            self._end(run, "failed", f"finalized on {run.source_name} before it completed")
+            reason = f"finalized on {run.source_name} before it completed"
+            self._end(run, "failed", reason, is_wanted=False)
         else:
             self._end_finalized(run, run.source_name, success=success)
         self._close(run.instance)
@@ -371,11 +372,18 @@ class Traffic:
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:
         if run.is_active:
             reason = f"finalized on {node} before it ended" if success else None
-            self._end(run, "completed" if success else "cancelled", reason)
+            self._end(run, "completed" if success else "cancelled", reason, is_wanted=False)
 
     def _end(
-        self, run: Run, outcome: MigrationState, reason: str | None, when: Fraction | None = None
+        self,
+        run: Run,
+        outcome: MigrationState,
+        reason: str | None,
+        when: Fraction | None = None,
+        *,
+        is_wanted: bool = True,
     ) -> None:
+        """Let a migration end: as the test wanted it, or else by what a call of the program did."""
         # Before anything looks at it: the clock may be far beyond this time.
         run.ended = self.clock.exact_now if when is None else when
         if outcome == "completed":
@@ -384,7 +392,8 @@ class Traffic:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
             run.drop()
-            self.on_loss(run.instance)
+            if is_wanted:
+                self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
 

@@ -55,7 +55,11 @@ def test_a_migration_driven_to_its_end_is_quiet_whatever_befalls_a_node(tmp_path
             left[0] -= 1
 
         drive(Master(cluster, live=live), order, before_step)
-        assert (node, at, cluster.violations()) == (node, at, [])
+        found = cluster.violations()
+        if "postcopy" in script and event == "disconnect":
+            # Whoever aborts it then, for want of an answer, has ended the instance.
+            found = [each for each in found if each.what != "web1 runs nowhere: it left node1"]
+        assert (node, at, found) == (node, at, [])
 
 
 REPEATED = [
@@ -84,7 +88,9 @@ def test_finalizing_in_either_order_and_again_is_quiet(tmp_path, sides, live):
 @pytest.mark.parametrize("sides", REPEATED, ids="-".join)
 @pytest.mark.parametrize("steps", range(5))
 def test_aborting_after_any_step_in_either_order_and_again_is_quiet(tmp_path, steps, sides, live):
+    """The last step is a status call that does not say yet that it completed."""
     cluster = small_cluster(tmp_path)
+    cluster.script_migration("web1", polls=2)
     master = Master(cluster, live=live)
     for step in (master.info, master.accept, master.migrate, master.status)[:steps]:
         step()
@@ -168,6 +174,9 @@ def test_an_instance_that_is_stopped_between_the_two_finalizes_is_quiet(cluster,
     cluster.assert_consistent()
 
 
+_UNTOLD = {("MigrateInstance", "after"), ("GetMigrationStatus", "before")}
+"""What fails while it goes on as postcopy: whoever aborts it then ends the instance."""
+
 CONSEQUENCES = {
     # The status says completed.
     (True, "FinalizeMigrationSource", "before"): {
@@ -214,6 +223,8 @@ def test_of_a_call_that_fails_once_only_the_documented_consequences_are_reported
     cluster.migrate("web1", to="node2", live=live)
     completed = "failed" not in script and script != "cancelled"
     expected = CONSEQUENCES.get((completed, method, when), set())
+    if script == "postcopy failed" and (method, when) in _UNTOLD:
+        expected = {("vanished", "web1 runs nowhere: it left node1")}
     assert {(each.invariant, each.what) for each in cluster.violations()} == expected
     cluster.clean_up("web1", to="node2", source="node1", live=live)
     vanished = {each for each in expected if each[0] == "vanished"}

@@ -225,6 +225,17 @@ class TestPlacement:
             node.add_instance("both")
         return cluster
 
+    @pytest.mark.parametrize("names", [("a", "b"), ("b", "a"), ("node10", "node9")])
+    def test_a_placement_on_several_nodes_in_any_order(self, names):
+        """Neither of their declaration nor of the assertion."""
+        cluster = FakeCluster.in_memory(*map(NodeSpec, names))
+        for node in cluster:
+            node.add_instance("web1")
+        cluster.assert_placement({"web1": names})
+        cluster.assert_placement({"web1": names[::-1]})
+        with pytest.raises(AssertionError):
+            cluster.assert_placement({"web1": names[0]})
+
     def test_placement(self, placed):
         placement = placed.placement()
         assert placement == {"both": ("node1", "node2"), "web2": "node1", "web10": "node2"}
