@@ -14,7 +14,7 @@ from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError, is_amount
 from pytest_fakehv.interface.constants import MigrationState
-from pytest_fakehv.interface.errors import RefusedError
+from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import MigrationStatus
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.run import Run
@@ -353,15 +353,25 @@ class Traffic:
         self._end(run, "failed", f"{run.instance} no longer runs on {run.source_name}", when)
 
     def _move(self, run: Run) -> bool:
-        """Move an instance behind everybody's back; tell whether that worked."""
+        """Move an instance behind everybody's back; tell whether that worked: else it stays where it was."""
         if run.target is None:
             return False
         run.remember()
-        run.drop()
-        with suppress(FileExistsError):
+        path = run.source.path(run.instance)
+        try:
+            before = run.source.read(path)
+            run.drop()
+        except (OSError, HypervisorError):  # it can't be taken away
+            return False
+        try:
             run.target.create(run.target.path(run.instance), run.record)
             if run.record.paused:
                 self.on_pause(run.target_name, run.instance, "paused")
+        except FileExistsError:
+            return True  # it meets its like there
+        except (OSError, HypervisorError):  # the target is full, read-only, or gone
+            run.source.create(path, before or run.record)
+            return False
         return True
 
     def _resume(self, run: Run) -> None:

@@ -1,11 +1,15 @@
 """How migrations are scripted: what comes of each script, and what is said of a wrong one."""
 
+import errno
+import os
 from dataclasses import FrozenInstanceError, replace
+from types import SimpleNamespace
 
 import pytest
-from migrating import ABORTED, FINALIZED, WEB1, begin, finalize, message, poll, record
+from migrating import ABORTED, FINALIZED, NODES, WEB1, begin, finalize, message, poll, record
 
 from pytest_fakehv import FakeCluster, HypervisorError, MigrationSpec, MigrationStatus
+from pytest_fakehv.storage.disk import Disk
 
 
 class TestScript:
@@ -95,6 +99,33 @@ class TestScript:
         finalize(cluster, web1, success=False)
         assert cluster.placement() == {}
         assert cluster.migrations == [record("failed", transferred_ram=0, **ABORTED)]
+
+    @pytest.mark.parametrize("live", [True, False])
+    @pytest.mark.parametrize("trouble", ["target", "source"])
+    def test_one_that_failed_but_moved_has_plainly_failed_where_nothing_can_move(
+        self, tmp_path, monkeypatch, trouble, live
+    ):
+        """The target can't take it, or the source can't let it go: the copy stays where it was."""
+        cluster = FakeCluster(tmp_path, *NODES, clock="manual")
+        web1 = cluster.add_instance("web1")
+        cluster.script_migration("web1", outcome="failed_but_moved", at=0.5)
+        begin(cluster, web1, live=live)
+        if trouble == "target":
+            cluster["node2"].ListInstances()
+            os.rmdir(cluster["node2"].root)
+        else:
+
+            def refuse(path):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+            monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "unlink": refuse}))
+        cluster.clock.advance(10)
+        monkeypatch.undo()
+        assert [(each.outcome, each.migrated) for each in cluster.migrations] == [("failed", False)]
+        assert cluster["node1"].runs("web1")
+        assert cluster["node1"].instances["web1"].paused is not live
+        cluster["node1"].FinalizeMigrationSource(web1, False, live)
+        assert not cluster["node1"].instances["web1"].paused
 
     def test_one_that_failed_but_moved_takes_memory_and_state_along(self, cluster):
         web2 = cluster.add_instance("web2", memory=2048, min_memory=512, vcpus=3, state="paused")
