@@ -171,7 +171,7 @@ class Door:
                 fault._strike(call, node, self.clock)
             if self.holds:
                 self._hold(call)
-            if (fault or self.holds) and node._troubles:  # it went down meanwhile
+            if node._troubles:  # it went down meanwhile, while the call was held, delayed, or struck
                 _refuse(node)
             self.clock._look()
             result = function(node, *arguments, **keywords)
@@ -327,7 +327,10 @@ def _noted(value: Any) -> Any:
     if kind is Instance:  # as most are
         name = value.name
     elif isinstance(value, _COPIED):
-        return value.copy()
+        try:
+            return value.copy()
+        except Exception:  # noqa: BLE001  # whatever a class of the caller's own may raise
+            return value
     else:
         name = _name_of(value)
     return value if name is None else name

@@ -57,6 +57,13 @@ class Call:
         arguments += [f"{key}={shown(value)}" for key, value in self.keywords.items()]
         return f"{self.method}({', '.join(arguments)})"
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Return it so that it can be copied, and handed to another process."""
+        return None, {
+            **{each: getattr(self, each) for each in self.__slots__},
+            "keywords": dict(self.keywords),
+        }
+
     @property
     def place(self) -> str:
         """Where it came from, as ``test_drain.py:14``."""

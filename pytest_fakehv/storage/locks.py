@@ -78,6 +78,10 @@ class Lock(_RLock):
         super().__init__()
         self._every.add(self)
 
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        """Let what has a lock be copied, and handed to another process: there it has an open one."""
+        return type(self), ()
+
     @classmethod
     def open_all(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
         """Open every lock, whoever held it."""

@@ -477,3 +477,15 @@ def test_a_coroutine_that_waits_is_told_how(cluster):
         "hold('ListInstances'): no such call came within 0.001 s; "
         "in a coroutine, await asyncio.to_thread(hold.wait)"
     )
+
+
+def test_a_call_that_was_held_is_refused_where_its_node_went_down_whatever_came_between(cluster):
+    """Another call notes in between that the hold is over."""
+    node1, node2 = cluster
+    with cluster.hold("ListInstances", node="node1") as held:
+        listing = Caller(node1.ListInstances)
+        held.wait(LONG)
+        node1.crash()
+        held._is_released = True  # and whoever comes next forgets the hold
+        node2.GetNodeInfo()
+    assert repr(listing.end()) == repr(NodeDownError("node1 does not answer"))

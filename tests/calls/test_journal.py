@@ -1,6 +1,8 @@
 """The journal of the calls."""
 
 import _thread
+import copy
+import pickle
 import re
 import threading
 
@@ -163,3 +165,59 @@ class TestJournal:
         assert [call.number for call in cluster.journal] == list(range(1, 1601))
         assert len(cluster.journal.calls(node="node1")) == 800
         assert all(call.ended for call in cluster.journal)
+
+
+COPIES = pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, copy.copy, lambda each: pickle.loads(pickle.dumps(each))],
+    ids=["deep", "shallow", "pickled"],
+)
+
+
+class TestCopies:
+    """They cross processes, and outlive what they are about."""
+
+    @COPIES
+    def test_a_call(self, copied):
+        cluster = FakeCluster.in_memory()
+        web1 = cluster.add_instance("web1")
+        cluster["node1"].StopInstance(web1, force=True)
+        with pytest.raises(HypervisorError):
+            cluster["node1"].StopInstance(web1)
+        for call in cluster.journal:
+            again = copied(call)
+            assert (str(again), again.place, again.number, again.ended) == (
+                str(call),
+                call.place,
+                call.number,
+                call.ended,
+            )
+            assert again.keywords == call.keywords
+            assert repr(again.error) == repr(call.error)
+
+    @COPIES
+    def test_a_violation(self, copied):
+        cluster = FakeCluster.in_memory()
+        web1 = cluster.add_instance("web1")
+        cluster["node2"].StartInstance(web1, [], False)
+        cluster.fault("RebootInstance")
+        for violation in cluster.violations():
+            again = copied(violation)
+            assert (again.invariant, again.what, again.nodes, again.advice) == (
+                violation.invariant,
+                violation.what,
+                violation.nodes,
+                violation.advice,
+            )
+            assert repr(again.fault) == repr(violation.fault)
+
+
+def test_an_argument_that_can_not_be_copied_is_noted_as_it_is():
+    class Devices(list):
+        def copy(self):
+            raise RuntimeError("in use")
+
+    devices = Devices(["disk"])
+    cluster = FakeCluster.in_memory()
+    cluster["node1"].StartInstance(cluster.instance("web1"), devices, False)
+    assert cluster.journal[0].arguments == ("web1", ["disk"], False)
