@@ -71,6 +71,22 @@ class TestSubclass:
         hv.StopInstance(web1)
         assert len(seen) == calls
 
+    def test_an_own_mark_up_of_what_was_stopped_meanwhile(self, root):
+        """A balloon makes no instance."""
+
+        class Own(FakeHypervisor):
+            def _MarkUp(self, instance, memory):
+                if memory == 5:
+                    self._MarkDown(instance.name)
+                super()._MarkUp(instance, memory)
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        start(hv, "web1")
+        assert message(hv.BalloonInstanceMemory, make(), 5) == (
+            "Failed to balloon memory for web1: not running"
+        )
+        assert hv.ListInstances() == []
+
     def test_the_root_under_the_name_that_they_know(self, backend, root):
         class Own(FakeHypervisor):
             def place(self):
@@ -212,6 +228,7 @@ class TestSubclass:
             GetInstanceConsole = Verify = MigrateInstance = GetMigrationStatus = lambda self, *args: args
 
         hv = Own()
+        assert hv.unreachable is None
         assert hv.ListInstances(5) == (5,)
         assert hv.VerifyInstance(make()) is True
         assert hv.AcceptInstance(make(), "", "own") is None

@@ -86,6 +86,20 @@ class TestOpenDirectories:
                 break
         assert last > 40
 
+    def test_one_that_the_program_has_closed_is_opened_again(self, tmp_path, monkeypatch):
+        """As a program does that closes all descriptors which it has, when it becomes a daemon."""
+        monkeypatch.setattr(Disk, "_idle", {})
+        hv = FakeHypervisor(tmp_path, spec=SPEC)
+        hv.StartInstance(make(), [], False)
+        hv.BalloonInstanceMemory(make(), 5)
+        (descriptor,) = Disk._idle.values()
+        os.close(descriptor)
+        assert str(failure(hv.BalloonInstanceMemory, make(), 6)) == (
+            f"Failed to balloon memory for web1: Bad file descriptor: '{tmp_path}'"
+        )
+        hv.BalloonInstanceMemory(make(), 7)
+        assert hv.instances["web1"].memory == 7
+
     def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path):
         first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
         first.StartInstance(make(), [], False)
