@@ -6,7 +6,14 @@ import threading
 import pytest
 from calling import make, message, start
 
-from pytest_fakehv import BaseHypervisor, FakeHypervisor, HypervisorError, NodeDownError, NodeSpec
+from pytest_fakehv import (
+    BaseHypervisor,
+    FakeCluster,
+    FakeHypervisor,
+    HypervisorError,
+    NodeDownError,
+    NodeSpec,
+)
 
 
 class TestSubclass:
@@ -70,6 +77,42 @@ class TestSubclass:
         hv.BalloonInstanceMemory(web1, 5)
         hv.StopInstance(web1)
         assert len(seen) == calls
+
+    def test_an_own_mark_up_on_a_node_that_does_not_overcommit(self, root):
+        """What fits is seen again when it is made: nobody is locked out while the class is asked."""
+
+        class Own(FakeHypervisor):
+            def _MarkUp(self, instance, memory):
+                super()._MarkUp(instance, 2 * memory)
+
+            def _IsAlive(self, instance_name):
+                return super()._IsAlive(instance_name) and instance_name != "web2"
+
+        hv = Own(root, spec=NodeSpec("node1", memory=5500, overcommit=False))
+        start(hv, "web1", "web2")
+        assert [info.memory for info in hv.instances.values()] == [2048, 2048]
+        for name, why in (
+            ("web2", "already running"),
+            ("web3", "node1 does not overcommit: 2048 MiB more are needed, 1404 MiB are free"),
+            ("web1", "already running"),
+        ):
+            assert (
+                message(hv.StartInstance, make(name), [], False) == f"Failed to start instance {name}: {why}"
+            )
+        hv.StopInstance(make("web1"))
+        assert message(hv.BalloonInstanceMemory, make("web1"), 5) == (
+            "Failed to balloon memory for web1: not running"
+        )
+
+    def test_an_own_mark_up_of_what_arrives(self, root):
+        class Own(FakeHypervisor):
+            def _MarkUp(self, instance, memory):
+                super()._MarkUp(instance, memory)
+
+        cluster = FakeCluster(root, hypervisor=Own)
+        cluster.add_instance("web1", memory=300)
+        assert cluster.migrate("web1", to="node2").outcome == "completed"
+        cluster.assert_running("web1", on="node2", memory=300)
 
     def test_an_own_mark_up_of_what_was_stopped_meanwhile(self, root):
         """A balloon makes no instance."""

@@ -1,5 +1,6 @@
 """The root directory among threads and among processes."""
 
+import errno
 import os
 import random
 import signal
@@ -9,9 +10,12 @@ from contextlib import suppress
 
 import pytest
 from processes import SPEC, failure, make, run
+from pyfakefs.fake_filesystem import FakeFilesystem
+from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, Instance, NodeSpec
 from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.fakedisk import PrivateDisk
 from pytest_fakehv.storage.root import Root
 
 
@@ -66,6 +70,30 @@ def test_threads_on_every_backend(hv):
     assert errors == []
     assert wins == Counter({f"web{number}": 1 for number in range(30)})
     assert {info.memory for info in hv.instances.values()} == {7}
+
+
+def test_of_two_starts_in_a_tests_own_filesystem_one_wins(fs):
+    hv = FakeHypervisor("/root", spec=SPEC)
+    hv.StartInstance(make(), [], False)
+    assert str(failure(hv.StartInstance, make(), [], False)) == (
+        "Failed to start instance web1: already running"
+    )
+
+
+def test_a_start_that_fails_leaves_no_trace_in_a_private_filesystem(monkeypatch):
+    filesystem = PrivateDisk(FakeOsModule(FakeFilesystem()))
+    hv = FakeHypervisor(Root(lambda: (filesystem, "/root")), spec=SPEC)
+    hv.StartInstance(make("web2"), [], False)
+
+    def refuse(descriptor, content):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem.os, "write", refuse)
+        assert str(failure(hv.StartInstance, make(), [], False)) == (
+            "Failed to start instance web1: Input/output error: '/root'"
+        )
+    assert hv.ListInstances() == ["web2"]
 
 
 def test_nodes_on_one_fake_root_share_a_lock(fs):
