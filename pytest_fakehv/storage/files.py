@@ -340,10 +340,11 @@ class Storage:
         """Read an instance's file, and leave the ledger as it is."""
         try:
             content = self.filesystem.read(path, _MOST_BYTES)
-        except OSError:
+        except OSError as error:
             # Links, pipes, sockets and directories fail to open or to be read, which is no one's error.
             if not self.holds_instance(path):
                 return None
+            error.filename = path  # reading from a descriptor, the system names none
             raise
         return decode(content) or _refuse_malformed(path, content)
 
