@@ -80,7 +80,7 @@ class Hooks(BaseHypervisor):
         path, inner = self._InstanceFile(instance.name), self._inner
         amount, vcpus = amount_of("memory", memory), beparam(instance, BE_VCPUS)
         if what in ("running", "paused"):
-            inner.create(path, Record(amount, vcpus, paused=what == "paused"))
+            inner.create(path, Record(amount, vcpus, "paused" if what == "paused" else None))
             return
         try:
             inner.change(instance, memory, fits=what == "balloon")

@@ -13,7 +13,7 @@ from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.interface.objects import InstanceInfo, InstanceLike, NodeInfo, less_used
 from pytest_fakehv.storage.filesystem import reason
-from pytest_fakehv.storage.store import Record, Store
+from pytest_fakehv.storage.store import Pause, Record, Store
 from pytest_fakehv.story.chronicle import Deed
 from pytest_fakehv.story.section import NodeView
 from pytest_fakehv.text import natural_order, shown
@@ -212,7 +212,7 @@ class InnerNode:
                 with self.shared.lock:
                     self.check_up()
                     self.store.create(path, fixed)
-                    if fixed.paused:
+                    if paused:
                         self._note_paused(path)
                 return
             wanted = _wanted(instance, memory)
@@ -228,7 +228,7 @@ class InnerNode:
                     free = self._free(size)
                     given = startup_memory(minimum, maximum, free)
                     self._refuse_more_than(free, given)
-                return Record(given, vcpus, bool(paused))
+                return Record(given, vcpus, _pause(paused))
 
             with self.shared.lock:
                 self.check_up()
@@ -255,7 +255,7 @@ class InnerNode:
                     self.store.create(path, record)
             except FileExistsError:
                 raise self._taken(path) from None
-            if record.paused:
+            if record.is_paused:
                 self._note_paused(path)
 
     def _note_paused(self, path: str) -> None:
@@ -287,7 +287,7 @@ class InnerNode:
                 self._refuse_more_than(self._free(size), amount - old.memory)
             if isinstance(wanted, RefusedError):
                 raise wanted
-            return Record(amount, wanted[2], old.paused)
+            return Record(amount, wanted[2], old.pause)
 
         try:
             self.store.change(path, decide)
@@ -387,7 +387,7 @@ class _Doing:
 
 def info(name: str, record: Record) -> InstanceInfo:
     """Return an instance's figures."""
-    return InstanceInfo.of(name, record.memory, record.vcpus, paused=record.paused)
+    return InstanceInfo.of(name, record.memory, record.vcpus, paused=record.is_paused)
 
 
 def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
@@ -432,7 +432,11 @@ def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:
         return None
     # As `is_amount` has it, in one go.
     is_fixed = 0 < maximum <= minimum <= LARGEST_AMOUNT and 0 < vcpus <= LARGEST_AMOUNT
-    return Record(minimum, vcpus, bool(paused)) if is_fixed else None
+    return Record(minimum, vcpus, _pause(paused)) if is_fixed else None
+
+
+def _pause(paused: bool) -> Pause | None:
+    return "paused" if paused else None
 
 
 def _wanted(instance: InstanceLike, memory: int | None) -> tuple[int, int, int] | RefusedError:

@@ -135,6 +135,7 @@ class Migrating(NodeStage, Hooks):
                 watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
                 self._make_sure_it_is_down(name)
             else:
+                traffic.resume(self.name, self._inner.store, name)
                 watcher.aborts(self.name, run)
             if run:
                 traffic.finalize_source(run, success=success)
@@ -169,7 +170,7 @@ class Migrating(NodeStage, Hooks):
             elif not alive:
                 if run and run.finalized_on_target is None:
                     run.remember()
-                    self._start(instance, paused=run.record.paused, memory=run.record.memory)
+                    self._start(instance, paused=run.record.is_paused, memory=run.record.memory)
                 else:
                     self._start(instance, paused=False)
             if run:

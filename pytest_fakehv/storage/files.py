@@ -25,7 +25,7 @@ from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
 from pytest_fakehv.storage.locks import Living, Lock, found_once, under_lock
 from pytest_fakehv.storage.root import Root
-from pytest_fakehv.storage.store import Record
+from pytest_fakehv.storage.store import Pause, Record
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -36,7 +36,15 @@ _MOST_BYTES: Final = 256
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
-_LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
+_LAYOUT: Final = re.compile(
+    rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(?:(paused|migrating)(?:\n|\Z))?.*)?", re.DOTALL
+)
+
+_PAUSES: Final[dict[bytes | None, Pause | None]] = {
+    None: None,
+    b"paused": "paused",
+    b"migrating": "migrating",
+}
 
 
 def encode(record: Record) -> bytes:
@@ -45,14 +53,15 @@ def encode(record: Record) -> bytes:
     Source: Ganeti's fake hypervisor, which writes an id (always 0), the memory and the CPUs on a line
     each; the fourth line of a paused one is ours, and is ignored there.
     """
-    return (b"0\n%d\n%d\npaused\n" if record.paused else b"0\n%d\n%d\n") % (record.memory, record.vcpus)
+    content = b"0\n%d\n%d\n" % (record.memory, record.vcpus)
+    return content if record.pause is None else b"%b%b\n" % (content, record.pause.encode())
 
 
 @lru_cache(maxsize=1024)  # most instances are like others, and then share a record too
 def decode(content: bytes) -> Record | None:
-    """Read a file's content; None if it is malformed."""
+    """Read a file's content; None if it is malformed. What else stands below the third line is ignored."""
     found = _LAYOUT.fullmatch(content)
-    return found and Record(int(found[1]), int(found[2]), found[3] is not None)
+    return found and Record(int(found[1]), int(found[2]), _PAUSES[found[3]])
 
 
 def _refuse_malformed(path: str, content: bytes) -> NoReturn:

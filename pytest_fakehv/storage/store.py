@@ -1,15 +1,23 @@
 """What the engine needs of what keeps a node's running instances: files, or this process's memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+Pause = Literal["paused", "migrating"]
+"""By whom an instance is paused: its owner, or a non-live migration, whose abort lets it run again."""
 
 
 class Record(NamedTuple):
-    """What is kept of a running instance: memory in MiB, virtual CPUs, and whether it is paused."""
+    """What is kept of a running instance: memory in MiB, virtual CPUs, and by whom it is paused, if it is."""
 
     memory: int
     vcpus: int
-    paused: bool = False
+    pause: Pause | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is paused, by whomever."""
+        return self.pause is not None
 
 
 class Store(Protocol):
