@@ -45,8 +45,8 @@ def _flags_for_a_nameless_file() -> int:
 class Disk:
     """The machine's own filesystems."""
 
-    _locks: ClassVar[set[int]] = set()
-    """The descriptors of directories that are or were locked."""
+    _locks: ClassVar[dict[int, tuple[int, int] | None]] = {}
+    """The descriptors of directories that are or were locked, and which directory each is."""
     _idle: ClassVar[dict[str, int]] = {}
     """Those that nobody uses now, by path, the last used last: opening one costs more than locking it."""
     _nameless: ClassVar[int] = _flags_for_a_nameless_file()
@@ -90,6 +90,8 @@ class Disk:
 
         Who forks while another thread is here has a copy of the descriptor: closing ours alone would leave
         the directory locked there. So it is unlocked.
+
+        Where another directory has got the name meanwhile, that one counts: who came later has locked it.
         """
         flock, keep = Os.flock, self._idle.setdefault
         (descriptor,) = map(self._idle.pop, (directory,), _NONE)  # as in `name_at_last`
@@ -97,22 +99,36 @@ class Disk:
             (descriptor,) = map(self.os.open, (directory,), _DIRECTORY)
         is_open = True
         try:
-            self._locks.add(descriptor)
+            known = self._locks.setdefault(descriptor)
             flock(descriptor, LOCK)
-            return effect(*arguments)
+            if known is None:
+                status = Os.fstat(descriptor)
+                known = self._locks[descriptor] = status.st_dev, status.st_ino
+            if self._is_at(directory, known):
+                return effect(*arguments)
         finally:
             try:
                 flock(descriptor, UNLOCK)
             except OSError:  # the program has closed all descriptors that it has
                 is_open = False
-                self._locks.discard(descriptor)
+                self._locks.pop(descriptor, None)
             finally:
                 if is_open and keep(directory, descriptor) != descriptor:  # somebody else's is kept
-                    self._locks.discard(descriptor)
+                    self._locks.pop(descriptor, None)
                     Os.close(descriptor)
             if len(self._idle) > _MOST_IDLE:
                 for longest in list(self._idle)[:-_MOST_IDLE]:
                     self.forget(longest)
+        self.forget(directory)
+        return self.exclusively(directory, effect, *arguments)
+
+    def _is_at(self, path: str, known: tuple[int, int]) -> bool:
+        """Tell whether a directory is the one that has a name now."""
+        try:
+            there = self.os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (there.st_dev, there.st_ino) == known
 
     @classmethod
     def forget(cls, directory: str) -> None:
@@ -120,7 +136,7 @@ class Disk:
         (descriptor,) = map(cls._idle.pop, (directory,), _NONE)
         if descriptor is not None:
             try:
-                cls._locks.discard(descriptor)
+                cls._locks.pop(descriptor, None)
             finally:
                 Os.close(descriptor)
 

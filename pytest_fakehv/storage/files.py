@@ -109,7 +109,7 @@ class Storage:
 
     def begin(self) -> None:
         """Hold no lock and believe no ledger: at first, and in a forked child."""
-        self._is_exclusive = self._is_unchanged = self._is_outdated = False
+        self._is_exclusive = self._is_unchanged = False
         self._stamp: object = None
 
     @classmethod
@@ -181,9 +181,6 @@ class Storage:
             return self.filesystem.exclusively(self.root, effect, *arguments)
         finally:
             self._is_exclusive = self._is_unchanged = False
-            if self._is_outdated:
-                self._is_outdated = False
-                Disk.forget(self.root)
 
     def create(self, path: str, record: Record) -> None:
         """Make an instance's file; of any number of callers at once, one succeeds.
@@ -302,13 +299,7 @@ class Storage:
         Raises:
             OSError: it is.
         """
-        try:
-            self._os.stat(self.root)
-        except OSError:  # another directory may get its name
-            self._is_outdated = self._is_exclusive
-            if not self._is_exclusive:
-                Disk.forget(self.root)
-            raise
+        self._os.stat(self.root)
 
     def holds_instance(self, path: str) -> bool:
         """Tell whether a path is an instance's file: a regular file, well-formed or not.
