@@ -132,7 +132,3 @@ class Hooks(BaseHypervisor):
     def _refuse_stopped(self, name: str) -> None:
         if not self._IsAlive(name):
             raise RefusedError("not running")
-
-    def _make_sure_it_is_down(self, name: str) -> None:
-        if self._IsAlive(name):
-            self._MarkDown(name)

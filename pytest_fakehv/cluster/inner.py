@@ -13,7 +13,7 @@ from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.interface.objects import InstanceInfo, InstanceLike, NodeInfo, less_used
 from pytest_fakehv.storage.filesystem import reason
-from pytest_fakehv.storage.store import Pause, Record, Store
+from pytest_fakehv.storage.store import Pause, Record, Store, still_holds
 from pytest_fakehv.story.chronicle import Deed
 from pytest_fakehv.story.section import NodeView
 from pytest_fakehv.text import natural_order, shown
@@ -55,6 +55,7 @@ class InnerNode:
         self.path_of = path_of
         self._read_size = read_size
         self.troubles: set[Literal["down", "cut off", "gone"]] = set()
+        self._is_losing_everything = False
         store.on_change = self._watch
 
     def _watch(self, instance: str, runs: bool) -> None:
@@ -63,6 +64,8 @@ class InnerNode:
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
         if runs:
             shared.watcher.appeared(self.name, instance, call)
+        elif self._is_losing_everything:
+            shared.watcher.taken_along(self.name, instance)
         else:
             shared.watcher.disappeared(self.name, instance, call)
 
@@ -127,9 +130,17 @@ class InnerNode:
                 self.shared.chronicle.did(by, node=self.name)
 
     def lose_everything(self) -> None:
-        """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts."""
+        """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts.
+
+        Where that fails half-way, what is gone is gone, what is left runs, and the node did not go down.
+        """
         with self.shared.lock:
-            self.store.remove_all(lambda: self.shared.watcher.went_down(self.name))
+            try:
+                self._is_losing_everything = True
+                self.store.remove_all()
+            finally:
+                self._is_losing_everything = False
+            self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
 
     # What runs there
@@ -168,10 +179,8 @@ class InnerNode:
             return self.store.holds_instance(self.store.path(name))
 
     def has_file(self, name: str) -> bool:
-        """Tell whether an instance has a file now, whatever is due."""
-        with suppress(OSError):
-            return self.store.holds_instance(self.store.path(name))
-        return False
+        """Tell whether an instance has a file now, whatever is due; where nobody can tell, it still has."""
+        return still_holds(self.store, name)
 
     def file_names(self) -> list[str] | None:
         """Return the names of what has a file, or None: nothing was ever needed here, or nobody can tell."""

@@ -135,8 +135,9 @@ class Migrating(NodeStage, Hooks):
                 run.remember()
             if success:
                 alive = bool(self._IsAlive(name))
+                if alive:
+                    self._MarkDown(name)
                 watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
-                self._make_sure_it_is_down(name)
             else:
                 traffic.resume(self.name, self._inner.store, name)
                 watcher.aborts(self.name, run)
@@ -165,17 +166,18 @@ class Migrating(NodeStage, Hooks):
                 self._inner.check_up()
                 if run and (run.is_lost or self.name in run.lost_nodes):
                     raise RefusedError("its memory has not arrived")
-            if success and self.cluster is not None:  # else nothing is known of the source
-                watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if not success:
+                if alive:
+                    self._MarkDown(name)
                 watcher.aborts(self.name, run)
-                self._make_sure_it_is_down(name)
             elif not alive:
                 if run and run.finalized_on_target is None:
                     run.remember()
                     self._start(instance, paused=run.record.is_paused, memory=run.record.memory)
                 else:
                     self._start(instance, paused=False)
+            if success and self.cluster is not None:  # else nothing is known of the source
+                watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if run:
                 traffic.finalize_target(run, success=success)
             watcher.finalized(self.name, name, run, is_target=True)

@@ -12,7 +12,7 @@ from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import MigrationStatus
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.script import Course, MigrationSpec
-from pytest_fakehv.storage.store import Record, Store
+from pytest_fakehv.storage.store import Record, Store, still_holds
 
 _NOTHING: Final = Fraction(1, 10**30)
 
@@ -134,10 +134,8 @@ class Run:
 
     @property
     def is_still_there(self) -> bool:
-        """Whether the instance is still on the source."""
-        with suppress(OSError):
-            return self.source.holds_instance(self.source.path(self.instance))
-        return False
+        """Whether the instance is still on the source; where nobody can tell, it is."""
+        return still_holds(self.source, self.instance)
 
     def drop(self) -> bool:
         """Take the instance off the source; tell whether it is gone there: what can't be removed runs on."""

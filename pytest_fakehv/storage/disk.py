@@ -12,6 +12,7 @@ from pytest_fakehv.storage.filesystem import (
     READING,
     OsModule,
     name_at_last,
+    remove_quietly,
     rename_over,
     write_all,
 )
@@ -151,12 +152,20 @@ class Disk:
         if self._nameless and self._put_nameless(directory, path, content):
             return
 
+        is_linked = False
+
         def link(temporary: str) -> None:
+            nonlocal is_linked
             self.os.link(temporary, path)
+            is_linked = True
             self.os.unlink(temporary)
 
         # As an atomic change of a directory is on every system, at the cost of a second one.
-        name_at_last(self.os, directory, content, link)
+        try:
+            name_at_last(self.os, directory, content, link)
+        except OSError:
+            if not is_linked:
+                raise
 
     def _put_nameless(self, directory: str, path: str, content: bytes) -> bool:
         """Do so; or tell that there is no such thing here."""
@@ -167,15 +176,21 @@ class Disk:
             if error.errno in _NO_NAMELESS_FILES:
                 return False
             raise
+        is_linked = False
         try:
-            write_all(os_module, descriptor, content)
-            # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
-            os_module.link(f"{_DESCRIPTORS}/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+            try:
+                write_all(os_module, descriptor, content)
+                # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
+                source = f"{_DESCRIPTORS}/{descriptor}"
+                os_module.link(source, path, src_dir_fd=descriptor, follow_symlinks=True)
+                is_linked = True
+            finally:
+                os_module.close(descriptor)
         except OSError as error:
+            if is_linked:  # and some of it was not written, as the system says at last
+                remove_quietly(os_module, path)
             error.filename = directory  # the descriptor's number would tell nobody anything
             raise
-        finally:
-            os_module.close(descriptor)
         return True
 
     def replace(self, directory: str, path: str, content: bytes) -> None:

@@ -273,22 +273,17 @@ class Storage:
         if believed:
             self._mark()
 
-    def remove_all(self, begin: Callable[[], None]) -> None:
+    def remove_all(self) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
 
-        Args:
-            begin: called before the first goes, once it is known which; not where the root is gone.
-
         Raises:
-            OSError: one can't be removed.
+            OSError: one can't be removed; those before it are gone.
         """
         with self._lock:
-            self._exclusively(self._remove_all, begin)
+            self._exclusively(self._remove_all)
 
-    def _remove_all(self, begin: Callable[[], None]) -> None:
-        names = list(self._read_each()[0])
-        begin()
-        for name in names:
+    def _remove_all(self) -> None:
+        for name in self._read_each()[0]:
             with suppress(FileNotFoundError):
                 self._remove(f"{self.root}/{name}")
         self.check_root()
@@ -412,8 +407,9 @@ class Storage:
 
     def _count(self) -> int:
         if not self._is_believed():
-            self._read_each()
-            self._mark()
+            _, faults = self._read_each()
+            if not any(isinstance(fault, OSError) for fault in faults.values()):  # it may be readable again
+                self._mark()
         return self._used
 
     def _distrust(self) -> bool:
@@ -443,12 +439,13 @@ class Storage:
         now = Time.time_ns() | 1  # odd, so that no filesystem with coarser times keeps it by chance
         try:
             filesystem.os.utime(root, ns=(now, now))
-        except PermissionError:  # somebody else's directory, in which we may write
-            self._stamp = None
-        else:
             # One that has kept a time as it is does so with the next.
             self._stamp = now if self._keeps_times else filesystem.stamp(root)
             self._keeps_times = self._stamp == now
+        except (
+            OSError
+        ):  # somebody else's directory, in which we may write; or the change was made all the same
+            self._stamp = None
 
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""

@@ -67,8 +67,8 @@ class Store(Protocol):
     def remove(self, path: str) -> None:
         """Take an instance away; raises `FileNotFoundError` where there is none."""
 
-    def remove_all(self, begin: Callable[[], None]) -> None:
-        """Take every instance away, and call something before the first goes: not where none can."""
+    def remove_all(self) -> None:
+        """Take every instance away, one after another."""
 
     def check_root(self) -> None:
         """Refuse to go on when the store is gone."""
@@ -90,3 +90,13 @@ class Store(Protocol):
 
     def used_memory(self) -> int:
         """Return the instances' memory, in MiB; however many there are, it costs the same."""
+
+
+def still_holds(store: Store, name: str) -> bool:
+    """Tell whether a store has an instance that it had: where nobody can tell, nothing has changed."""
+    try:
+        return store.holds_instance(store.path(name))
+    except (FileNotFoundError, NotADirectoryError):  # it is gone with its root
+        return False
+    except OSError:
+        return True
