@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.locks import Lock
@@ -17,7 +18,7 @@ ClockMode = Literal["polls", "manual", "real"]
 CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
 
 
-class Clock:
+class Clock(Referent):
     """One cluster's time, in seconds since the cluster was made.
 
     Args:
@@ -34,6 +35,7 @@ class Clock:
     """
 
     def __init__(self, mode: ClockMode = "polls", lock: Lock | None = None) -> None:
+        super().__init__()
         check_choice("clock", mode, CLOCK_MODES)
         self.mode = mode
         # What is called when the time has moved or is about to be looked at.

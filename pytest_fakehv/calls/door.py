@@ -8,14 +8,14 @@ class there is no node to speak of.
 
 import functools
 import inspect
-import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
+from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call, Journal
@@ -24,9 +24,6 @@ from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.interface.objects import Instance, InstanceInfo
 from pytest_fakehv.text import shown
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -46,18 +43,6 @@ _KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), Instanc
 
 _COPIED: Final = (dict, list)
 """Those that their owner may change later."""
-
-_STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
-
-_OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
-
-_HIDES: Final = "__tracebackhide__"
-"""The variable of a function, or of a module, by which pytest knows helpers."""
-
-_RUNNERS: Final = frozenset(
-    {"_pytest", "asyncio", "concurrent", "hypothesis", "pluggy", "threading", "unittest"}
-)
-"""The packages that run other people's code: above them, there is none of it that made a call."""
 
 
 class BehindDoor(Protocol):
@@ -342,41 +327,6 @@ def _name_of(value: Any) -> Any:
         return value.name if hasattr(value, "beparams") else None
     except Exception:  # noqa: BLE001  # whatever a property of the caller's own may raise
         return None
-
-
-def caller(depth: int) -> tuple[str, int]:
-    """Return file and line of the code outside this package that called the interface.
-
-    Helpers with ``__tracebackhide__`` are passed over, unless there is nothing else.
-
-    Args:
-        depth: how many calls above the asking one to begin to look.
-    """
-    module = ""
-    frame = sys._getframe(depth).f_back  # noqa: SLF001  # the documented way to a caller
-    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
-        frame = frame.f_back
-    if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
-        return f"thread {threading.current_thread().name}", 0
-    code = frame.f_code
-    if _HIDES in code.co_varnames or _HIDES in frame.f_globals:
-        return _user_of_helper(frame)
-    return code.co_filename, frame.f_lineno
-
-
-def _user_of_helper(innermost: "FrameType") -> tuple[str, int]:
-    """Return file and line of the first frame that is not hidden; where all are, of the innermost."""
-    frame: FrameType | None = innermost
-    while frame is not None:
-        module = (variables := frame.f_globals).get("__name__", "")
-        if module.partition(".")[0] in _RUNNERS:
-            break
-        if _HIDES in frame.f_code.co_varnames:  # as for pytest, it counts more than the module's
-            variables = frame.f_locals
-        if not variables.get(_HIDES) and not module.startswith(_OWN_PACKAGE):
-            return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return innermost.f_code.co_filename, innermost.f_lineno
 
 
 put_behind_door(BaseHypervisor)

@@ -9,6 +9,7 @@ from typing import Literal, Self, get_args
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.door import BehindDoor
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import Phase, Selection, Side, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
@@ -112,7 +113,7 @@ def _made(cls: type[BaseException], text: str) -> BaseException:
     raise DeclarationError(f"error: a {cls.__name__} needs arguments; give one that is made already")
 
 
-class Fault:
+class Fault(Referent):
     """A fault rule in force, and what came of it. As a context manager, it is withdrawn at the end.
 
     Attributes:
@@ -124,6 +125,7 @@ class Fault:
     """
 
     def __init__(self, spec: FaultSpec, origin: str, lock: Lock) -> None:
+        super().__init__()
         self.spec = spec
         self.origin = origin
         self.seen = 0

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import Selection
 from pytest_fakehv.checks import check_number
 
@@ -21,7 +22,7 @@ class HoldError(AssertionError):
     """A hold was not used as it must be: a mistake of the test."""
 
 
-class Hold:
+class Hold(Referent):
     """Calls that are stopped until they are released. Use it as a context manager.
 
     Args:
@@ -30,6 +31,7 @@ class Hold:
     """
 
     def __init__(self, selection: Selection, timeout: float) -> None:
+        super().__init__()
         self._selection = selection
         self._timeout = timeout
         self._calls: list[Call] = []

@@ -1,12 +1,12 @@
 """One node, or a whole cluster, as a test sees it: what setting the scene and asserting both build on."""
 
-from abc import ABC
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.faults import Fault, FaultSpec
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import ANY
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.inner import InnerNode
@@ -211,7 +211,7 @@ def _seen(nodes: Sequence[InnerNode]) -> list[section.NodeView]:
     return [node.last_seen for node in nodes]
 
 
-class View(ABC):
+class View(Referent):
     """One or more nodes, as the test sees them."""
 
     _scope: Scope

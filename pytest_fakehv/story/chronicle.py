@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pytest_fakehv.calls.door import Door, caller
+from pytest_fakehv.calls.callers import caller
+from pytest_fakehv.calls.door import Door
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.storage.locks import Lock, under_lock

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -191,32 +189,6 @@ def test_a_postcopy_that_only_says_that_it_failed_can_be_killed_all_the_same(clu
     master.end_target(success=False)
     master.end_source(success=False)
     assert kinds(cluster) == ["vanished"]
-
-
-def test_a_forked_child_does_not_wait_for_a_thread_that_it_has_not(tmp_path):
-    """In a process of its own: one that runs threads warns of forks."""
-    code = f"""
-import os, signal, threading
-from pytest_fakehv import FakeCluster
-cluster = FakeCluster({str(tmp_path / "c")!r})
-held, done = threading.Event(), threading.Event()
-def hold():
-    with cluster._shared.lock:
-        held.set()
-        done.wait(60)
-threading.Thread(target=hold, daemon=True).start()
-held.wait(60)
-child = os.fork()
-if not child:
-    signal.alarm(30)
-    web1 = cluster.add_instance("web1")
-    cluster.fault("ListInstances", optional=True)
-    cluster.migrate("web1", to="node2")
-    cluster.violations()
-    os._exit(7)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-"""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
 
 
 def test_a_finalize_where_nothing_began_and_nothing_changes_is_quiet(cluster):
