@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import current_process
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def caller(depth: int) -> tuple[str, int]:
     while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
         frame = frame.f_back
     if module in _STARTERS_OF_PROCESSES:
-        return f"process {current_process().name}", 0
+        return f"process {sys.modules['multiprocessing'].current_process().name}", 0
     if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
         return _elsewhere.place or (f"thread {threading.current_thread().name}", 0)
     code = frame.f_code
