@@ -27,6 +27,7 @@ class Os:
     environ = os.environ
     flock = staticmethod(fcntl.flock)
     fspath: ClassVar[Any] = staticmethod(os.fspath)
+    fstat = staticmethod(os.fstat)
     getcwd = staticmethod(os.getcwd)
     getpid = staticmethod(os.getpid)
     link = staticmethod(os.link)

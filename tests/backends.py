@@ -22,7 +22,7 @@ BACKENDS: Final = ("files", "memory", "pyfakefs")
 REFUSALS: Final = (HypervisorError, DeclarationError, HoldError)
 """What calls may raise that come at a bad moment."""
 
-WELL_FORMED: Final = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")
+WELL_FORMED: Final = re.compile(rb"0\n\d+\n\d+\n((paused|migrating)\n)?")
 
 _PACKAGE: Final = os.path.dirname(pytest_fakehv.__file__) + "/"
 _SHARED_MEMORY: Final = "/dev/shm"

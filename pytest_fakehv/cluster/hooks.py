@@ -80,7 +80,7 @@ class Hooks(BaseHypervisor):
         path, inner = self._InstanceFile(instance.name), self._inner
         amount, vcpus = amount_of("memory", memory), beparam(instance, BE_VCPUS)
         if what in ("running", "paused"):
-            inner.create(path, Record(amount, vcpus, paused=what == "paused"))
+            inner.create(path, Record(amount, vcpus, "paused" if what == "paused" else None))
             return
         try:
             inner.change(instance, memory, fits=what == "balloon")
@@ -132,7 +132,3 @@ class Hooks(BaseHypervisor):
     def _refuse_stopped(self, name: str) -> None:
         if not self._IsAlive(name):
             raise RefusedError("not running")
-
-    def _make_sure_it_is_down(self, name: str) -> None:
-        if self._IsAlive(name):
-            self._MarkDown(name)

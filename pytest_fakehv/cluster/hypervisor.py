@@ -128,8 +128,9 @@ class FakeHypervisor(Migrating):
             HypervisorError: it runs already, lacks a beparam, can't be written, or doesn't fit on a node
                 that doesn't overcommit.
         """
+        paused = bool(startup_paused)  # any value will do; what it raises, it raises before anything happens
         try:
-            self._start(instance, paused=startup_paused)
+            self._start(instance, paused=paused)
         except (RefusedError, OSError) as error:
             self._inner.fail(f"start instance {instance.name}", error)
 

@@ -13,7 +13,7 @@ from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.interface.objects import InstanceInfo, InstanceLike, NodeInfo, less_used
 from pytest_fakehv.storage.filesystem import reason
-from pytest_fakehv.storage.store import Record, Store
+from pytest_fakehv.storage.store import Pause, Record, Store, still_holds
 from pytest_fakehv.story.chronicle import Deed
 from pytest_fakehv.story.section import NodeView
 from pytest_fakehv.text import natural_order, shown
@@ -55,6 +55,7 @@ class InnerNode:
         self.path_of = path_of
         self._read_size = read_size
         self.troubles: set[Literal["down", "cut off", "gone"]] = set()
+        self._is_losing_everything = False
         store.on_change = self._watch
 
     def _watch(self, instance: str, runs: bool) -> None:
@@ -63,6 +64,8 @@ class InnerNode:
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
         if runs:
             shared.watcher.appeared(self.name, instance, call)
+        elif self._is_losing_everything:
+            shared.watcher.taken_along(self.name, instance)
         else:
             shared.watcher.disappeared(self.name, instance, call)
 
@@ -127,9 +130,17 @@ class InnerNode:
                 self.shared.chronicle.did(by, node=self.name)
 
     def lose_everything(self) -> None:
-        """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts."""
+        """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts.
+
+        Where that fails half-way, what is gone is gone, what is left runs, and the node did not go down.
+        """
         with self.shared.lock:
-            self.store.remove_all(lambda: self.shared.watcher.went_down(self.name))
+            try:
+                self._is_losing_everything = True
+                self.store.remove_all()
+            finally:
+                self._is_losing_everything = False
+            self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
 
     # What runs there
@@ -168,10 +179,8 @@ class InnerNode:
             return self.store.holds_instance(self.store.path(name))
 
     def has_file(self, name: str) -> bool:
-        """Tell whether an instance has a file now, whatever is due."""
-        with suppress(OSError):
-            return self.store.holds_instance(self.store.path(name))
-        return False
+        """Tell whether an instance has a file now, whatever is due; where nobody can tell, it still has."""
+        return still_holds(self.store, name)
 
     def file_names(self) -> list[str] | None:
         """Return the names of what has a file, or None: nothing was ever needed here, or nobody can tell."""
@@ -212,7 +221,7 @@ class InnerNode:
                 with self.shared.lock:
                     self.check_up()
                     self.store.create(path, fixed)
-                    if fixed.paused:
+                    if paused:
                         self._note_paused(path)
                 return
             wanted = _wanted(instance, memory)
@@ -228,7 +237,7 @@ class InnerNode:
                     free = self._free(size)
                     given = startup_memory(minimum, maximum, free)
                     self._refuse_more_than(free, given)
-                return Record(given, vcpus, bool(paused))
+                return Record(given, vcpus, _pause(paused))
 
             with self.shared.lock:
                 self.check_up()
@@ -255,7 +264,7 @@ class InnerNode:
                     self.store.create(path, record)
             except FileExistsError:
                 raise self._taken(path) from None
-            if record.paused:
+            if record.is_paused:
                 self._note_paused(path)
 
     def _note_paused(self, path: str) -> None:
@@ -287,7 +296,7 @@ class InnerNode:
                 self._refuse_more_than(self._free(size), amount - old.memory)
             if isinstance(wanted, RefusedError):
                 raise wanted
-            return Record(amount, wanted[2], old.paused)
+            return Record(amount, wanted[2], old.pause)
 
         try:
             self.store.change(path, decide)
@@ -387,7 +396,7 @@ class _Doing:
 
 def info(name: str, record: Record) -> InstanceInfo:
     """Return an instance's figures."""
-    return InstanceInfo.of(name, record.memory, record.vcpus, paused=record.paused)
+    return InstanceInfo.of(name, record.memory, record.vcpus, paused=record.is_paused)
 
 
 def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
@@ -432,7 +441,11 @@ def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:
         return None
     # As `is_amount` has it, in one go.
     is_fixed = 0 < maximum <= minimum <= LARGEST_AMOUNT and 0 < vcpus <= LARGEST_AMOUNT
-    return Record(minimum, vcpus, bool(paused)) if is_fixed else None
+    return Record(minimum, vcpus, _pause(paused)) if is_fixed else None
+
+
+def _pause(paused: bool) -> Pause | None:
+    return "paused" if paused else None
 
 
 def _wanted(instance: InstanceLike, memory: int | None) -> tuple[int, int, int] | RefusedError:

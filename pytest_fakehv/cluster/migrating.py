@@ -56,7 +56,7 @@ class Migrating(NodeStage, Hooks):
             HypervisorError: it runs here, or doesn't fit on a node that doesn't overcommit.
         """
         with self._inner.doing(f"accept instance {instance.name}"):
-            alive = self._IsAlive(instance.name)
+            alive = bool(self._IsAlive(instance.name))
             if not alive and self._inner.is_strict:
                 self._inner.refuse_overcommit(self._InstanceStartupMemory(instance))
         if alive:
@@ -80,6 +80,9 @@ class Migrating(NodeStage, Hooks):
             DeclarationError: the test scripted what a non-live migration can't do.
         """
         name, shared, inner = instance.name, self._shared, self._inner
+        live = bool(
+            live
+        )  # any value will do, and is asked once, before anything happens and outside of the lock
         with inner.doing(f"migrate instance {name}"):
             if not self._IsAlive(name):
                 raise RefusedError("not running")
@@ -94,7 +97,7 @@ class Migrating(NodeStage, Hooks):
                     source_name=self.name,
                     target=node.store if node else None,
                     target_name=node.name if node else target,
-                    live=bool(live),
+                    live=live,
                     is_accepted=node is None or shared.watcher.has_accepted(node.name, name),
                     call=shared.door.current_call,
                 )
@@ -125,16 +128,18 @@ class Migrating(NodeStage, Hooks):
             HypervisorError: its file can't be removed or changed.
         """
         traffic, watcher, name = self._shared.traffic, self._shared.watcher, instance.name
-        success = bool(success)  # any value will do, and the account takes it as the effect does
+        success = bool(success)  # as in `MigrateInstance`, and the account takes it as the effect does
         with self._together, self._inner.doing(f"finalize the migration of {name} on the source"):
             run = traffic.leaving(self.name, name)
             if run:
                 run.remember()
             if success:
-                alive = self._IsAlive(name)
+                alive = bool(self._IsAlive(name))
+                if alive:
+                    self._MarkDown(name)
                 watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
-                self._make_sure_it_is_down(name)
             else:
+                traffic.resume(self.name, self._inner.store, name)
                 watcher.aborts(self.name, run)
             if run:
                 traffic.finalize_source(run, success=success)
@@ -156,22 +161,23 @@ class Migrating(NodeStage, Hooks):
         success = bool(success)  # as above
         with self._together, self._inner.doing(f"finalize the migration of {name} on the target"):
             run = traffic.arriving(self.name, name)
-            alive = self._IsAlive(name)
+            alive = bool(self._IsAlive(name))
             if success and not alive:
                 self._inner.check_up()
                 if run and (run.is_lost or self.name in run.lost_nodes):
                     raise RefusedError("its memory has not arrived")
-            if success and self.cluster is not None:  # else nothing is known of the source
-                watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if not success:
+                if alive:
+                    self._MarkDown(name)
                 watcher.aborts(self.name, run)
-                self._make_sure_it_is_down(name)
             elif not alive:
                 if run and run.finalized_on_target is None:
                     run.remember()
-                    self._start(instance, paused=run.record.paused, memory=run.record.memory)
+                    self._start(instance, paused=run.record.is_paused, memory=run.record.memory)
                 else:
                     self._start(instance, paused=False)
+            if success and self.cluster is not None:  # else nothing is known of the source
+                watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if run:
                 traffic.finalize_target(run, success=success)
             watcher.finalized(self.name, name, run, is_target=True)
@@ -187,7 +193,7 @@ class Migrating(NodeStage, Hooks):
         """Return the node that an address or a name means; None if this node knows no others."""
         given: object = target
         node, problem = None, None
-        if given in (self.name, self.address):
+        if isinstance(given, str) and given in (self.name, self.address):
             problem = "is this very node"
         elif not isinstance(given, str) or (self.cluster is not None and given not in self.cluster):
             problem = "is no node's name or address"

@@ -121,17 +121,14 @@ class NodeStage(Stage, Assertions):
         check_choice("state", state, get_args(DeclaredState))
         instance = self.instance(name, **options)
         inner, shared = self._inner, self._shared
-        problem = None
-        if state != "stopped" and inner.why_nothing_runs:
-            problem = f"{self.name} {inner.why_nothing_runs}"
-        elif state != "stopped":
+        if state != "stopped":
+            if inner.why_nothing_runs:
+                raise DeclarationError(f"{self.name} {inner.why_nothing_runs}")
             try:
                 with inner.doing(f"place {name} on {self.name}"):
                     inner.start(instance, paused=state == "paused")
             except HypervisorError as error:
-                problem = str(error)
-        if problem:
-            raise DeclarationError(problem)
+                raise DeclarationError(str(error)) from error.__cause__
         shared.declared[name] = replace(shared.declared[name], node=self.name, state=state)
         if state != "stopped":
             shared.chronicle.did("add_instance", node=self.name, instance=name)

@@ -239,6 +239,13 @@ class Watcher:
             self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
+    def taken_along(self, node: str, instance: str) -> None:
+        """Note that an instance is gone with what is left of its node, which goes down."""
+        with self._lock:
+            self.events += 1
+            if node in self._where.get(instance, ()):
+                self._forget(node, instance, took_it=True)
+
     @under_lock
     def went_down(self, node: str) -> None:
         """Note that whatever ran on a node, or was on its way there, is gone, and nobody's fault."""
@@ -270,14 +277,14 @@ class Watcher:
             return ready
 
     def finalizes(self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool) -> None:
-        """Note that a migration is about to be finalized with success.
+        """Note that a node finalizes a migration with success, before that is noted of the migration.
 
         Args:
             node: on which node.
             instance: the instance's name.
             run: its migration, if there is one.
             is_target: whether that node is the target.
-            runs: whether the instance runs there.
+            runs: whether the instance ran there before.
         """
         before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
         if (run is None or before is not None) and runs == is_target:
@@ -303,7 +310,7 @@ class Watcher:
             )
 
     def aborts(self, node: str, run: Run | None) -> None:
-        """Note that a migration is about to be finalized without success on a node.
+        """Note that a node aborts a migration, before that is noted of the migration.
 
         Whoever was told that it completed keeps the wrong copy, unless the target is lost, or has refused it;
         who has looked at the target since cleans up after somebody else.

@@ -12,7 +12,7 @@ from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import MigrationStatus
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.script import Course, MigrationSpec
-from pytest_fakehv.storage.store import Record, Store
+from pytest_fakehv.storage.store import Record, Store, still_holds
 
 _NOTHING: Final = Fraction(1, 10**30)
 
@@ -86,7 +86,7 @@ class Run:
     @property
     def has_paused(self) -> bool:
         """Whether the instance is paused for it, until it is finalized on the source."""
-        return not self.live and not self.record.paused and self.finalized_on_source is None
+        return not self.live and not self.record.is_paused and self.finalized_on_source is None
 
     @property
     def is_active(self) -> bool:
@@ -134,15 +134,18 @@ class Run:
 
     @property
     def is_still_there(self) -> bool:
-        """Whether the instance is still on the source."""
-        with suppress(OSError):
-            return self.source.holds_instance(self.source.path(self.instance))
-        return False
+        """Whether the instance is still on the source; where nobody can tell, it is."""
+        return still_holds(self.source, self.instance)
 
-    def drop(self) -> None:
-        """Take the instance off the source, where it is there."""
-        with suppress(FileNotFoundError):
+    def drop(self) -> bool:
+        """Take the instance off the source; tell whether it is gone there: what can't be removed runs on."""
+        try:
             self.source.remove(self.source.path(self.instance))
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def remember(self) -> None:
         """Take what the instance is on the source now, if it is still there, for what it will be."""

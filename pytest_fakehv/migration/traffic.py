@@ -20,7 +20,7 @@ from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.script import MigrationSpec, Outcome
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.storage.store import Store
+from pytest_fakehv.storage.store import Record, Store
 from pytest_fakehv.text import listed, shown
 
 if TYPE_CHECKING:
@@ -149,11 +149,8 @@ class Traffic:
                 raise DeclarationError(
                     f"the migration of {instance} is scripted as postcopy, which a non-live one can't be"
                 )
-            if not live and not record.paused:
-                _pause(source, path, paused=True)
-                self.on_pause(source_name, instance, "paused")
-            if script:
-                self._use(script)
+            if record.is_paused:  # also for an earlier migration, which nobody ended: so it stays
+                record = record._replace(pause="paused")
             run = Run(
                 number=len(self._runs) + 1,
                 instance=instance,
@@ -165,18 +162,35 @@ class Traffic:
                 record=record,
                 total_ram=record.memory,
                 spec=spec,
-                course=spec.course(record.memory, runs=live and not record.paused) if spec else None,
+                course=spec.course(record.memory, runs=live and not record.is_paused) if spec else None,
                 clock=self.clock,
                 started=self.clock.exact_now,
                 is_accepted=is_accepted,
                 call=call,
             )
+            if run.has_paused:
+                source.change(path, lambda now: now._replace(pause="migrating"))
+                self.on_pause(source_name, instance, "paused")
+            if script:
+                self._use(script)
             self._runs.append(run)
             self._active[instance] = self._latest[instance] = run
             self._open.setdefault(instance, []).append(run)
             self._leaving[source_name, instance] = run
             self._arriving[target_name, instance] = run
             self._schedule(run)
+
+    def resume(self, node: str, store: Store, instance: str) -> None:
+        """Let an instance on a node run again that a migration paused, whoever began that.
+
+        Raises:
+            OSError: its file can't be read or written.
+        """
+        path = store.path(instance)
+        with self._lock, suppress(RefusedError, FileNotFoundError):  # nothing says of it that it is paused
+            if (record := store.read(path)) and record.pause == "migrating":
+                store.change(path, lambda now: now._replace(pause=None))
+                self.on_pause(node, instance, "resumed")
 
     def poll(self, node: str, instance: str) -> MigrationStatus:
         """Say, on the source, how far a migration is; one that never began counts as completed.
@@ -201,15 +215,11 @@ class Traffic:
     def finalize_source(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the source; the first time counts.
 
-        Without success, an instance that was paused for a migration from there runs again. With it, one
-        that is paused for an earlier migration, which nobody ended, stays so.
+        With success, an instance that is paused for an earlier migration, which nobody ended, stays so.
         """
-        here = [each for each in self._open.get(run.instance, []) if each.source_name == run.source_name]
-        if not success and any(each.has_paused for each in here):
-            self._resume(run)
-        for each in here:
+        for each in self._open.get(run.instance, []):
             # An earlier one was forgotten, but there is nothing else left of it here.
-            if each is not run and not (success and each.has_paused):
+            if each.source_name == run.source_name and each is not run and not (success and each.has_paused):
                 each.finalized_on_source = False
         if run.finalized_on_source is None:
             run.finalized_on_source = success
@@ -357,27 +367,28 @@ class Traffic:
         if run.target is None:
             return False
         run.remember()
-        path = run.source.path(run.instance)
         try:
-            before = run.source.read(path)
-            run.drop()
-        except (OSError, HypervisorError):  # it can't be taken away
+            before = run.source.read(run.source.path(run.instance))
+        except (OSError, HypervisorError):
+            return False
+        if not run.drop():
             return False
         try:
-            run.target.create(run.target.path(run.instance), run.record)
-            if run.record.paused:
-                self.on_pause(run.target_name, run.instance, "paused")
+            self._put(run.target_name, run.target, run.instance, run.record)
         except FileExistsError:
             return True  # it meets its like there
         except (OSError, HypervisorError):  # the target is full, read-only, or gone
-            run.source.create(path, before or run.record)
+            try:
+                self._put(run.source_name, run.source, run.instance, before or run.record)
+            except OSError:  # the source is by now, too
+                self.on_loss(run.instance)
             return False
         return True
 
-    def _resume(self, run: Run) -> None:
-        with suppress(FileNotFoundError):
-            _pause(run.source, run.source.path(run.instance), paused=False)
-            self.on_pause(run.source_name, run.instance, "resumed")
+    def _put(self, node: str, store: Store, instance: str, record: Record) -> None:
+        store.create(store.path(instance), record)
+        if record.is_paused:
+            self.on_pause(node, instance, "paused")
 
     def _end_finalized(self, run: Run, node: str, *, success: bool) -> None:
         if run.is_active:
@@ -401,15 +412,10 @@ class Traffic:
         if run.is_postcopy and outcome != "completed" and not run.has_moved:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
-            run.drop()
-            if is_wanted:
+            if run.drop() and is_wanted:
                 self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
-
-
-def _pause(store: Store, path: str, *, paused: bool) -> None:
-    store.change(path, lambda now: now._replace(paused=paused))
 
 
 @dataclass

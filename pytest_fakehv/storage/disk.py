@@ -12,6 +12,7 @@ from pytest_fakehv.storage.filesystem import (
     READING,
     OsModule,
     name_at_last,
+    remove_quietly,
     rename_over,
     write_all,
 )
@@ -45,8 +46,8 @@ def _flags_for_a_nameless_file() -> int:
 class Disk:
     """The machine's own filesystems."""
 
-    _locks: ClassVar[set[int]] = set()
-    """The descriptors of directories that are or were locked."""
+    _locks: ClassVar[dict[int, tuple[int, int] | None]] = {}
+    """The descriptors of directories that are or were locked, and which directory each is."""
     _idle: ClassVar[dict[str, int]] = {}
     """Those that nobody uses now, by path, the last used last: opening one costs more than locking it."""
     _nameless: ClassVar[int] = _flags_for_a_nameless_file()
@@ -90,6 +91,8 @@ class Disk:
 
         Who forks while another thread is here has a copy of the descriptor: closing ours alone would leave
         the directory locked there. So it is unlocked.
+
+        Where another directory has got the name meanwhile, that one counts: who came later has locked it.
         """
         flock, keep = Os.flock, self._idle.setdefault
         (descriptor,) = map(self._idle.pop, (directory,), _NONE)  # as in `name_at_last`
@@ -97,22 +100,36 @@ class Disk:
             (descriptor,) = map(self.os.open, (directory,), _DIRECTORY)
         is_open = True
         try:
-            self._locks.add(descriptor)
+            known = self._locks.setdefault(descriptor)
             flock(descriptor, LOCK)
-            return effect(*arguments)
+            if known is None:
+                status = Os.fstat(descriptor)
+                known = self._locks[descriptor] = status.st_dev, status.st_ino
+            if self._is_at(directory, known):
+                return effect(*arguments)
         finally:
             try:
                 flock(descriptor, UNLOCK)
             except OSError:  # the program has closed all descriptors that it has
                 is_open = False
-                self._locks.discard(descriptor)
+                self._locks.pop(descriptor, None)
             finally:
                 if is_open and keep(directory, descriptor) != descriptor:  # somebody else's is kept
-                    self._locks.discard(descriptor)
+                    self._locks.pop(descriptor, None)
                     Os.close(descriptor)
             if len(self._idle) > _MOST_IDLE:
                 for longest in list(self._idle)[:-_MOST_IDLE]:
                     self.forget(longest)
+        self.forget(directory)
+        return self.exclusively(directory, effect, *arguments)
+
+    def _is_at(self, path: str, known: tuple[int, int]) -> bool:
+        """Tell whether a directory is the one that has a name now."""
+        try:
+            there = self.os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (there.st_dev, there.st_ino) == known
 
     @classmethod
     def forget(cls, directory: str) -> None:
@@ -120,7 +137,7 @@ class Disk:
         (descriptor,) = map(cls._idle.pop, (directory,), _NONE)
         if descriptor is not None:
             try:
-                cls._locks.discard(descriptor)
+                cls._locks.pop(descriptor, None)
             finally:
                 Os.close(descriptor)
 
@@ -135,12 +152,20 @@ class Disk:
         if self._nameless and self._put_nameless(directory, path, content):
             return
 
+        is_linked = False
+
         def link(temporary: str) -> None:
+            nonlocal is_linked
             self.os.link(temporary, path)
+            is_linked = True
             self.os.unlink(temporary)
 
         # As an atomic change of a directory is on every system, at the cost of a second one.
-        name_at_last(self.os, directory, content, link)
+        try:
+            name_at_last(self.os, directory, content, link)
+        except OSError:
+            if not is_linked:
+                raise
 
     def _put_nameless(self, directory: str, path: str, content: bytes) -> bool:
         """Do so; or tell that there is no such thing here."""
@@ -151,15 +176,21 @@ class Disk:
             if error.errno in _NO_NAMELESS_FILES:
                 return False
             raise
+        is_linked = False
         try:
-            write_all(os_module, descriptor, content)
-            # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
-            os_module.link(f"{_DESCRIPTORS}/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+            try:
+                write_all(os_module, descriptor, content)
+                # With a directory's descriptor, which an absolute path makes no use of, the link is followed.
+                source = f"{_DESCRIPTORS}/{descriptor}"
+                os_module.link(source, path, src_dir_fd=descriptor, follow_symlinks=True)
+                is_linked = True
+            finally:
+                os_module.close(descriptor)
         except OSError as error:
+            if is_linked:  # and some of it was not written, as the system says at last
+                remove_quietly(os_module, path)
             error.filename = directory  # the descriptor's number would tell nobody anything
             raise
-        finally:
-            os_module.close(descriptor)
         return True
 
     def replace(self, directory: str, path: str, content: bytes) -> None:

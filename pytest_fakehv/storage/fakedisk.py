@@ -44,7 +44,9 @@ class FakeDisk:
         """
         names = self.os.listdir(directory)
         entries = self._filesystem.resolve(directory).entries
-        return [name for name in names if stat.S_ISREG(entries[name].st_mode)]
+        # A thread of the test's that changes the fake filesystem takes no lock of ours.
+        found = [(name, entries.get(name)) for name in names]
+        return [name for name, each in found if each is not None and stat.S_ISREG(each.st_mode)]
 
     def is_file(self, path: str) -> bool:
         """Tell it by what the path itself is."""
@@ -135,9 +137,10 @@ class PrivateDisk(FakeDisk):
         """Take it from the object."""
         with self._lock:
             found = self._find(path)
-            if found is None or not stat.S_ISREG(found.stat_result.st_mode):
-                return super().read(path, most)
-            return cast("bytes", found.byte_contents[:most])
+            content = None
+            if found is not None and stat.S_ISREG(found.stat_result.st_mode):
+                content = found.byte_contents  # none where the file has only a size
+            return super().read(path, most) if content is None else cast("bytes", content[:most])
 
     def stamp(self, directory: str) -> object:
         """Return the same of the object."""
@@ -167,7 +170,7 @@ class PrivateDisk(FakeDisk):
 
 
 class _OneAtATime:
-    """A fake `os` whose every call is atomic among threads, as the kernel's are."""
+    """A fake `os` whose every call is atomic among threads, and fails by an `OSError`, as the kernel's."""
 
     def __init__(self, fake_os: object, lock: AbstractContextManager[Any]) -> None:
         self._os = fake_os
@@ -180,8 +183,12 @@ class _OneAtATime:
             with self._lock:
                 try:
                     return function(*args, **keywords)
-                except AssertionError as error:  # how pyfakefs says that its filesystem is no longer in use
-                    raise OSError(errno.ENODEV, Os.strerror(errno.ENODEV)) from error
+                except OSError:
+                    raise
+                except Exception as error:  # such as its own of a file that has a size and no content
+                    # By an assertion it says that its filesystem is no longer in use.
+                    number = errno.ENODEV if isinstance(error, AssertionError) else errno.EIO
+                    raise OSError(number, Os.strerror(number)) from error
 
         setattr(self, name, call)
         return call

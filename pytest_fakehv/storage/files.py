@@ -24,7 +24,7 @@ from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
 from pytest_fakehv.storage.locks import Lock, found_once, under_lock
 from pytest_fakehv.storage.root import Root
-from pytest_fakehv.storage.store import Record
+from pytest_fakehv.storage.store import Pause, Record
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -35,7 +35,15 @@ _MOST_BYTES: Final = 256
 _Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
-_LAYOUT: Final = re.compile(rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(paused)?)?\n?", re.ASCII)
+_LAYOUT: Final = re.compile(
+    rb"0\n([0-9]{1,19})\n([0-9]{1,19})(?:\n(?:(paused|migrating)(?:\n|\Z))?.*)?", re.DOTALL
+)
+
+_PAUSES: Final[dict[bytes | None, Pause | None]] = {
+    None: None,
+    b"paused": "paused",
+    b"migrating": "migrating",
+}
 
 
 def encode(record: Record) -> bytes:
@@ -44,14 +52,15 @@ def encode(record: Record) -> bytes:
     Source: Ganeti's fake hypervisor, which writes an id (always 0), the memory and the CPUs on a line
     each; the fourth line of a paused one is ours, and is ignored there.
     """
-    return (b"0\n%d\n%d\npaused\n" if record.paused else b"0\n%d\n%d\n") % (record.memory, record.vcpus)
+    content = b"0\n%d\n%d\n" % (record.memory, record.vcpus)
+    return content if record.pause is None else b"%b%b\n" % (content, record.pause.encode())
 
 
 @lru_cache(maxsize=1024)  # most instances are like others, and then share a record too
 def decode(content: bytes) -> Record | None:
-    """Read a file's content; None if it is malformed."""
+    """Read a file's content; None if it is malformed. What else stands below the third line is ignored."""
     found = _LAYOUT.fullmatch(content)
-    return found and Record(int(found[1]), int(found[2]), found[3] is not None)
+    return found and Record(int(found[1]), int(found[2]), _PAUSES[found[3]])
 
 
 def _refuse_malformed(path: str, content: bytes) -> NoReturn:
@@ -92,7 +101,7 @@ class Storage:
         self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
         self._used = 0
         self._counts = self._keeps_times = False
-        self._is_exclusive = self._is_unchanged = self._is_outdated = False
+        self._is_exclusive = self._is_unchanged = False
         self._stamp: object = None
 
     # Cached: each call of the interface asks for them several times.
@@ -157,9 +166,6 @@ class Storage:
             return self.filesystem.exclusively(self.root, effect, *arguments)
         finally:
             self._is_exclusive = self._is_unchanged = False
-            if self._is_outdated:
-                self._is_outdated = False
-                Disk.forget(self.root)
 
     def create(self, path: str, record: Record) -> None:
         """Make an instance's file; of any number of callers at once, one succeeds.
@@ -252,22 +258,17 @@ class Storage:
         if believed:
             self._mark()
 
-    def remove_all(self, begin: Callable[[], None]) -> None:
+    def remove_all(self) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
 
-        Args:
-            begin: called before the first goes, once it is known which; not where the root is gone.
-
         Raises:
-            OSError: one can't be removed.
+            OSError: one can't be removed; those before it are gone.
         """
         with self._lock:
-            self._exclusively(self._remove_all, begin)
+            self._exclusively(self._remove_all)
 
-    def _remove_all(self, begin: Callable[[], None]) -> None:
-        names = list(self._read_each()[0])
-        begin()
-        for name in names:
+    def _remove_all(self) -> None:
+        for name in self._read_each()[0]:
             with suppress(FileNotFoundError):
                 self._remove(f"{self.root}/{name}")
         self.check_root()
@@ -278,13 +279,7 @@ class Storage:
         Raises:
             OSError: it is.
         """
-        try:
-            self._os.stat(self.root)
-        except OSError:  # another directory may get its name
-            self._is_outdated = self._is_exclusive
-            if not self._is_exclusive:
-                Disk.forget(self.root)
-            raise
+        self._os.stat(self.root)
 
     def holds_instance(self, path: str) -> bool:
         """Tell whether a path is an instance's file: a regular file, well-formed or not.
@@ -325,10 +320,11 @@ class Storage:
         """Read an instance's file, and leave the ledger as it is."""
         try:
             content = self.filesystem.read(path, _MOST_BYTES)
-        except OSError:
+        except OSError as error:
             # Links, pipes, sockets and directories fail to open or to be read, which is no one's error.
             if not self.holds_instance(path):
                 return None
+            error.filename = path  # reading from a descriptor, the system names none
             raise
         return decode(content) or _refuse_malformed(path, content)
 
@@ -396,8 +392,9 @@ class Storage:
 
     def _count(self) -> int:
         if not self._is_believed():
-            self._read_each()
-            self._mark()
+            _, faults = self._read_each()
+            if not any(isinstance(fault, OSError) for fault in faults.values()):  # it may be readable again
+                self._mark()
         return self._used
 
     def _distrust(self) -> bool:
@@ -427,12 +424,13 @@ class Storage:
         now = Time.time_ns() | 1  # odd, so that no filesystem with coarser times keeps it by chance
         try:
             filesystem.os.utime(root, ns=(now, now))
-        except PermissionError:  # somebody else's directory, in which we may write
-            self._stamp = None
-        else:
             # One that has kept a time as it is does so with the next.
             self._stamp = now if self._keeps_times else filesystem.stamp(root)
             self._keeps_times = self._stamp == now
+        except (
+            OSError
+        ):  # somebody else's directory, in which we may write; or the change was made all the same
+            self._stamp = None
 
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""

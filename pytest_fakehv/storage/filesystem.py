@@ -42,6 +42,7 @@ class OsModule(Protocol):
     def utime(self, path: str, times: None = None, *, ns: tuple[int, int]) -> None: ...
     def listdir(self, path: str, /) -> list[str]: ...
     def mkdir(self, path: str, /) -> None: ...
+    def rmdir(self, path: str, /) -> None: ...
     def chmod(self, path: str, mode: int, /) -> None: ...
 
 
@@ -113,7 +114,12 @@ def make_directory(os_module: OsModule, path: str) -> None:
         if not stat.S_ISDIR(os_module.stat(path).st_mode):
             raise
     else:
-        os_module.chmod(path, ROOT_MODE)
+        try:
+            os_module.chmod(path, ROOT_MODE)
+        except OSError:
+            with suppress(OSError):
+                os_module.rmdir(path)  # else it would be taken for somebody else's, with that mode
+            raise
 
 
 def make_directories(os_module: OsModule, path: str) -> None:
@@ -169,7 +175,7 @@ def name_at_last(os_module: OsModule, directory: str, content: bytes, name: Call
         name_at_last(os_module, directory, content, name)
         return
     except BaseException:
-        _remove(os_module, path)
+        remove_quietly(os_module, path)
         raise
     try:
         try:
@@ -178,12 +184,13 @@ def name_at_last(os_module: OsModule, directory: str, content: bytes, name: Call
             os_module.close(descriptor)
         name(path)
     except BaseException:
-        _remove(os_module, path)
+        remove_quietly(os_module, path)
         raise
 
 
-def _remove(os_module: OsModule, path: str) -> None:
-    with suppress(OSError):  # what can't be removed, as it was never made, hides no error
+def remove_quietly(os_module: OsModule, path: str) -> None:
+    """Remove a file, if that can be done: what can't be, as it was never made, hides no error."""
+    with suppress(OSError):
         os_module.unlink(path)
 
 

@@ -138,9 +138,8 @@ class Memory:
             self.on_change(path, False)
 
     @under_lock
-    def remove_all(self, begin: Callable[[], None]) -> None:
-        """Take every instance away, and call something before the first goes."""
-        begin()
+    def remove_all(self) -> None:
+        """Take every instance away, one after another."""
         for name in list(self._records):
             self.remove(name)
 

@@ -1,15 +1,23 @@
 """What the engine needs of what keeps a node's running instances: files, or this process's memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+Pause = Literal["paused", "migrating"]
+"""By whom an instance is paused: its owner, or a non-live migration, whose abort lets it run again."""
 
 
 class Record(NamedTuple):
-    """What is kept of a running instance: memory in MiB, virtual CPUs, and whether it is paused."""
+    """What is kept of a running instance: memory in MiB, virtual CPUs, and by whom it is paused, if it is."""
 
     memory: int
     vcpus: int
-    paused: bool = False
+    pause: Pause | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is paused, by whomever."""
+        return self.pause is not None
 
 
 class Store(Protocol):
@@ -59,8 +67,8 @@ class Store(Protocol):
     def remove(self, path: str) -> None:
         """Take an instance away; raises `FileNotFoundError` where there is none."""
 
-    def remove_all(self, begin: Callable[[], None]) -> None:
-        """Take every instance away, and call something before the first goes: not where none can."""
+    def remove_all(self) -> None:
+        """Take every instance away, one after another."""
 
     def check_root(self) -> None:
         """Refuse to go on when the store is gone."""
@@ -82,3 +90,13 @@ class Store(Protocol):
 
     def used_memory(self) -> int:
         """Return the instances' memory, in MiB; however many there are, it costs the same."""
+
+
+def still_holds(store: Store, name: str) -> bool:
+    """Tell whether a store has an instance that it had: where nobody can tell, nothing has changed."""
+    try:
+        return store.holds_instance(store.path(name))
+    except (FileNotFoundError, NotADirectoryError):  # it is gone with its root
+        return False
+    except OSError:
+        return True

@@ -9,7 +9,7 @@ import pytest
 from pytest_fakehv import HypervisorError, Instance, NodeSpec
 
 SPEC = NodeSpec("node1")
-WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n(paused\n)?")
+WELL_FORMED = re.compile(rb"0\n\d+\n\d+\n((paused|migrating)\n)?")
 
 
 def make(name="web1", memory=1024):

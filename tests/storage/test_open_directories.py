@@ -1,8 +1,11 @@
 """A directory that was locked is kept open for the next time."""
 
+import errno
+import fcntl
 import gc
 import itertools
 import os
+import shutil
 import sys
 import threading
 from contextlib import suppress
@@ -12,9 +15,19 @@ import pytest
 from processes import SPEC, failure, make
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
-from pytest_fakehv.machine import LOCK, Os
+from pytest_fakehv.machine import LOCK, UNLOCK, Os
 from pytest_fakehv.storage import disk
 from pytest_fakehv.storage.disk import Disk
+
+
+def wipe(folder):
+    shutil.rmtree(folder / "root")
+    os.mkdir(folder / "root")
+
+
+def move_away(folder):
+    os.rename(folder / "root", folder / "old")
+    os.mkdir(folder / "root")
 
 
 class TestOpenDirectories:
@@ -143,6 +156,70 @@ class TestOpenDirectories:
             hv.StartInstance(make(), [], False)
             hv.StopInstance(make())
             assert not os.path.isdir("/proc/self/fd") or held in self.inodes()
+
+    @pytest.mark.parametrize("renew", [wipe, move_away])
+    def test_one_that_is_made_again_behind_our_back_is_locked_with_others(self, tmp_path, monkeypatch, renew):
+        hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
+        hv.StartInstance(make(), [], False)
+        hv.StopInstance(make())
+        renew(tmp_path)
+        hv.StartInstance(make(), [], False)
+        others = os.open(tmp_path / "root", os.O_RDONLY)
+        Os.flock(others, LOCK)
+        lock, waits = Os.flock, []
+
+        def look(descriptor, operation):
+            """Say that somebody else has the lock, and take it away from there."""
+            try:
+                lock(descriptor, operation | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits.append(sorted(hv.ListInstances()))
+                lock(others, UNLOCK)
+                lock(descriptor, operation)
+
+        monkeypatch.setattr(Os, "flock", look)
+        hv.StopInstance(make())
+        os.close(others)
+        assert waits == [["web1"]]
+        assert hv.ListInstances() == []
+
+    @pytest.mark.parametrize("renew", [wipe, move_away])
+    def test_one_that_is_made_again_while_we_wait_for_it(self, tmp_path, monkeypatch, renew):
+        hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
+        lock, operations = Os.flock, []
+
+        def replace_first(descriptor, operation):
+            if not operations:
+                renew(tmp_path)
+                (tmp_path / "root" / "web1").write_text("0\n5\n2\n")
+            operations.append(operation)
+            lock(descriptor, operation)
+
+        def look(record):
+            others = os.open(tmp_path / "root", os.O_RDONLY)
+            with pytest.raises(BlockingIOError):
+                lock(others, LOCK | fcntl.LOCK_NB)
+            os.close(others)
+            return record._replace(memory=record.memory + 1)
+
+        monkeypatch.setattr(Os, "flock", replace_first)
+        hv._inner.store.change(hv._inner.store.path("web1"), look)
+        assert operations == [LOCK, UNLOCK] * 2
+        assert hv.instances["web1"].memory == 6
+
+    def test_a_root_that_nobody_can_tell_of_is_unlocked(self, tmp_path, monkeypatch):
+        hv = FakeHypervisor(tmp_path, spec=SPEC)
+        hv.StartInstance(make(), [], False)
+
+        def refuse(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "stat": refuse}))
+            assert str(failure(hv.StopInstance, make())) == (
+                f"Failed to stop instance web1: Permission denied: '{tmp_path}'"
+            )
+        hv.StopInstance(make())
 
     @staticmethod
     def inodes():
