@@ -61,7 +61,7 @@ class Living(Generic[_Some]):
                     self._every.pop(number, None)
             self._most = 2 * len(self._every) + _FEW
 
-    def __iter__(self) -> Iterator[_Some]:  # pragma: no cover  # in forked children, which report nothing
+    def __iter__(self) -> Iterator[_Some]:
         """Go through those that are there."""
         return (found for each in list(self._every.values()) if (found := each()) is not None)
 
