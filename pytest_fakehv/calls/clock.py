@@ -29,6 +29,7 @@ class Clock(Referent):
 
     Attributes:
         mode: as given.
+        advanced: how far it was moved, in seconds; the machine's clock moves by itself.
 
     Raises:
         DeclarationError: there is no such mode.
@@ -41,7 +42,7 @@ class Clock(Referent):
         # What is called when the time has moved or is about to be looked at.
         self._on_move: Callable[[], None] = lambda: None
         self._began = Time.monotonic()
-        self._elapsed = Fraction(0)
+        self.advanced = Fraction(0)
         self._rounded = 0.0
         self._lock = lock or Lock()
 
@@ -59,7 +60,7 @@ class Clock(Referent):
         """The same without rounding, so that ten times 0.1 seconds are one second."""
         if self.mode == "real":
             return Fraction(Time.monotonic() - self._began)
-        return self._elapsed
+        return self.advanced
 
     def advance(self, seconds: float) -> None:
         """Let time pass.
@@ -74,8 +75,8 @@ class Clock(Referent):
         if self.mode == "real":
             raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
         with self._lock:
-            self._elapsed += exact(seconds)
-            self._rounded = float(self._elapsed)  # once, not at each call
+            self.advanced += exact(seconds)
+            self._rounded = float(self.advanced)  # once, not at each call
         self._on_move()
 
     def _look(self) -> None:

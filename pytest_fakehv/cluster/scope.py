@@ -142,6 +142,17 @@ class Scope:
             if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
         ]
 
+    def news(self) -> list[Violation]:
+        """Return what does not hold, and was not wrong already when somebody last asked for news."""
+        (known, _), found = self.shared.told, self.violations()
+        self.shared.told = frozenset(each._identity for each in found), self.shared.pulse
+        return [each for each in found if each._identity not in known]
+
+    @property
+    def is_stirred(self) -> bool:
+        """Whether anything happened since somebody last asked for news, other than to the files."""
+        return self.shared.told[1] != self.shared.pulse
+
     @under_lock
     def _judged(self) -> list[Violation]:
         shared, nodes = self.shared, self.everywhere

@@ -58,6 +58,10 @@ class Living(Generic[_Some]):
         found = self._every.get(number)
         return found() if found else None
 
+    def __iter__(self) -> Iterator[_Some]:
+        """Go through those that are there."""
+        return (found for each in list(self._every.values()) if (found := each()) is not None)
+
     def clear(self) -> None:
         """Forget all."""
         self._every.clear()
