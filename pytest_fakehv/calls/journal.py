@@ -51,6 +51,8 @@ class Call:
     result: Any = None
     error: BaseException | None = None
     fault: str | None = None
+    # How often its node had lost the calls on their way to it when this one came.
+    _losses: int = 0
 
     def __str__(self) -> str:
         """Show it as it was made: ``StopInstance('web1')``."""

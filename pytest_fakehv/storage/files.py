@@ -20,7 +20,6 @@ from typing import Final, NoReturn, TypeVar, TypeVarTuple
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.machine import Os, Time
-from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
 from pytest_fakehv.storage.locks import Lock, found_once, under_lock
 from pytest_fakehv.storage.root import Root

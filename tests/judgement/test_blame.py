@@ -27,6 +27,18 @@ def test_a_stop_of_long_ago_excuses_nothing(cluster, master):
     assert "vanished" in {each.invariant for each in cluster.violations()}
 
 
+def test_a_stop_before_the_last_arrival_excuses_nothing(cluster, master):
+    """The source's copy goes while that on the target was aborted, not stopped."""
+    assert cluster.migrate("web1", to="node2").outcome == "completed"
+    master.target.StopInstance(master.web1)
+    master.source.StartInstance(master.web1, [], False)
+    master.begin()
+    master.end_target()
+    master.end_target(success=False)
+    master.end_source()
+    assert [each.invariant for each in cluster.violations()] == ["vanished"]
+
+
 def test_a_finalize_of_long_ago_excuses_nothing(cluster, master):
     assert cluster.migrate("web1", to="node2").outcome == "completed"
     master.target.StopInstance(master.web1)
@@ -101,6 +113,22 @@ def test_a_new_accept_is_not_covered_by_a_migration_that_was_aborted_there(clust
     master.accept()
     assert [each.what for each in cluster.violations()] == [
         "web1 was accepted on node2 and neither migrated nor aborted"
+    ]
+
+
+def test_an_accept_that_went_down_with_its_node_counts_once(cluster, master):
+    master.accept()
+    cluster["node2"].crash()
+    cluster["node2"].boot()
+    master.migrate()
+    master.end_source(success=False)
+    master.migrate()
+    assert master.status() == "completed"
+    master.end_source()
+    master.end_target()
+    why = "though node2 had not accepted the instance"
+    assert [each.what for each in cluster.violations()] == [
+        f"the migration of web1 was finalized with success on {node}, {why}" for node in ("node1", "node2")
     ]
 
 
