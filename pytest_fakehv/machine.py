@@ -36,6 +36,7 @@ class Os:
     mkdir = staticmethod(os.mkdir)
     normpath: ClassVar[Any] = staticmethod(os.path.normpath)
     open = staticmethod(os.open)
+    pipe = staticmethod(os.pipe)
     pread = staticmethod(os.pread)
     read = staticmethod(os.read)
     replace = staticmethod(os.replace)

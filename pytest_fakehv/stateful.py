@@ -379,6 +379,7 @@ class ClusterMachine(RuleBasedStateMachine):
         steps = [part for line in self.script if line not in specs for part in line.split("\n")]
         making = [f"driver = {self.how_to_make}"] if self.how_to_make else []
         own = self.hypervisor is not FakeHypervisor
+        is_random = self.cluster._scope.shared.faults.is_random
         imports = [*self.imports]
         if own:
             imports.append(f"from {self.hypervisor.__module__} import {self.hypervisor.__qualname__}")
@@ -395,6 +396,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 "    with FakeCluster.temporary(",
                 *(f"        {line}" for line in specs),
                 *([f"        hypervisor={self.hypervisor.__qualname__},"] if own else []),
+                *([f"        seed={self.cluster.seed},"] if is_random else []),
                 "    ) as cluster:",
                 *(f"        {line}" for line in steps),
             ]

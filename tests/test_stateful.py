@@ -1,5 +1,6 @@
 """The state machine for a user's own driver: what it finds, what it prints, and what it leaves in peace."""
 
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -289,6 +290,26 @@ def test_whatever_else_the_driver_raises_is_a_failure():
         run(state_machine(start=start))
     [way_there] = [each for each in caught.value.__notes__ if "The way there, as a test to paste:" in each]
     assert way_there.splitlines()[-1] == "            start(cluster, 'vm1', 'node1')"
+
+
+def start_by_chance(cluster, instance, node):
+    fault = cluster.fault("StartInstance", instance=instance, probability=0.3, optional=True)
+    with suppress(HypervisorError):
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+    if fault.fired:
+        raise ZeroDivisionError
+
+
+def test_the_way_there_has_the_seed_of_random_faults():
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(state_machine(start=start_by_chance, faulty_methods=[]))
+    [way_there] = [each for each in caught.value.__notes__ if "The way there, as a test to paste:" in each]
+    [seed] = [line for line in way_there.splitlines() if "seed=" in line]
+    assert re.fullmatch(r" {8}seed=\d+,", seed)
+    namespace = {}
+    exec(way_there.partition("paste:\n\n")[2], namespace)
+    with pytest.raises(ZeroDivisionError):
+        namespace["test_the_way_there"]()
 
 
 def test_nodes_of_a_class_of_the_users_own():

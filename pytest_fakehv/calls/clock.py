@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.locks import Lock
@@ -17,7 +18,7 @@ ClockMode = Literal["polls", "manual", "real"]
 CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
 
 
-class Clock:
+class Clock(Referent):
     """One cluster's time, in seconds since the cluster was made.
 
     Args:
@@ -28,18 +29,20 @@ class Clock:
 
     Attributes:
         mode: as given.
+        advanced: how far it was moved, in seconds; the machine's clock moves by itself.
 
     Raises:
         DeclarationError: there is no such mode.
     """
 
     def __init__(self, mode: ClockMode = "polls", lock: Lock | None = None) -> None:
+        super().__init__()
         check_choice("clock", mode, CLOCK_MODES)
         self.mode = mode
         # What is called when the time has moved or is about to be looked at.
         self._on_move: Callable[[], None] = lambda: None
         self._began = Time.monotonic()
-        self._elapsed = Fraction(0)
+        self.advanced = Fraction(0)
         self._rounded = 0.0
         self._lock = lock or Lock()
 
@@ -57,7 +60,7 @@ class Clock:
         """The same without rounding, so that ten times 0.1 seconds are one second."""
         if self.mode == "real":
             return Fraction(Time.monotonic() - self._began)
-        return self._elapsed
+        return self.advanced
 
     def advance(self, seconds: float) -> None:
         """Let time pass.
@@ -72,8 +75,8 @@ class Clock:
         if self.mode == "real":
             raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
         with self._lock:
-            self._elapsed += exact(seconds)
-            self._rounded = float(self._elapsed)  # once, not at each call
+            self.advanced += exact(seconds)
+            self._rounded = float(self.advanced)  # once, not at each call
         self._on_move()
 
     def _look(self) -> None:

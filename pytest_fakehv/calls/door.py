@@ -8,25 +8,22 @@ class there is no node to speak of.
 
 import functools
 import inspect
-import sys
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from types import CoroutineType, MappingProxyType
+from typing import Any, Final, Literal, NoReturn, Protocol
 
+from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.calls.within import DONE_IN_STEPS, Steps, Within, around, coroutine, steps_of
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
-from pytest_fakehv.interface.errors import NodeDownError
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.interface.objects import Instance, InstanceInfo
 from pytest_fakehv.text import shown
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -47,17 +44,23 @@ _KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), Instanc
 _COPIED: Final = (dict, list)
 """Those that their owner may change later."""
 
-_STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
+Trouble = Literal["down", "cut off", "gone"]
 
-_OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
 
-_HIDES: Final = "__tracebackhide__"
-"""The variable of a function, or of a module, by which pytest knows helpers."""
+class Troubles(set[Trouble]):
+    """Why no call reaches a node.
 
-_RUNNERS: Final = frozenset(
-    {"_pytest", "asyncio", "concurrent", "hypothesis", "pluggy", "threading", "unittest"}
-)
-"""The packages that run other people's code: above them, there is none of it that made a call."""
+    Attributes:
+        losses: how often all calls that were on their way got lost: with the node, or with the connection.
+    """
+
+    losses = 0
+
+    def lose_calls(self, but: Call | None = None) -> None:
+        """Note that all calls that are on their way get lost now, but for the one that brought that about."""
+        self.losses += 1
+        if but:
+            but._losses += 1
 
 
 class BehindDoor(Protocol):
@@ -72,7 +75,7 @@ class BehindDoor(Protocol):
         """The node's name, which no other node behind the same door has."""
 
     @property
-    def _troubles(self) -> Collection[str]:
+    def _troubles(self) -> Troubles:
         """Why no call reaches it; nothing if calls do."""
 
     def crash(self) -> None:
@@ -90,13 +93,6 @@ class Strike(Protocol):
         """Do it: raises, as a rule."""
 
 
-class _Thread(threading.local):
-    """The calls that a thread is in, the innermost one last."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-
-
 @dataclass
 class Door:
     """What all calls of one cluster's nodes pass.
@@ -107,6 +103,7 @@ class Door:
         choose_fault: returns the fault that is to strike a call, if any.
         journal: where the calls are written down.
         holds: what stops calls here until it lets them go.
+        within: which calls a thread or a task is in.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -114,21 +111,22 @@ class Door:
     choose_fault: Callable[[Call], Strike | None] = lambda _call: None
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
-    _thread: _Thread = field(default_factory=_Thread)
+    within: Within = field(default_factory=Within)
 
     @property
     def current_call(self) -> Call | None:
-        """The call that this thread is in, the innermost one of several nodes; None outside of any."""
-        calls = self._thread.calls
-        return calls[-1] if calls else None
+        """The call that a thread or a task is in, the innermost one of several nodes; None outside of any."""
+        calls = self.within.thread.calls  # as a rule; each start asks several times
+        return calls[-1] if calls else self.within.current_around
 
-    def call(  # noqa: C901  # a function for each step would cost each call of each test
+    def call(  # noqa: C901, PLR0912  # a function for each step would cost each call of each test
         self,
         node: BehindDoor,
         method: "Method",
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
+        place: tuple[str, int] | None = None,
     ) -> Any:
         """Let a call pass.
 
@@ -138,63 +136,155 @@ class Door:
             function: its effect, which takes the node first.
             arguments: its positional arguments.
             keywords: its keyword arguments.
+            place: where it came from, file and line, if that was earlier; None for here and now.
 
         Returns:
-            What the effect returns; what it raises is raised.
+            What the effect returns; what it raises is raised. Where that is a coroutine or a generator, it
+            does the rest of the call.
 
         Raises:
             NodeDownError: the node can't be reached.
             TypeError: what stands for the instance is no instance.
             BaseException: what a fault raises.
         """
-        calls, name = self._thread.calls, node.name
-        if calls and any(each.node == name for each in calls):
+        calls = self.within.thread.calls
+        if (calls or around.get()) and (outer := self.within.of(node.name)):
+            check_not_lost(node._troubles, outer)
             return function(node, *arguments, **keywords)
         noted = tuple(map(_noted, arguments))
         call = self.journal._begin(
             self.clock.now,
-            name,
+            node.name,
             method.name,
             method.instance_name(arguments, keywords, noted),
             noted,
             {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
-            caller(2),
+            place or caller(2),
         )
+        goes_on = False
         try:
             calls.append(call)
             if call.instance is None or method.has_several_names:
                 method.check_instance(arguments, keywords)
-            if node._troubles:
-                _refuse(node)
+            troubles = node._troubles
+            call._losses = troubles.losses
+            if troubles:
+                _refuse(call.node)
             fault = self.choose_fault(call) if self.faults else None
             if fault and not fault._is_late:
                 fault._strike(call, node, self.clock)
-            if self.holds:
-                self._hold(call)
-            if node._troubles:  # it went down meanwhile, while the call was held, delayed, or struck
-                _refuse(node)
+            if self.holds and not place:
+                for hold in self._holds_of(call):
+                    hold._stop(call)
             self.clock._look()
+            if troubles.losses != call._losses:
+                _refuse(call.node)
             result = function(node, *arguments, **keywords)
+            if result is not None and type(result) in DONE_IN_STEPS:
+                goes_on = True
+                return self._go_on(node, call, fault, result, is_to_be_held=bool(place))
             if fault and fault._is_late:
                 fault._strike(call, node, self.clock)
+            if troubles.losses != call._losses:
+                _refuse(call.node)
         except BaseException as error:
-            call.error = error
+            call.error = _told(node, call, error)
+            if call.error is not error:
+                raise call.error from error
             raise
         else:
             call.result = result if type(result) in _KEPT_AS_THEY_ARE else _noted(result)
             return result
         finally:
-            call.ended = True
+            call.ended = not goes_on
             if calls and calls[-1] is call:  # else it was interrupted before it was put there
                 del calls[-1]
 
-    def _hold(self, call: Call) -> None:
+    def later(self, *passing: Any) -> Coroutine[Any, Any, Any]:
+        """Let a call pass once it is awaited: one of an ``async def``, of which nothing happens before.
+
+        Args:
+            *passing: as in `call`; the function returns a coroutine.
+        """
+        return coroutine(self._steps(*passing, caller(2)), passing[1].name)
+
+    def lazily(self, *passing: Any) -> Steps:
+        """Let a call pass once something is taken from it: one of a generator. As `later`."""
+        return self._steps(*passing, caller(2))
+
+    def _holds_of(self, call: Call) -> Iterator[Hold]:
+        """Go through the holds that stop a call."""
         for hold in self.holds.copy():
             if hold.is_over:
                 with suppress(ValueError):  # another thread was faster
                     self.holds.remove(hold)
             elif hold._selection.matches(call):
-                hold._stop(call)
+                yield hold
+
+    # Calls that are done step by step
+
+    def _steps(self, *passing: Any) -> Steps:
+        return (yield from steps_of(self.call(*passing)))
+
+    def _go_on(
+        self, node: BehindDoor, call: Call, fault: Strike | None, effect: Any, *, is_to_be_held: bool
+    ) -> Any:
+        """Return what does the rest of a call, whose effect comes step by step."""
+        steps = self._rest(node, call, fault, effect, is_to_be_held=is_to_be_held)
+        return coroutine(steps, call.method) if isinstance(effect, CoroutineType) else steps
+
+    def _rest(
+        self, node: BehindDoor, call: Call, fault: Strike | None, effect: Any, *, is_to_be_held: bool
+    ) -> Steps:
+        """Do the rest of a call: it is in itself at each step, and not in between."""
+
+        def steps() -> Steps:
+            for hold in self._holds_of(call) if is_to_be_held else ():
+                yield from hold._stop_in_steps(call)
+            self.clock._look()
+            check_not_lost(node._troubles, call)
+            result = yield from steps_of(effect)
+            if fault and fault._is_late:
+                fault._strike(call, node, self.clock)
+            check_not_lost(node._troubles, call)
+            return result
+
+        try:
+            result = yield from self.within.each(steps(), call)
+        except GeneratorExit:  # nobody wants to know more
+            raise
+        except BaseException as error:
+            call.error = _told(node, call, error)
+            if call.error is not error:
+                raise call.error from error
+            raise
+        else:
+            call.result = _noted(result)
+            return result
+        finally:
+            call.ended = True
+            effect.close()  # it may not have begun
+
+
+def _told(node: BehindDoor, call: Call, error: BaseException) -> BaseException:
+    """Return what a caller is told whose call raised: what the node itself says may have got lost."""
+    is_lost = node._troubles.losses != call._losses
+    if is_lost and call.fault is None and isinstance(error, HypervisorError):
+        return NodeDownError.of(call.node)
+    return error
+
+
+def check_not_lost(troubles: Troubles, call: Call) -> None:
+    """Refuse a call whose node went down, or was cut off, since it came: even if it is back.
+
+    It got lost with that, or its answer did, as a connection breaks.
+    """
+    if troubles.losses != call._losses:
+        _refuse(call.node)
+
+
+def _refuse(node: str) -> NoReturn:
+    raise NodeDownError.of(node)
 
 
 class Method:
@@ -266,13 +356,14 @@ class _OnNode:
         bound: Callable[..., Any] = self._inner.__get__(node, owner)
         if node is None:
             return bound
+        way = _way_of(bound)
 
         def effect(_node: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
             return bound(*arguments, **keywords)
 
         @functools.wraps(bound)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            return node._door.call(node, self._method, effect, arguments, keywords)
+            return getattr(node._door, way)(node, self._method, effect, arguments, keywords)
 
         return call
 
@@ -294,13 +385,28 @@ def put_behind_door(cls: type) -> None:
 
 
 def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
+    way = _way_of(function)
+
     @functools.wraps(function)
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
         return self._door.call(self, method, function, arguments, keywords)
 
-    passing = _on_a_node(call, method.name) if method.name == CLASS_METHOD_THERE else call
+    @functools.wraps(function)
+    def call_in_steps(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
+        return getattr(self._door, way)(self, method, function, arguments, keywords)
+
+    passing: Callable[..., Any] = call if way == "call" else call_in_steps
+    if method.name == CLASS_METHOD_THERE:
+        passing = _on_a_node(passing, method.name)
     setattr(passing, BEHIND_DOOR, True)
     return passing
+
+
+def _way_of(function: Callable[..., Any]) -> str:
+    """Return by which method of a door a function's calls pass."""
+    if inspect.iscoroutinefunction(function):
+        return "later"
+    return "lazily" if inspect.isgeneratorfunction(function) else "call"
 
 
 def _on_a_node(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -313,10 +419,6 @@ def _on_a_node(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         return function(*arguments, **keywords)
 
     return call
-
-
-def _refuse(node: BehindDoor) -> NoReturn:
-    raise NodeDownError.of(node.name)
 
 
 def _noted(value: Any) -> Any:
@@ -342,41 +444,6 @@ def _name_of(value: Any) -> Any:
         return value.name if hasattr(value, "beparams") else None
     except Exception:  # noqa: BLE001  # whatever a property of the caller's own may raise
         return None
-
-
-def caller(depth: int) -> tuple[str, int]:
-    """Return file and line of the code outside this package that called the interface.
-
-    Helpers with ``__tracebackhide__`` are passed over, unless there is nothing else.
-
-    Args:
-        depth: how many calls above the asking one to begin to look.
-    """
-    module = ""
-    frame = sys._getframe(depth).f_back  # noqa: SLF001  # the documented way to a caller
-    while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
-        frame = frame.f_back
-    if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
-        return f"thread {threading.current_thread().name}", 0
-    code = frame.f_code
-    if _HIDES in code.co_varnames or _HIDES in frame.f_globals:
-        return _user_of_helper(frame)
-    return code.co_filename, frame.f_lineno
-
-
-def _user_of_helper(innermost: "FrameType") -> tuple[str, int]:
-    """Return file and line of the first frame that is not hidden; where all are, of the innermost."""
-    frame: FrameType | None = innermost
-    while frame is not None:
-        module = (variables := frame.f_globals).get("__name__", "")
-        if module.partition(".")[0] in _RUNNERS:
-            break
-        if _HIDES in frame.f_code.co_varnames:  # as for pytest, it counts more than the module's
-            variables = frame.f_locals
-        if not variables.get(_HIDES) and not module.startswith(_OWN_PACKAGE):
-            return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return innermost.f_code.co_filename, innermost.f_lineno
 
 
 put_behind_door(BaseHypervisor)

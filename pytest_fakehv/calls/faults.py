@@ -9,6 +9,8 @@ from typing import Literal, Self, get_args
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.door import BehindDoor
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.proxies import Referent
+from pytest_fakehv.calls.seeds import Example, current_example, fresh_seed
 from pytest_fakehv.calls.selection import Phase, Selection, Side, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
@@ -112,7 +114,7 @@ def _made(cls: type[BaseException], text: str) -> BaseException:
     raise DeclarationError(f"error: a {cls.__name__} needs arguments; give one that is made already")
 
 
-class Fault:
+class Fault(Referent):
     """A fault rule in force, and what came of it. As a context manager, it is withdrawn at the end.
 
     Attributes:
@@ -124,6 +126,7 @@ class Fault:
     """
 
     def __init__(self, spec: FaultSpec, origin: str, lock: Lock) -> None:
+        super().__init__()
         self.spec = spec
         self.origin = origin
         self.seen = 0
@@ -207,7 +210,9 @@ class Faults:
 
     def __init__(self, seed: int | None, lock: Lock) -> None:
         self._seed = seed
+        self._made_in = current_example()
         self._random: random.Random | None = None
+        self._began_in: Example | None = None
         self.rules: list[Fault] = []
         self._lock = lock
 
@@ -216,15 +221,18 @@ class Faults:
         """Where the generator begins; a fresh one is drawn when somebody needs it, as in few tests."""
         with self._lock:
             if self._seed is None:
-                self._seed = random.SystemRandom().randrange(2**32)
+                example = current_example()
+                # What is there before an example may need a seed in one run of it, and have one in the next.
+                is_its_own = example is not None and example is self._made_in
+                self._seed = example.seed if example and is_its_own else fresh_seed()
             return self._seed
 
     def add(self, spec: FaultSpec, origin: str) -> Fault:
         """Put a rule in force, and say where it was declared."""
         fault = Fault(spec, origin, self._lock)
         with self._lock:
-            if fault.spec.probability < 1 and self._random is None:
-                self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
+            if fault.spec.probability < 1:
+                self._generator()
             self.rules.append(fault)
         return fault
 
@@ -265,4 +273,15 @@ class Faults:
         if fault.seen <= spec.after or (spec.times is not None and fault.fired >= spec.times):
             return False
         fault._spared = f"chance spared it, at a probability of {spec.probability:g}"
-        return self._random is None or spec.probability == 1 or self._random.random() < spec.probability
+        return spec.probability == 1 or self._generator().random() < spec.probability
+
+    def _generator(self) -> random.Random:
+        """Return what decides. In each example that shares the cluster it begins anew.
+
+        In other threads of an example it goes on.
+        """
+        example = current_example()
+        if self._random is None or (example and example is not self._began_in):
+            self._began_in = example
+            self._random = random.Random(self.seed)  # noqa: S311  # nothing secret, and the same on every Python
+        return self._random

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import Selection
 from pytest_fakehv.checks import check_number
 
@@ -21,7 +22,7 @@ class HoldError(AssertionError):
     """A hold was not used as it must be: a mistake of the test."""
 
 
-class Hold:
+class Hold(Referent):
     """Calls that are stopped until they are released. Use it as a context manager.
 
     Args:
@@ -30,6 +31,7 @@ class Hold:
     """
 
     def __init__(self, selection: Selection, timeout: float) -> None:
+        super().__init__()
         self._selection = selection
         self._timeout = timeout
         self._calls: list[Call] = []
@@ -106,6 +108,13 @@ class Hold:
             )
             raise HoldError(self._mistake)
 
+    def _stop_in_steps(self, call: Call) -> Iterator[Any]:
+        """Stop a call here that is done step by step; in an event loop, nothing else of that."""
+        if _is_in_a_coroutine():
+            yield from asyncio.to_thread(self._stop, call).__await__()
+        else:
+            self._stop(call)
+
     def __enter__(self) -> Self:
         """Return it: it is in force already."""
         return self
@@ -146,10 +155,14 @@ def _call(waiting: "list[SimpleQueue[None]]") -> None:
         each.put(None)
 
 
-def _in_a_coroutine() -> str:
-    """Return what to say to a coroutine that has waited, and kept its event loop from making the call."""
+def _is_in_a_coroutine() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return ""
-    return "; in a coroutine, await asyncio.to_thread(hold.wait)"
+        return False
+    return True
+
+
+def _in_a_coroutine() -> str:
+    """Return what to say to a coroutine that has waited, and kept its event loop from making the call."""
+    return "; in a coroutine, await asyncio.to_thread(hold.wait)" if _is_in_a_coroutine() else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import check_amount
 from pytest_fakehv.text import place_text, shown
 
@@ -50,6 +51,8 @@ class Call:
     result: Any = None
     error: BaseException | None = None
     fault: str | None = None
+    # How often its node had lost the calls on their way to it when this one came.
+    _losses: int = 0
 
     def __str__(self) -> str:
         """Show it as it was made: ``StopInstance('web1')``."""
@@ -70,10 +73,11 @@ class Call:
         return place_text(self.filename, self.line)
 
 
-class Journal:
+class Journal(Referent):
     """The calls of one cluster's nodes, from any thread. It keeps all of them, unless told otherwise."""
 
     def __init__(self) -> None:
+        super().__init__()
         # Without a lock, which a fork could leave held: both the counter and the queue are atomic.
         self._calls: deque[Call] = deque()
         self._numbers = itertools.count(1)

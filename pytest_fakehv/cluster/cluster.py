@@ -74,6 +74,7 @@ class FakeCluster(Stage, Assertions):
         clock: ClockMode = "polls",
         seed: int | None = None,
     ) -> None:
+        super().__init__()
         self._hypervisor = self.node_class if hypervisor is None else hypervisor
         given: object = self._hypervisor
         if not (isinstance(given, type) and issubclass(given, self.node_class)):
@@ -92,6 +93,7 @@ class FakeCluster(Stage, Assertions):
         self._root = root if isinstance(root, Root | InMemory) else Root.at(root)
         self._by_name: dict[str, FakeHypervisor] = {}
         self._by_address: dict[str, FakeHypervisor] = {}
+        self._left: list[FakeHypervisor] = []  # who was given them in another process does not keep them
         for spec in nodes or _TWO_NODES:
             self._add(spec)
         for each in instances:
@@ -196,6 +198,7 @@ class FakeCluster(Stage, Assertions):
             raise DeclarationError(f"{node.name} can't be removed: {problem}")
         self._by_name = {key: each for key, each in self._by_name.items() if each is not node}
         self._by_address = {key: each for key, each in self._by_address.items() if each is not node}
+        self._left.append(node)
         node._inner.leave()
 
     @takes(InstanceSpec)

@@ -69,6 +69,7 @@ class FakeHypervisor(Migrating):
     ) -> None:
         if not isinstance(spec, NodeSpec | None):
             raise DeclarationError(f"spec must be a NodeSpec, not {shown(spec)}")
+        super().__init__()
         self.spec = spec
         self.cluster = cluster
         # A cluster that has no node yet has no length.

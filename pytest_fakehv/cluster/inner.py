@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from operator import itemgetter
 from types import TracebackType
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
+from pytest_fakehv.calls.door import Trouble, Troubles, check_not_lost
 from pytest_fakehv.checks import LARGEST_AMOUNT, is_amount
 from pytest_fakehv.cluster.node import NodeSpec, startup_memory
 from pytest_fakehv.cluster.shared import Shared
@@ -54,7 +55,7 @@ class InnerNode:
         self.store = store
         self.path_of = path_of
         self._read_size = read_size
-        self.troubles: set[Literal["down", "cut off", "gone"]] = set()
+        self.troubles = Troubles()
         self._is_losing_everything = False
         store.on_change = self._watch
 
@@ -96,8 +97,12 @@ class InnerNode:
         return "is down" if "down" in self.troubles else None
 
     def check_up(self) -> None:
-        """Refuse to go on where it went down since the call came."""
-        if self.troubles and self.is_down:
+        """Refuse to go on where it went down, or was cut off, since the call came; asked under the lock."""
+        if not self.troubles.losses:  # as a rule
+            return
+        if call := self.shared.door.within.of(self.name):
+            check_not_lost(self.troubles, call)
+        elif self.is_down:
             raise NodeDownError.of(self.name)
 
     def crash(self) -> None:
@@ -111,18 +116,20 @@ class InnerNode:
         """Let it be no longer of its cluster, for good."""
         with self.shared.lock:
             self.troubles.add("gone")
+            self.troubles.lose_calls()
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
             self.shared.chronicle.did("remove_node", node=self.name)
 
-    def begin(self, trouble: Literal["down", "cut off"], by: Deed) -> None:
+    def begin(self, trouble: Trouble, by: Deed) -> None:
         """Let it be in trouble, and note whose doing that is, where it was not before."""
         with self.shared.lock:
             if trouble not in self.troubles:
                 self.troubles.add(trouble)
+                self.troubles.lose_calls()
                 self.shared.chronicle.did(by, node=self.name)
 
-    def end(self, trouble: Literal["down", "cut off"], by: Deed) -> None:
+    def end(self, trouble: Trouble, by: Deed) -> None:
         """Let a trouble be over, and note whose doing that is, where there was one."""
         with self.shared.lock:
             if trouble in self.troubles:
@@ -140,6 +147,7 @@ class InnerNode:
                 self.store.remove_all()
             finally:
                 self._is_losing_everything = False
+            self.troubles.lose_calls(but=self.shared.door.within.of(self.name))  # a power cycle itself
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
 
@@ -291,6 +299,7 @@ class InnerNode:
         wanted = _wanted(instance, memory)
 
         def decide(old: Record) -> Record:
+            self.check_up()
             amount = amount_of("memory", memory)
             if fits and size:
                 self._refuse_more_than(self._free(size), amount - old.memory)
@@ -312,7 +321,9 @@ class InnerNode:
             OSError: it can't be removed.
         """
         try:
-            self.store.remove(path)
+            with self.shared.lock:
+                self.check_up()
+                self.store.remove(path)
         except FileNotFoundError:
             self.store.check_root()
             raise RefusedError("not running") from None

@@ -61,7 +61,9 @@ class Migrating(NodeStage, Hooks):
                 self._inner.refuse_overcommit(self._InstanceStartupMemory(instance))
         if alive:
             raise HypervisorError("Can't accept instance, already running")
-        self._shared.watcher.accepted(self.name, instance.name)
+        with self._shared.lock:
+            self._inner.check_up()
+            self._shared.watcher.accepted(self.name, instance.name)
 
     def MigrateInstance(self, cluster_name: str, instance: InstanceLike, target: str, live: bool) -> None:
         """Start, on the source, to migrate an instance.
@@ -88,6 +90,7 @@ class Migrating(NodeStage, Hooks):
                 raise RefusedError("not running")
             place = self._InstanceFile(name)
             with shared.lock:
+                inner.check_up()
                 node = self._target(target)  # until the migration has begun, it doesn't go down
                 if node and (record := inner.store.read(place)):
                     node.refuse_overcommit(record.memory)
@@ -135,15 +138,18 @@ class Migrating(NodeStage, Hooks):
                 run.remember()
             if success:
                 alive = bool(self._IsAlive(name))
+                wrong = watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
                 if alive:
                     self._MarkDown(name)
-                watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
             else:
-                traffic.resume(self.name, self._inner.store, name)
-                watcher.aborts(self.name, run)
-            if run:
-                traffic.finalize_source(run, success=success)
-            watcher.finalized(self.name, name, run, is_target=False)
+                wrong = watcher.aborts(self.name, run)
+            with self._shared.lock:
+                self._inner.check_up()
+                if not success:
+                    traffic.resume(self.name, self._inner.store, name)
+                if run:
+                    traffic.finalize_source(run, success=success)
+                watcher.finalized(self.name, name, run, wrong, is_target=False)
 
     def FinalizeMigrationDst(self, instance: InstanceLike, info: str, success: bool) -> None:
         """End a migration on the target; a second time in a row, nothing changes.
@@ -166,21 +172,24 @@ class Migrating(NodeStage, Hooks):
                 self._inner.check_up()
                 if run and (run.is_lost or self.name in run.lost_nodes):
                     raise RefusedError("its memory has not arrived")
+            wrong = None
+            if success and self.cluster is not None:  # else nothing is known of the source
+                wrong = watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
             if not success:
+                wrong = watcher.aborts(self.name, run)
                 if alive:
                     self._MarkDown(name)
-                watcher.aborts(self.name, run)
             elif not alive:
                 if run and run.finalized_on_target is None:
                     run.remember()
                     self._start(instance, paused=run.record.is_paused, memory=run.record.memory)
                 else:
                     self._start(instance, paused=False)
-            if success and self.cluster is not None:  # else nothing is known of the source
-                watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
-            if run:
-                traffic.finalize_target(run, success=success)
-            watcher.finalized(self.name, name, run, is_target=True)
+            with self._shared.lock:
+                self._inner.check_up()
+                if run:
+                    traffic.finalize_target(run, success=success)
+                watcher.finalized(self.name, name, run, wrong, is_target=True)
 
     # Inside
 

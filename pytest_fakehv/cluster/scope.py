@@ -1,12 +1,12 @@
 """One node, or a whole cluster, as a test sees it: what setting the scene and asserting both build on."""
 
-from abc import ABC
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.faults import Fault, FaultSpec
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import ANY
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.inner import InnerNode
@@ -142,6 +142,17 @@ class Scope:
             if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
         ]
 
+    def news(self) -> list[Violation]:
+        """Return what does not hold, and was not wrong already when somebody last asked for news."""
+        (known, _), found = self.shared.told, self.violations()
+        self.shared.told = frozenset(each._identity for each in found), self.shared.pulse
+        return [each for each in found if each._identity not in known]
+
+    @property
+    def is_stirred(self) -> bool:
+        """Whether anything happened since somebody last asked for news, other than to the files."""
+        return self.shared.told[1] != self.shared.pulse
+
     @under_lock
     def _judged(self) -> list[Violation]:
         shared, nodes = self.shared, self.everywhere
@@ -211,7 +222,7 @@ def _seen(nodes: Sequence[InnerNode]) -> list[section.NodeView]:
     return [node.last_seen for node in nodes]
 
 
-class View(ABC):
+class View(Referent):
     """One or more nodes, as the test sees them."""
 
     _scope: Scope

@@ -39,6 +39,7 @@ class Shared:
         watcher: where instances run, and what is wrong with that.
         declared: the instances that the test has declared, by name.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
+        told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
 
     def __init__(self, clock: ClockMode, seed: int | None) -> None:
@@ -57,11 +58,18 @@ class Shared:
         )
         self.declared: dict[str, InstanceSpec] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
+        self.told: tuple[frozenset[object], object] = frozenset(), None
 
     @property
     def pulse(self) -> object:
-        """Something that moves whenever anything happens."""
-        return self.door.journal.total, self.watcher.events, len(self.faults.every)
+        """Something that moves whenever a call or a deed of the test does anything."""
+        return (
+            self.door.journal.total,
+            self.watcher.events,
+            self.chronicle.deeds,
+            len(self.faults.rules),
+            self.clock.advanced,
+        )
 
     def look(self) -> None:
         """Let what is due come about before somebody looks; the calls of the interface do so themselves."""

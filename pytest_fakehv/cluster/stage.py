@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Unpack
 
-from pytest_fakehv.calls.door import caller
+from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.faults import Fault, FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.calls.selection import Selection, StepOptions

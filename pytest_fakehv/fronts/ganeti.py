@@ -106,6 +106,7 @@ class FakeCluster(cluster.FakeCluster):
     """
 
     node_class: ClassVar[type[hypervisor.FakeHypervisor]] = FakeHypervisor
+    _local = frozenset({"here", "installed", "on"})
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -141,7 +142,7 @@ class FakeCluster(cluster.FakeCluster):
         Raises:
             DeclarationError: there is no such node.
         """
-        found = self._named(node)
+        found = self._found(node)
         before = _here.get()
         _here.set({**before, self: found.name})
         try:
@@ -158,13 +159,20 @@ class FakeCluster(cluster.FakeCluster):
         """
         name = _here.get().get(self)
         if name is not None:
-            return self._named(name)
+            return self._found(name)
         if len(self.nodes) == 1:
             return self.nodes[0]
         raise DeclarationError(
             "nobody said as which node this code runs, in this thread; wrap it in: "
             f"with fakehv_ganeti.on(NODE), with one of {listed(each.name for each in self)}"
         )
+
+    def _found(self, node: str) -> hypervisor.FakeHypervisor:
+        """Return a node by public means, which another process has too."""
+        try:
+            return self[node]
+        except KeyError as error:
+            raise DeclarationError(*error.args) from None
 
 
 _ganetis_own: Final[list[Any]] = []

@@ -43,6 +43,8 @@ class _NoDoor:
         """Let a call pass."""
         return function(node, *arguments, **keywords)
 
+    later = lazily = call
+
 
 class BaseHypervisor(ABC):
     """The contract, and what a hypervisor inherits of it.

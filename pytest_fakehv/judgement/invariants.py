@@ -276,8 +276,10 @@ class Watcher:
             self._forgotten.discard((node, instance))
             return ready
 
-    def finalizes(self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool) -> None:
-        """Note that a node finalizes a migration with success, before that is noted of the migration.
+    def finalizes(
+        self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool
+    ) -> Violation | None:
+        """Return what is wrong with finalizing a migration with success, for `finalized` if that works.
 
         Args:
             node: on which node.
@@ -288,7 +290,7 @@ class Watcher:
         """
         before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
         if (run is None or before is not None) and runs == is_target:
-            return  # nothing changes
+            return None  # nothing changes
         if run is None:
             why = "none began"
         elif before is not None:
@@ -299,18 +301,11 @@ class Watcher:
         elif not run.is_accepted:
             why = f"{run.target_name} had not accepted the instance"
         else:
-            return
-        with self._lock:
-            self._saw(
-                "unearned",
-                f"the migration of {printable(instance)} was finalized with success on {node}, though {why}",
-                instance,
-                [node],
-                self._current_call(),
-            )
+            return None
+        return self._unearned(node, instance, f"finalized with success on {node}, though {why}")
 
-    def aborts(self, node: str, run: Run | None) -> None:
-        """Note that a node aborts a migration, before that is noted of the migration.
+    def aborts(self, node: str, run: Run | None) -> Violation | None:
+        """Return what is wrong with finalizing a migration without success on a node, likewise.
 
         Whoever was told that it completed keeps the wrong copy, unless the target is lost, or has refused it;
         who has looked at the target since cleans up after somebody else.
@@ -321,28 +316,31 @@ class Watcher:
             or (run.finalized_on_source, run.finalized_on_target) != (None, None)
             or run.target_name in run.lost_nodes
         ):
-            return
+            return None
         polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
         told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
         if not told or any(
             call.node == run.target_name and call.method in _LOOKS and call.error is None
             for call in self._journal._since(told[0].number)
         ):
-            return
-        if not self._has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
-            with self._lock:
-                self._saw(
-                    "unearned",
-                    f"the migration of {printable(run.instance)} was aborted on {node}, though its status "
-                    "said completed",
-                    run.instance,
-                    [node],
-                    self._current_call(),
-                )
+            return None
+        if self._has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
+            return None
+        return self._unearned(node, run.instance, f"aborted on {node}, though its status said completed")
 
-    def finalized(self, node: str, instance: str, run: Run | None, *, is_target: bool) -> None:
-        """Note that a migration was finalized on a node, with success or without."""
+    def _unearned(self, node: str, instance: str, how: str) -> Violation:
+        what = f"the migration of {printable(instance)} was {how}"
+        return Violation(
+            invariant="unearned", what=what, instance=instance, nodes=(node,), call=self._current_call()
+        )
+
+    def finalized(
+        self, node: str, instance: str, run: Run | None, wrong: Violation | None, *, is_target: bool
+    ) -> None:
+        """Note that a migration was finalized on a node, with success or not, and what is wrong with that."""
         with self._lock:
+            if wrong:
+                self._seen.append(wrong)
             if is_target:
                 self._accepted.pop((node, instance), None)
                 self._forgotten.discard((node, instance))

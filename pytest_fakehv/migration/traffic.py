@@ -217,29 +217,39 @@ class Traffic:
 
         With success, an instance that is paused for an earlier migration, which nobody ended, stays so.
         """
+        before = run.finalized_on_source
+        if before is None:
+            run.finalized_on_source = success
+        try:
+            if run.is_active and success and run.spec is not None:
+                reason = f"finalized on {run.source_name} before it completed"
+                self._end(run, "failed", reason, is_wanted=False)
+            else:
+                self._end_finalized(run, run.source_name, success=success)
+        except OSError:  # it has not happened
+            run.finalized_on_source = before
+            raise
         for each in self._open.get(run.instance, []):
             # An earlier one was forgotten, but there is nothing else left of it here.
             if each.source_name == run.source_name and each is not run and not (success and each.has_paused):
                 each.finalized_on_source = False
-        if run.finalized_on_source is None:
-            run.finalized_on_source = success
-        if run.is_active and success and run.spec is not None:
-            reason = f"finalized on {run.source_name} before it completed"
-            self._end(run, "failed", reason, is_wanted=False)
-        else:
-            self._end_finalized(run, run.source_name, success=success)
         self._close(run.instance)
 
     @under_lock
     def finalize_target(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the target; the first time counts."""
+        before = run.finalized_on_target
+        if before is None:
+            run.finalized_on_target = success
+        try:
+            if run.spec is None or not success:
+                self._end_finalized(run, run.target_name, success=success)
+        except OSError:  # as above
+            run.finalized_on_target = before
+            raise
         for each in self._open.get(run.instance, []):
             if each.target_name == run.target_name and each is not run:
                 each.finalized_on_target = False
-        if run.finalized_on_target is None:
-            run.finalized_on_target = success
-        if run.spec is None or not success:
-            self._end_finalized(run, run.target_name, success=success)
         self._close(run.instance)
 
     @under_lock
@@ -316,9 +326,10 @@ class Traffic:
         """End what is due."""
         now = self.clock.exact_now
         while self._due and self._due[0][0] <= now:
-            due, _, run = heapq.heappop(self._due)
+            due, _, run = self._due[0]
             if run.is_active and run.due == due:
                 self._finish(run, due)
+            heapq.heappop(self._due)  # not before it has worked
 
     # Inside
 
@@ -412,7 +423,12 @@ class Traffic:
         if run.is_postcopy and outcome != "completed" and not run.has_moved:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
-            if run.drop() and is_wanted:
+            try:
+                was_there = run.drop()
+            except OSError:  # it goes on
+                run.ended = None
+                raise
+            if was_there and is_wanted:
                 self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.fixtures import (
+    BUILT,
     NAMES,
     fakehv,
     fakehv_class,
@@ -137,11 +138,39 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         load_engine()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Forget what an earlier run of this test did, and see what the factory's clusters are like."""
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """See which clusters of the factory are whose."""
+    built = request.session.stash.get(BUILT, None)
+    before = len(built.new) if built else 0
+    result = yield
+    if built := request.session.stash.get(BUILT, None):
+        built.set_up(fixturedef, before)
+    return result
+
+
+def pytest_fixture_post_finalizer(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> None:
+    """See which clusters of the factory no later test can ask for."""
+    if built := request.session.stash.get(BUILT, None):
+        built.torn_down(fixturedef)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Forget what an earlier run of this test did; what is half set up is not judged."""
     if verdict := _verdict():
-        verdict.begin(item)
+        verdict.forget(item)
+    try:
+        return (yield)
+    except BaseException:
+        with suppress(Exception):
+            if verdict := _verdict():
+                verdict.give_up(item)
+        raise
 
 
 @pytest.hookimpl(wrapper=True)
@@ -155,7 +184,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, b
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Check the invariants at the end of a test; where it has failed already, that is what counts."""
+    """Check the invariants at the end of a test."""
+    return (yield from _judged(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Check them again once it is torn down: that uses the clusters, too."""
+    return (yield from _judged(item))
+
+
+def _judged(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test fail for what does not hold; where it has failed already, that is what counts."""
     try:
         result = yield
     except BaseException:

@@ -4,7 +4,6 @@ import sys
 from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Unpack, cast
-from weakref import WeakSet
 
 import pytest
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.plugin.built import Built
     from pytest_fakehv.plugin.roots import Folders
     from pytest_fakehv.storage.filesystem import Filesystem
     from pytest_fakehv.storage.memory import InMemory
@@ -39,11 +39,8 @@ CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 _LAST_LOADED: Final = ("pytest_fakehv.public", "pytest_fakehv.plugin.verdict")
 """The module of the engine that imports all others, and the one that judges what a test did with it."""
 
-FACTORY_CLUSTERS: Final = pytest.StashKey["WeakSet[FakeCluster]"]()
-"""On the session: the clusters that the factory has built and somebody still has."""
-
-NEW_CLUSTERS: Final = pytest.StashKey["list[FakeCluster]"]()
-"""On the session: those that it has built since the test began, kept until that is checked."""
+BUILT: "Final[pytest.StashKey[Built]]" = pytest.StashKey()
+"""On the session, once the factory was asked for: the clusters that it has built."""
 
 
 def load_engine() -> None:
@@ -89,18 +86,17 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     load_engine()
     from pytest_fakehv.cluster.cluster import ClusterFactory, ClusterOptions, FakeCluster
     from pytest_fakehv.keywords import takes
+    from pytest_fakehv.plugin import built
 
     settings = request.config.stash[SETTINGS]
-    clusters = request.session.stash.setdefault(FACTORY_CLUSTERS, WeakSet())
-    new = request.session.stash.setdefault(NEW_CLUSTERS, [])
+    clusters = request.session.stash[BUILT] = built.Built()
 
     @takes(FakeCluster)
     def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
         options.setdefault("seed", settings.seed)
         root = _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory"))
         cluster = FakeCluster(root, *nodes, **options)
-        clusters.add(cluster)
-        new.append(cluster)
+        clusters.new.append(cluster)
         return cluster
 
     build.__doc__ = ClusterFactory.__call__.__doc__

@@ -1,12 +1,11 @@
-"""The end of a test: which clusters it used, and whether the invariants hold of them."""
+"""The end of a test, and of its teardown: which clusters it used, and whether the invariants hold of them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 import pytest
 
-from pytest_fakehv.plugin.fixtures import CLUSTER, FACTORY_CLUSTERS, NEW_CLUSTERS
+from pytest_fakehv.plugin.fixtures import BUILT, CLUSTER
 from pytest_fakehv.plugin.markers import MarkerError, for_test
 from pytest_fakehv.storage.disk import Disk
 
@@ -26,16 +25,24 @@ class Verdict:
     """What is to be said of a test.
 
     Attributes:
-        clusters: those to describe in its report.
-        text: which invariants don't hold, if any.
-        violations: the same, by cluster.
-        left_out: how many clusters it used that are not described.
+        used: the clusters that it used.
+        text: which invariants don't hold since the last phase, if any.
+        violations: which don't hold in all, by cluster; those of this phase come first.
     """
 
-    clusters: "list[FakeCluster]"
+    used: "list[FakeCluster]"
     text: str
     violations: "Mapping[FakeCluster, list[Violation]]"
-    left_out: int
+
+    @property
+    def clusters(self) -> "list[FakeCluster]":
+        """Those to describe in its report."""
+        return [*self.violations][:_MOST_CLUSTERS] or self.used[-_MOST_CLUSTERS:]
+
+    @property
+    def left_out(self) -> int:
+        """How many others it used."""
+        return len(self.used) - len(self.clusters)
 
     def timelines(self) -> "list[Timeline]":
         """Return each cluster's picture, made without touching a file."""
@@ -43,43 +50,69 @@ class Verdict:
 
 
 _VERDICT: Final = pytest.StashKey[Verdict]()
-"""On a test, once it has run."""
-
-_LOOKED: Final = pytest.StashKey["WeakKeyDictionary[FakeCluster, tuple[object, set[object]]]"]()
-"""On the session: when a factory's cluster was last looked at, by its pulse, and what was wrong then."""
+"""On a test, once a phase of it is over."""
 
 
-def begin(item: pytest.Item) -> None:
-    """Forget an earlier run of a test, and blame it for nothing that was wrong before."""
-    forget(item)
-    for cluster in item.session.stash.get(FACTORY_CLUSTERS, ()):
-        if _has_changed(item.session, cluster):
-            _look(item.session, cluster)
+def give_up(item: pytest.Item) -> None:
+    """Take what is wrong with a test that could not be set up as it is: it is not its teardown's doing."""
+    clusters, used = _clusters(item)
+    for cluster in clusters:
+        cluster._scope.news()
+    item.stash[_VERDICT] = Verdict(used=used, text="", violations={})
 
 
 def end(item: pytest.Item, *, has_failed: bool) -> str:
-    """Look at the clusters that a test used, and return what to say of the invariants.
+    """Look at the clusters that a test may have touched, and return what to say of the invariants.
 
     Args:
-        item: the test.
-        has_failed: whether it has raised. A property test has done so with its last cluster: what is wrong
+        item: the test, which has run or is torn down.
+        has_failed: whether that has raised. A property test has done so with its last cluster: what is wrong
             with others has nothing to do with it.
     """
-    used = clusters = _used(item)
+    before = item.stash.get(_VERDICT, None)
+    clusters, used = _clusters(item)
+    news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
     if has_failed and len(used) > _MOST_CLUSTERS:
-        clusters = used[-1:]
-    faulty: dict[FakeCluster, list[Violation]] = {}
+        news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
     text = ""
-    if clusters:
-        try:
-            faulty = _judge(item, clusters)
-            text = _said(faulty) if faulty else ""
-        except MarkerError as error:  # of a test that uses the factory alone
-            text = str(error)
-    shown = [*faulty][:_MOST_CLUSTERS] or used[-_MOST_CLUSTERS:]
-    left_out = len(used) - len(shown)
-    item.stash[_VERDICT] = Verdict(clusters=shown, text=text, violations=faulty, left_out=left_out)
+    try:
+        faulty = _faulty(item, news) if clusters else {}
+        text = _said(faulty) if faulty else ""
+    except MarkerError as error:  # of a test that uses the factory alone
+        faulty, text = {}, "" if before else str(error)
+    earlier = before.violations if before else {}
+    violations = {each: [*earlier.get(each, ()), *faulty.get(each, ())] for each in (*faulty, *earlier)}
+    every = dict.fromkeys([*(before.used if before else ()), *used, *faulty])
+    item.stash[_VERDICT] = Verdict(used=[*every], text=text, violations=violations)
     return text
+
+
+def _clusters(item: pytest.Item) -> "tuple[list[FakeCluster], list[FakeCluster]]":
+    """Return the clusters that a test may have touched, and those of them that it has used.
+
+    Its own comes first, those that it built last.
+    """
+    own = [item.stash[CLUSTER]] if CLUSTER in item.stash else []
+    built = item.session.stash.get(BUILT, None)
+    if built is None:
+        return own, own
+    wider = built.touched(getattr(item, "fixturenames", ()))
+    used = [each for each in wider if each._scope.is_stirred]
+    return [*own, *wider, *built.new], [*own, *used, *built.new]
+
+
+def _faulty(
+    item: pytest.Item, news: "Mapping[FakeCluster, list[Violation]]"
+) -> "dict[FakeCluster, list[Violation]]":
+    """Return what the test's settings don't allow, by cluster."""
+    settings = for_test(item)
+    if not settings.strict:
+        return {}
+    judged = {
+        cluster: [each for each in found if each.invariant not in settings.allow]
+        for cluster, found in news.items()
+    }
+    return {cluster: found for cluster, found in judged.items() if found}
 
 
 def _said(faulty: "Mapping[FakeCluster, list[Violation]]") -> str:
@@ -94,9 +127,7 @@ def verdict(item: pytest.Item) -> Verdict:
     """Return what is to be said of a test; also of one that never got to run."""
     if _VERDICT in item.stash:
         return item.stash[_VERDICT]
-    used = _used(item)
-    shown = used[-_MOST_CLUSTERS:]
-    return Verdict(clusters=shown, text="", violations={}, left_out=len(used) - len(shown))
+    return Verdict(used=_clusters(item)[1], text="", violations={})
 
 
 def forget(item: pytest.Item) -> None:
@@ -105,42 +136,6 @@ def forget(item: pytest.Item) -> None:
         del item.stash[CLUSTER]
     if _VERDICT in item.stash:
         del item.stash[_VERDICT]
-    item.session.stash.get(NEW_CLUSTERS, []).clear()
+    if built := item.session.stash.get(BUILT, None):
+        built.next_test()
     Disk.forget_idle()
-
-
-def _used(item: pytest.Item) -> "list[FakeCluster]":
-    """Return a test's own cluster, the factory's that it did something to, and those that it built."""
-    session = item.session
-    built = session.stash.get(NEW_CLUSTERS, [])
-    wider = [each for each in session.stash.get(FACTORY_CLUSTERS, ()) if each not in built]
-    used = [each for each in wider if _has_changed(session, each)]
-    return [*([item.stash[CLUSTER]] if CLUSTER in item.stash else []), *used, *built]
-
-
-def _judge(item: pytest.Item, clusters: "list[FakeCluster]") -> "dict[FakeCluster, list[Violation]]":
-    """Return what is newly wrong, by cluster."""
-    settings = for_test(item)
-    faulty: dict[FakeCluster, list[Violation]] = {}
-    own = item.stash.get(CLUSTER, None)
-    for cluster in clusters:
-        # Nobody has looked at a test's own before, and nobody will again.
-        found = cluster.violations() if cluster is own else _look(item.session, cluster)
-        new = [each for each in found if each.invariant not in settings.allow]
-        if new and settings.strict:
-            faulty[cluster] = new
-    return faulty
-
-
-def _has_changed(session: pytest.Session, cluster: "FakeCluster") -> bool:
-    looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary()).get(cluster)
-    return looked is None or looked[0] != cluster._scope.shared.pulse
-
-
-def _look(session: pytest.Session, cluster: "FakeCluster") -> "list[Violation]":
-    """Return what is wrong with a cluster, and was not when it was last looked at."""
-    looked = session.stash.setdefault(_LOOKED, WeakKeyDictionary())
-    known = looked[cluster][1] if cluster in looked else set()
-    found = cluster.violations()
-    looked[cluster] = cluster._scope.shared.pulse, {each._identity for each in found}
-    return [each for each in found if each._identity not in known]

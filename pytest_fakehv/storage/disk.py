@@ -54,8 +54,8 @@ class Disk:
     os: ClassVar[OsModule] = cast("OsModule", Os)
 
     @classmethod
-    def drop_locks(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
-        """In a forked child, which has a copy of each descriptor that another thread locks: close them."""
+    def drop_locks(cls) -> None:
+        """In a forked child, which has a copy of each descriptor that its parent locks: close them."""
         for descriptor in cls._locks:
             Os.close(descriptor)
         cls._locks.clear()
@@ -197,3 +197,6 @@ class Disk:
     def replace(self, directory: str, path: str, content: bytes) -> None:
         """Rename another file over it."""
         rename_over(self.os, directory, path, content)
+
+
+os.register_at_fork(after_in_child=Disk.drop_locks)

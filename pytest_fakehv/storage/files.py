@@ -9,21 +9,19 @@ just stopped, and two starts could be given the same memory.
 """
 
 import errno
-import os
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from types import MappingProxyType
-from typing import ClassVar, Final, NoReturn, TypeVar, TypeVarTuple
+from typing import Final, NoReturn, TypeVar, TypeVarTuple
 
 from pytest_fakehv.checks import name_fault
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.machine import Os, Time
-from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import Filesystem, OsModule
-from pytest_fakehv.storage.locks import Living, Lock, found_once, under_lock
+from pytest_fakehv.storage.locks import Lock, found_once, under_lock
 from pytest_fakehv.storage.root import Root
 from pytest_fakehv.storage.store import Pause, Record
 from pytest_fakehv.text import shown
@@ -94,8 +92,6 @@ class Storage:
         on_change: as in `Store`.
     """
 
-    _every: ClassVar[Living["Storage"]] = Living()
-
     def __init__(self, root: Root, lock: Lock) -> None:
         self._root = root
         self._lock = lock
@@ -104,20 +100,8 @@ class Storage:
         self.on_change: Callable[[str, bool], None] = lambda _name, _runs: None
         self._used = 0
         self._counts = self._keeps_times = False
-        self.begin()
-        self._every.add(self)
-
-    def begin(self) -> None:
-        """Hold no lock and believe no ledger: at first, and in a forked child."""
         self._is_exclusive = self._is_unchanged = False
         self._stamp: object = None
-
-    @classmethod
-    def begin_in_child(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
-        """After a fork, let go of what another thread, which the child has not, was in the middle of."""
-        Disk.drop_locks()
-        for storage in cls._every:
-            storage.begin()
 
     # Cached: each call of the interface asks for them several times.
 
@@ -463,6 +447,3 @@ class Storage:
             self._ledger[name] = record
             self._used += record.memory
         return name
-
-
-os.register_at_fork(after_in_child=Storage.begin_in_child)

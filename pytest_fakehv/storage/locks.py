@@ -1,14 +1,12 @@
-"""A lock that a fork can't leave held, and what does without a lock or a finalizer of Python's own."""
+"""The lock of a cluster, and what does without a lock or a finalizer of Python's own."""
 
 import itertools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import (
     TYPE_CHECKING,
     Any,
-    ClassVar,
     Concatenate,
     Final,
     Generic,
@@ -25,17 +23,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 _FEW: Final = 64
 
 if TYPE_CHECKING:
-
-    class _RLock:
-        """What type checkers take for a class that may not be derived from."""
-
-        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
-        def release(self) -> None: ...
-        def __enter__(self) -> bool: ...
-        def __exit__(self, *error: object) -> None: ...
-        def _at_fork_reinit(self) -> None: ...
+    Lock = threading.RLock
 else:
-    _RLock = type(threading.RLock())
+    Lock = type(threading.RLock())  # a class, which `threading.RLock` is not on each Python
 
 
 _Some = TypeVar("_Some")
@@ -52,44 +42,36 @@ class Living(Generic[_Some]):
         self._numbers = itertools.count()
         self._most = _FEW
 
-    def add(self, one: _Some) -> None:
-        """Add an object; now and then, those that are gone are forgotten."""
-        self._every[next(self._numbers)] = ref(one)
+    def add(self, one: _Some) -> int:
+        """Add an object, and return its number; now and then, those that are gone are forgotten."""
+        added = next(self._numbers)
+        self._every[added] = ref(one)
         if len(self._every) > self._most:
             for number, each in list(self._every.items()):
                 if each() is None:
                     self._every.pop(number, None)
             self._most = 2 * len(self._every) + _FEW
+        return added
 
-    def __iter__(self) -> Iterator[_Some]:  # pragma: no cover  # in forked children, which report nothing
+    def find(self, number: int) -> _Some | None:
+        """Return the one of a number, if it is still there."""
+        found = self._every.get(number)
+        return found() if found else None
+
+    def __iter__(self) -> Iterator[_Some]:
         """Go through those that are there."""
         return (found for each in list(self._every.values()) if (found := each()) is not None)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._every.clear()
 
-class Lock(_RLock):
-    """A reentrant lock. In a forked child, which has none of the other threads, it is open again.
+    def items(self) -> Iterator[tuple[int, _Some]]:
+        """Go through those that are there, with their numbers."""
+        return (
+            (number, found) for number, each in list(self._every.items()) if (found := each()) is not None
+        )
 
-    A subclass, and no wrapper: each call of the interface takes several, and one costs a tenth of a call.
-    """
-
-    _every: ClassVar["Living[Lock]"] = Living()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._every.add(self)
-
-    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
-        """Let what has a lock be copied, and handed to another process: there it has an open one."""
-        return type(self), ()
-
-    @classmethod
-    def open_all(cls) -> None:  # pragma: no cover  # runs in forked children, which report nothing
-        """Open every lock, whoever held it."""
-        for each in cls._every:
-            each._at_fork_reinit()  # noqa: SLF001  # as the standard library does
-
-
-os.register_at_fork(after_in_child=Lock.open_all)
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")

@@ -29,8 +29,6 @@ IN_MEMORY: Final = InMemory()
 class Memory:
     """One node's running instances, in a dict under a lock; an instance's place there is its name.
 
-    A forked child has them as they were, and shares no change with its parent.
-
     Args:
         lock: the cluster's, under which everything is changed.
 
@@ -94,7 +92,7 @@ class Memory:
         with self._lock:
             if path in self._records:
                 raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
-            used, self._used = self._used, None  # an interrupt, or a fork, in between: it is counted anew
+            used, self._used = self._used, None  # an interrupt in between: it is counted anew
             self._records[path] = record
             self._used = None if used is None else used + record.memory
             self.on_change(path, True)

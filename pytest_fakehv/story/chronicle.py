@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pytest_fakehv.calls.door import Door, caller
+from pytest_fakehv.calls.callers import caller
+from pytest_fakehv.calls.door import Door
 from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.storage.locks import Lock, under_lock
@@ -117,10 +118,14 @@ class Chronicle:
     Args:
         door: what the calls pass: it knows after which one, or in which one, something came about.
         lock: the cluster's.
+
+    Attributes:
+        deeds: how many the test has done.
     """
 
     def __init__(self, door: Door, lock: Lock) -> None:
         self._door = door
+        self.deeds = 0
         self._events: deque[Event | _Changed] = deque()
         self._before = Scene()
         self._paused_before: set[tuple[str | None, str | None]] = set()  # by node and instance
@@ -141,6 +146,7 @@ class Chronicle:
         self, what: Deed, *, node: str | None = None, instance: str | None = None, hold: Hold | None = None
     ) -> None:
         """Note what the test has done, and where that stands."""
+        self.deeds += 1
         if what != "add_instance" or not self._is_first:
             self._note(what, node, instance, caller(1), hold)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -333,6 +334,13 @@ class TestMistakes:
         with pytest.raises(HoldError) as caught, cluster.hold("ListInstances") as hold:  # noqa: PT012
             assert str(swallow()) == self.OWN_THREAD
             assert hold.calls == []
+        assert str(caught.value) == self.OWN_THREAD
+
+    def test_it_is_swallowed_and_then_waited_for(self, cluster, node1):
+        with pytest.raises(HoldError) as caught, cluster.hold("ListInstances") as hold:  # noqa: PT012
+            with suppress(HoldError):
+                node1.ListInstances()
+            hold.wait(timeout=0)
         assert str(caught.value) == self.OWN_THREAD
 
     def test_no_call_comes(self, cluster, node1):

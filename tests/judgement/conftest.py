@@ -9,9 +9,9 @@ from pytest_fakehv import FakeCluster
 
 
 @pytest.fixture(autouse=True)
-def _quiet():
+def _quiet(caplog):
     """A power cycle leaves a line in the log each time."""
-    logging.getLogger("pytest_fakehv").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, logger="pytest_fakehv")
 
 
 @pytest.fixture

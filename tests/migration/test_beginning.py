@@ -25,6 +25,13 @@ class TestBeginning:
         begin(cluster, web1, target="node3")
         assert [each.target for each in cluster.migrations] == ["node2", "node3"]
 
+    def test_one_that_has_completed_to_a_node_that_went_down_since_needs_no_end(self, cluster, web1):
+        begin(cluster, web1)
+        poll(cluster, web1)
+        cluster["node2"].crash()
+        begin(cluster, web1, target="node3")
+        assert [each.target for each in cluster.migrations] == ["node2", "node3"]
+
     @pytest.mark.parametrize(("target", "shown"), [("node1", "'node1'"), ("10.0.0.1", "'10.0.0.1'")])
     def test_to_the_node_itself(self, cluster, web1, target, shown):
         assert message(begin, cluster, web1, target=target, error=HypervisorError) == (

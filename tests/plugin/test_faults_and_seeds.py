@@ -236,3 +236,34 @@ def test_a_seed_makes_the_same_faults_whatever_runs_before(pytester, how):
     result = pytester.runpytest_subprocess("-p", "no:randomly", "-rP", "--fakehv-seed=7", *parallel, *ids)
     result.assert_outcomes(passed=len(names))
     assert printed(result) == [OF_SEED_7] * len(names)
+
+
+PROPERTY = """
+from hypothesis import given, settings, strategies
+from pytest_fakehv import InstanceSpec
+
+@settings(max_examples=50, deadline=None, database=None)
+@given(number=strategies.integers(0, 3))
+def test_property(fakehv_factory, number):
+    cluster = fakehv_factory(instances=[InstanceSpec("app1")])
+    for _ in range(number):
+        fakehv_factory().fault("StopInstance", probability=0.5, optional=True)
+    cluster.fault("StopInstance", probability=0.3, optional=True)
+    cluster["node1"].StopInstance(cluster.instance("app1"))
+"""
+
+
+@pytest.mark.parametrize("before", ["", "def test_first(fakehv_factory):\n    fakehv_factory()\n"])
+def test_a_property_that_fails_names_the_option_that_brings_its_faults_back(pytester, before):
+    first = run(pytester, PROPERTY + before)
+    first.assert_outcomes(failed=1, passed=1 if before else 0)
+    assert "Flaky" not in first.stdout.str()
+    options = [line for line in first.stdout.lines if line.startswith("seed of random faults: ")]
+    again = run(pytester, PROPERTY + before, options[-1].split()[-1])
+    again.assert_outcomes(failed=1, passed=1 if before else 0)
+    for result in (first, again):
+        assert (
+            "E       pytest_fakehv.HypervisorError: Injected fault: StopInstance on node1"
+            in result.stdout.lines
+        )
+        assert "number=0," in result.stdout.str()

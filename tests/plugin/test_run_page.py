@@ -145,6 +145,32 @@ def test_an_earlier_one_is_replaced(pytester):
     assert sorted(path.name for path in pytester.path.glob("*html*")) == ["out.html"]
 
 
+def test_what_the_test_and_its_teardown_broke_is_there(pytester):
+    pytester.makepyfile(
+        test_run="""
+        import pytest
+
+        @pytest.fixture
+        def late(fakehv_cluster):
+            yield fakehv_cluster
+            fakehv_cluster.add_instance("web2")
+            fakehv_cluster["node2"].add_instance("web2")
+
+        def test_it(late):
+            late["node2"].AcceptInstance(late["node2"].instance("web1"), "", "node2")
+
+        def test_teardown(late):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess("--fakehv-report=out.html")
+    assert result.parseoutcomes() == {"passed": 1, "failed": 1, "errors": 2}
+    page = read(pytester)
+    assert listed(page) == ["error test_run.py::test_it", "error test_run.py::test_teardown"]
+    assert page.words.count("web1 was accepted on node2 and neither migrated nor aborted") == 3
+    assert page.words.count("web2 ran on node1 and node2 at once") == 2
+
+
 @pytest.mark.parametrize("args", [(), ("-n", "1")])
 def test_each_attempt_is_there(pytester, args):
     pytester.makepyfile(

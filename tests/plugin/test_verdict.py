@@ -240,20 +240,6 @@ def test_xfail_within(fakehv_cluster):
     assert said(result) == {"test_xfail_of_something_else": TWICE, "test_unexpected": ["[XPASS(strict)] "]}
 
 
-def test_what_a_teardown_does_is_not_seen_any_more(pytester):
-    run(
-        pytester,
-        """
-@pytest.fixture
-def late(fakehv_cluster):
-    yield fakehv_cluster
-    accept(fakehv_cluster)
-
-def test_it(late): pass
-""",
-    ).assert_outcomes(passed=1)
-
-
 def test_a_root_that_the_test_has_removed_is_its_own_affair(pytester):
     run(
         pytester,

@@ -1,5 +1,6 @@
 """What does not hold of a factory's cluster fails the test that brought it about."""
 
+import pytest
 from careless import ACCEPTED, ACCEPTS, TWICE, run, said, text
 
 
@@ -123,32 +124,101 @@ def test_one(fakehv_factory, number):
         assert said(result) == {"test_one": TWICE}
         assert sum("- fakehv -" in line for line in result.stdout.lines) == 1
 
-    def test_what_a_teardown_breaks_is_not_the_next_tests_fault(self, pytester):
+    def test_a_test_answers_for_its_deeds(self, pytester):
         result = run(
             pytester,
             """
-import pytest
+from pytest_fakehv import NodeSpec
+
+SCRIPT = {"outcome": "failed", "polls": 1}
 
 @pytest.fixture(scope="module")
 def wide(fakehv_factory):
-    return fakehv_factory()
+    return fakehv_factory(
+        NodeSpec("node1"), NodeSpec("node2"), NodeSpec("node3", memory=4096, overcommit=False), clock="manual"
+    )
 
-@pytest.fixture
-def careless(wide):
-    yield wide
-    twice(wide)
+def look(wide): wide["node1"].ListInstances()
 
-def test_first(careless): pass
+@mark.fakehv_node("node1")
+def test_file(wide): Path(wide["node3"].root, "big").write_text("0\\n4097\\n1\\n")
+def test_after_file(wide): look(wide)
 
-def test_next(wide): wide["node1"].ListInstances()
+def test_split(wide): wide.add_instance("one"); wide["node2"].add_instance("one")
+def test_after_split(wide): look(wide)
 
-@mark.fakehv(strict=False)
-def test_lenient(wide): wide.add_instance("x"); wide["node2"].add_instance("x")
+def test_cut_off(wide): accept(wide, "two"); wide["node2"].disconnect()
+def test_reconnect(wide): wide["node2"].reconnect()
+def test_after_reconnect(wide): look(wide)
 
-def test_last(wide): wide["node1"].ListInstances()
+def test_fault(wide): wide.fault("StopInstance").withdraw()
+def test_after_fault(wide): look(wide)
+
+def test_removed_file(wide): Path(wide["node3"].root, "big").unlink()
+def test_file_again(wide): Path(wide["node3"].root, "big").write_text("0\\n4097\\n1\\n")
+def test_allow(wide): wide.allow("overcommit")
+def test_last(wide): wide["node3"].ListInstances()
 """,
         )
-        result.assert_outcomes(passed=4)
+        result.assert_outcomes(passed=8, failed=5)
+        assert {name: lines[0].partition(":")[0] for name, lines in said(result).items()} == {
+            "test_file": "overcommit",
+            "test_split": "split-brain",
+            "test_reconnect": "unfinished",
+            "test_fault": "unfired",
+            "test_file_again": "overcommit",
+        }
+
+    @pytest.mark.parametrize("deed", ["cluster.clock.advance(100)", "cluster['node2'].reconnect()"])
+    def test_a_deed_to_a_cluster_that_the_test_did_not_ask_for(self, pytester, deed):
+        result = run(
+            pytester,
+            f"""
+CLUSTERS = []
+
+@pytest.fixture(scope="module")
+def wide(fakehv_factory):
+    cluster = fakehv_factory(clock="manual")
+    cluster.add_instance("web1")
+    cluster.script_migration("web1", outcome="failed_but_moved", at=0.5)
+    cluster["node2"].disconnect()
+    CLUSTERS.append(cluster)
+
+@mark.fakehv(allow=["unfinished"])
+def test_first(wide): pass
+
+def test_deed():
+    (cluster,) = CLUSTERS
+    {deed}
+    assert 0
+
+def test_next(wide): pass
+""",
+        )
+        result.assert_outcomes(passed=2, failed=1)
+        assert sum("- fakehv -" in line for line in result.stdout.lines) == 1
+
+    def test_a_cluster_of_each_parameter(self, pytester):
+        result = run(
+            pytester,
+            """
+@pytest.fixture(scope="module", params=["a", "b"])
+def wide(fakehv_factory, request):
+    cluster = fakehv_factory()
+    yield cluster
+    if request.param == "b":
+        cluster.add_instance("web1")
+        Path(cluster["node2"].root, "web1").write_text("0\\n1\\n1\\n")
+
+def test_one(wide): wide["node1"].ListInstances()
+
+def test_two(wide): Path(wide["node1"].root, "web9").write_text("")
+""",
+        )
+        result.assert_outcomes(passed=4, errors=1)
+        assert {name: lines[0] for name, lines in said(result).items()} == {
+            "ERROR at teardown of test_two[b]": "split-brain: web1 ran on node1 and node2 at once"
+        }
 
     def test_what_the_test_itself_sets_up_counts(self, pytester):
         result = run(

@@ -1,9 +1,9 @@
 """The root directory among threads and among processes."""
 
 import errno
+import fcntl
 import os
 import random
-import signal
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -209,54 +209,33 @@ def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeyp
     )
 
 
-def test_a_child_forked_in_the_middle_of_a_call_is_not_blocked(tmp_path):
-    """The thread that was in the call, and held the locks, does not exist in the child."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
+def test_a_forked_child_s_own_node_locks_the_root_by_itself(tmp_path):
+    """And not by what the parent keeps open, with which both could have the lock."""
     hv = FakeHypervisor(tmp_path, spec=SPEC)
     hv.StartInstance(make(), [], False)
-    inside, done = threading.Event(), threading.Event()
-
-    def hold(record):
-        inside.set()
-        done.wait()
-        return record
-
-    store = hv._inner.store
-    thread = threading.Thread(target=store.change, args=[store.path("web1"), hold])
-    thread.start()
-    inside.wait()
+    hv.StopInstance(make())
+    kept = Disk._idle[str(tmp_path)]
+    (told, tell), (asked, ask) = os.pipe(), os.pipe()
     child = os.fork()
-    if child == 0:  # pragma: no cover  # the child ends without writing what it covered
-        signal.alarm(20)
-        hv.GetNodeInfo()
-        hv.StartInstance(make("web2"), [], False)
+    if child == 0:
+        own = FakeHypervisor(tmp_path, spec=SPEC)
+        own.StartInstance(make(), [], False)
+
+        def look(record):
+            os.write(tell, b"x")
+            os.read(asked, 1)
+            return record
+
+        own._inner.store.change(own._inner.store.path("web1"), look)
         os._exit(0)
-    done.set()
-    thread.join()
+    os.read(told, 1)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.write(ask, b"x")
     assert os.waitpid(child, 0)[1] == 0
-    assert sorted(hv.ListInstances()) == ["web1", "web2"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
-def test_a_fork_while_another_thread_finds_the_root(tmp_path):
-    inside, done = threading.Event(), threading.Event()
-
-    def find():
-        inside.set()
-        done.wait()
-        return Disk(), str(tmp_path / "root")
-
-    root = Root(find)
-    thread = threading.Thread(target=root.get)
-    thread.start()
-    inside.wait()
-    child = os.fork()
-    if child == 0:  # pragma: no cover  # the child ends without writing what it covered
-        signal.alarm(20)
-        done.set()
-        os._exit(0 if root.path == str(tmp_path / "root") else 1)
-    done.set()
-    thread.join()
-    assert os.waitpid(child, 0)[1] == 0
+    for descriptor in (told, tell, asked, ask):
+        os.close(descriptor)
 
 
 def test_starts_ballons_and_stops_keep_the_sum(hv):

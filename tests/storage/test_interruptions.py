@@ -154,3 +154,24 @@ def test_an_interrupted_start_leaves_nothing_in_a_fake_filesystem(fs, monkeypatc
             hv.StartInstance(make(), [], False)
     assert os.listdir("/root") == []
     hv.StartInstance(make(), [], False)
+
+
+def test_an_interrupted_balloon_is_counted_as_it_ended_in_a_fake_filesystem(fs, monkeypatch):
+    """Neither a time nor the number of files tells there that one was replaced."""
+    hv = FakeHypervisor("/root", spec=NodeSpec("node1", memory=4000, overcommit=False))
+    hv.StartInstance(make("web1", 1000), [], False)
+    fake_os = hv._inner.store.filesystem.os
+    replace = fake_os.replace
+
+    def interrupted(*args):
+        replace(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            hv.BalloonInstanceMemory(make("web1"), 3000)
+    assert str(failure(hv.StartInstance, make("web2", 1001), [], False)) == (
+        "Failed to start instance web2: "
+        "node1 does not overcommit: 1001 MiB more are needed, 1000 MiB are free"
+    )

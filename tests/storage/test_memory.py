@@ -1,8 +1,6 @@
 """The backend without files: what differs there from the others. All else is tested on every backend."""
 
 import os
-import signal
-import threading
 
 import pytest
 
@@ -111,32 +109,6 @@ def test_an_interrupt_of_a_change_leaves_the_sum_to_be_counted(operation):
     wish = Instance("web3", beparams={"minmem": 1, "maxmem": 9999, "vcpus": 1})
     hv.StartInstance(wish, [], False)
     assert hv.instances["web3"].memory == (4096 if operation == "stop" else 3000)
-
-
-def test_a_forked_child_has_the_instances_of_then_and_shares_no_change(hv):
-    """Nor is it blocked by what another thread, which it has not, was in the middle of."""
-    hv.StartInstance(make(), [], False)
-    inside, done = threading.Event(), threading.Event()
-
-    def hold(record):
-        inside.set()
-        done.wait()
-        return record
-
-    store = hv._inner.store
-    thread = threading.Thread(target=store.change, args=[store.path("web1"), hold])
-    thread.start()
-    inside.wait()
-    child = os.fork()
-    if child == 0:  # pragma: no cover  # the child ends without writing what it covered
-        signal.alarm(20)
-        hv.StopInstance(make())
-        hv.StartInstance(make("web2"), [], False)
-        os._exit(0 if hv.ListInstances() == ["web2"] else 1)
-    done.set()
-    thread.join()
-    assert os.waitpid(child, 0)[1] == 0
-    assert hv.ListInstances() == ["web1"]
 
 
 class TestByTheFixtures:

@@ -113,7 +113,8 @@ class TestOpenDirectories:
         hv.BalloonInstanceMemory(make(), 7)
         assert hv.instances["web1"].memory == 7
 
-    def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path):
+    def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Disk, "_idle", {})
         first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
         first.StartInstance(make(), [], False)
         second.StartInstance(make("web2"), [], False)
@@ -140,6 +141,7 @@ class TestOpenDirectories:
         thread.join()
         assert sorted(seen) == ["web1", "web2"]
         assert first.ListInstances() == ["web1"]
+        assert self.inodes().count(os.stat(tmp_path).st_ino) == 1
 
     def test_one_that_is_made_again_is_opened_again(self, tmp_path):
         hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
@@ -223,8 +225,8 @@ class TestOpenDirectories:
 
     @staticmethod
     def inodes():
-        found = set()
+        found = []
         for descriptor in range(256):
             with suppress(OSError):
-                found.add(os.fstat(descriptor).st_ino)
+                found.append(os.fstat(descriptor).st_ino)
         return found

@@ -191,6 +191,13 @@ class TestSomebodyElsesFiles:
         hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
         assert hv.instances["web2"].memory == 7000
 
+    def test_a_start_that_counts_nothing_hides_nothing(self, hv, put):
+        hv.StartInstance(Instance("web1", beparams={"minmem": 1, "maxmem": 1000, "vcpus": 1}), [], False)
+        put("foreign", b"0\n6000\n1\n")
+        hv.StartInstance(make("web2", 100), [], False)
+        hv.StartInstance(Instance("web3", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
+        assert hv.instances["web3"].memory == 68
+
     def test_what_was_seen_of_them_is_in_the_description(self, hv, put, filesystem):
         hv.StartInstance(make("web1"), [], False)
         put("foreign", b"0\n10\n1\n")

@@ -1,0 +1,58 @@
+"""The clusters that the factory has built, and which of them a test can have touched."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fakehv.storage.locks import Living
+
+if TYPE_CHECKING:
+    from pytest_fakehv.cluster.cluster import FakeCluster
+
+
+class Built:
+    """The factory's clusters.
+
+    Attributes:
+        new: those of the test that runs, kept until it is over.
+    """
+
+    def __init__(self) -> None:
+        self.new: list[FakeCluster] = []
+        self._older: Living[FakeCluster] = Living()
+        # By the fixtures of wider scope that are there; and those of fixtures that this test was the last of.
+        self._of_fixtures: dict[pytest.FixtureDef[Any], Living[FakeCluster]] = {}
+        self._left: list[Living[FakeCluster]] = []
+
+    def set_up(self, fixture: pytest.FixtureDef[Any], before: int) -> None:
+        """Note which fixture has built all clusters of this test but so many."""
+        if fixture.scope != "function" and len(self.new) > before:
+            living = self._of_fixtures[fixture] = Living()
+            for cluster in self.new[before:]:
+                living.add(cluster)
+
+    def torn_down(self, fixture: pytest.FixtureDef[Any]) -> None:
+        """Note that no later test can ask for a fixture."""
+        if fixture in self._of_fixtures:
+            self._left.append(self._of_fixtures.pop(fixture))
+
+    def touched(self, names: Collection[str]) -> "list[FakeCluster]":
+        """Return the older clusters that a test may have done something to.
+
+        Of what it does to their files they are not told. So those that it asks for are among them in any
+        case, and others only if they know of something.
+
+        Args:
+            names: the fixtures that it asks for.
+        """
+        asked_for = [living for fixture, living in self._of_fixtures.items() if fixture.argname in names]
+        ids = {id(cluster) for living in (*asked_for, *self._left) for cluster in living}
+        return [each for each in self._older if id(each) in ids or each._scope.is_stirred]
+
+    def next_test(self) -> None:
+        """Let a test's clusters go."""
+        for cluster in self.new:
+            self._older.add(cluster)
+        self.new.clear()
+        self._left.clear()
