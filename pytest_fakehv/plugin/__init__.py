@@ -21,7 +21,7 @@ from pytest_fakehv.plugin.fixtures import (
     load_engine,
 )
 from pytest_fakehv.plugin.markers import MARKERS, with_arguments
-from pytest_fakehv.plugin.settings import SETTINGS, Settings, add_options, read_options
+from pytest_fakehv.plugin.settings import OF_RANDOMLY, SETTINGS, Settings, add_options, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,8 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the settings and register the markers."""
+    """Check the settings and register the markers, once pytest-randomly has chosen its seed."""
     # Who only runs tests needs their names, and imports nothing.
     for marker in with_arguments() if config.getoption("markers") else MARKERS:
         config.addinivalue_line("markers", marker)
@@ -103,7 +104,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say where the root directories are kept, if they are, and what the topology file has."""
     settings = config.stash[SETTINGS]
     lines = [f"fakehv: root directories are kept in {settings.root}"] if settings.root else []
-    if settings.seed is not None:
+    if settings.seed is not None and settings.seed_origin != OF_RANDOMLY:  # which says so itself
         lines.append(f"fakehv: the seed of random faults is {settings.seed}")
     if topology := settings.topology:
         lines.append(
