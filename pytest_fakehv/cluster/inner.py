@@ -62,10 +62,12 @@ class InnerNode:
         shared = self.shared
         call = shared.door.current_call
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
+        doer = None if shared.traffic.is_acting else call
         if runs:
-            shared.watcher.appeared(self.name, instance, call)
+            shared.watcher.appeared(self.name, instance, doer)
         else:
-            shared.watcher.disappeared(self.name, instance, call)
+            shared.watcher.disappeared(self.name, instance, doer)
+            shared.traffic.moved.pop((self.name, instance), None)
 
     # What befalls it
 
@@ -136,7 +138,11 @@ class InnerNode:
     def lose_everything(self) -> None:
         """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts."""
         with self.shared.lock:
-            self.store.remove_all(self._goes_down)
+            try:
+                self.store.remove_all(self._goes_down)
+            except OSError:
+                self.shared.watcher.look(lambda: {self.name: self.file_names() or ()})  # what is still there
+                raise
             self.shared.traffic.node_went_down(self.name)
 
     def _goes_down(self) -> None:
@@ -354,7 +360,10 @@ class InnerNode:
             )
 
     def surplus(self) -> str | None:
-        """Say by how much the running instances exceed a node that doesn't overcommit; None if not."""
+        """Say by how much the running instances exceed a node that doesn't overcommit; None if not.
+
+        What a script has moved there does not count: whoever gave the memory away was allowed to.
+        """
         if not self.is_strict or not self.store.is_made:
             return None
         size = self.size()
@@ -363,7 +372,10 @@ class InnerNode:
         except OSError:  # as in `file_names`
             return None
         most = size["memory_total"] - size["memory_dom0"]
-        return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
+        moved = sum(memory for (node, _), memory in self.shared.traffic.moved.items() if node == self.name)
+        if used - moved <= most:
+            return None
+        return f"{self.name} has {most} MiB for instances, and they have {used} MiB"
 
     # Errors
 

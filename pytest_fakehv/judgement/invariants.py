@@ -177,8 +177,17 @@ class Watcher:
         self._overtaken[instance] = call
 
     def _has_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
-        """Tell whether a call was told since another one that it failed."""
-        return any(call.error is not None for call in self._told(method, node, instance, since))
+        """Tell whether a caller was told since another call that one failed; in doubt, nobody is blamed.
+
+        What a caller got wrong, or broke off, is its own doing.
+        """
+        if since and since.number < self._journal._first:  # the test lets the journal forget
+            return True
+        return any(
+            call.fault or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
+            for call in self._told(method, node, instance, since)
+            if call.error is not None
+        )
 
     def _told(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
         """Return the calls of a kind that came after another one."""
@@ -186,9 +195,7 @@ class Watcher:
         return [call for call in later if (call.method, call.node, call.instance) == (method, node, instance)]
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
-        for each in self._where[instance]:
-            if each != node and not self.is_there(each, instance):
-                self._forget(each, instance)  # another program has taken it away there
+        self._leave_to_others(instance, but=node)
         others = self._arrive(node, instance)
         if not others or self._is_handover(node, instance, others, call):
             return
@@ -203,17 +210,25 @@ class Watcher:
         # Who started what was on its way has split it, not who let it arrive.
         self._saw_split(instance, self._overtaken.pop(instance, call))
 
+    def _leave_to_others(self, instance: str, *, but: str | None = None) -> None:
+        """Note where another program has taken an instance away, as `look` does; but for one node, if any."""
+        for each in self._where.get(instance, ()):
+            if each != but and not self.is_there(each, instance):
+                self._forget(each, instance)
+                self._stopped.add((each, instance))
+
     def disappeared(self, node: str, instance: str, call: Call | None) -> None:
         """Note that an instance no longer runs on a node, by a call or by none."""
         with self._lock:
             self.events += 1
             if node not in self._where.get(instance, ()):  # it went down with the node
                 return
+            self._leave_to_others(instance, but=node)
             self._forget(node, instance)
-            if call and call.method == "StopInstance":
+            if call is None or call.method == "StopInstance":
                 self._stopped.add((node, instance))
                 return
-            if instance in self._where or call is None:
+            if instance in self._where:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -232,11 +247,8 @@ class Watcher:
                 del self._gone[instance]
 
     def lost(self, instance: str) -> None:
-        """Note that an instance is lost by what the test itself wanted."""
+        """Note that an instance has left its source, or did so before, by what the test itself wanted."""
         with self._lock:
-            self._where.pop(instance, None)
-            self._departed[instance] = None
-            self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
     @under_lock
@@ -313,7 +325,9 @@ class Watcher:
         polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
         told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
         if not told or any(
-            call.node == run.target_name and call.method in _LOOKS and call.error is None
+            (call.node, call.ended, call.error) == (run.target_name, True, None)
+            and call.method in _LOOKS
+            and call.instance in (None, run.instance)
             for call in self._journal._since(told[0].number)
         ):
             return None
@@ -339,14 +353,11 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
-            places = self._where.get(instance, ())
-            if (
-                run
-                and not run.open_nodes
-                and len(places) > 1
-                and not self._traffic.is_between(instance, places)
-            ):
-                self._saw_split(instance, self._current_call())
+            if run and not run.open_nodes and len(self._where.get(instance, ())) > 1:
+                self._leave_to_others(instance)
+                places = self._where.get(instance, ())
+                if len(places) > 1 and not self._traffic.is_between(instance, places):
+                    self._saw_split(instance, self._current_call())
 
     # What is wrong
 
@@ -379,6 +390,7 @@ class Watcher:
         for instance, places in list(self._where.items()):
             for node in [each for each in places if each in there and instance not in there[each]]:
                 self._forget(node, instance)
+                self._stopped.add((node, instance))
         for node, instances in there.items():
             for instance in sorted(instances):
                 if node in self._where.get(instance, ()):

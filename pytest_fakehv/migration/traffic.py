@@ -50,12 +50,16 @@ class Traffic:
 
     Attributes:
         clock: as given.
+        is_acting: whether what happens now is a script's doing, in whatever call that shows.
+        moved: what scripts have moved behind everybody's back, in MiB, by node and instance.
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
         on_loss: called with the name of an instance that is lost as the test wanted it.
     """
 
     def __init__(self, clock: Clock, lock: Lock) -> None:
         self.clock = clock
+        self.is_acting = False
+        self.moved: dict[tuple[str, str], int] = {}
         self.on_pause: Callable[[str, str, _Pause], None] = lambda _node, _instance, _state: None
         self.on_loss: Callable[[str], None] = lambda _instance: None
         self._lock = lock
@@ -355,13 +359,18 @@ class Traffic:
         if not run.is_still_there:
             self._lose(run, when)
             return
-        if outcome == "failed_but_moved":
-            run.has_moved = self._move(run)
-        run.is_lost = outcome == "completed_but_lost"
-        self._end(run, _REPORTED[outcome], None, when)
+        try:
+            self.is_acting = True
+            if outcome == "failed_but_moved":
+                run.has_moved = self._move(run)
+            run.is_lost = outcome == "completed_but_lost"
+            self._end(run, _REPORTED[outcome], None, when)
+        finally:
+            self.is_acting = False
 
     def _lose(self, run: Run, when: Fraction) -> None:
-        self._end(run, "failed", f"{run.instance} no longer runs on {run.source_name}", when)
+        reason = f"{run.instance} no longer runs on {run.source_name}"
+        self._end(run, "failed", reason, when, is_wanted=False)
 
     def _move(self, run: Run) -> bool:
         """Move an instance behind everybody's back; tell whether that worked: else it stays where it was."""
@@ -376,6 +385,7 @@ class Traffic:
             return False
         try:
             run.target.create(run.target.path(run.instance), run.record)
+            self.moved[run.target_name, run.instance] = run.record.memory
             if run.record.paused:
                 self.on_pause(run.target_name, run.instance, "paused")
         except FileExistsError:
