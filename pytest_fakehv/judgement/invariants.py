@@ -197,7 +197,11 @@ class Watcher:
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
         self._leave_to_others(instance, but=node)
         others = self._arrive(node, instance)
-        if not others or self._is_handover(node, instance, others, call):
+        if not others:
+            return
+        if self._is_handover(node, instance, others, call):
+            if instance in self._split:
+                self._split[instance].add(node)  # no other split than before
             return
         if call and call.method == "StartInstance":
             self._saw(
@@ -294,8 +298,9 @@ class Watcher:
             runs: whether the instance runs there.
         """
         before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
-        if (run is None or before is not None) and runs == is_target:
-            return None  # nothing changes
+        # Nothing changes: not again, nor where it has moved, whoever did that.
+        if runs == is_target and (run is None or before is not None or not run.is_still_there):
+            return None
         if run is None:
             why = "none began"
         elif before is not None:
@@ -430,7 +435,8 @@ class Watcher:
             run is not None
             and call is not None
             and call.method == "FinalizeMigrationDst"
-            and others == [run.source_name]
+            and run.source_name in others
+            and (len(others) == 1 or self._split.get(instance) == set(others))
             and run.finalized_on_source is None
         )
 

@@ -134,10 +134,11 @@ class Run:
 
     @property
     def is_still_there(self) -> bool:
-        """Whether the instance is still on the source."""
-        with suppress(OSError):
+        """Whether the instance is still on the source; if nobody can tell, it goes on."""
+        try:
             return self.source.holds_instance(self.source.path(self.instance))
-        return False
+        except OSError as error:
+            return not isinstance(error, FileNotFoundError)  # then the root is gone, and all with it
 
     def drop(self) -> None:
         """Take the instance off the source, where it is there."""

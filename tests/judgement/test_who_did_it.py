@@ -2,12 +2,13 @@
 
 import errno
 import os
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from by_hand import Master, small_cluster
 
-from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeSpec
+from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeSpec
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.disk import Disk
 
@@ -253,6 +254,30 @@ class TestOtherPrograms:
         master.end_source(success=False)
         assert wrong(cluster) == []
 
+    def test_one_that_has_moved_it_meanwhile(self, cluster, master, look):
+        """The status says that it failed, and it runs on the target alone: it counts as migrated."""
+        master.accept()
+        master.migrate()
+        self.take(cluster["node1"])
+        FakeHypervisor(cluster["node2"].root, spec=NodeSpec("node2")).StartInstance(master.web1, [], False)
+        look()
+        assert master.status() == "failed"
+        master.end_source()
+        master.end_target()
+        cluster.assert_running("web1", on="node2")
+        assert wrong(cluster) == []
+
+    def test_one_that_starts_it_elsewhere_meanwhile(self, cluster, master, look):
+        """The program only does what it would have done anyway."""
+        master.begin()
+        FakeHypervisor(cluster["node3"].root, spec=NodeSpec("node3")).StartInstance(master.web1, [], False)
+        look()
+        master.end_target()
+        look()
+        master.end_source()
+        (split,) = cluster.violations()
+        assert (split.invariant, split.call) == ("split-brain", None)
+
     def test_from_under_a_program_that_takes_the_last_copy(self, cluster, master, look):
         cluster["node2"].add_instance("web1")
         self.take(cluster["node1"])
@@ -342,16 +367,19 @@ class TestWhatFailed:
         return small_cluster(tmp_path, clock="manual")
 
     @staticmethod
-    def refused(function, **kwargs):
-        """Make a call while no file can be removed."""
-
+    @contextmanager
+    def broken(operation):
         def refuse(path):
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "unlink": refuse}))
-            with pytest.raises((HypervisorError, OSError), match="Input/output error"):
-                function(**kwargs)
+            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), operation: refuse}))
+            yield
+
+    def refused(self, function, **kwargs):
+        """Make a call while no file can be removed."""
+        with self.broken("unlink"), pytest.raises((HypervisorError, OSError), match="Input/output error"):
+            function(**kwargs)
 
     def test_a_finalize_that_would_have_been_unearned(self, cluster, master):
         cluster.script_migration("web1", bandwidth=1)
@@ -384,6 +412,14 @@ class TestWhatFailed:
         master.end_target()
         cluster.assert_running("web1", on="node2")
         cluster.assert_consistent()
+
+    def test_a_look_whether_it_is_still_there(self, cluster, master):
+        cluster.script_migration("web1", postcopy=0, bandwidth=1)
+        master.accept()
+        master.migrate()
+        with self.broken("lstat"):
+            assert master.status() == "active"
+        cluster.assert_running("web1", on="node1")
 
     def test_a_failure_that_was_due(self, cluster, master):
         """It comes about as soon as it can."""
