@@ -6,100 +6,19 @@ do to the files is believed, and blamed on nobody.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Final
 
-from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call, Journal
-from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.text import listed, printable, shown
+from pytest_fakehv.text import listed, printable
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
-Invariant = Literal[
-    "split-brain", "vanished", "unfinished", "unearned", "double-start", "overcommit", "unfired"
-]
-
-INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
-
-OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
-"""Those that are about a node, or a fault."""
-
-ADVICE: Final[dict[Invariant, str]] = {
-    "split-brain": (
-        "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
-    ),
-    "vanished": (
-        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
-        "before it aborts one"
-    ),
-    "unfinished": (
-        "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
-        "where a finalize fails"
-    ),
-    "unearned": (
-        "a correct program finalizes with success only once the status says completed; else it aborts on both"
-    ),
-    "double-start": (
-        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
-    ),
-    "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
-    "unfired": (
-        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
-    ),
-}
-"""What a correct program would have done."""
-
-
 _LOOKS: Final = frozenset({"ListInstances", "GetInstanceInfo", "GetAllInstancesInfo"})
 """By which calls a program sees what runs on a node."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """An invariant that did not hold.
-
-    Attributes:
-        invariant: which.
-        what: what is wrong, in words.
-        instance: the name of the instance that it is about, if any.
-        nodes: the names of the nodes that it is about.
-        call: the call at which it began; None if that was none, but the test's own doing.
-        fault: the fault that never fired, if it is about one.
-    """
-
-    invariant: Invariant
-    what: str
-    instance: str | None = None
-    nodes: tuple[str, ...] = ()
-    call: Call | None = None
-    fault: Fault | None = None
-
-    @property
-    def _identity(self) -> tuple[object, ...]:
-        """What stays the same of it, however it is worded when somebody looks again."""
-        return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
-
-    @property
-    def advice(self) -> str:
-        """What a correct program would have done."""
-        return ADVICE[self.invariant]
-
-
-def check_allowed(allow: object) -> frozenset[Invariant]:
-    """Check names of invariants that need not hold.
-
-    Raises:
-        DeclarationError: they are no list, or one is none; the message names the valid ones.
-    """
-    if not isinstance(allow, Collection) or isinstance(allow, str | bytes):
-        raise DeclarationError(f"allow must be a list of invariants, not {shown(allow)}")
-    for name in allow:
-        if name not in INVARIANTS:
-            raise DeclarationError(f"allow has {shown(name)}; valid: {', '.join(INVARIANTS)}")
-    return frozenset(allow)
 
 
 class Watcher:
@@ -177,8 +96,17 @@ class Watcher:
         self._overtaken[instance] = call
 
     def _has_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
-        """Tell whether a call was told since another one that it failed."""
-        return any(call.error is not None for call in self._told(method, node, instance, since))
+        """Tell whether a caller was told since another call that one failed; in doubt, nobody is blamed.
+
+        What a caller got wrong, or broke off, is its own doing.
+        """
+        if since and since.number < self._journal._first:  # the test lets the journal forget
+            return True
+        return any(
+            call.fault or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
+            for call in self._told(method, node, instance, since)
+            if call.error is not None
+        )
 
     def _told(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
         """Return the calls of a kind that came after another one."""
@@ -186,11 +114,13 @@ class Watcher:
         return [call for call in later if (call.method, call.node, call.instance) == (method, node, instance)]
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
-        for each in self._where[instance]:
-            if each != node and not self.is_there(each, instance):
-                self._forget(each, instance)  # another program has taken it away there
+        self._leave_to_others(instance, but=node)
         others = self._arrive(node, instance)
-        if not others or self._is_handover(node, instance, others, call):
+        if not others:
+            return
+        if self._is_handover(node, instance, others, call):
+            if instance in self._split:
+                self._split[instance].add(node)  # no other split than before
             return
         if call and call.method == "StartInstance":
             self._saw(
@@ -203,17 +133,25 @@ class Watcher:
         # Who started what was on its way has split it, not who let it arrive.
         self._saw_split(instance, self._overtaken.pop(instance, call))
 
+    def _leave_to_others(self, instance: str, *, but: str | None = None) -> None:
+        """Note where another program has taken an instance away, as `look` does; but for one node, if any."""
+        for each in self._where.get(instance, ()):
+            if each != but and not self.is_there(each, instance):
+                self._forget(each, instance)
+                self._stopped.add((each, instance))
+
     def disappeared(self, node: str, instance: str, call: Call | None) -> None:
         """Note that an instance no longer runs on a node, by a call or by none."""
         with self._lock:
             self.events += 1
             if node not in self._where.get(instance, ()):  # it went down with the node
                 return
+            self._leave_to_others(instance, but=node)
             self._forget(node, instance)
-            if call and call.method == "StopInstance":
+            if call is None or call.method == "StopInstance":
                 self._stopped.add((node, instance))
                 return
-            if instance in self._where or call is None:
+            if instance in self._where:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -232,11 +170,8 @@ class Watcher:
                 del self._gone[instance]
 
     def lost(self, instance: str) -> None:
-        """Note that an instance is lost by what the test itself wanted."""
+        """Note that an instance has left its source, or did so before, by what the test itself wanted."""
         with self._lock:
-            self._where.pop(instance, None)
-            self._departed[instance] = None
-            self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
     def taken_along(self, node: str, instance: str) -> None:
@@ -289,8 +224,9 @@ class Watcher:
             runs: whether the instance ran there before.
         """
         before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
-        if (run is None or before is not None) and runs == is_target:
-            return None  # nothing changes
+        # Nothing changes: not again, nor where it has moved, whoever did that.
+        if runs == is_target and (run is None or before is not None or not run.is_still_there):
+            return None
         if run is None:
             why = "none began"
         elif before is not None:
@@ -320,7 +256,9 @@ class Watcher:
         polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
         told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
         if not told or any(
-            call.node == run.target_name and call.method in _LOOKS and call.error is None
+            (call.node, call.ended, call.error) == (run.target_name, True, None)
+            and call.method in _LOOKS
+            and call.instance in (None, run.instance)
             for call in self._journal._since(told[0].number)
         ):
             return None
@@ -346,14 +284,11 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
-            places = self._where.get(instance, ())
-            if (
-                run
-                and not run.open_nodes
-                and len(places) > 1
-                and not self._traffic.is_between(instance, places)
-            ):
-                self._saw_split(instance, self._current_call())
+            if run and not run.open_nodes and len(self._where.get(instance, ())) > 1:
+                self._leave_to_others(instance)
+                places = self._where.get(instance, ())
+                if len(places) > 1 and not self._traffic.is_between(instance, places):
+                    self._saw_split(instance, self._current_call())
 
     # What is wrong
 
@@ -386,6 +321,7 @@ class Watcher:
         for instance, places in list(self._where.items()):
             for node in [each for each in places if each in there and instance not in there[each]]:
                 self._forget(node, instance)
+                self._stopped.add((node, instance))
         for node, instances in there.items():
             for instance in sorted(instances):
                 if node in self._where.get(instance, ()):
@@ -425,7 +361,8 @@ class Watcher:
             run is not None
             and call is not None
             and call.method == "FinalizeMigrationDst"
-            and others == [run.source_name]
+            and run.source_name in others
+            and (len(others) == 1 or self._split.get(instance) == set(others))
             and run.finalized_on_source is None
         )
 

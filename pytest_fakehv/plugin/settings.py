@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_fakehv.calls.clock import ClockMode
     from pytest_fakehv.cluster.topology import Topology
-    from pytest_fakehv.judgement.invariants import Invariant
+    from pytest_fakehv.judgement.violations import Invariant
 
 
 Backend = Literal["tmp_path", "pyfakefs", "memory"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_fakehv.cluster.cluster import FakeCluster
-    from pytest_fakehv.judgement.invariants import Violation
+    from pytest_fakehv.judgement.violations import Violation
     from pytest_fakehv.story.timeline import Timeline
 
 _MOST_CLUSTERS: Final = 3
