@@ -221,13 +221,13 @@ class Traffic:
 
         With success, an instance that is paused for an earlier migration, which nobody ended, stays so.
         """
-        if run.finalized_on_source is None:
-            run.finalized_on_source = success
         if run.is_active and success and run.spec is not None:
             reason = f"finalized on {run.source_name} before it completed"
             self._end(run, "failed", reason, is_wanted=False)
         else:
             self._end_finalized(run, run.source_name, success=success)
+        if run.finalized_on_source is None:
+            run.finalized_on_source = success
         for each in self._open.get(run.instance, []):
             # An earlier one was forgotten, but there is nothing else left of it here.
             if each.source_name == run.source_name and each is not run and not (success and each.has_paused):
@@ -237,10 +237,10 @@ class Traffic:
     @under_lock
     def finalize_target(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the target; the first time counts."""
-        if run.finalized_on_target is None:
-            run.finalized_on_target = success
         if run.spec is None or not success:
             self._end_finalized(run, run.target_name, success=success)
+        if run.finalized_on_target is None:
+            run.finalized_on_target = success
         for each in self._open.get(run.instance, []):
             if each.target_name == run.target_name and each is not run:
                 each.finalized_on_target = False
@@ -379,9 +379,8 @@ class Traffic:
         run.remember()
         try:
             before = run.source.read(run.source.path(run.instance))
-        except (OSError, HypervisorError):
-            return False
-        if not run.drop():
+            run.drop()
+        except (OSError, HypervisorError):  # it can't be taken away
             return False
         try:
             self._put(run.target_name, run.target, run.instance, run.record)
@@ -423,8 +422,15 @@ class Traffic:
         if run.is_postcopy and outcome != "completed" and not run.has_moved:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
-            if run.drop() and is_wanted:
-                self.on_loss(run.instance)
+            try:
+                run.drop()
+            except OSError:  # it runs on
+                if not is_wanted:  # then the call has failed, and the migration goes on
+                    run.ended = None
+                    raise
+            else:
+                if is_wanted:
+                    self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
 

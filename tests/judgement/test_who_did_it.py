@@ -422,14 +422,14 @@ class TestWhatFailed:
         cluster.assert_running("web1", on="node1")
 
     def test_a_failure_that_was_due(self, cluster, master):
-        """It comes about as soon as it can."""
+        """It fails, and takes nothing along."""
         cluster.script_migration("web1", postcopy=0, outcome="failed", bandwidth=1)
         master.accept()
         master.migrate()
-        self.refused(lambda: cluster.clock.advance(10**5))
-        cluster.clock.advance(1)
-        assert cluster.placement() == {}
-        assert cluster.migrations[0].duration < 10**5
+        with self.broken("unlink"):
+            cluster.clock.advance(10**5)
+        assert master.status() == "failed"
+        cluster.assert_running("web1", on="node1")
         master.end_target(success=False)
         master.end_source(success=False)
         cluster.assert_consistent()
