@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.judgement.told import Told
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
@@ -51,10 +52,6 @@ ADVICE: Final[dict[Invariant, str]] = {
     ),
 }
 """What a correct program would have done."""
-
-
-_LOOKS: Final = frozenset({"ListInstances", "GetInstanceInfo", "GetAllInstancesInfo"})
-"""By which calls a program sees what runs on a node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +117,7 @@ class Watcher:
         self, traffic: Traffic, journal: Journal, current_call: Callable[[], Call | None], lock: Lock
     ) -> None:
         self._traffic = traffic
-        self._journal = journal
+        self._told = Told(journal)
         self._current_call = current_call
         self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
@@ -170,29 +167,11 @@ class Watcher:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
         if call is None or call.method != "StartInstance" or not (gone.is_on_its_way and gone.target):
             return
-        if self._has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
+        if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
             return
         what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
         self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
         self._overtaken[instance] = call
-
-    def _has_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
-        """Tell whether a caller was told since another call that one failed; in doubt, nobody is blamed.
-
-        What a caller got wrong, or broke off, is its own doing.
-        """
-        if since and since.number < self._journal._first:  # the test lets the journal forget
-            return True
-        return any(
-            call.fault or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
-            for call in self._told(method, node, instance, since)
-            if call.error is not None
-        )
-
-    def _told(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
-        """Return the calls of a kind that came after another one."""
-        later = self._journal._since(since.number if since else 0)
-        return [call for call in later if (call.method, call.node, call.instance) == (method, node, instance)]
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
         self._leave_to_others(instance, but=node)
@@ -327,16 +306,10 @@ class Watcher:
             or run.target_name in run.lost_nodes
         ):
             return None
-        polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
-        told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
-        if not told or any(
-            (call.node, call.ended, call.error) == (run.target_name, True, None)
-            and call.method in _LOOKS
-            and call.instance in (None, run.instance)
-            for call in self._journal._since(told[0].number)
-        ):
+        told = self._told.completed(run)
+        if told is None or self._told.has_looked(run, told):
             return None
-        if self._has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
+        if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
             return None
         return self._unearned(node, run.instance, f"aborted on {node}, though its status said completed")
 
