@@ -402,16 +402,12 @@ class Watcher:
             self._departed[instance] = node if took_it else None
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
-        """Tell whether an instance may run on two nodes, until the source's finalize."""
+        """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
         run = self._traffic.arriving(node, instance)
-        return (
-            run is not None
-            and call is not None
-            and call.method == "FinalizeMigrationDst"
-            and run.source_name in others
-            and (len(others) == 1 or self._split.get(instance) == set(others))
-            and run.finalized_on_source is None
-        )
+        if run is None or call is None or call.method != "FinalizeMigrationDst":
+            return False
+        source = {run.source_name} if run.finalized_on_source is None else set()
+        return self._split.get(instance, set()).issuperset({*others} - source)
 
     def _is_excused(self, run: Run) -> bool:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
