@@ -6,9 +6,9 @@ do to the files is believed, and blamed on nobody.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.judgement.told import Told
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
@@ -16,9 +16,6 @@ from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.text import listed, printable
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
-
-_LOOKS: Final = frozenset({"ListInstances", "GetInstanceInfo", "GetAllInstancesInfo"})
-"""By which calls a program sees what runs on a node."""
 
 
 class Watcher:
@@ -39,7 +36,7 @@ class Watcher:
         self, traffic: Traffic, journal: Journal, current_call: Callable[[], Call | None], lock: Lock
     ) -> None:
         self._traffic = traffic
-        self._journal = journal
+        self._told = Told(journal)
         self._current_call = current_call
         self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
@@ -89,29 +86,11 @@ class Watcher:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
         if call is None or call.method != "StartInstance" or not (gone.is_on_its_way and gone.target):
             return
-        if self._has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
+        if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
             return
         what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
         self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
         self._overtaken[instance] = call
-
-    def _has_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
-        """Tell whether a caller was told since another call that one failed; in doubt, nobody is blamed.
-
-        What a caller got wrong, or broke off, is its own doing.
-        """
-        if since and since.number < self._journal._first:  # the test lets the journal forget
-            return True
-        return any(
-            call.fault or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
-            for call in self._told(method, node, instance, since)
-            if call.error is not None
-        )
-
-    def _told(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
-        """Return the calls of a kind that came after another one."""
-        later = self._journal._since(since.number if since else 0)
-        return [call for call in later if (call.method, call.node, call.instance) == (method, node, instance)]
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
         self._leave_to_others(instance, but=node)
@@ -253,16 +232,10 @@ class Watcher:
             or run.target_name in run.lost_nodes
         ):
             return None
-        polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
-        told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
-        if not told or any(
-            (call.node, call.ended, call.error) == (run.target_name, True, None)
-            and call.method in _LOOKS
-            and call.instance in (None, run.instance)
-            for call in self._journal._since(told[0].number)
-        ):
+        told = self._told.completed(run)
+        if told is None or self._told.has_looked(run, told):
             return None
-        if self._has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
+        if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
             return None
         return self._unearned(node, run.instance, f"aborted on {node}, though its status said completed")
 
@@ -355,16 +328,12 @@ class Watcher:
             self._departed[instance] = node if took_it else None
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
-        """Tell whether an instance may run on two nodes, until the source's finalize."""
+        """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
         run = self._traffic.arriving(node, instance)
-        return (
-            run is not None
-            and call is not None
-            and call.method == "FinalizeMigrationDst"
-            and run.source_name in others
-            and (len(others) == 1 or self._split.get(instance) == set(others))
-            and run.finalized_on_source is None
-        )
+        if run is None or call is None or call.method != "FinalizeMigrationDst":
+            return False
+        source = {run.source_name} if run.finalized_on_source is None else set()
+        return self._split.get(instance, set()).issuperset({*others} - source)
 
     def _is_excused(self, run: Run) -> bool:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""

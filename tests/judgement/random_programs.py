@@ -87,13 +87,16 @@ class Migration:
 
     def until_it_works(self, function, *arguments):
         """Try again while that may help: what is cut off comes back, what is down has lost all there was."""
+        refusal = None
         for _ in range(self.TRIES):
             result = self.call(function, *arguments)
             if not isinstance(result, HypervisorError):
                 return result
+            if not isinstance(result, NodeDownError):
+                refusal = result
             for node in self.cluster:
                 node.reconnect()
-        return result
+        return refusal or result
 
     def runs_on(self, node):
         found = self.until_it_works(node.ListInstances)

@@ -267,14 +267,16 @@ class TestOtherPrograms:
         cluster.assert_running("web1", on="node2")
         assert wrong(cluster) == []
 
-    def test_one_that_starts_it_elsewhere_meanwhile(self, cluster, master, look):
+    @pytest.mark.parametrize("first", ["source", "target"])
+    def test_one_that_starts_it_elsewhere_meanwhile(self, cluster, master, look, first):
         """The program only does what it would have done anyway."""
         master.begin()
         FakeHypervisor(cluster["node3"].root, spec=NodeSpec("node3")).StartInstance(master.web1, [], False)
         look()
-        master.end_target()
-        look()
-        master.end_source()
+        ends = [master.end_source, master.end_target]
+        for end in ends if first == "source" else reversed(ends):
+            end()
+            look()
         (split,) = cluster.violations()
         assert (split.invariant, split.call) == ("split-brain", None)
 
