@@ -124,7 +124,7 @@ def _said(faulty: "Mapping[FakeCluster, list[Violation]]") -> str:
 
 
 def verdict(item: pytest.Item) -> Verdict:
-    """Return what is to be said of a test; also of one that never got to run."""
+    """Return what is to be said of a test; also before it has run."""
     if _VERDICT in item.stash:
         return item.stash[_VERDICT]
     return Verdict(used=_clusters(item)[1], text="", violations={})
