@@ -1,6 +1,6 @@
 """The record of one migration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fakehv.interface.constants import MigrationState
 from pytest_fakehv.text import printable
@@ -31,6 +31,8 @@ class Migration:
         finalized_on_target: likewise on the target.
         migrated: whether the instance has moved, whatever the status says: it was finalized with success
             on both nodes, or has in truth moved and wasn't aborted on the target.
+        lie: what is true where its status said otherwise, in words, and where that was scripted; None where
+            the status was true. Where two are compared, it does not count.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Migration:
     finalized_on_source: bool | None
     finalized_on_target: bool | None
     migrated: bool
+    lie: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """Show its course: ``web1 node1 -> node2 live: 40 % at poll 3, failed, aborted``."""
@@ -84,7 +87,8 @@ class Migration:
         if self.outcome == "active":
             return "postcopy under way" if self.postcopy else "under way"
         why = f" ({self.reason})" if self.reason else ""
-        return f"{self.outcome}{' in postcopy' if self.postcopy else ''}{why}"
+        said = f"{self.outcome}{' in postcopy' if self.postcopy else ''}{why}"
+        return f"said {said}, in truth {self.lie}" if self.lie else said
 
     @property
     def _ending(self) -> str:
@@ -95,8 +99,6 @@ class Migration:
         match [*ends.values()]:
             case [True, True]:
                 return "" if self.outcome == "completed" else ", yet finalized with success"
-            case _ if self.migrated:
-                return ", but has moved"
             case [False, False]:
                 return ", aborted"
             case [None, None]:
