@@ -32,7 +32,11 @@ class Involved:
 
     @classmethod
     def of(
-        cls, calls: Iterable["Call"], runs: Iterable["Run"], violations: Iterable["Violation"]
+        cls,
+        calls: Iterable["Call"],
+        runs: Iterable["Run"],
+        violations: Iterable["Violation"],
+        there: Mapping[str, Iterable[str]],
     ) -> "Involved":
         """Find them: a violation names it, its migration failed or lied, its call raised, or a fault struck.
 
@@ -40,12 +44,15 @@ class Involved:
             calls: those that are still known.
             runs: the migrations.
             violations: the invariants that did not hold.
+            there: what is on each node.
         """
         instances: set[str | None] = set()
         nodes: set[str | None] = set()
         for each in violations:
             instances.add(each.instance)
             nodes.update(each.nodes)
+            if each.invariant == "overcommit":  # which is about all that is there
+                instances.update(*(there.get(node, ()) for node in each.nodes))
             if each.call:
                 nodes.add(each.call.node)
             if each.fault:

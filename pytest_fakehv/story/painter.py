@@ -78,7 +78,7 @@ class _Painter:
         self._violations = violations
         self._rules = rules
         self._clock = clock
-        self._involved = Involved.of(calls, runs, violations)
+        self._involved = Involved.of(calls, runs, violations, {node.name: node.instances for node in nodes})
         self._steps = Steps(calls, total, events, violations, self._involved)
         self._left_out = [*self._steps.left_out]
 

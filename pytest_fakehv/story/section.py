@@ -241,7 +241,7 @@ def timeline_lines(
     lanes = [lane.name for lane in timeline.lanes if lane.name in called]
     one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
     # What the test does before the first call sets the scene; after the last one, the nodes' lines say it.
-    every = range(calls[0], calls[-1] + 1)
+    every = range(min([calls[0], *_causes(timeline)]), calls[-1] + 1)
     shown = _shown_steps(timeline, every, most_calls)
     rows = [steps[index] for index in sorted(shown)]
     names = {row.instance for row in rows}
@@ -279,6 +279,15 @@ def timeline_lines(
             before = f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}"
             lines.append(before + paint(_cut(text, lane_width), row))
     return lines
+
+
+def _causes(timeline: Timeline) -> list[int]:
+    """Return where the test took away nodes that calls raised on: without that, nobody would know why."""
+    return [
+        index
+        for index, step in enumerate(timeline.steps)
+        if step.what in {"crash", "disconnect"} and step.node in timeline.involved_nodes
+    ]
 
 
 def _shown_steps(timeline: Timeline, every: range, most_calls: int) -> set[int]:

@@ -5,7 +5,7 @@ import os
 import pytest
 from shown import numbered, start
 
-from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeDownError
+from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeDownError, NodeSpec
 from pytest_fakehv.story.labels import short_names
 
 HERE = os.path.relpath(__file__)
@@ -178,6 +178,32 @@ class TestCallsThatRaised:
 
 
 class TestNodes:
+    def test_what_befell_one_before_the_first_call_on_it_raised_is_there(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        node1, node2 = cluster
+        node1.disconnect()
+        with pytest.raises(NodeDownError):
+            node1.StopInstance(cluster.instance("web1"))
+        start(node2, "web1")
+        node1.reconnect()
+        assert part(described(cluster), "timeline", "calls") == [
+            "timeline, ! for a call that raised, * for what the test did:",
+            "           node1                          node2",
+            "  0 s      *disconnect",
+            "  0 s web1 !StopInstance",
+            "  0 s web1                                StartInstance",
+        ]
+
+    def test_overcommit_is_about_all_that_is_there(self, tmp_path):
+        cluster = FakeCluster(tmp_path, NodeSpec("node1"), NodeSpec("node2", memory=1000, overcommit=False))
+        cluster.add_instance("web1", node="node1")
+        cluster.add_instance("db1", node="node2", memory=600)
+        (tmp_path / "node2" / "db2").write_text("0\n600\n1\n")
+        cluster["node2"].GetNodeInfo()
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["overcommit"]
+        assert (timeline.involved, timeline.involved_nodes) == (["db1", "db2"], ["node2"])
+
     def test_of_many_those_that_matter_come_first(self, root):
         cluster = FakeCluster(root, *numbered(30))
         cluster.add_instance("web1", node="node25")
