@@ -120,7 +120,7 @@ def test_no_test_that_uses_one(pytester):
     pytester.makepyfile("def test_it(): pass")
     pytester.runpytest("--fakehv-report=out.html").assert_outcomes(passed=1)
     page = read(pytester)
-    assert "No test used a fake hypervisor." in page.words
+    assert "No test has a timeline, and none went wrong." in page.words
     assert page.all("script") == page.all("form") == []
 
 
