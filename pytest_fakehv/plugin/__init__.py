@@ -66,17 +66,16 @@ def _start_page(config: pytest.Config, settings: Settings) -> None:
     from pytest_fakehv.checks import DeclarationError
 
     try:
-        from pytest_fakehv.plugin.page import Page, check
+        from pytest_fakehv.plugin.page import Page, output_at
     except ImportError as error:
         if settings.report is None:  # nobody has asked for more than pytest-html's page
             return
         raise pytest.UsageError(f"{settings.report_origin}: {error}") from None
     if settings.report is not None and not _is_worker(config):
         try:
-            check(settings.report)
+            output_at(settings.report).check()
         except DeclarationError as error:
-            path = str(settings.report)
-            raise pytest.UsageError(f"{settings.report_origin} {path!r} can't be written: {error}") from None
+            raise pytest.UsageError(f"{settings.report_origin} {error}") from None
     config.pluginmanager.register(
         Page(settings.report, is_worker=_is_worker(config), in_html=_has_html_report(config)), "fakehv-page"
     )
@@ -85,7 +84,11 @@ def _start_page(config: pytest.Config, settings: Settings) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say where the root directories are kept, if they are, and what the topology file has."""
     settings = config.stash[SETTINGS]
-    lines = [f"fakehv: root directories are kept in {settings.root}"] if settings.root else []
+    lines = []
+    if settings.root is not None:
+        from pytest_fakehv.text import printable
+
+        lines.append(f"fakehv: root directories are kept in {printable(str(settings.root))}")
     if settings.seed is not None and settings.seed_origin != OF_RANDOMLY:  # which says so itself
         lines.append(f"fakehv: the seed of random faults is {settings.seed}")
     if topology := settings.topology:

@@ -5,7 +5,6 @@ places, the closest to the test counts.
 """
 
 import inspect
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pytest
 
-from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, read_topology_file
 
 if TYPE_CHECKING:
@@ -106,9 +104,9 @@ def _fakehv_arguments(
 ) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
     from pytest_fakehv.calls.clock import CLOCK_MODES
-    from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
+    from pytest_fakehv.checks import check_amount, check_choice
     from pytest_fakehv.judgement.violations import check_allowed
-    from pytest_fakehv.text import shown
+    from pytest_fakehv.reading import check_path
 
     given: dict[str, object] = {}
     for key, value, valid in (
@@ -125,9 +123,8 @@ def _fakehv_arguments(
         check_amount("seed", seed, least=0)
         given["seed"] = seed
     if topology is not None:
-        if not (isinstance(topology, str | os.PathLike) and Os.fspath(topology)):
-            raise DeclarationError(f"topology must be the path of a file, not {shown(topology)}")
-        given["topology"] = read_topology_file(config, config.rootpath, Os.fspath(topology))
+        path = check_path("topology must be the path of a file", topology)
+        given["topology"] = read_topology_file(config, config.rootpath, path)
     return given
 
 

@@ -4,20 +4,22 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Generator
-from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
 
 import pytest
 
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.machine import Files, Os, Time
+from pytest_fakehv.machine import Os, Time
 from pytest_fakehv.plugin.sections import not_drawn
 from pytest_fakehv.plugin.verdict import verdict
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.places import Output
+from pytest_fakehv.storage.temporary import make_temporary
 from pytest_fakehv.story.page.content import Test, plain, rank
 from pytest_fakehv.story.page.render import TAG, fragment, page
 from pytest_fakehv.story.timeline import Timeline
+from pytest_fakehv.text import printable
 
 MOST_DRAWN: Final = 1000
 """How many tests have their timelines on the page; those that went wrong come first."""
@@ -108,14 +110,19 @@ class Page:
         """Write the page."""
         if self._is_worker or self._path is None or session.config.option.collectonly:
             return
+        output = output_at(self._path)
         try:
-            _write(self._path, self._text(session.exitstatus))
-        except OSError as error:
-            self._end = f"the report {str(self._path)!r} could not be written: {_reason(error)}"
+            text = self._text(session.exitstatus)
         except Exception as error:  # noqa: BLE001  # a run is not about its report
-            self._end = f"the report {str(self._path)!r} {not_drawn(error)}"
+            self._end = f"the report {printable(str(self._path))!r} {not_drawn(error)}"
+            return
+        try:
+            output.make_folder()
+            output.write(text)
+        except DeclarationError as error:
+            self._end = f"the report {error}; {_rescued(text)}"
         else:
-            self._end = f"the report is in {self._path}"
+            self._end = f"the report is in {printable(output.path)}"
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say where it is."""
@@ -158,39 +165,19 @@ class Page:
         )
 
 
-def check(path: Path) -> None:
-    """See whether a page can be written, and make the folder for it.
+def output_at(path: Path) -> Output:
+    """Return a file for a page."""
+    return Output(Disk(), str(path), TAG)
 
-    Raises:
-        DeclarationError: it can't; the message says why.
-    """
+
+def _rescued(text: str) -> str:
+    """Write a page where it was not asked for, rather than lose it, and say where that is."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        was_there = path.exists()
-        with open(path, "ab+") as file:
-            file.seek(0)
-            is_ours = file.read(len(TAG)) in (b"", TAG.encode())
-        if not was_there:
-            path.unlink()
-    except OSError as error:
-        raise DeclarationError(_reason(error)) from None
-    except ValueError:  # each Python words it otherwise
-        raise DeclarationError("its path has a NUL") from None
-    if not is_ours:
-        raise DeclarationError("it is there, and no report of an earlier run")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file at once, or not at all."""
-    temporary = f"{str(path).rpartition('/')[0]}/.fakehv-report-{token_hex(8)}"
-    try:
-        with Files.open(temporary, "x", encoding="utf-8") as file:
-            file.write(text)
-        Os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            Os.unlink(temporary)
-        raise
+        output = output_at(Path(make_temporary(Os, "fakehv-report-"), "report.html"))
+        output.write(text)
+    except (OSError, DeclarationError) as error:
+        return f"it is lost, as there is no other place either: {printable(str(error))}"
+    return f"this run's is in {printable(output.path)}"
 
 
 def _says(message: str, timeline: Timeline) -> bool:
@@ -231,7 +218,3 @@ def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 def _printable_lines(text: str) -> list[str]:
     return [plain(_ESCAPES.sub("", line)) for line in text.splitlines()]
-
-
-def _reason(error: OSError) -> str:
-    return Os.strerror(error.errno or 0)
