@@ -247,6 +247,8 @@ METHODS = {
 def check_method(folder, method, make, all_said):
     kind, name, message, call, error = METHODS[method]
     path = make(folder, name)
+    if call is save and path.suffix != Path(name).suffix:
+        pytest.skip("a device of such a name can be made by root alone")
     said = said_of(all_said, kind, path)
     before = tree(folder)
     with pytest.raises(error) as caught:
