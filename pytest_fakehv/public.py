@@ -35,8 +35,8 @@ from pytest_fakehv.interface.objects import Placement as Placement
 from pytest_fakehv.interface.parameters import ParameterCheck as ParameterCheck
 from pytest_fakehv.interface.parameters import Parameters as Parameters
 from pytest_fakehv.interface.parameters import ParamInSet as ParamInSet
-from pytest_fakehv.judgement.invariants import Invariant as Invariant
-from pytest_fakehv.judgement.invariants import Violation as Violation
+from pytest_fakehv.judgement.violations import Invariant as Invariant
+from pytest_fakehv.judgement.violations import Violation as Violation
 from pytest_fakehv.migration.driver import MigrationResult as MigrationResult
 from pytest_fakehv.migration.record import Migration as Migration
 from pytest_fakehv.migration.script import MigrationOptions as MigrationOptions

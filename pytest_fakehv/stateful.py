@@ -18,8 +18,8 @@ from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import DeclaredState, InstanceSpec, less_used
-from pytest_fakehv.judgement.invariants import Violation
 from pytest_fakehv.judgement.messages import violations as explained
+from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.script import MigrationSpec, Outcome
 from pytest_fakehv.text import shown, shown_arguments
 

@@ -17,6 +17,14 @@ pytest_plugins = ["pytester"]
 pytest.register_assert_rewrite("calling", "migrating", "pair", "parsed_page", "simulations", "told")
 
 
+@pytest.fixture(autouse=True)
+def in_order(request, monkeypatch):
+    """Keep pytest-randomly out of the runs that tests start, as out of ours."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # forgets this
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+
+
 def pytest_generate_tests(metafunc):
     """Run each test of the engine on every backend; one that asks for the files, on those that have any."""
     if "backend" in metafunc.fixturenames:

@@ -1,12 +1,14 @@
 """The time that migrations run on."""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from operator import index
+from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, get_args
 
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +18,9 @@ __tracebackhide__ = True  # a wrong call is shown at the line that made it
 ClockMode = Literal["polls", "manual", "real"]
 
 CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
+
+_TOO_LONG: Final = 2**63 / 10**9
+"""Seconds: so many nanoseconds `time.sleep` can't count."""
 
 
 class Clock(Referent):
@@ -91,19 +96,42 @@ class Clock(Referent):
         else:
             self._look()
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float | SupportsIndex) -> None:
         """Let time pass as `time.sleep` would; only with the machine's clock does anybody wait for it.
 
         Hand it to code under test in place of `time.sleep`.
 
         Args:
-            seconds: how long; 0 or more.
+            seconds: how long: what that takes.
 
         Raises:
-            DeclarationError: it is no such number.
+            DeclarationError: that doesn't take it; of the kind that it raises itself, too.
         """
+        duration = _duration(seconds)
         if self.mode == "real":
-            check_number("seconds", seconds)
-            Time.sleep(seconds)
+            Time.sleep(duration)
         else:
-            self.advance(seconds)
+            self.advance(duration)
+
+
+class _WrongTypeError(DeclarationError, TypeError):
+    """What is raised where `time.sleep` raises a `TypeError`, which code under test may catch."""
+
+
+class _TooLongError(DeclarationError, OverflowError):
+    """The same for an `OverflowError`."""
+
+
+def _duration(seconds: float | SupportsIndex) -> float:
+    """Return as a number what `time.sleep` takes: floats, and what can stand for an integer."""
+    if isinstance(seconds, float):
+        duration = float(seconds)
+    else:
+        try:
+            duration = int(index(seconds))
+        except TypeError:
+            raise _WrongTypeError(f"seconds must be a float or an integer, not {shown(seconds)}") from None
+    if duration >= _TOO_LONG:
+        raise _TooLongError(f"seconds must be less than {_TOO_LONG}, not {shown(seconds)}")
+    check_number("seconds", duration)
+    return duration

@@ -17,12 +17,11 @@ from typing import Any, Final, Literal, NoReturn, Protocol
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.holds import Hold
-from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.calls.journal import KEPT_AS_THEY_ARE, Call, Journal, name_of, noted
 from pytest_fakehv.calls.within import DONE_IN_STEPS, Steps, Within, around, coroutine, steps_of
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
-from pytest_fakehv.interface.objects import Instance, InstanceInfo
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -37,12 +36,6 @@ _NOT_GIVEN: Final = object()
 
 _NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
 """What the journal has of most calls: one for all of them."""
-
-_KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), InstanceInfo})
-"""The types of most arguments and results, of which the journal needs neither a copy nor a name."""
-
-_COPIED: Final = (dict, list)
-"""Those that their owner may change later."""
 
 Trouble = Literal["down", "cut off", "gone"]
 
@@ -151,14 +144,14 @@ class Door:
         if (calls or around.get()) and (outer := self.within.of(node.name)):
             check_not_lost(node._troubles, outer)
             return function(node, *arguments, **keywords)
-        noted = tuple(map(_noted, arguments))
+        kept = tuple(map(noted, arguments))
         call = self.journal._begin(
             self.clock.now,
             node.name,
             method.name,
-            method.instance_name(arguments, keywords, noted),
-            noted,
-            {key: _noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
+            method.instance_name(arguments, keywords, kept),
+            kept,
+            {key: noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
             place or caller(2),
         )
         goes_on = False
@@ -193,7 +186,7 @@ class Door:
                 raise call.error from error
             raise
         else:
-            call.result = result if type(result) in _KEPT_AS_THEY_ARE else _noted(result)
+            call.result = result if type(result) in KEPT_AS_THEY_ARE else noted(result)
             return result
         finally:
             call.ended = not goes_on
@@ -259,7 +252,7 @@ class Door:
                 raise call.error from error
             raise
         else:
-            call.result = _noted(result)
+            call.result = noted(result)
             return result
         finally:
             call.ended = True
@@ -304,23 +297,23 @@ class Method:
         self.has_several_names = len(self._places) > 1
 
     def instance_name(
-        self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], noted: tuple[Any, ...]
+        self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], kept: tuple[Any, ...]
     ) -> str | None:
         """Say which instance a call is about; None if about none.
 
         Args:
             arguments: the positional arguments.
             keywords: the keyword arguments.
-            noted: what the journal has of the positional ones: an instance's name in its place.
+            kept: what the journal has of the positional ones: an instance's name in its place.
         """
         for parameter, position in self._places:
             if position < len(arguments):
-                name = noted[position]
+                name = kept[position]
                 if parameter == "instance" and name is arguments[position]:
                     continue  # it is no instance
             elif keywords:
                 given = keywords.get(parameter)
-                name = _name_of(given) if parameter == "instance" else given
+                name = name_of(given) if parameter == "instance" else given
             else:
                 continue
             if isinstance(name, str):
@@ -419,31 +412,6 @@ def _on_a_node(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         return function(*arguments, **keywords)
 
     return call
-
-
-def _noted(value: Any) -> Any:
-    """Return what the journal keeps of a value, which its owner may change later."""
-    kind = type(value)
-    if kind in _KEPT_AS_THEY_ARE:
-        return value
-    if kind is Instance:  # as most are
-        name = value.name
-    elif isinstance(value, _COPIED):
-        try:
-            return value.copy()
-        except Exception:  # noqa: BLE001  # whatever a class of the caller's own may raise
-            return value
-    else:
-        name = _name_of(value)
-    return value if name is None else name
-
-
-def _name_of(value: Any) -> Any:
-    """Return the name of what looks like an instance, else None; the journal never fails for an argument."""
-    try:
-        return value.name if hasattr(value, "beparams") else None
-    except Exception:  # noqa: BLE001  # whatever a property of the caller's own may raise
-        return None
 
 
 put_behind_door(BaseHypervisor)

@@ -10,11 +10,18 @@ from typing import Any, Final
 
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import check_amount
+from pytest_fakehv.interface.objects import Instance, InstanceInfo
 from pytest_fakehv.text import place_text, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
 _MOST_AT_ONCE: Final = 64
+
+KEPT_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), InstanceInfo})
+"""The types of most arguments and results, of which the journal needs neither a copy nor a name."""
+
+_COPIED: Final = (dict, list)
+"""Those that their owner may change later."""
 
 
 @dataclass(slots=True, eq=False)
@@ -185,3 +192,28 @@ class Journal(Referent):
     def last_about(self, instance: str) -> Call | None:
         """Return the last call about an instance."""
         return next((call for call in reversed(list(self)) if call.instance == instance), None)
+
+
+def noted(value: Any) -> Any:
+    """Return what the journal keeps of a value, which its owner may change later."""
+    kind = type(value)
+    if kind in KEPT_AS_THEY_ARE:
+        return value
+    if kind is Instance:  # as most are
+        name = value.name
+    elif isinstance(value, _COPIED):
+        try:
+            return value.copy()
+        except Exception:  # noqa: BLE001  # whatever a class of the caller's own may raise
+            return value
+    else:
+        name = name_of(value)
+    return value if name is None else name
+
+
+def name_of(value: Any) -> Any:
+    """Return the name of what looks like an instance, else None; the journal never fails for an argument."""
+    try:
+        return value.name if hasattr(value, "beparams") else None
+    except Exception:  # noqa: BLE001  # whatever a property of the caller's own may raise
+        return None

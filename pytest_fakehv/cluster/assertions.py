@@ -6,7 +6,7 @@ from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.history import History
 from pytest_fakehv.interface.objects import InstanceLike, Placement, name_of
 from pytest_fakehv.judgement import messages
-from pytest_fakehv.judgement.invariants import Invariant, Violation, check_allowed
+from pytest_fakehv.judgement.violations import Invariant, Violation, check_allowed
 from pytest_fakehv.story.picture import Picture
 from pytest_fakehv.text import natural_order, shown
 

@@ -63,12 +63,15 @@ class InnerNode:
         shared = self.shared
         call = shared.door.current_call
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
+        doer = None if shared.traffic.is_acting else call
         if runs:
-            shared.watcher.appeared(self.name, instance, call)
-        elif self._is_losing_everything:
+            shared.watcher.appeared(self.name, instance, doer)
+            return
+        shared.traffic.moved.pop((self.name, instance), None)
+        if self._is_losing_everything:
             shared.watcher.taken_along(self.name, instance)
         else:
-            shared.watcher.disappeared(self.name, instance, call)
+            shared.watcher.disappeared(self.name, instance, doer)
 
     # What befalls it
 
@@ -360,7 +363,10 @@ class InnerNode:
             )
 
     def surplus(self) -> str | None:
-        """Say by how much the running instances exceed a node that doesn't overcommit; None if not."""
+        """Say by how much the running instances exceed a node that doesn't overcommit; None if not.
+
+        What a script has moved there does not count: whoever gave the memory away was allowed to.
+        """
         if not self.is_strict or not self.store.is_made:
             return None
         size = self.size()
@@ -369,7 +375,10 @@ class InnerNode:
         except OSError:  # as in `file_names`
             return None
         most = size["memory_total"] - size["memory_dom0"]
-        return f"{self.name} has {most} MiB for instances, and they have {used} MiB" if used > most else None
+        moved = sum(memory for (node, _), memory in self.shared.traffic.moved.items() if node == self.name)
+        if used - moved <= most:
+            return None
+        return f"{self.name} has {most} MiB for instances, and they have {used} MiB"
 
     # Errors
 

@@ -13,7 +13,7 @@ from pytest_fakehv.cluster.inner import InnerNode
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.judgement import messages
-from pytest_fakehv.judgement.invariants import Violation
+from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.story import section

@@ -13,7 +13,7 @@ from pytest_fakehv.story.chronicle import Chronicle
 
 if TYPE_CHECKING:
     from pytest_fakehv.interface.objects import InstanceSpec
-    from pytest_fakehv.judgement.invariants import Invariant
+    from pytest_fakehv.judgement.violations import Invariant
 
 
 class Shared:

@@ -13,7 +13,7 @@ from pytest_fakehv.checks import DeclarationError, check_number, name_fault
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
 from pytest_fakehv.interface.objects import Instance, InstanceLike, InstanceOptions, InstanceSpec, name_of
-from pytest_fakehv.judgement.invariants import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
+from pytest_fakehv.judgement.violations import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.script import MigrationOptions, MigrationSpec
 from pytest_fakehv.text import listed, place_text, shown

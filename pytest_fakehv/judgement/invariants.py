@@ -6,100 +6,16 @@ do to the files is believed, and blamed on nobody.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
 
-from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call, Journal
-from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.judgement.told import Told
+from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.text import listed, printable, shown
+from pytest_fakehv.text import listed, printable
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
-
-Invariant = Literal[
-    "split-brain", "vanished", "unfinished", "unearned", "double-start", "overcommit", "unfired"
-]
-
-INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
-
-OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
-"""Those that are about a node, or a fault."""
-
-ADVICE: Final[dict[Invariant, str]] = {
-    "split-brain": (
-        "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
-    ),
-    "vanished": (
-        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
-        "before it aborts one"
-    ),
-    "unfinished": (
-        "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
-        "where a finalize fails"
-    ),
-    "unearned": (
-        "a correct program finalizes with success only once the status says completed; else it aborts on both"
-    ),
-    "double-start": (
-        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
-    ),
-    "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
-    "unfired": (
-        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
-    ),
-}
-"""What a correct program would have done."""
-
-
-_LOOKS: Final = frozenset({"ListInstances", "GetInstanceInfo", "GetAllInstancesInfo"})
-"""By which calls a program sees what runs on a node."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """An invariant that did not hold.
-
-    Attributes:
-        invariant: which.
-        what: what is wrong, in words.
-        instance: the name of the instance that it is about, if any.
-        nodes: the names of the nodes that it is about.
-        call: the call at which it began; None if that was none, but the test's own doing.
-        fault: the fault that never fired, if it is about one.
-    """
-
-    invariant: Invariant
-    what: str
-    instance: str | None = None
-    nodes: tuple[str, ...] = ()
-    call: Call | None = None
-    fault: Fault | None = None
-
-    @property
-    def _identity(self) -> tuple[object, ...]:
-        """What stays the same of it, however it is worded when somebody looks again."""
-        return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
-
-    @property
-    def advice(self) -> str:
-        """What a correct program would have done."""
-        return ADVICE[self.invariant]
-
-
-def check_allowed(allow: object) -> frozenset[Invariant]:
-    """Check names of invariants that need not hold.
-
-    Raises:
-        DeclarationError: they are no list, or one is none; the message names the valid ones.
-    """
-    if not isinstance(allow, Collection) or isinstance(allow, str | bytes):
-        raise DeclarationError(f"allow must be a list of invariants, not {shown(allow)}")
-    for name in allow:
-        if name not in INVARIANTS:
-            raise DeclarationError(f"allow has {shown(name)}; valid: {', '.join(INVARIANTS)}")
-    return frozenset(allow)
 
 
 class Watcher:
@@ -120,7 +36,7 @@ class Watcher:
         self, traffic: Traffic, journal: Journal, current_call: Callable[[], Call | None], lock: Lock
     ) -> None:
         self._traffic = traffic
-        self._journal = journal
+        self._told = Told(journal)
         self._current_call = current_call
         self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
@@ -170,27 +86,20 @@ class Watcher:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
         if call is None or call.method != "StartInstance" or not (gone.is_on_its_way and gone.target):
             return
-        if self._has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
+        if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
             return
         what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
         self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
         self._overtaken[instance] = call
 
-    def _has_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
-        """Tell whether a call was told since another one that it failed."""
-        return any(call.error is not None for call in self._told(method, node, instance, since))
-
-    def _told(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
-        """Return the calls of a kind that came after another one."""
-        later = self._journal._since(since.number if since else 0)
-        return [call for call in later if (call.method, call.node, call.instance) == (method, node, instance)]
-
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
-        for each in self._where[instance]:
-            if each != node and not self.is_there(each, instance):
-                self._forget(each, instance)  # another program has taken it away there
+        self._leave_to_others(instance, but=node)
         others = self._arrive(node, instance)
-        if not others or self._is_handover(node, instance, others, call):
+        if not others:
+            return
+        if self._is_handover(node, instance, others, call):
+            if instance in self._split:
+                self._split[instance].add(node)  # no other split than before
             return
         if call and call.method == "StartInstance":
             self._saw(
@@ -203,17 +112,25 @@ class Watcher:
         # Who started what was on its way has split it, not who let it arrive.
         self._saw_split(instance, self._overtaken.pop(instance, call))
 
+    def _leave_to_others(self, instance: str, *, but: str | None = None) -> None:
+        """Note where another program has taken an instance away, as `look` does; but for one node, if any."""
+        for each in self._where.get(instance, ()):
+            if each != but and not self.is_there(each, instance):
+                self._forget(each, instance)
+                self._stopped.add((each, instance))
+
     def disappeared(self, node: str, instance: str, call: Call | None) -> None:
         """Note that an instance no longer runs on a node, by a call or by none."""
         with self._lock:
             self.events += 1
             if node not in self._where.get(instance, ()):  # it went down with the node
                 return
+            self._leave_to_others(instance, but=node)
             self._forget(node, instance)
-            if call and call.method == "StopInstance":
+            if call is None or call.method == "StopInstance":
                 self._stopped.add((node, instance))
                 return
-            if instance in self._where or call is None:
+            if instance in self._where:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -232,11 +149,8 @@ class Watcher:
                 del self._gone[instance]
 
     def lost(self, instance: str) -> None:
-        """Note that an instance is lost by what the test itself wanted."""
+        """Note that an instance has left its source, or did so before, by what the test itself wanted."""
         with self._lock:
-            self._where.pop(instance, None)
-            self._departed[instance] = None
-            self._split.pop(instance, None)
             self._gone.pop(instance, None)
 
     def taken_along(self, node: str, instance: str) -> None:
@@ -289,8 +203,9 @@ class Watcher:
             runs: whether the instance ran there before.
         """
         before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
-        if (run is None or before is not None) and runs == is_target:
-            return None  # nothing changes
+        # Nothing changes: not again, nor where it has moved, whoever did that.
+        if runs == is_target and (run is None or before is not None or not run.is_still_there):
+            return None
         if run is None:
             why = "none began"
         elif before is not None:
@@ -317,14 +232,10 @@ class Watcher:
             or run.target_name in run.lost_nodes
         ):
             return None
-        polls = self._told("GetMigrationStatus", run.source_name, run.instance, run.call)
-        told = [poll for poll in polls if getattr(poll.result, "status", None) == "completed"]
-        if not told or any(
-            call.node == run.target_name and call.method in _LOOKS and call.error is None
-            for call in self._journal._since(told[0].number)
-        ):
+        told = self._told.completed(run)
+        if told is None or self._told.has_looked(run, told):
             return None
-        if self._has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
+        if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
             return None
         return self._unearned(node, run.instance, f"aborted on {node}, though its status said completed")
 
@@ -346,14 +257,11 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
-            places = self._where.get(instance, ())
-            if (
-                run
-                and not run.open_nodes
-                and len(places) > 1
-                and not self._traffic.is_between(instance, places)
-            ):
-                self._saw_split(instance, self._current_call())
+            if run and not run.open_nodes and len(self._where.get(instance, ())) > 1:
+                self._leave_to_others(instance)
+                places = self._where.get(instance, ())
+                if len(places) > 1 and not self._traffic.is_between(instance, places):
+                    self._saw_split(instance, self._current_call())
 
     # What is wrong
 
@@ -386,6 +294,7 @@ class Watcher:
         for instance, places in list(self._where.items()):
             for node in [each for each in places if each in there and instance not in there[each]]:
                 self._forget(node, instance)
+                self._stopped.add((node, instance))
         for node, instances in there.items():
             for instance in sorted(instances):
                 if node in self._where.get(instance, ()):
@@ -419,15 +328,12 @@ class Watcher:
             self._departed[instance] = node if took_it else None
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
-        """Tell whether an instance may run on two nodes, until the source's finalize."""
+        """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
         run = self._traffic.arriving(node, instance)
-        return (
-            run is not None
-            and call is not None
-            and call.method == "FinalizeMigrationDst"
-            and others == [run.source_name]
-            and run.finalized_on_source is None
-        )
+        if run is None or call is None or call.method != "FinalizeMigrationDst":
+            return False
+        source = {run.source_name} if run.finalized_on_source is None else set()
+        return self._split.get(instance, set()).issuperset({*others} - source)
 
     def _is_excused(self, run: Run) -> bool:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""

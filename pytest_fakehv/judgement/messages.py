@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
-from pytest_fakehv.judgement.invariants import Violation
+from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.text import listed, natural_order, nearest, printable, shown, shown_error
 

@@ -137,15 +137,14 @@ class Run:
         """Whether the instance is still on the source; where nobody can tell, it is."""
         return still_holds(self.source, self.instance)
 
-    def drop(self) -> bool:
-        """Take the instance off the source; tell whether it is gone there: what can't be removed runs on."""
-        try:
+    def drop(self) -> None:
+        """Take the instance off the source, where it is there.
+
+        Raises:
+            OSError: it can't be removed, and runs on.
+        """
+        with suppress(FileNotFoundError):
             self.source.remove(self.source.path(self.instance))
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return True
 
     def remember(self) -> None:
         """Take what the instance is on the source now, if it is still there, for what it will be."""

@@ -50,12 +50,16 @@ class Traffic:
 
     Attributes:
         clock: as given.
+        is_acting: whether what happens now is a script's doing, in whatever call that shows.
+        moved: what scripts have moved behind everybody's back, in MiB, by node and instance.
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
         on_loss: called with the name of an instance that is lost as the test wanted it.
     """
 
     def __init__(self, clock: Clock, lock: Lock) -> None:
         self.clock = clock
+        self.is_acting = False
+        self.moved: dict[tuple[str, str], int] = {}
         self.on_pause: Callable[[str, str, _Pause], None] = lambda _node, _instance, _state: None
         self.on_loss: Callable[[str], None] = lambda _instance: None
         self._lock = lock
@@ -217,18 +221,13 @@ class Traffic:
 
         With success, an instance that is paused for an earlier migration, which nobody ended, stays so.
         """
-        before = run.finalized_on_source
-        if before is None:
+        if run.is_active and success and run.spec is not None:
+            reason = f"finalized on {run.source_name} before it completed"
+            self._end(run, "failed", reason, is_wanted=False)
+        else:
+            self._end_finalized(run, run.source_name, success=success)
+        if run.finalized_on_source is None:
             run.finalized_on_source = success
-        try:
-            if run.is_active and success and run.spec is not None:
-                reason = f"finalized on {run.source_name} before it completed"
-                self._end(run, "failed", reason, is_wanted=False)
-            else:
-                self._end_finalized(run, run.source_name, success=success)
-        except OSError:  # it has not happened
-            run.finalized_on_source = before
-            raise
         for each in self._open.get(run.instance, []):
             # An earlier one was forgotten, but there is nothing else left of it here.
             if each.source_name == run.source_name and each is not run and not (success and each.has_paused):
@@ -238,15 +237,10 @@ class Traffic:
     @under_lock
     def finalize_target(self, run: Run, *, success: bool) -> None:
         """Note that a migration was finalized on the target; the first time counts."""
-        before = run.finalized_on_target
-        if before is None:
+        if run.spec is None or not success:
+            self._end_finalized(run, run.target_name, success=success)
+        if run.finalized_on_target is None:
             run.finalized_on_target = success
-        try:
-            if run.spec is None or not success:
-                self._end_finalized(run, run.target_name, success=success)
-        except OSError:  # as above
-            run.finalized_on_target = before
-            raise
         for each in self._open.get(run.instance, []):
             if each.target_name == run.target_name and each is not run:
                 each.finalized_on_target = False
@@ -365,13 +359,18 @@ class Traffic:
         if not run.is_still_there:
             self._lose(run, when)
             return
-        if outcome == "failed_but_moved":
-            run.has_moved = self._move(run)
-        run.is_lost = outcome == "completed_but_lost"
-        self._end(run, _REPORTED[outcome], None, when)
+        try:
+            self.is_acting = True
+            if outcome == "failed_but_moved":
+                run.has_moved = self._move(run)
+            run.is_lost = outcome == "completed_but_lost"
+            self._end(run, _REPORTED[outcome], None, when)
+        finally:
+            self.is_acting = False
 
     def _lose(self, run: Run, when: Fraction) -> None:
-        self._end(run, "failed", f"{run.instance} no longer runs on {run.source_name}", when)
+        reason = f"{run.instance} no longer runs on {run.source_name}"
+        self._end(run, "failed", reason, when, is_wanted=False)
 
     def _move(self, run: Run) -> bool:
         """Move an instance behind everybody's back; tell whether that worked: else it stays where it was."""
@@ -380,12 +379,12 @@ class Traffic:
         run.remember()
         try:
             before = run.source.read(run.source.path(run.instance))
-        except (OSError, HypervisorError):
-            return False
-        if not run.drop():
+            run.drop()
+        except (OSError, HypervisorError):  # it can't be taken away
             return False
         try:
             self._put(run.target_name, run.target, run.instance, run.record)
+            self.moved[run.target_name, run.instance] = run.record.memory
         except FileExistsError:
             return True  # it meets its like there
         except (OSError, HypervisorError):  # the target is full, read-only, or gone
@@ -424,12 +423,14 @@ class Traffic:
             # Half of its memory is on each side: nobody can go on with it.
             outcome = "failed"
             try:
-                was_there = run.drop()
-            except OSError:  # it goes on
-                run.ended = None
-                raise
-            if was_there and is_wanted:
-                self.on_loss(run.instance)
+                run.drop()
+            except OSError:  # it runs on
+                if not is_wanted:  # then the call has failed, and the migration goes on
+                    run.ended = None
+                    raise
+            else:
+                if is_wanted:
+                    self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
 

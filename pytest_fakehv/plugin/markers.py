@@ -105,7 +105,7 @@ def _fakehv_arguments(
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
     from pytest_fakehv.calls.clock import CLOCK_MODES
     from pytest_fakehv.checks import check_amount, check_choice
-    from pytest_fakehv.judgement.invariants import check_allowed
+    from pytest_fakehv.judgement.violations import check_allowed
     from pytest_fakehv.reading import check_path
 
     given: dict[str, object] = {}

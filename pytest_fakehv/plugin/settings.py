@@ -16,13 +16,16 @@ import pytest
 if TYPE_CHECKING:
     from pytest_fakehv.calls.clock import ClockMode
     from pytest_fakehv.cluster.topology import Topology
-    from pytest_fakehv.judgement.invariants import Invariant
+    from pytest_fakehv.judgement.violations import Invariant
 
 
 Backend = Literal["tmp_path", "pyfakefs", "memory"]
 Show = Literal["failed", "all", "none"]
 
 BACKENDS: Final[tuple[str, ...]] = get_args(Backend)
+
+OF_RANDOMLY: Final = "randomly_seed"
+"""Where pytest-randomly, if it is there, has the seed of a run."""
 
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"backend": BACKENDS, "show": get_args(Show)}
 
@@ -42,6 +45,7 @@ class Settings:
         clock: what makes the time of migrations go.
         topology: the nodes and instances that are there beside those of the markers; None for none.
         seed: of random faults; None for a fresh one in each test.
+        seed_origin: the name of the option or ini value that set it, be it another plugin's.
         strict: whether the invariants are checked at the end of a test.
         allow: the names of invariants that need not hold.
     """
@@ -56,6 +60,7 @@ class Settings:
     clock: "ClockMode"
     topology: "Topology | None"
     seed: int | None
+    seed_origin: str
     strict: bool
     allow: "frozenset[Invariant]"
 
@@ -80,7 +85,7 @@ def add_options(parser: pytest.Parser) -> None:
         ("calls", "N|all", "how many of the last calls such a report lists; 10 unless given"),
         ("topology", "FILE", "TOML file with nodes and instances for every test that uses a cluster"),
         ("report", "FILE", "write a page with a timeline of each test that uses the fixtures to FILE (HTML)"),
-        ("seed", "N", "seed of random faults; a fresh one in each test unless given"),
+        ("seed", "N", "seed of random faults; pytest-randomly's, or a fresh one in each test, unless given"),
     ):
         group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
         parser.addini(f"fakehv_{name}", f"{text} (as --fakehv-{name})", default=None)
@@ -107,6 +112,7 @@ def read_options(config: pytest.Config) -> Settings:
             "choose 'tmp_path', or keep no files with --fakehv-root="
         )
     report, report_origin = _path_option(config, "report")
+    seed, seed_origin = _seed_option(config)
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
@@ -117,7 +123,8 @@ def read_options(config: pytest.Config) -> Settings:
         report_origin=report_origin,
         clock="polls",
         topology=_topology_option(config),
-        seed=_seed_option(config),
+        seed=seed,
+        seed_origin=seed_origin,
         strict=_strict_option(config),
         allow=frozenset(),
     )
@@ -133,14 +140,15 @@ def _calls_option(config: pytest.Config) -> int | None:
     return calls
 
 
-def _seed_option(config: pytest.Config) -> int | None:
+def _seed_option(config: pytest.Config) -> tuple[int | None, str]:
     text, origin = _option(config, "seed", None)
     if text is None:
-        return None
+        of_run = config.getoption(OF_RANDOMLY, None)
+        return (of_run % 2**63, OF_RANDOMLY) if isinstance(of_run, int) else (None, origin)
     seed = _whole_number(text)
     if seed is None:
         raise pytest.UsageError(f"{origin}: seed must be an integer from 0 to 2**63 - 1, not {text!r}")
-    return seed
+    return seed, origin
 
 
 def _whole_number(text: str) -> int | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_fakehv.cluster.cluster import FakeCluster
-    from pytest_fakehv.judgement.invariants import Violation
+    from pytest_fakehv.judgement.violations import Violation
     from pytest_fakehv.story.timeline import Timeline
 
 _MOST_CLUSTERS: Final = 3
@@ -44,9 +44,9 @@ class Verdict:
         """How many others it used."""
         return len(self.used) - len(self.clusters)
 
-    def timelines(self) -> "list[Timeline]":
-        """Return each cluster's picture, made without touching a file."""
-        return [cluster._scope.timeline(self.violations.get(cluster, ())) for cluster in self.clusters]
+    def timeline(self, cluster: "FakeCluster") -> "Timeline":
+        """Return the picture of one of the clusters, made without touching a file."""
+        return cluster._scope.timeline(self.violations.get(cluster, ()))
 
 
 _VERDICT: Final = pytest.StashKey[Verdict]()
@@ -124,7 +124,7 @@ def _said(faulty: "Mapping[FakeCluster, list[Violation]]") -> str:
 
 
 def verdict(item: pytest.Item) -> Verdict:
-    """Return what is to be said of a test; also of one that never got to run."""
+    """Return what is to be said of a test; also before it has run."""
     if _VERDICT in item.stash:
         return item.stash[_VERDICT]
     return Verdict(used=_clusters(item)[1], text="", violations={})

@@ -187,8 +187,9 @@ class Disk:
             finally:
                 os_module.close(descriptor)
         except OSError as error:
-            if is_linked:  # and some of it was not written, as the system says at last
-                remove_quietly(os_module, path)
+            # What the system says at last may be that some of it was not written.
+            if is_linked and not remove_quietly(os_module, path):
+                return True
             error.filename = directory  # the descriptor's number would tell nobody anything
             raise
         return True

@@ -260,6 +260,8 @@ class Storage:
     def remove_all(self) -> None:
         """Remove every well-formed instance's file: what is malformed may be somebody else's.
 
+        What can't be read now goes, too, if it was an instance's when it was last seen.
+
         Raises:
             OSError: one can't be removed; those before it are gone.
         """
@@ -267,7 +269,10 @@ class Storage:
             self._exclusively(self._remove_all)
 
     def _remove_all(self) -> None:
-        for name in self._read_each()[0]:
+        known = self._ledger
+        records, faults = self._read_each()
+        unreadable = [name for name, fault in faults.items() if name in known and isinstance(fault, OSError)]
+        for name in [*records, *unreadable]:
             with suppress(FileNotFoundError):
                 self._remove(f"{self.root}/{name}")
         self.check_root()
@@ -434,6 +439,8 @@ class Storage:
     def _note(self, path: str, record: Record | None) -> str:
         """Write a change into the ledger, and return the instance's name."""
         name = path.rpartition("/")[2]
+        if name in self.last_malformed:
+            self.last_malformed = [each for each in self.last_malformed if each != name]
         if old := self._ledger.pop(name, None):
             self._used -= old.memory
         if record:

@@ -215,10 +215,12 @@ def name_at_last(
         raise
 
 
-def remove_quietly(os_module: OsModule, path: str) -> None:
-    """Remove a file, if that can be done: what can't be, as it was never made, hides no error."""
+def remove_quietly(os_module: OsModule, path: str) -> bool:
+    """Remove a file, and tell whether that could be done, without hiding another error by an own one."""
     with suppress(OSError):
         os_module.unlink(path)
+        return True
+    return False
 
 
 def write_all(os_module: OsModule, descriptor: int, content: bytes) -> None:

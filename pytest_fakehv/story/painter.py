@@ -12,7 +12,7 @@ from pytest_fakehv.text import listed, natural_order, printable
 
 if TYPE_CHECKING:
     from pytest_fakehv.calls.journal import Call
-    from pytest_fakehv.judgement.invariants import Violation
+    from pytest_fakehv.judgement.violations import Violation
     from pytest_fakehv.migration.run import Run
     from pytest_fakehv.story.chronicle import Scene
     from pytest_fakehv.story.section import NodeView

@@ -14,7 +14,7 @@ from pytest_fakehv.text import place_text, printable, shown
 
 if TYPE_CHECKING:
     from pytest_fakehv.calls.journal import Call
-    from pytest_fakehv.judgement.invariants import Violation
+    from pytest_fakehv.judgement.violations import Violation
 
 MOST_STEPS: Final = 200
 LONGEST_TEXT: Final = 300

@@ -1,6 +1,8 @@
 """The time that migrations run on, as a test sees it: what makes it go, and what comes about when."""
 
 import os
+import time
+from decimal import Decimal
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.disk import Disk
 
 LARGEST = 2**63 - 1
+CLOCK_MODES = ["polls", "manual", "real"]
 
 
 @pytest.fixture
@@ -52,6 +55,41 @@ def message(function, *args, error=DeclarationError, **kwargs):
     with pytest.raises(error) as caught:
         function(*args, **kwargs)
     return str(caught.value)
+
+
+class Floating(float):
+    """As NumPy's."""
+
+
+class Whole:
+    """As an integer of NumPy's."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def __index__(self):
+        return self._value
+
+    def __repr__(self):
+        return f"Whole({self._value})"
+
+
+own_sleep = time.sleep
+TAKEN = [0, 0.0, -0.0, False, Floating(0), Whole(0)]
+REFUSED = [
+    (-1, "a number that is not negative, not -1"),
+    (-1e-300, "a number that is not negative, not -1e-300"),
+    (Floating(-1), "a number that is not negative, not -1.0"),
+    (Whole(-1), "a number that is not negative, not -1"),
+    (float("nan"), "a number that is not negative, not nan"),
+    (float("inf"), "less than 9223372036.854776, not inf"),
+    (2**63 / 10**9, "less than 9223372036.854776, not 9223372036.854776"),
+    (2**63, "less than 9223372036.854776, not 9223372036854775808"),
+    ("1", "a float or an integer, not '1'"),
+    (None, "a float or an integer, not None"),
+    (Fraction(1, 2), "a float or an integer, not Fraction(1, 2)"),
+    (Decimal(1), "a float or an integer, not Decimal('1')"),
+]
 
 
 class TestModes:
@@ -231,6 +269,30 @@ class TestSleep:
         clock.sleep(2)
         clock.sleep(0.25)
         assert (clock.now, machine.slept) == (2.25, [2, 0.25])
+
+    @pytest.mark.parametrize("mode", CLOCK_MODES)
+    @pytest.mark.parametrize("seconds", TAKEN, ids=repr)
+    def test_takes_what_pythons_own_takes(self, machine, root, mode, seconds):
+        own_sleep(seconds)
+        clock = make(root, mode).clock
+        clock.sleep(seconds)
+        assert clock.now == 0
+
+    @pytest.mark.parametrize("mode", CLOCK_MODES)
+    @pytest.mark.parametrize(("seconds", "problem"), REFUSED, ids=repr)
+    def test_refuses_what_pythons_own_refuses(self, machine, root, mode, seconds, problem):
+        with pytest.raises((TypeError, ValueError, OverflowError)) as caught:
+            own_sleep(seconds)
+        clock = make(root, mode).clock
+        said = message(clock.sleep, seconds, error=caught.type)
+        assert said == message(clock.sleep, seconds) == f"seconds must be {problem}"
+        assert (clock.now, machine.slept) == (0, [])
+
+    @pytest.mark.parametrize("mode", CLOCK_MODES)
+    def test_for_as_long_as_pythons_own_can(self, machine, root, mode):
+        clock = make(root, mode).clock
+        clock.sleep(2**63 // 10**9)
+        assert clock.now == 9223372036
 
     def test_of_the_driver_is_a_second_between_two_polls(self, any_cluster, machine):
         any_cluster.add_instance("web1", memory=300)

@@ -1,8 +1,16 @@
 """What a program did is its doing, whatever state it met; what the test did or scripted is not."""
 
-import pytest
+import errno
+import os
+from contextlib import contextmanager
+from types import SimpleNamespace
 
-from pytest_fakehv import HypervisorError
+import pytest
+from by_hand import Master, small_cluster
+
+from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeSpec
+from pytest_fakehv.machine import Time
+from pytest_fakehv.storage.disk import Disk
 
 
 def wrong(cluster):
@@ -42,6 +50,23 @@ class TestInFlight:
         cluster["node2"].crash()
         cluster["node3"].StartInstance(master.web1, [], False)
         cluster.assert_consistent()
+
+    def test_a_start_where_the_program_itself_called_the_target_wrongly(self, cluster, master):
+        master.begin()
+        master.end_source()
+        with pytest.raises(TypeError):
+            master.target.FinalizeMigrationDst(master.web1)
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert [each.invariant for each in cluster.violations()] == ["double-start", "unfinished"]
+
+    def test_a_start_where_a_fault_has_kept_it_away(self, cluster, master):
+        cluster.fault("FinalizeMigrationDst", error=TypeError)
+        master.begin()
+        master.end_source()
+        with pytest.raises(TypeError):
+            master.end_target()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert [each.invariant for each in cluster.violations()] == ["unfinished"]
 
     def test_a_deed_of_the_test_is_no_start(self, cluster, master):
         master.begin()
@@ -99,6 +124,32 @@ class TestPostcopy:
             master.end_source(success=False)
         cluster.assert_consistent()
 
+    def test_a_kill_of_the_only_copy_that_a_status_then_tells(self, cluster, master):
+        """The migration has failed then, but not as the test wanted."""
+        cluster.script_migration("web1", postcopy=0, bandwidth=1)
+        master.accept()
+        master.migrate()
+        master.source.FinalizeMigrationDst(master.web1, "", False)
+        assert master.status() == "failed"
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert wrong(cluster) == [
+            ("vanished", "web1 runs nowhere: it left node1", "FinalizeMigrationDst", "node1")
+        ]
+
+    def test_a_copy_elsewhere_is_not_lost_with_it(self, cluster, master):
+        cluster.script_migration("web1", postcopy=0, bandwidth=1)
+        master.accept()
+        master.migrate()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        cluster["node1"].StopInstance(master.web1)
+        cluster["node2"].StartInstance(master.web1, [], False)
+        starts = [each for each in wrong(cluster) if each[0] == "double-start"]
+        assert starts == [
+            ("double-start", f"web1 was started on {node} while it ran on {other}", "StartInstance", node)
+            for node, other in (("node3", "node1"), ("node2", "node3"))
+        ]
+
 
 class TestAbortOfWhatCompleted:
     @pytest.mark.parametrize("first", ["source", "target"])
@@ -131,6 +182,13 @@ class TestAbortOfWhatCompleted:
         master.end_target(success=False)
         master.end_source(success=False)
         cluster.assert_consistent()
+
+    def test_by_who_has_looked_at_something_else(self, cluster, master):
+        master.begin()
+        assert master.target.GetInstanceInfo("db1") is None
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert [each.invariant for each in cluster.violations()] == ["unearned"]
 
     def test_where_the_target_has_refused_it(self, cluster, master):
         cluster.script_migration("web1", outcome="completed_but_lost")
@@ -165,3 +223,233 @@ def test_any_value_is_true_or_false_as_python_has_it(cluster, master, value):
     assert (migration.finalized_on_source, migration.finalized_on_target) == (bool(value), bool(value))
     assert migration.migrated is bool(value)
     cluster.assert_consistent()
+
+
+@pytest.fixture(params=[False, True], ids=["unseen", "looked at"])
+def look(request, cluster):
+    """Perhaps look at what is wrong, which changes nothing."""
+    return cluster.violations if request.param else lambda: None
+
+
+class TestOtherPrograms:
+    """What they take is nobody's fault, whether somebody has looked since or not."""
+
+    @staticmethod
+    def take(node):
+        os.unlink(os.path.join(node.root, "web1"))
+
+    def test_between_the_two_finalizes(self, cluster, master, look):
+        master.begin()
+        master.end_target()
+        self.take(cluster["node2"])
+        look()
+        master.end_source()
+        assert wrong(cluster) == []
+
+    def test_before_the_other_side_is_aborted(self, cluster, master, look):
+        master.begin()
+        master.end_target()
+        self.take(cluster["node2"])
+        look()
+        master.end_source(success=False)
+        assert wrong(cluster) == []
+
+    def test_one_that_has_moved_it_meanwhile(self, cluster, master, look):
+        """The status says that it failed, and it runs on the target alone: it counts as migrated."""
+        master.accept()
+        master.migrate()
+        self.take(cluster["node1"])
+        FakeHypervisor(cluster["node2"].root, spec=NodeSpec("node2")).StartInstance(master.web1, [], False)
+        look()
+        assert master.status() == "failed"
+        master.end_source()
+        master.end_target()
+        cluster.assert_running("web1", on="node2")
+        assert wrong(cluster) == []
+
+    @pytest.mark.parametrize("first", ["source", "target"])
+    def test_one_that_starts_it_elsewhere_meanwhile(self, cluster, master, look, first):
+        """The program only does what it would have done anyway."""
+        master.begin()
+        FakeHypervisor(cluster["node3"].root, spec=NodeSpec("node3")).StartInstance(master.web1, [], False)
+        look()
+        ends = [master.end_source, master.end_target]
+        for end in ends if first == "source" else reversed(ends):
+            end()
+            look()
+        (split,) = cluster.violations()
+        assert (split.invariant, split.call) == ("split-brain", None)
+
+    def test_from_under_a_program_that_takes_the_last_copy(self, cluster, master, look):
+        cluster["node2"].add_instance("web1")
+        self.take(cluster["node1"])
+        look()
+        cluster["node2"].FinalizeMigrationDst(master.web1, "", False)
+        split, vanished = cluster.violations()
+        assert (split.invariant, split.call) == ("split-brain", None)
+        assert (vanished.what, vanished.call.method) == (
+            "web1 runs nowhere: it left node2",
+            "FinalizeMigrationDst",
+        )
+
+
+class TestScripts:
+    def test_what_one_moves_is_no_overcommit_of_who_gave_the_memory_away(self, root):
+        nodes = [NodeSpec("node1"), NodeSpec("node2", memory=4096, overcommit=False)]
+        cluster = FakeCluster(root, *nodes, instances=[InstanceSpec("web1", memory=3000)])
+        cluster.script_migration("web1", outcome="failed_but_moved", polls=1)
+        master = Master(cluster)
+        master.accept()
+        master.migrate()
+        cluster["node2"].StartInstance(cluster.instance("web2", memory=2000), [], False)
+        assert master.status() == "failed"
+        master.end_source()
+        master.end_target()
+        assert cluster.placement() == {"web1": "node2", "web2": "node2"}
+        cluster.assert_consistent()
+
+    def test_what_others_add_to_it_is(self, tmp_path):
+        nodes = [NodeSpec("node1"), NodeSpec("node2", memory=4096, overcommit=False)]
+        cluster = FakeCluster(tmp_path, *nodes, instances=[InstanceSpec("web1", memory=3000)])
+        cluster.script_migration("web1", outcome="failed_but_moved", polls=1)
+        master = Master(cluster)
+        master.accept()
+        master.migrate()
+        master.status()
+        master.end_source()
+        master.end_target()
+        (tmp_path / "node2" / "foreign").write_bytes(b"0\n4000\n1\n")
+        cluster.assert_running("foreign", on="node2")
+        assert cluster.violations() == []
+        (tmp_path / "node2" / "foreign").write_bytes(b"0\n5000\n1\n")
+        cluster.assert_running("foreign", on="node2")
+        assert [each.what for each in cluster.violations()] == [
+            "node2 has 4096 MiB for instances, and they have 8000 MiB"
+        ]
+
+    def test_what_one_does_while_the_program_calls_something_else(self, tmp_path, monkeypatch):
+        """The machine's time goes on by itself: a start of web9 is what meets the script."""
+        cluster = small_cluster(tmp_path, clock="real")
+        cluster.script_migration("web1", outcome="failed_but_moved", at=0.5, bandwidth=1)
+        master = Master(cluster)
+        master.accept()
+        master.migrate()
+        cluster["node3"].add_instance("web1")  # the test's own doing
+        now = Time.monotonic()
+        monkeypatch.setattr(Time, "monotonic", lambda: now + 10**6)
+        cluster["node3"].StartInstance(cluster.instance("web9"), [], False)
+        cluster["node1"].FinalizeMigrationSource(master.web1, True, True)
+        cluster["node2"].FinalizeMigrationDst(master.web1, "", True)
+        assert [(each.invariant, each.call) for each in cluster.violations()] == [
+            ("split-brain", None),
+            ("split-brain", None),
+        ]
+
+
+class TestForgottenCalls:
+    """What the journal no longer has may have been: in doubt, nobody is blamed."""
+
+    @pytest.mark.parametrize("forget", ["keep", "clear"])
+    def test_a_start_of_what_the_target_has_refused(self, cluster, master, forget):
+        cluster.script_migration("web1", outcome="completed_but_lost")
+        master.begin()
+        master.end_source()
+        with pytest.raises(HypervisorError):
+            master.end_target()
+        cluster.journal.keep(1) if forget == "keep" else cluster.journal.clear()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert [each[0] for each in wrong(cluster)] == ["unfinished"]
+
+
+class TestWhatFailed:
+    """A call that could not do it has not done it."""
+
+    @pytest.fixture
+    def cluster(self, tmp_path):
+        return small_cluster(tmp_path, clock="manual")
+
+    @staticmethod
+    @contextmanager
+    def broken(operation):
+        def refuse(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), operation: refuse}))
+            yield
+
+    def refused(self, function, **kwargs):
+        """Make a call while no file can be removed."""
+        with self.broken("unlink"), pytest.raises((HypervisorError, OSError), match="Input/output error"):
+            function(**kwargs)
+
+    def test_a_finalize_that_would_have_been_unearned(self, cluster, master):
+        cluster.script_migration("web1", bandwidth=1)
+        master.accept()
+        master.migrate()
+        self.refused(master.end_source)
+        assert cluster.migrations[0].outcome == "active"
+        master.end_target(success=False)
+        master.end_source(success=False)
+        cluster.assert_running("web1", on="node1")
+        cluster.assert_consistent()
+
+    @pytest.mark.parametrize("side", ["source", "target"])
+    def test_an_abort_in_postcopy(self, cluster, master, side):
+        """It goes on, and may complete."""
+        cluster.script_migration("web1", postcopy=0, bandwidth=1)
+        master.accept()
+        master.migrate()
+        cluster.clock.advance(1)
+        self.refused(master.end_source if side == "source" else master.end_target, success=False)
+        (migration,) = cluster.migrations
+        assert (migration.outcome, migration.finalized_on_source, migration.finalized_on_target) == (
+            "active",
+            None,
+            None,
+        )
+        cluster.clock.advance(10**5)
+        assert master.status() == "completed"
+        master.end_source()
+        master.end_target()
+        cluster.assert_running("web1", on="node2")
+        cluster.assert_consistent()
+
+    def test_a_look_whether_it_is_still_there(self, cluster, master):
+        cluster.script_migration("web1", postcopy=0, bandwidth=1)
+        master.accept()
+        master.migrate()
+        with self.broken("lstat"):
+            assert master.status() == "active"
+        cluster.assert_running("web1", on="node1")
+
+    def test_a_failure_that_was_due(self, cluster, master):
+        """It fails, and takes nothing along."""
+        cluster.script_migration("web1", postcopy=0, outcome="failed", bandwidth=1)
+        master.accept()
+        master.migrate()
+        with self.broken("unlink"):
+            cluster.clock.advance(10**5)
+        assert master.status() == "failed"
+        cluster.assert_running("web1", on="node1")
+        master.end_target(success=False)
+        master.end_source(success=False)
+        cluster.assert_consistent()
+
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_a_power_cycle(self, cluster, master, looks):
+        """What it could not take runs on."""
+        self.refused(master.source.PowercycleNode)
+        if looks:
+            cluster.violations()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert [each.what for each in cluster.violations()] == [
+            "web1 was started on node3 while it ran on node1",
+            "web1 ran on node1 and node3 at once",
+        ]
+
+    def test_an_abort_of_what_completed(self, cluster, master):
+        master.begin()
+        cluster["node2"].add_instance("web1")  # the test's own doing
+        self.refused(master.end_target, success=False)
+        assert "unearned" not in [each.invariant for each in cluster.violations()]

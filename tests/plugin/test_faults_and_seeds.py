@@ -238,6 +238,39 @@ def test_a_seed_makes_the_same_faults_whatever_runs_before(pytester, how):
     assert printed(result) == [OF_SEED_7] * len(names)
 
 
+class TestRandomly:
+    """The seed of pytest-randomly is ours where none is given."""
+
+    def run(self, pytester, *args):
+        pytester.makepyfile(PRELUDE + MANY)
+        result = pytester.runpytest_subprocess("-p", "randomly", "-rP", *args)
+        result.assert_outcomes(passed=4)
+        is_ours = any("fakehv: the seed" in line for line in result.stdout.lines)
+        assert is_ours == any("--fakehv-seed" in each for each in args)
+        return printed(result)
+
+    @pytest.fixture(autouse=True)
+    def is_there(self):
+        pytest.importorskip("pytest_randomly")
+
+    @pytest.mark.parametrize("args", [[], ["-n", "2"]], ids=["alone", "xdist"])
+    def test_it_is_taken(self, pytester, args):
+        assert self.run(pytester, "--randomly-seed=7", *args) == [OF_SEED_7] * 4
+
+    def test_whatever_it_is(self, pytester):
+        (said,) = {*self.run(pytester, "--randomly-seed=-1")}
+        assert said.startswith(f"{2**63 - 1}: ")
+
+    def test_one_that_it_has_chosen_itself(self, pytester):
+        first = {*self.run(pytester)}
+        assert len(first) == 1
+        assert {*self.run(pytester, "--randomly-seed=last", "-n", "2")} == first
+
+    def test_ours_counts_more(self, pytester):
+        (said,) = {*self.run(pytester, "--randomly-seed=7", "--fakehv-seed=6")}
+        assert said.startswith("6: ")
+
+
 PROPERTY = """
 from hypothesis import given, settings, strategies
 from pytest_fakehv import InstanceSpec

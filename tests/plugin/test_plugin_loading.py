@@ -56,9 +56,28 @@ def test_a_run_without_our_fixtures_imports_nothing_but_the_hooks(modules_of):
 
 def test_a_failed_test_without_our_fixtures_is_judged_by_nobody(pytester):
     pytester.makeconftest(REPORTS_MODULES)
-    pytester.makepyfile("def test_it(): assert False")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def broken():
+            assert False
+
+        @pytest.fixture
+        def late():
+            yield
+            assert False
+
+        def test_it(): assert False
+
+        def test_set_up(broken): pass
+
+        def test_torn_down(late): pass
+        """
+    )
     result = pytester.runpytest_subprocess(*NO_FAKEFS)
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=1, passed=1, errors=2)
     assert json.loads((pytester.path / "modules.json").read_text()) == HOOKS
     result.stdout.no_fnmatch_line("*- fakehv*")
 

@@ -13,7 +13,7 @@ from pages import PAGES, TOP, blocks, commands, environment, merged, same, text_
 import pytest_fakehv
 from pytest_fakehv import read_topology
 from pytest_fakehv.interface.contract import INTERFACE
-from pytest_fakehv.judgement.invariants import INVARIANTS
+from pytest_fakehv.judgement.violations import INVARIANTS
 from pytest_fakehv.stateful import FAULTY_METHODS, OPERATIONS
 
 TITLED = pytest.mark.parametrize("page", PAGES, ids=title)

@@ -113,12 +113,12 @@ class TestSteps:
     def test_one_while_the_test_stepped_in(self, root):
         class Own(FakeHypervisor):
             def RebootInstance(self, instance):
-                self.disconnect()
+                self.cluster["node2"].disconnect()
 
         cluster = FakeCluster(root, hypervisor=Own)
         cluster["node1"].RebootInstance(cluster.instance("web1"))
         (step,) = cluster.timeline().steps
-        assert (step.mark, step.notes) == ("test", ["node1: disconnect()"])
+        assert (step.mark, step.notes) == ("test", ["node2: disconnect()"])
 
 
 class TestDeeds:

@@ -1,0 +1,91 @@
+"""What can be wrong with a cluster: the invariants, by name, and how one was broken."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.text import shown
+
+__tracebackhide__ = True  # a wrong call is shown at the line that made it
+
+Invariant = Literal[
+    "split-brain", "vanished", "unfinished", "unearned", "double-start", "overcommit", "unfired"
+]
+
+INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
+
+OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
+"""Those that are about a node, or a fault."""
+
+ADVICE: Final[dict[Invariant, str]] = {
+    "split-brain": (
+        "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
+    ),
+    "vanished": (
+        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
+        "before it aborts one"
+    ),
+    "unfinished": (
+        "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
+        "where a finalize fails"
+    ),
+    "unearned": (
+        "a correct program finalizes with success only once the status says completed; else it aborts on both"
+    ),
+    "double-start": (
+        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
+    ),
+    "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
+    "unfired": (
+        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
+    ),
+}
+"""What a correct program would have done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold.
+
+    Attributes:
+        invariant: which.
+        what: what is wrong, in words.
+        instance: the name of the instance that it is about, if any.
+        nodes: the names of the nodes that it is about.
+        call: the call at which it began; None if that was none, but the test's own doing.
+        fault: the fault that never fired, if it is about one.
+    """
+
+    invariant: Invariant
+    what: str
+    instance: str | None = None
+    nodes: tuple[str, ...] = ()
+    call: Call | None = None
+    fault: Fault | None = None
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        """What stays the same of it, however it is worded when somebody looks again."""
+        return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
+
+    @property
+    def advice(self) -> str:
+        """What a correct program would have done."""
+        return ADVICE[self.invariant]
+
+
+def check_allowed(allow: object) -> frozenset[Invariant]:
+    """Check names of invariants that need not hold.
+
+    Raises:
+        DeclarationError: they are no list, or one is none; the message names the valid ones.
+    """
+    if not isinstance(allow, Collection) or isinstance(allow, str | bytes):
+        raise DeclarationError(f"allow must be a list of invariants, not {shown(allow)}")
+    for name in allow:
+        if name not in INVARIANTS:
+            raise DeclarationError(f"allow has {shown(name)}; valid: {', '.join(INVARIANTS)}")
+    return frozenset(allow)
