@@ -110,19 +110,10 @@ class Page:
         """Write the page."""
         if self._is_worker or self._path is None or session.config.option.collectonly:
             return
-        output = output_at(self._path)
         try:
-            text = self._text(session.exitstatus)
+            self._end = _written(self._path, self._text(session.exitstatus))
         except Exception as error:  # noqa: BLE001  # a run is not about its report
-            self._end = f"the report {printable(str(self._path))!r} {not_drawn(error)}"
-            return
-        try:
-            output.make_folder()
-            output.write(text)
-        except DeclarationError as error:
-            self._end = f"the report {error}; {_rescued(text)}"
-        else:
-            self._end = f"the report is in {printable(output.path)}"
+            self._end = f"the report {str(self._path)!r} {not_drawn(error)}"
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say where it is."""
@@ -168,6 +159,17 @@ class Page:
 def output_at(path: Path) -> Output:
     """Return a file for a page."""
     return Output(Disk(), str(path), TAG)
+
+
+def _written(path: Path, text: str) -> str:
+    """Write a page, and say where it is."""
+    output = output_at(path)
+    try:
+        output.make_folder()
+        output.write(text)
+    except DeclarationError as error:
+        return f"the report {error}; {_rescued(text)}"
+    return f"the report is in {printable(output.path)}"
 
 
 def _rescued(text: str) -> str:

@@ -12,6 +12,7 @@ pytest.importorskip("jinja2")
 from parsed_page import ATTACKS, Page
 
 from pytest_fakehv.machine import Os
+from pytest_fakehv.plugin import page as run_page
 from pytest_fakehv.story.page.render import TAG
 
 TESTS = """
@@ -410,7 +411,7 @@ class TestWhatComesToItsPlaceMeanwhile:
         def refuse(os_now, prefix):
             raise FileNotFoundError("no temporary directory")
 
-        monkeypatch.setattr("pytest_fakehv.plugin.page.make_temporary", refuse)
+        monkeypatch.setattr(run_page, "make_temporary", refuse)
         assert run("os.mkdir('out.html')") == (
             f"fakehv: the report '{pytester.path}/pages/out.html' can't be written: it is a folder; "
             "name a new file, or one that pytest-fakehv wrote; "
