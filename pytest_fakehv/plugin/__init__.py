@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Generator
 from contextlib import nullcontext, suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -223,6 +224,10 @@ def pytest_terminal_summary(
     terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> Generator[None, None, None]:
     """Print the sections of tests that passed, which pytest itself prints with -rP alone; all in colour."""
+    reports = chain.from_iterable(terminalreporter.stats.values())
+    if not any(title == "fakehv" for each in reports for title, _ in getattr(each, "sections", ())):
+        yield  # who doesn't use it imports nothing
+        return
     from pytest_fakehv.plugin.sections import in_colour, print_passed
 
     with in_colour(terminalreporter, config):
