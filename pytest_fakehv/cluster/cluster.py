@@ -417,7 +417,8 @@ class ClusterFactory(Protocol):
         """Build a cluster of its own, whatever the test's markers and `fakehv_class` say.
 
         Args:
-            *nodes: as for `FakeCluster`.
+            *nodes: as for `FakeCluster`; but unless given, those of the run's topology file, if it has
+                any, and with them that file's instances.
             **options: as for `FakeCluster`; but the seed is the run's unless given.
 
         Returns:

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_fakehv.plugin.markers import (
     MarkerError,
+    check_names,
     declared_faults,
     declared_instances,
     declared_migrations,
@@ -94,6 +95,9 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     @takes(FakeCluster)
     def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
         options.setdefault("seed", settings.seed)
+        if settings.topology and not nodes:
+            nodes = settings.topology.nodes
+            options.setdefault("instances", settings.topology.instances)
         root = _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory"))
         cluster = FakeCluster(root, *nodes, **options)
         clusters.new.append(cluster)
@@ -204,6 +208,7 @@ def _cluster_of_test(
         return _find_place(settings, folders, title)
 
     try:
+        check_names(item, NAMES)
         settings = for_test(item)
         nodes = declared_nodes(item, settings.topology)
         try:
@@ -267,6 +272,23 @@ def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
     It has 64 GiB of memory and 16 CPUs, unless a ``fakehv_node`` marker says otherwise.
     """
     return fakehv_cluster.nodes[0]
+
+
+def refuse_parameter(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+    """Let a test fail that hands one of our fixtures a parameter, which none of them would look at.
+
+    A fixture that overrides one of them, and is given one, may ask for it.
+    """
+    is_ours = fixturedef.func.__module__ == __name__
+    if not (is_ours and hasattr(request, "param")):
+        return
+    name = fixturedef.argname
+    if request._arg2fixturedefs[name][-1] is fixturedef:  # noqa: SLF001  # nothing else tells of overrides
+        pytest.fail(
+            f"{name} takes no parameter; give each case its markers: "
+            "pytest.param(..., marks=pytest.mark.fakehv_node(...))",
+            pytrace=False,
+        )
 
 
 def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":
