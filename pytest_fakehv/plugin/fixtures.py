@@ -37,8 +37,12 @@ NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_
 CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 """On a test: the cluster of its function fixtures."""
 
-_LAST_LOADED: Final = ("pytest_fakehv.public", "pytest_fakehv.plugin.verdict")
-"""The module of the engine that imports all others, and the one that judges what a test did with it."""
+_LAST_LOADED: Final = (
+    "pytest_fakehv.public",
+    "pytest_fakehv.plugin.verdict",
+    "pytest_fakehv.plugin.sections",
+)
+"""The module of the engine that imports all others, and those that judge and describe its use."""
 
 BUILT: "Final[pytest.StashKey[Built]]" = pytest.StashKey()
 """On the session, once the factory was asked for: the clusters that it has built."""

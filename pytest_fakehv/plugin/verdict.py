@@ -44,9 +44,9 @@ class Verdict:
         """How many others it used."""
         return len(self.used) - len(self.clusters)
 
-    def timelines(self) -> "list[Timeline]":
-        """Return each cluster's picture, made without touching a file."""
-        return [cluster._scope.timeline(self.violations.get(cluster, ())) for cluster in self.clusters]
+    def timeline(self, cluster: "FakeCluster") -> "Timeline":
+        """Return the picture of one of the clusters, made without touching a file."""
+        return cluster._scope.timeline(self.violations.get(cluster, ()))
 
 
 _VERDICT: Final = pytest.StashKey[Verdict]()

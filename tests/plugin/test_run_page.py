@@ -91,7 +91,7 @@ def test_a_page(pytester, args):
     ]  # fmt: skip
     is_open = {own["data-outcome"] for own in page.all("details") if "data-outcome" in own and "open" in own}
     assert is_open == {"error", "failed"}
-    assert "1 more tests used no fake hypervisor, and are not here." in page.words
+    assert "Tests without a timeline are not here: 1 passed." in page.words
     assert "ValueError: in the teardown" in page.words
     assert "assert the placements differ:" in page.words
     # What the invariants say is not said twice.
@@ -120,7 +120,7 @@ def test_no_test_that_uses_one(pytester):
     pytester.makepyfile("def test_it(): pass")
     pytester.runpytest("--fakehv-report=out.html").assert_outcomes(passed=1)
     page = read(pytester)
-    assert "No test used a fake hypervisor." in page.words
+    assert "No test has a timeline, and none went wrong." in page.words
     assert page.all("script") == page.all("form") == []
 
 
