@@ -231,7 +231,7 @@ def _judged(item: pytest.Item, last: "LastLine | None" = None) -> Generator[None
                 verdict.end(item, has_failed=True)
         raise
     if (verdict := _verdict()) and (problem := verdict.end(item, has_failed=False)):
-        failure = pytest.fail.Exception(problem, pytrace=False)
+        failure = verdict.Failed(problem, pytrace=False)
         raise last.raised_there(failure) if last else failure
     return result
 
@@ -242,6 +242,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Describe the fake nodes in the report; from memory, as the filesystem may be a fake one."""
     report = yield
+    if report.failed and call.when == "call" and (verdict := _verdict()) and verdict.is_expected(item):
+        report.outcome, report.wasxfail = "skipped", ""
     show = item.config.stash[SETTINGS].show
     is_shown = (show != "none" and report.failed) or (show == "all" and call.when == "call")
     if is_shown and _verdict():

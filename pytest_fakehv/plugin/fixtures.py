@@ -150,7 +150,7 @@ def fakehv_ganeti(
     """
     try:
         kind, hypervisor = _ganeti_classes(fakehv_class)
-    except (ImportError, MarkerError) as error:
+    except ImportError as error:
         problem = str(error)
     else:
         problem = (
@@ -171,24 +171,13 @@ def _ganeti_classes(
 
     Raises:
         ImportError: there is no Ganeti; the message says what to do.
-        MarkerError: the nodes' class, which a test module or a conftest gives, does not suit it.
     """
     load_engine()
     from pytest_fakehv.cluster.hypervisor import FakeHypervisor
-    from pytest_fakehv.text import shown
 
     with real_filesystem():
         from pytest_fakehv.fronts.ganeti import FakeCluster
-    needed = FakeCluster.node_class
-    if fakehv_class is FakeHypervisor:
-        return FakeCluster, needed
-    given: object = fakehv_class
-    if not (isinstance(given, type) and issubclass(given, needed)):
-        raise MarkerError(
-            f"fakehv_ganeti needs a fakehv_class that is {needed.__module__}.{needed.__name__} "
-            f"or a subclass of it, not {shown(given)}"
-        )
-    return FakeCluster, fakehv_class
+    return FakeCluster, FakeCluster.node_class if fakehv_class is FakeHypervisor else fakehv_class
 
 
 def _cluster_of_test(
@@ -214,6 +203,7 @@ def _cluster_of_test(
     try:
         check_names(item, NAMES)
         settings = for_test(item)
+        _check_class(hypervisor, kind.node_class)
         nodes = declared_nodes(item, settings.topology)
         try:
             cluster = kind(
@@ -232,6 +222,21 @@ def _cluster_of_test(
         item.stash[CLUSTER] = cluster
         return cluster
     pytest.fail(problem, pytrace=False)
+
+
+def _check_class(given: object, needed: "type[FakeHypervisor]") -> None:
+    """Refuse what a fixture of the user's own gives for the class of the nodes, and can't be that.
+
+    Raises:
+        MarkerError: it is so.
+    """
+    from pytest_fakehv.text import shown
+
+    if not (isinstance(given, type) and issubclass(given, needed)):
+        raise MarkerError(
+            f"the fixture fakehv_class must return {needed.__module__}.{needed.__name__} "
+            f"or a subclass of it, not {shown(given)}"
+        )
 
 
 def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings) -> None:
