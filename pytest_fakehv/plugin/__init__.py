@@ -11,6 +11,7 @@ import pytest
 from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.fixtures import (
     BUILT,
+    CLUSTER,
     NAMES,
     fakehv,
     fakehv_class,
@@ -19,8 +20,17 @@ from pytest_fakehv.plugin.fixtures import (
     fakehv_ganeti,
     folders,
     load_engine,
+    refuse_parameter,
 )
-from pytest_fakehv.plugin.markers import MARKERS, with_arguments
+from pytest_fakehv.plugin.markers import (
+    MARKERS,
+    MarkerError,
+    can_ask_later,
+    check_names,
+    idle,
+    own_markers,
+    with_arguments,
+)
 from pytest_fakehv.plugin.settings import OF_RANDOMLY, SETTINGS, Settings, add_options, read_options
 
 if TYPE_CHECKING:
@@ -132,6 +142,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """See which clusters of the factory are whose."""
+    refuse_parameter(fixturedef, request)
     built = request.session.stash.get(BUILT, None)
     before = len(built.new) if built else 0
     result = yield
@@ -154,12 +165,35 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if verdict := _verdict():
         verdict.forget(item)
     try:
-        return (yield)
+        result = yield
+        _refuse_dropped_markers(item, has_run=False)
     except BaseException:
         with suppress(Exception):
             if verdict := _verdict():
                 verdict.give_up(item)
         raise
+    return result
+
+
+def _refuse_dropped_markers(item: pytest.Item, *, has_run: bool) -> None:
+    """Let a test fail whose markers say something that nobody listens to.
+
+    One that can ask for a cluster yet has time for it until it has run.
+    """
+    fixtures = getattr(item, "fixturenames", ())
+    try:
+        check_names(item, NAMES)
+    except MarkerError as error:
+        problem: str | None = str(error)
+    else:
+        own = own_markers(item)
+        if not own or CLUSTER in item.stash or (not has_run and can_ask_later(item)):
+            return
+        verdict = _verdict()
+        has_factory = "fakehv_factory" in fixtures or bool(verdict and verdict.verdict(item).used)
+        problem = idle(own, has_factory=has_factory)
+    if problem:
+        pytest.fail(problem, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -175,11 +209,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, b
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Check the invariants at the end of a test; who debugs it is shown the test."""
     if not item.config.getoption("usepdb", default=False):
-        return (yield from _judged(item))
-    from pytest_fakehv.plugin.debugging import LastLine
+        result = yield from _judged(item)
+    else:
+        from pytest_fakehv.plugin.debugging import LastLine
 
-    last = LastLine(item)
-    return (yield from _judged(item, last))
+        result = yield from _judged(item, LastLine(item))
+    _refuse_dropped_markers(item, has_run=True)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -199,7 +235,7 @@ def _judged(item: pytest.Item, last: "LastLine | None" = None) -> Generator[None
                 verdict.end(item, has_failed=True)
         raise
     if (verdict := _verdict()) and (problem := verdict.end(item, has_failed=False)):
-        failure = pytest.fail.Exception(problem, pytrace=False)
+        failure = verdict.Failed(problem, pytrace=False)
         raise last.raised_there(failure) if last else failure
     return result
 
@@ -210,6 +246,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Describe the fake nodes in the report; from memory, as the filesystem may be a fake one."""
     report = yield
+    if report.failed and call.when == "call" and (verdict := _verdict()) and verdict.is_expected(item):
+        report.outcome, report.wasxfail = "skipped", ""
     show = item.config.stash[SETTINGS].show
     is_shown = (show != "none" and report.failed) or (show == "all" and call.when == "call")
     if is_shown and _verdict():
