@@ -17,7 +17,7 @@ from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.record import Migration, Migrations
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.story import section
+from pytest_fakehv.story import rules, section
 from pytest_fakehv.story.painter import paint
 from pytest_fakehv.story.timeline import Timeline
 from pytest_fakehv.text import listed, nearest, shown
@@ -213,6 +213,7 @@ class Scope:
         with shared.lock:
             nodes, (calls, total) = _seen(self.everywhere), self._calls()
             (scene, events), runs = shared.chronicle.read(), shared.traffic.runs
+            scripts, faults = [*shared.traffic.scripts], shared.faults.every
         return paint(
             nodes,
             calls=calls,
@@ -221,6 +222,7 @@ class Scope:
             events=events,
             runs=runs,
             violations=violations,
+            rules=rules.told(scripts, faults),
             clock=shared.clock.mode,
         )
 

@@ -187,8 +187,8 @@ class Stage(View):
                 the message names them.
         """
         spec = MigrationSpec(name_of(instance), **options)
-        self._check_script(spec)
-        self._scope.shared.traffic.script(spec)
+        filename, line = caller(1)
+        self._script(spec, place_text(filename, line))
 
     def cancel_migration(self, instance: str | InstanceLike) -> None:
         """Cancel a migration that is under way; the next status call says so.
@@ -237,6 +237,11 @@ class Stage(View):
         """
         self._scope.shared.traffic.start_postcopy(name_of(instance))
         self._scope.shared.chronicle.did("start_postcopy", instance=name_of(instance))
+
+    def _script(self, spec: MigrationSpec, origin: str) -> None:
+        """Put a script in force, and say where it was declared."""
+        self._check_script(spec)
+        self._scope.shared.traffic.script(spec, origin)
 
     def _check_script(self, spec: MigrationSpec) -> None:
         name, declared = spec.instance, self._scope.shared.declared

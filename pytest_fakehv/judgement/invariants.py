@@ -347,7 +347,7 @@ class Watcher:
         name = printable(instance)
         what = f"{name} runs nowhere: it left {gone.node}"
         if gone.target:
-            what += f" and did not arrive on {gone.target}"
+            what += f" and did not arrive on {printable(gone.target)}"
         nodes = (gone.node, gone.target) if gone.target else (gone.node,)
         return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
@@ -361,7 +361,7 @@ class Watcher:
             sides = [node for node in run.open_nodes if node not in unreachable]
             if sides:
                 what = (
-                    f"the migration of {name} from {run.source_name} to {run.target_name} "
+                    f"the migration of {name} from {run.source_name} to {printable(run.target_name)} "
                     f"is not finalized on {listed(sides)}"
                 )
                 found.append(self._unfinished_one(what, run.instance, sides, run.call))

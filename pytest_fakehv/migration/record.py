@@ -1,6 +1,6 @@
 """The record of one migration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_fakehv.interface.constants import MigrationState
@@ -32,6 +32,8 @@ class Migration:
         finalized_on_target: likewise on the target.
         migrated: whether the instance has moved, whatever the status says: it was finalized with success
             on both nodes, or has in truth moved and wasn't aborted on the target.
+        lie: what is true where its status said otherwise, in words, and where that was scripted; None where
+            the status was true. Where two are compared, it does not count.
     """
 
     number: int
@@ -52,6 +54,7 @@ class Migration:
     finalized_on_source: bool | None
     finalized_on_target: bool | None
     migrated: bool
+    lie: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """Show its course: ``web1 node1 -> node2 live: 40 % at poll 3, failed, aborted``."""
@@ -85,7 +88,8 @@ class Migration:
         if self.outcome == "active":
             return "postcopy under way" if self.postcopy else "under way"
         why = f" ({self.reason})" if self.reason else ""
-        return f"{self.outcome}{' in postcopy' if self.postcopy else ''}{why}"
+        said = f"{self.outcome}{' in postcopy' if self.postcopy else ''}{why}"
+        return f"said {said}, in truth {self.lie}" if self.lie else said
 
     @property
     def _ending(self) -> str:
@@ -96,8 +100,6 @@ class Migration:
         match [*ends.values()]:
             case [True, True]:
                 return "" if self.outcome == "completed" else ", yet finalized with success"
-            case _ if self.migrated:
-                return ", but has moved"
             case [False, False]:
                 return ", aborted"
             case [None, None]:

@@ -32,6 +32,7 @@ class Run:
         record: what the instance was when last looked at, and will be on the target.
         total_ram: its memory when the migration began, in MiB.
         spec: how it is scripted; None if it isn't.
+        origin: where that was declared, in words; None if it isn't.
         course: how it goes; None if it isn't scripted.
         clock: what it runs on.
         started: when it began.
@@ -59,6 +60,7 @@ class Run:
     record: Record
     total_ram: int
     spec: MigrationSpec | None
+    origin: str | None
     course: Course | None
     clock: Clock
     started: Fraction
@@ -137,6 +139,14 @@ class Run:
         """Whether the instance is still on the source; where nobody can tell, it is."""
         return still_holds(self.source, self.instance)
 
+    @property
+    def lie(self) -> str | None:
+        """What is true where its status says otherwise, in words, and where that was scripted; else None."""
+        if not (self.has_moved or self.is_lost):
+            return None
+        truth = "it had moved" if self.has_moved else "its memory was lost"
+        return f"{truth} (script at {self.origin})"
+
     def drop(self) -> None:
         """Take the instance off the source, where it is there.
 
@@ -185,5 +195,6 @@ class Run:
             postcopy=self.is_postcopy,
             finalized_on_source=self.finalized_on_source,
             finalized_on_target=self.finalized_on_target,
+            lie=self.lie,
             migrated=finalized == (True, True) or (self.has_moved and self.finalized_on_target is not False),
         )

@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, get_args
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, exact
 from pytest_fakehv.interface.objects import name_of
 from pytest_fakehv.migration.precopy import Precopy
+from pytest_fakehv.text import shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -86,6 +87,10 @@ class MigrationSpec:
                 "say with polls when it ends, or begin with postcopy=0"
             )
 
+    def __str__(self) -> str:
+        """Show it as it was declared."""
+        return f"script_migration({shown_arguments(self)})"
+
     def course(self, ram: int, *, runs: bool) -> "Course":
         """Return how one migration will go.
 
@@ -109,6 +114,28 @@ class MigrationSpec:
         if self.outcome in {"failed", "cancelled"}:
             return course.cut_short()
         return course
+
+
+class Script:
+    """A script in force, and what came of it.
+
+    Attributes:
+        spec: how migrations go by it.
+        origin: where it was declared, in words.
+        used: how many went by it.
+        is_replaced: whether a later one stands in its place.
+    """
+
+    def __init__(self, spec: MigrationSpec, origin: str) -> None:
+        self.spec = spec
+        self.origin = origin
+        self.used = 0
+        self.is_replaced = False
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has served for as many migrations as it is for."""
+        return self.spec.times is not None and self.used >= self.spec.times
 
 
 @dataclass(frozen=True)

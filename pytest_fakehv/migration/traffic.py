@@ -5,7 +5,7 @@ import itertools
 from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,7 +18,7 @@ from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import MigrationStatus
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.run import Run
-from pytest_fakehv.migration.script import MigrationSpec, Outcome
+from pytest_fakehv.migration.script import MigrationSpec, Outcome, Script
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Record, Store
 from pytest_fakehv.text import listed, shown
@@ -53,6 +53,7 @@ class Traffic:
         is_acting: whether what happens now is a script's doing, in whatever call that shows.
         moved: what scripts have moved behind everybody's back, in MiB, by node and instance.
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
+        scripts: all that there were, in the order in which they were declared.
         on_loss: called with the name of an instance that is lost as the test wanted it.
     """
 
@@ -69,7 +70,8 @@ class Traffic:
         self._latest: dict[str, Run] = {}
         self._leaving: dict[tuple[str, str], Run] = {}
         self._arriving: dict[tuple[str, str], Run] = {}
-        self._scripts: dict[str, deque[_Script]] = {}
+        self.scripts: list[Script] = []
+        self._scripts: dict[str, deque[Script]] = {}
         self._due: list[tuple[Fraction, int, Run]] = []
         self._tickets = itertools.count()
         clock._on_move = self.settle
@@ -166,6 +168,7 @@ class Traffic:
                 record=record,
                 total_ram=record.memory,
                 spec=spec,
+                origin=script.origin if script else None,
                 course=spec.course(record.memory, runs=live and not record.is_paused) if spec else None,
                 clock=self.clock,
                 started=self.clock.exact_now,
@@ -264,13 +267,20 @@ class Traffic:
 
     # The test's side
 
-    def script(self, spec: MigrationSpec) -> None:
-        """Take a script: after those of limited ``times``, and in place of one without a limit."""
+    def script(self, spec: MigrationSpec, origin: str) -> None:
+        """Take a script: after those of limited ``times``, and in place of one without a limit.
+
+        Args:
+            spec: how migrations are to go.
+            origin: where it was declared, in words.
+        """
+        script = Script(spec, origin)
         with self._lock:
             scripts = self._scripts.setdefault(spec.instance, deque())
-            if scripts and scripts[-1].left is None:
-                scripts.pop()
-            scripts.append(_Script(spec, spec.times))
+            if scripts and scripts[-1].spec.times is None:
+                scripts.pop().is_replaced = True
+            scripts.append(script)
+            self.scripts.append(script)
 
     def cancel(self, instance: str) -> None:
         """Cancel a migration."""
@@ -338,11 +348,10 @@ class Traffic:
             heapq.heappush(self._due, (run.due, next(self._tickets), run))
             self.settle()
 
-    def _use(self, script: "_Script") -> None:
-        if script.left is not None:
-            script.left -= 1
-            if not script.left:
-                self._scripts[script.spec.instance].popleft()
+    def _use(self, script: Script) -> None:
+        script.used += 1
+        if script.is_used_up:
+            self._scripts[script.spec.instance].popleft()
 
     def _running(self, instance: str) -> Run:
         self.settle()
@@ -433,9 +442,3 @@ class Traffic:
                     self.on_loss(run.instance)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
-
-
-@dataclass
-class _Script:
-    spec: MigrationSpec
-    left: int | None

@@ -253,7 +253,7 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             for spec in declared_instances(item, settings.topology)
         ),
         *(
-            (f"fakehv_migration({spec.instance!r})", partial(cluster.script_migration, **vars(spec)))
+            (f"fakehv_migration({spec.instance!r})", partial(cluster._script, spec, "its marker"))
             for spec in declared_migrations(item)
         ),
         *(

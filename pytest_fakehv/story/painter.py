@@ -2,9 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from pytest_fakehv.calls.selection import STEPS
+from pytest_fakehv.story.arrivals import arrival
+from pytest_fakehv.story.arrivals import end as end_of
+from pytest_fakehv.story.choice import Involved
 from pytest_fakehv.story.chronicle import Event
 from pytest_fakehv.story.steps import Steps
 from pytest_fakehv.story.timeline import Arrow, Bar, Lane, Period, Timeline, Trouble
@@ -31,6 +35,7 @@ def paint(
     events: Sequence[Event],
     runs: Sequence["Run"],
     violations: Iterable["Violation"],
+    rules: Sequence[str],
     clock: str,
 ) -> Timeline:
     """Make the picture.
@@ -43,9 +48,10 @@ def paint(
         events: what happened beside the calls, in order.
         runs: the migrations.
         violations: the invariants that did not hold.
+        rules: the scripts and the faults, in words.
         clock: what made the time go.
     """
-    return _Painter(nodes, calls, total, scene, events, runs, list(violations), clock).paint()
+    return _Painter(nodes, calls, total, scene, events, runs, list(violations), rules, clock).paint()
 
 
 class _Painter:
@@ -60,6 +66,7 @@ class _Painter:
         events: Sequence[Event],
         runs: Sequence["Run"],
         violations: Sequence["Violation"],
+        rules: Sequence[str],
         clock: str,
     ) -> None:
         self._nodes = nodes
@@ -69,8 +76,10 @@ class _Painter:
         self._events = events
         self._runs = runs
         self._violations = violations
+        self._rules = rules
         self._clock = clock
-        self._steps = Steps(calls, total, events, violations)
+        self._involved = Involved.of(calls, runs, violations, {node.name: node.instances for node in nodes})
+        self._steps = Steps(calls, total, events, violations, self._involved)
         self._left_out = [*self._steps.left_out]
 
     def paint(self) -> Timeline:
@@ -96,6 +105,9 @@ class _Painter:
                 )
                 for each in self._violations
             ],
+            involved=[printable(name) for name in sorted(self._involved.instances, key=natural_order)],
+            involved_nodes=[printable(name) for name in sorted(self._involved.nodes, key=natural_order)],
+            rules=self._rules,
             left_out=self._left_out,
             calls=self._total,
             clock=self._clock,
@@ -155,31 +167,29 @@ class _Painter:
 
     def _arrows(self) -> list[Arrow]:
         steps, places = self._steps.all, self._steps.places
-        of_instance: dict[str, list[Call]] = defaultdict(list)
-        for call in self._calls:
-            if call.method in STEPS and call.instance:
-                of_instance[call.instance].append(call)
         names = {node.name for node in self._nodes}
-        next_begin: dict[str, float] = {}
+        until: dict[str, float] = {}  # the call that began the instance's next migration
         arrows = []
         for run in reversed(self._runs[-MOST_ARROWS:]):
             began = run.call.number if run.call else 0
-            migration = run.snapshot()
-            own = [
-                call
-                for call in of_instance[run.instance]
-                if began <= call.number < next_begin.get(run.instance, float("inf"))
-                and call.node in (run.source_name, run.target_name)
-            ]
-            next_begin[run.instance] = began
+            before, until[run.instance] = until.get(run.instance, float("inf")), began
             if run.target_name not in names or run.source_name not in names:
                 continue
-            ends = [call for call in own if STEPS[call.method][0] == "finalize"] or own[-1:]
             begin = places.get(began)
-            end = None if run.is_active or not ends else places.get(ends[-1].number)
+            own = [
+                call
+                for call in self._calls_of.get(run.instance, ())
+                if began <= call.number < before and call.node in (run.source_name, run.target_name)
+            ]
+            events = [event for event in self._events_of[run.instance] if began <= event.after < before]
+            moment = arrived = arrival(run, own, events)
+            if moment is None and not run.is_active:
+                moment = end_of(run, own, events)
+            end = self._steps.place(moment) if isinstance(moment, Event) else places.get(moment or 0)
             is_forgotten = begin is None and end is None and not run.is_active
             if is_forgotten or (begin is not None and begin == end and steps[begin].mark == "gap"):
                 continue
+            migration = run.snapshot()
             arrows.append(
                 Arrow(
                     instance=printable(run.instance),
@@ -187,13 +197,36 @@ class _Painter:
                     target=run.target_name,
                     begin=begin,
                     end=end,
+                    arrived=arrived is not None,
+                    is_hidden=arrived is not None and run.has_moved,
                     share=None if migration.percent is None else migration.percent / 100,
                     outcome=migration.outcome,
-                    migrated=migration.migrated,
+                    lie=migration.lie or "",
                     text=str(migration),
                 )
             )
         return arrows[::-1]
+
+    @cached_property
+    def _calls_of(self) -> Mapping[str, Sequence["Call"]]:
+        """The calls that are part of migrations, by instance."""
+        found: dict[str, list[Call]] = defaultdict(list)
+        for call in self._calls:
+            if call.method in STEPS and call.instance:
+                found[call.instance].append(call)
+        return found
+
+    @cached_property
+    def _events_of(self) -> Mapping[str, Sequence[Event]]:
+        """What may make an instance that migrated arrive, or end its migration, by instance."""
+        found: dict[str, list[Event]] = {run.instance: [] for run in self._runs[-MOST_ARROWS:]}
+        for event in self._events:
+            if event.what == "crash":
+                for events in found.values():
+                    events.append(event)
+            elif event.instance in found:
+                found[event.instance].append(event)
+        return found
 
     def _fewer_instances(
         self, bars: list[Bar], arrows: list[Arrow]
@@ -202,18 +235,14 @@ class _Painter:
         names = {each.instance for each in bars}
         if len(names) <= MOST_INSTANCES:
             return bars, arrows, Counter()
-        ranks: dict[str, tuple[int, int]] = {}
-        for index, step in enumerate(self._steps.all):
-            weight = 1 if step.mark in {"call", "test"} else 2
-            ranks[step.instance] = max((weight, index), ranks.get(step.instance, (0, 0)))
-        nothing = (0, 0)
+        latest = {step.instance: index for index, step in enumerate(self._steps.all)}
         by_rank = sorted(names, key=natural_order)
-        by_rank.sort(key=lambda name: ranks.get(name, nothing), reverse=True)
+        involved = {printable(name) for name in self._involved.instances}
+        by_rank.sort(key=lambda name: (name in involved, latest.get(name, -1)), reverse=True)
         kept = {*by_rank[:MOST_INSTANCES]}
-        self._left_out.append(
-            f"the bars of {len(names) - len(kept)} of {len(names)} instances: those are drawn that something "
-            "is to be said of"
-        )
+        hidden_ones = len((involved & names) - kept)
+        which = f", {hidden_ones} of which what went wrong is about, too" if hidden_ones else ""
+        self._left_out.append(f"the bars of {len(names) - len(kept)} of {len(names)} instances{which}")
         hidden = {(each.node, each.instance) for each in bars if each.instance not in kept}
         return (
             [each for each in bars if each.instance in kept],
@@ -233,6 +262,7 @@ class _Painter:
             ranks = Counter(bar.node for bar in bars)
             ranks.update({step.node: 100 for step in steps})
             ranks.update({step.node: 1000 for step in steps if step.mark not in {"call", "gap"}})
+            ranks.update(dict.fromkeys(self._involved.nodes, 10_000))
             best = {*sorted(names, key=lambda name: -ranks[name])[: MOST_LANES - 1]}
             rest = [name for name in names if name not in best]
             self._left_out.append(f"the lanes of {len(rest)} of {len(names)} nodes: {listed(rest)}")

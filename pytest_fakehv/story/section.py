@@ -1,16 +1,21 @@
 """The section on the fake nodes in the report of a failed test. Pure functions over data."""
 
 import textwrap
-from collections.abc import Callable, Collection, Mapping, Sequence
+from bisect import bisect
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.interface.objects import InstanceInfo, NodeInfo, less_used
 from pytest_fakehv.judgement.messages import first_of_each, result_text, state_of
 from pytest_fakehv.migration.record import Migration
+from pytest_fakehv.story.choice import by_turns, newest_first
+from pytest_fakehv.story.labels import short_names
 from pytest_fakehv.story.timeline import Step, Timeline
-from pytest_fakehv.text import printable
+from pytest_fakehv.text import listed, printable
 
 WIDTH: Final = 100
 MOST_NODES: Final = 20
@@ -21,6 +26,7 @@ MOST_CALLS: Final = 10
 
 MOST_LANES: Final = 3
 WIDEST_LANE: Final = 30
+LONGEST_NAME: Final = 12
 
 Paint = Callable[[str, Step], str]
 """Gives the text of a step its colour."""
@@ -72,19 +78,46 @@ def section(
     Returns:
         Lines of at most 100 columns, unless names are long.
     """
-    lines = [line for node in _most_telling(nodes, calls) for line in _node_lines(node)]
-    if len(nodes) > MOST_NODES:
-        lines.append(f"and {len(nodes) - MOST_NODES} more nodes")
-    if migrations:
-        newest = migrations[-MOST_MIGRATIONS:]
-        lines.append(_title("migrations", len(newest), len(migrations)))
-        lines += [line for each in newest for line in _wrapped(str(each))]
+    lines = _nodes_lines(nodes, calls, timeline)
+    lines += _migration_lines(migrations, timeline.involved)
+    if timeline.rules:
+        lines += ["scripts and faults:", *(line for each in timeline.rules for line in _wrapped(each))]
     if not calls:
         return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
     steps = timeline.steps
     named = {steps[index].last for index in _named_steps(timeline)}
     lines += timeline_lines(timeline, most_calls=most_calls)
-    return "\n".join([*lines, *_call_lines(calls, total, named, most_calls)])
+    return "\n".join([*lines, *_call_lines(calls, total, named, timeline.involved, most_calls)])
+
+
+def _migration_lines(migrations: Sequence[Migration], involved: Collection[str]) -> list[str]:
+    """List the migrations; of many, those that are about what went wrong, and the last ones."""
+    kinds: dict[Hashable, list[int]] = defaultdict(list)
+    for index, each in enumerate(migrations):
+        if each.outcome != "completed" or each.lie:
+            kinds[each.outcome, each.lie].append(index)
+        elif each.instance in involved:
+            kinds[None].append(index)
+    every = range(len(migrations))
+    if len(migrations) <= MOST_MIGRATIONS or not kinds:
+        chosen = {*every[-MOST_MIGRATIONS:]}
+    else:
+        chosen = {*by_turns(kinds, MOST_MIGRATIONS)}
+    if not chosen:
+        return []
+    is_tail = chosen == {*every[-len(chosen) :]}
+    title = f"migrations, {len(chosen)} of {len(migrations)}:"
+    lines = [_title("migrations", len(chosen), len(migrations)) if is_tail else title]
+    for is_shown, run in groupby(every[min(chosen) :] if is_tail else every, key=chosen.__contains__):
+        indexes = list(run)
+        if is_shown:
+            lines += [line for index in indexes for line in _wrapped(str(migrations[index]))]
+        else:
+            others = sum(migrations[index].outcome != "completed" for index in indexes)
+            lines += _gap_lines(
+                len(indexes), "migration", f"{others} of which did not complete" if others else ""
+            )
+    return lines
 
 
 def _named_steps(timeline: Timeline) -> set[int]:
@@ -92,7 +125,7 @@ def _named_steps(timeline: Timeline) -> set[int]:
     steps = timeline.steps
     found = set()
     for trouble in first_of_each(timeline.troubles):
-        if trouble.step is None:
+        if trouble.step is None or steps[trouble.step].mark == "gap":
             continue
         instance = steps[trouble.step].instance
         about = [
@@ -109,31 +142,39 @@ def _title(what: str, count: int, total: int) -> str:
     return f"{what}:" if count == total else f"{what}, the last {count} of {total}:"
 
 
-def _most_telling(nodes: Sequence[NodeView], calls: Sequence[Call]) -> Sequence[NodeView]:
-    """Choose which nodes to show: all, or those that were called last and then the first ones."""
-    every = dict.fromkeys(node.name for node in nodes)
-    called = [call.node for call in reversed(calls) if call.node in every]
-    chosen = [*dict.fromkeys([*called, *every])][:MOST_NODES]
-    return [node for node in nodes if node.name in chosen]
+def _call_lines(
+    calls: Sequence[Call], total: int, named: Collection[int], involved: Collection[str], most: int
+) -> list[str]:
+    """List the named calls, those that raised or that a fault struck, and as many more as wanted.
 
-
-def _call_lines(calls: Sequence[Call], total: int, named: Collection[int], most: int) -> list[str]:
-    """List the last calls and the named ones.
-
-    Like ones in a row that worked make one line, with the last one's result.
+    Like ones in a row make one line, with the last one's result.
     """
-    places: list[range] = []  # from the last one on
-    start = len(calls)
-    while start and len(places) < most:
-        places.append(_like_ones(calls, start - 1))
-        start = places[-1].start
-    for index in range(start - 1, -1, -1):
-        if calls[index].number in named and index < places[-1].start:
-            places.append(_like_ones(calls, index))
-    is_tail = places[-1].start == start
-    shown = sum(map(len, places))
+    places: dict[int, range] = {}  # by their first call
+
+    covered: set[int] = set()
+
+    def take(indexes: Iterable[int], count: int) -> None:
+        for index in indexes:
+            if len(places) >= count:
+                break
+            if index not in covered:
+                place = _like_ones(calls, index)
+                places[place.start] = place
+                covered.update(place)
+
+    kinds: dict[Hashable, list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        if call.error is not None or call.fault:
+            kinds[call.method, call.node, type(call.error).__name__, call.fault].append(index)
+    instances = [printable(call.instance or "") for call in calls]
+    take((index for index, call in enumerate(calls) if call.number in named), len(calls))
+    take(by_turns(kinds, most), len(calls))
+    take(newest_first(instances, involved), len(places) + most)
+    groups = [calls[places[start].start : places[start].stop] for start in sorted(places)]
+    shown = sum(map(len, groups))
+    is_tail = shown == len(calls) - min(places)
     lines = [_title("calls", shown, total) if is_tail else f"calls, {shown} of {total}:"]
-    groups = [calls[place.start : place.stop] for place in reversed(places)]
+    numbers = [call.number for call in calls if call.error is not None]
     spans = [
         f"{group[0].number}-{group[-1].number}" if group[1:] else str(group[0].number) for group in groups
     ]
@@ -141,10 +182,13 @@ def _call_lines(calls: Sequence[Call], total: int, named: Collection[int], most:
     node = max(len(group[0].node) for group in groups)
     before = groups[0][0].number - 1 if is_tail else 0
     for span, group in zip(spans, groups, strict=True):
-        lines += _gap_lines(group[0].number - 1 - before)
+        raised = bisect(numbers, group[0].number - 1) - bisect(numbers, before)
+        lines += _gap_lines(
+            group[0].number - 1 - before, "call", f"{raised} of which raised" if raised else ""
+        )
         before = group[-1].number
         call = group[-1]
-        text = f"{span:>{number}} {call.node:<{node}} {call} at {call.place}"
+        text = f"{span:>{number}} {call.node:<{node}} {call} at {printable(call.place)}"
         lines += _wrapped(text, f"-> {result_text(call)}")
     return lines
 
@@ -160,14 +204,14 @@ def _like_ones(calls: Sequence[Call], index: int) -> range:
     return range(first, last + 1)
 
 
-def _gap_lines(count: int) -> list[str]:
-    return [f"  ... {count} call{'s' * (count != 1)} ..."] if count else []
+def _gap_lines(count: int, what: str = "call", which: str = "") -> list[str]:
+    return [f"  ... {count} {what}{'s' * (count != 1)}{f', {which}' if which else ''} ..."] if count else []
 
 
 def _sameness(call: Call) -> tuple[object, ...]:
     """Return what calls have in common that make one line."""
-    alone = call.number if call.error or not call.ended else None
-    return call.node, str(call), call.place, alone
+    outcome = result_text(call) if call.error is not None else call.ended or call.number
+    return call.node, str(call), call.place, outcome
 
 
 def timeline_lines(
@@ -197,45 +241,88 @@ def timeline_lines(
     lanes = [lane.name for lane in timeline.lanes if lane.name in called]
     one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
     # What the test does before the first call sets the scene; after the last one, the nodes' lines say it.
-    every = range(calls[0], calls[-1] + 1)
-    shown = {*every[-2 * most_calls :], *_named_steps(timeline)}
-    shown -= {index for index in shown if steps[index].mark == "gap"}
-    is_tail = len(shown) == every.stop - min(shown)
+    every = range(min([calls[0], *_causes(timeline)]), calls[-1] + 1)
+    shown = _shown_steps(timeline, every, most_calls)
     rows = [steps[index] for index in sorted(shown)]
     names = {row.instance for row in rows}
     time_width = max(len(f"{row.time:g} s") for row in rows)
     # Where all are about one instance, it is said once.
-    name_width = 0 if len(names) == 1 else min(12, max(len(printable(name)) for name in names))
+    name_width = 0 if len(names) == 1 else min(LONGEST_NAME, max(map(len, names)))
     name_room = name_width + 1 if name_width else 0
     lane_width = (WIDTH - 2 - time_width - 1 - name_room) // (1 if one_lane else len(lanes)) - 1
     if not one_lane:
         lane_width = min(lane_width, WIDEST_LANE)
+    left_out = [steps[index] for index in every if index not in shown]
+    is_tail = len(shown) == every.stop - min(shown) and not any(row.raised or row.deeds for row in left_out)
     part = ""
     if not is_tail:
         part = f", {sum(row.count for row in rows)} of {timeline.calls} calls"
-    elif len(shown) < len(every):
+    elif left_out:
         part = f", the last {sum(row.count for row in rows)} calls"
     lines = [_timeline_title(rows, names, part)]
     if not one_lane:
-        head = "".join(f" {_cut(name, lane_width):<{lane_width}}" for name in lanes)
+        heads = short_names(lanes, lane_width, "~")
+        head = "".join(f" {heads[name]:<{lane_width}}" for name in lanes)
         lines.append(f"  {'':>{time_width}}{'':<{name_room}}{head}".rstrip())
-    left_out = 0
-    for index in every[-len(shown) :] if is_tail else every:
-        row = steps[index]
-        if index not in shown:
-            left_out += row.count
+    short = short_names(names, name_width, "~")
+    for is_shown, run in groupby(every[min(shown) - every.start :] if is_tail else every, shown.__contains__):
+        if not is_shown:
+            lines += _gap_lines_of([steps[index] for index in run])
             continue
-        lines += _gap_lines(left_out)
-        left_out = 0
-        text = _step_text(row)
-        if one_lane and row.node:
-            text = f"{row.node} {text}"
-        place = lanes.index(row.node) if not one_lane and row.node in lanes else 0
-        name = f" {_cut(printable(row.instance), name_width):<{name_width}}" if name_width else ""
-        time = f"{row.time:g} s"
-        before = f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}"
-        lines.append(before + paint(_cut(text, lane_width), row))
-    return [*lines, *_gap_lines(left_out)]
+        for row in map(steps.__getitem__, run):
+            text = _step_text(row)
+            if one_lane and row.node:
+                text = f"{row.node} {text}"
+            place = lanes.index(row.node) if not one_lane and row.node in lanes else 0
+            name = f" {short[row.instance]:<{name_width}}" if name_width else ""
+            time = f"{row.time:g} s"
+            before = f"  {time:>{time_width}}{name} {'':<{place * (lane_width + 1)}}"
+            lines.append(before + paint(_cut(text, lane_width), row))
+    return lines
+
+
+def _causes(timeline: Timeline) -> list[int]:
+    """Return where the test took away nodes that calls raised on: without that, nobody would know why."""
+    return [
+        index
+        for index, step in enumerate(timeline.steps)
+        if step.what in {"crash", "disconnect"} and step.node in timeline.involved_nodes
+    ]
+
+
+def _shown_steps(timeline: Timeline, every: range, most_calls: int) -> set[int]:
+    """Choose what violations name, what raised or was struck, what the test did, and as much more."""
+    steps = timeline.steps
+    told: dict[Hashable, list[int]] = defaultdict(list)
+    done: dict[Hashable, list[int]] = defaultdict(list)
+    for index in every:
+        step = steps[index]
+        if step.deeds:
+            done[step.what].append(index)
+        elif step.raised or step.mark == "fault":
+            told[step.what, step.node, step.result.partition(":")[0], step.mark].append(index)
+    # From its own end on, which is where `every` begins.
+    newest = newest_first([step.instance for step in steps[: every.stop]], timeline.involved)
+    shown = {
+        *_named_steps(timeline),
+        *by_turns(told, most_calls),
+        *by_turns(done, most_calls),
+    }
+    wanted = len(shown) + 2 * most_calls
+    for index in newest:
+        if len(shown) >= wanted:
+            break
+        if index >= every.start and steps[index].mark != "gap":
+            shown.add(index)
+    # What is left out alone needs no less room than itself.
+    shown |= {index for index in every if {index - 1, index + 1} - {every.start - 1, every.stop} <= shown}
+    return {index for index in shown if steps[index].mark != "gap"}
+
+
+def _gap_lines_of(steps: Sequence[Step]) -> list[str]:
+    calls, deeds, raised = (sum(getattr(step, key) for step in steps) for key in ("count", "deeds", "raised"))
+    lines = _gap_lines(calls, which=f"{raised} of which raised" if raised else "")
+    return [*lines, *([f"  ... {deeds} deed{'s' * (deeds != 1)} of the test ..."] if deeds else [])]
 
 
 def _timeline_title(rows: Sequence[Step], names: Collection[str], part: str) -> str:
@@ -245,9 +332,11 @@ def _timeline_title(rows: Sequence[Step], names: Collection[str], part: str) -> 
 
 
 def _step_text(step: Step) -> str:
+    count = step.count + step.deeds
+    times = f" x{count}" if count > 1 else ""
     if not step.count:
-        return f"*{step.what}"
-    return f"{'!' if step.raised else ''}{step.what}{f' x{step.count}' if step.count > 1 else ''}"
+        return f"*{step.what}{times}"
+    return f"{'!' if step.raised else ''}{step.what}{times}"
 
 
 def _cut(text: str, width: int) -> str:
@@ -273,7 +362,37 @@ def _wrapped(*parts: str) -> list[str]:
     ]
 
 
-def _node_lines(node: NodeView) -> list[str]:
+def _nodes_lines(nodes: Sequence[NodeView], calls: Sequence[Call], timeline: Timeline) -> list[str]:
+    """Describe the nodes: of many, or where there is much on them, first what went wrong is about."""
+    involved = {*timeline.involved}
+    if len(nodes) > MOST_LANES:
+        matter = [
+            node.name
+            for node in nodes
+            if node.name in timeline.involved_nodes or involved.intersection(map(printable, node.instances))
+        ]
+        nodes = sorted(nodes, key=lambda node: node.name not in matter)
+        called = [call.node for call in reversed(calls)] if len(nodes) > MOST_NODES else []
+        every = dict.fromkeys(node.name for node in nodes)
+        chosen = [*dict.fromkeys(name for name in (*matter, *called, *every) if name in every)][:MOST_NODES]
+        shown = [node for node in nodes if node.name in chosen]
+    else:
+        shown = [*nodes]
+    is_crowded = bool(involved) and sum(len(node.instances) for node in shown) > MOST_INSTANCES
+    lines = [line for node in shown for line in _node_lines(node, involved, is_crowded=is_crowded)]
+    if len(nodes) > len(shown):
+        lines.append(f"and {len(nodes) - len(shown)} more nodes")
+    return lines
+
+
+def _node_lines(node: NodeView, involved: Collection[str], *, is_crowded: bool) -> list[str]:
+    """Describe a node.
+
+    Args:
+        node: which.
+        involved: the names of the instances that what went wrong is about.
+        is_crowded: whether there is so much that no others have lines of their own.
+    """
     if node.info is None:
         head = f"{printable(node.name)}: the size of this machine"
     else:
@@ -289,11 +408,31 @@ def _node_lines(node: NodeView) -> list[str]:
     malformed = [f"  {printable(name)} malformed or unreadable file" for name in node.malformed]
     if not node.instances:
         return [f"{head}, no instances", *malformed]
-    shown_ones = list(node.instances.values())[:MOST_INSTANCES]
-    width = max(len(printable(each.name)) for each in shown_ones)
+    every = sorted(
+        node.instances.values(), key=lambda each: is_crowded and printable(each.name) not in involved
+    )
+    count = sum(printable(each.name) in involved for each in every) if is_crowded else MOST_INSTANCES
+    shown_ones, others = every[: min(count, MOST_INSTANCES)], every[min(count, MOST_INSTANCES) :]
+    width = max((len(printable(each.name)) for each in shown_ones), default=0)
     lines = [
         f"  {printable(each.name):<{width}} {state_of(each)}, {each.memory} MiB, {each.vcpus} vcpus"
         for each in shown_ones
     ]
-    left_out = len(node.instances) - len(shown_ones)
-    return [head, *lines, *([f"  and {left_out} more instances"] if left_out else []), *malformed]
+    return [head, *lines, *_others_lines(others, is_more=bool(shown_ones)), *malformed]
+
+
+def _others_lines(others: Sequence[InstanceInfo], *, is_more: bool) -> list[str]:
+    """Say in a line or two what else is on a node."""
+    if not others:
+        return []
+    states = Counter(map(state_of, others))
+    how = (
+        f"all {next(iter(states))}"
+        if len(states) == 1
+        else ", ".join(f"{count} {state}" for state, count in sorted(states.items(), reverse=True))
+    )
+    if len(others) == 1:
+        how = state_of(others[0])
+    count = f"{'and ' if is_more else ''}{len(others)}{' more' if is_more else ''}"
+    names = listed(each.name for each in others)
+    return _wrapped(f"{count} instance{'s' * (len(others) != 1)}, {how}: {names}")

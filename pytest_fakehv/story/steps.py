@@ -2,12 +2,13 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_fakehv.judgement.messages import first_of_each, result_text
+from pytest_fakehv.story.choice import Involved, by_turns, newest_first
 from pytest_fakehv.story.chronicle import Event
 from pytest_fakehv.story.timeline import Mark, Step
 from pytest_fakehv.text import place_text, printable, shown
@@ -36,6 +37,7 @@ class Steps:
         total: how many calls there were.
         events: what happened beside the calls, in order.
         violations: the invariants that did not hold.
+        involved: what went wrong is about these.
 
     Attributes:
         all: the steps, not too many.
@@ -49,7 +51,9 @@ class Steps:
         total: int,
         events: Sequence[Event],
         violations: Sequence["Violation"],
+        involved: Involved,
     ) -> None:
+        self._involved = involved
         self._calls = calls
         self._total = total
         self._events = events
@@ -67,7 +71,7 @@ class Steps:
                 self._meanwhile[event.call].append(event)
             if event.hold and event.origin:
                 for call in event.hold.calls:
-                    self._held[call.number] = place_text(*event.origin)
+                    self._held[call.number] = printable(place_text(*event.origin))
         # Which group a call is in, by its number, and where each event came about.
         self._group_of: dict[int, int] = {}
         self._place_of: dict[int, float] = {}
@@ -157,10 +161,9 @@ class Steps:
             steps.append(self._gap([groups[index] for index in indexes]))
             hidden += sum(len(groups[index].calls) for index in indexes)
         if len(kept) < len(groups):
-            self.left_out.append(
-                f"{hidden} of {self._total} calls: shown are those that something is to be said of, "
-                "and the last ones"
-            )
+            raised = sum(step.raised for step in steps if step.mark == "gap")
+            which = f", {raised} of which raised" if raised else ""
+            self.left_out.append(f"{hidden} of {self._total} calls{which}")
         return index_of_group, steps
 
     def _worth_it(self, groups: Sequence[_Group]) -> Collection[int]:
@@ -168,26 +171,36 @@ class Steps:
         every = range(len(groups))
         if len(groups) <= MOST_STEPS:
             return every
-        kept = {*every[-MOST_STEPS // 2 :], *every[:2]}
+        kept = {*every[:2], *every[-2:]}
         told = {each.call.number for each in first_of_each(self._violations) if each.call}
-        kept |= {self._group_of[number] for number in told if number in self._group_of}
-        ranks = {index: self._rank(groups[index]) for index in every}
-        for index in sorted((index for index in every if ranks[index]), key=lambda each: (ranks[each], each)):
-            if len(kept) > MOST_STEPS - 20:
+        places = [self._group_of[number] for number in told if number in self._group_of]
+        kinds: dict[Hashable, list[int]] = defaultdict(list)
+        for index in every:
+            if kind := self._kind(groups[index]):
+                kinds[kind].append(index)
+        for index in chain(places, by_turns(kinds, MOST_STEPS)):
+            if index not in places and _count(kept) >= MOST_STEPS // 2:
                 break
-            kept |= {index - 1, index, index + 1} & {*every}
+            kept |= {max(0, index - 1), index, min(index + 1, every[-1])}
+        instances = [_instance_of(group) for group in groups]
+        enough = max(MOST_STEPS // 2, _count(kept) + MOST_STEPS // 5)
+        for index in newest_first(instances, self._involved.instances):
+            is_involved = instances[index] in self._involved.instances
+            if _count(kept) >= (MOST_STEPS - 2 if is_involved else enough):
+                break
+            kept.add(index)
         return kept
 
-    def _rank(self, group: _Group) -> int:
-        """Say how much a group tells: 1 for most, 0 for nothing much."""
+    def _kind(self, group: _Group) -> tuple[str, ...]:
+        """Say which like ones tell the same as a group; nothing for one that tells nothing."""
         if group.deeds:
-            return 2
+            return (group.deeds[0].what,)
         call = group.calls[0]
-        if call.number in self._broken:
-            return 1
-        if call.fault or call.number in self._meanwhile or call.number in self._held:
-            return 2
-        return 3 if call.error else 0
+        if call.number in self._meanwhile or call.number in self._held:
+            return (call.method, "deed")
+        if call.error is not None or call.fault:
+            return call.method, call.node, type(call.error).__name__, call.fault or ""
+        return ()
 
     def _step(self, group: _Group) -> Step:
         if group.deeds:
@@ -201,6 +214,7 @@ class Steps:
                 what=deed.what,
                 text=f"{count} times {_deed_text(deed)}" if count > 1 else _deed_text(deed),
                 place=printable(place_text(*deed.origin)) if deed.origin else "",
+                deeds=count,
             )
         call = group.calls[-1]
         number = call.number
@@ -228,7 +242,7 @@ class Steps:
             text=_short(str(call)),
             result=_short(result_text(call)),
             place=printable(call.place),
-            raised=call.error is not None,
+            raised=sum(each.error is not None for each in group.calls),
             notes=notes,
         )
 
@@ -236,16 +250,28 @@ class Steps:
     def _gap(groups: Sequence[_Group]) -> Step:
         calls = [call for group in groups for call in group.calls]
         deeds = sum(len(group.deeds) for group in groups)
-        parts = [f"{len(calls)} calls"] if calls else []
-        parts += [f"{deeds} deeds of the test"] if deeds else []
+        raised = sum(call.error is not None for call in calls)
+        parts = [f"{len(calls)} call{'s' * (len(calls) != 1)}"] if calls else []
+        parts += [f"{deeds} deed{'s' * (deeds != 1)} of the test"] if deeds else []
         first = groups[0].calls[0].time if groups[0].calls else groups[0].deeds[0].time
         return Step(
             mark="gap",
             time=first,
             first=calls[0].number if calls else 0,
             last=calls[-1].number if calls else 0,
-            text=f"{' and '.join(parts)} not shown",
+            text=f"{' and '.join(parts)} not shown{f', {raised} of which raised' if raised else ''}",
+            raised=raised,
+            deeds=deeds,
         )
+
+
+def _instance_of(group: _Group) -> str:
+    return (group.calls[0] if group.calls else group.deeds[0]).instance or ""
+
+
+def _count(kept: Collection[int]) -> int:
+    """Return how many steps it makes to keep some groups, and a gap wherever others are left out."""
+    return len(kept) + sum(index - 1 not in kept for index in kept)
 
 
 def _order(each: Any) -> tuple[int, bool]:

@@ -28,7 +28,8 @@ class Step:
         text: the last call as it was made, or the deed, or what is left out.
         result: what came of the last call.
         place: where it was made.
-        raised: whether it raised.
+        raised: how many of its calls raised.
+        deeds: how many deeds of the test it stands for.
         notes: what else is to know: faults, holds, what the test did meanwhile, invariants.
     """
 
@@ -42,7 +43,8 @@ class Step:
     text: str = ""
     result: str = ""
     place: str = ""
-    raised: bool = False
+    raised: int = 0
+    deeds: int = 0
     notes: Sequence[str] = field(default_factory=list)
 
     @property
@@ -104,11 +106,13 @@ class Arrow:
         source: the name of the node that it left.
         target: the name of the node that it was to move to.
         begin: when it began.
-        end: when it was finalized, or ended.
+        end: when the instance arrived on the target or, where it did not, when the migration ended.
+        arrived: whether the instance was on the target, be it only for a time.
+        is_hidden: whether it arrived behind its driver's back, whose status said otherwise.
         share: how much of the RAM was sent, from 0 to 1 in whole hundredths; None where that is not known, as
             where some had to be sent again.
         outcome: what its status says in the end.
-        migrated: whether the instance has moved.
+        lie: what is true where that was a lie, in words; "" for nothing.
         text: its course, in words.
     """
 
@@ -117,9 +121,11 @@ class Arrow:
     target: str
     begin: float | None
     end: float | None
+    arrived: bool
+    is_hidden: bool
     share: float | None
     outcome: str
-    migrated: bool
+    lie: str
     text: str
 
 
@@ -150,6 +156,9 @@ class Timeline:
         bars: where instances were.
         arrows: the migrations.
         troubles: which invariants did not hold.
+        involved: the names of the instances that what went wrong is about.
+        involved_nodes: the names of the nodes that it is about.
+        rules: the scripts and the faults, with where each stands, and what came of it.
         left_out: what is not there because there is too much of it, in words.
         calls: how many calls there were in all.
         clock: what made the time go.
@@ -160,6 +169,9 @@ class Timeline:
     bars: Sequence[Bar]
     arrows: Sequence[Arrow]
     troubles: Sequence[Trouble]
+    involved: Sequence[str]
+    involved_nodes: Sequence[str]
+    rules: Sequence[str]
     left_out: Sequence[str]
     calls: int
     clock: str
@@ -180,6 +192,9 @@ class Timeline:
             bars=[Bar(**each) for each in data["bars"]],
             arrows=[Arrow(**each) for each in data["arrows"]],
             troubles=[Trouble(**each) for each in data["troubles"]],
+            involved=data["involved"],
+            involved_nodes=data["involved_nodes"],
+            rules=data["rules"],
             left_out=data["left_out"],
             calls=data["calls"],
             clock=data["clock"],

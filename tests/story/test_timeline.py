@@ -1,6 +1,7 @@
 """The picture of what happened: what is in it, and where."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -26,7 +27,8 @@ class TestSteps:
             "text": "StartInstance('web1', [], False)",
             "result": "None",
             "place": call.place,
-            "raised": False,
+            "raised": 0,
+            "deeds": 0,
             "notes": [],
         }
         assert call.place.startswith("tests/story/shown.py:")
@@ -249,7 +251,9 @@ class TestBars:
             "end": 5,
             "share": None,
             "outcome": "completed",
-            "migrated": True,
+            "arrived": True,
+            "is_hidden": False,
+            "lie": "",
             "text": "web1 node1 -> node2 non-live: completed at poll 1",
         }
 
@@ -263,7 +267,8 @@ class TestBars:
             ("web1", "node1", "paused", 2, 5),
             ("web1", "node1", "running", 5, None),
         ]
-        assert (timeline.arrows[0].share, timeline.arrows[0].end) == (0.5, 5)
+        (arrow,) = timeline.arrows
+        assert (arrow.share, arrow.begin, arrow.end, arrow.arrived) == (0.5, 2, 3, False)
 
     def test_one_that_lies_moves_it_between_two_steps(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1", state="paused")], clock="manual")
@@ -275,7 +280,9 @@ class TestBars:
         cluster["node1"].ListInstances()
         expected = [("web1", "node1", "paused", None, 1.5), ("web1", "node2", "paused", 1.5, None)]
         assert bars(moved) == bars(cluster.timeline()) == expected
-        assert moved.arrows[0].migrated
+        (arrow,) = moved.arrows
+        assert (arrow.begin, arrow.end, arrow.arrived, arrow.is_hidden) == (1, 1.5, True, True)
+        assert re.fullmatch(r"it had moved \(script at tests/story/test_timeline\.py:\d+\)", arrow.lie)
 
     def test_one_under_way(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1", memory=4096)], clock="manual")

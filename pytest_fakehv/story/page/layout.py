@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_fakehv.story.labels import short_names
 from pytest_fakehv.story.timeline import Arrow, Bar, Lane, Step, Timeline
 
 GUTTER: Final = 124
@@ -23,11 +24,13 @@ _ROW: Final = 22
 _PADDING: Final = 8
 _LETTER: Final = 6.3  # the width of one, in a sans-serif of 11 pixels
 _LONGEST_LABEL: Final = 30
-_LONGEST_NAME: Final = 18
+_LONGEST_NAME: Final = 16
 _SLOPE: Final = math.radians(42)
 _MOST_LABELS: Final = 70
 _SHORTEST_BAR: Final = 8
 _SHORTEST_ARROW: Final = 14
+_FARTHEST: Final = 0.85
+_LABEL_EVERY: Final = 280
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +61,13 @@ class BarBox:
     """A part of an instance's life, and its name where that begins."""
 
     bar: Bar
+    is_aside: bool  # it is not about what went wrong
     x: float
     y: float
     width: float
     lasts: bool  # as above
     label: str
-    label_x: float
+    label_xs: Sequence[float]  # again and again on a long one, of which only a part may be in view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,7 @@ class ArrowBox:
     """A migration: the way, how far it came on it, and its label beside that."""
 
     arrow: Arrow
+    kind: str
     x1: float
     y1: float
     x2: float
@@ -211,7 +216,9 @@ class _Layout:
                     (self._x(arrow.begin), self._x(arrow.end, edge=self._end) + 10)
                 )
         taken: dict[str, list[float]] = defaultdict(list)
-        for (node, instance), parts in sorted(spans.items(), key=lambda each: min(each[1])):
+        involved = self._timeline.involved
+        by_worth = sorted(spans.items(), key=lambda each: (each[0][1] not in involved, min(each[1])))
+        for (node, instance), parts in by_worth:
             begin, end = min(part[0] for part in parts), max(part[1] for part in parts)
             rows = taken[node]
             row = next((index for index, until in enumerate(rows) if until < begin), len(rows))
@@ -221,6 +228,7 @@ class _Layout:
 
     def _lane_boxes(self) -> list[LaneBox]:
         boxes = []
+        names = short_names((lane.name for lane in self._lanes), _LONGEST_NAME, "…")
         y = self._head
         for lane in self._lanes:
             rows_end = y + _STRIP + _ROW * self._row_counts[lane.name]
@@ -228,7 +236,7 @@ class _Layout:
             boxes.append(
                 LaneBox(
                     lane=lane,
-                    name=_cut(lane.name, _LONGEST_NAME),
+                    name=names[lane.name],
                     y=y,
                     height=height,
                     crowd_y=rows_end + _ROW / 2,
@@ -256,6 +264,7 @@ class _Layout:
 
     def _bar_boxes(self, tops: dict[str, float]) -> list[BarBox]:
         boxes = []
+        involved = self._timeline.involved
         before: dict[tuple[str, str], float | None] = {}
         for bar in self._timeline.bars:
             y = self._row_y(tops, bar.node, bar.instance)
@@ -272,15 +281,18 @@ class _Layout:
             fits = len(label) <= room
             if not fits and width > self._step * 3:
                 label, fits = _cut(label, room), True
+            is_aside = bool(involved) and bar.instance not in involved
+            xs = [x + 6] if is_aside else _repeated(x + 6, width, len(label) * _LETTER)
             boxes.append(
                 BarBox(
                     bar=bar,
+                    is_aside=is_aside,
                     x=x,
                     y=y,
                     width=width,
                     lasts=bar.end is None,
                     label=label,
-                    label_x=x + 6 if fits else x + width + 5,
+                    label_xs=xs if fits else [x + width + 5],
                 )
             )
         return boxes
@@ -295,19 +307,18 @@ class _Layout:
             x2 = max(self._x(arrow.end, edge=self._end), x1 + _SHORTEST_ARROW)
             # From edge to edge of the bars.
             down = 1 if y2 > y1 else -1
-            y1, y2 = y1 + down * 8, y2 - down * (8 if arrow.migrated else 0)
-            share = 1.0 if arrow.migrated else 0.5 if arrow.share is None else arrow.share
-            words = "under way" if arrow.outcome == "active" else arrow.outcome
-            percent = "" if arrow.share is None or arrow.migrated else f"{arrow.share * 100:.0f} % "
-            is_plain = arrow.migrated and arrow.outcome == "completed"
-            label = "" if is_plain else percent + words
+            y1, y2 = y1 + down * 8, y2 - down * (8 if arrow.arrived else 0)
+            # What did not arrive ends before the target, however much was sent.
+            share = 1.0 if arrow.arrived else 0.5 if arrow.share is None else min(arrow.share, _FARTHEST)
+            label = _arrow_label(arrow)
             reached_x, reached_y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
             # Where it has moved there is a bar, with a name.
-            beside_y = reached_y - (5 if arrow.migrated else 0)
+            beside_y = reached_y - (5 if arrow.arrived else 0)
             label_x, label_y = self._beside(label, reached_x, beside_y, down, marks)
             boxes.append(
                 ArrowBox(
                     arrow=arrow,
+                    kind=_kind(arrow),
                     x1=x1,
                     y1=y1,
                     x2=x2,
@@ -348,6 +359,32 @@ class _Layout:
                 ticks.append(Tick(x=x, text=text))
                 last, free = text, x + len(text) * 3 + 6
         return ticks
+
+
+def _repeated(x: float, width: float, label_width: float) -> list[float]:
+    """Return where the labels of a bar begin."""
+    count = 1 + max(0, int((width - label_width - 12) // _LABEL_EVERY))
+    return [x + number * _LABEL_EVERY for number in range(count)]
+
+
+def _kind(arrow: Arrow) -> str:
+    """Return an arrow's style."""
+    if arrow.outcome == "active" and not arrow.arrived:
+        return "under-way"
+    bad = " bad" if arrow.lie or arrow.outcome != "completed" else ""
+    return f"{'arrived' if arrow.arrived else 'stopped'}{bad}{' hidden' if arrow.is_hidden else ''}"
+
+
+def _arrow_label(arrow: Arrow) -> str:
+    """Say how it ended, but for what is seen."""
+    if arrow.lie:
+        words = f"said {arrow.outcome}, {'had moved' if arrow.is_hidden else 'was lost'}"
+    elif arrow.arrived and arrow.outcome == "completed":
+        return ""
+    else:
+        words = "under way" if arrow.outcome == "active" else arrow.outcome
+        words = words if arrow.share is None or arrow.arrived else f"{arrow.share * 100:.0f} % {words}"
+    return f"{_cut(arrow.instance, _LONGEST_NAME)}: {words}"
 
 
 def _cut(text: str, most: int) -> str:

@@ -40,6 +40,16 @@ MEANINGS: Final["Mapping[Mark, str]"] = {
     "gap": "calls not shown",
 }
 
+WAYS: Final["Mapping[str, str]"] = {
+    "arrived": "an instance arrived on the target",
+    "arrived bad": "it arrived, though its migration had not completed",
+    "arrived bad hidden": "it had moved, though the status said that this had failed",
+    "stopped": "a migration completed, and the instance had not arrived",
+    "stopped bad": "a migration ended, and the instance had not arrived",
+    "under-way": "a migration under way",
+}
+"""What an arrow says, by its style."""
+
 _uids: Final = itertools.count(1)
 """For the pictures that share a notebook."""
 
@@ -141,7 +151,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(px=_pixels, told=told, heading=heading, moment=_moment, seconds=_seconds)
-    environment.globals.update(meanings=MEANINGS, gutter=GUTTER, beyond=BEYOND)
+    environment.globals.update(meanings=MEANINGS, gutter=GUTTER, beyond=BEYOND, ways=WAYS)
     return environment
 
 
