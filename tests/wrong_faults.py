@@ -9,9 +9,9 @@ WRONG = [
     ((5,), {}, f"{METHOD} 5"),
     (([],), {}, f"{METHOD} []"),
     (("ListInstances",), {"node": "node3"}, "no node is named 'node3'; there are: node1, node2"),
-    (("ListInstances",), {"node": 1}, "no node is named 1; there are: node1, node2"),
+    (("ListInstances",), {"node": 1}, "a node is given by its name or address, or as itself, not as 1"),
     (("StopInstance",), {"instance": ""}, "instance is invalid: '': it is empty"),
-    (("StopInstance",), {"instance": 5}, "instance is invalid: 5: it is of type int, not a text"),
+    (("StopInstance",), {"instance": 5}, "an instance is given by its name, or as itself, not as 5"),
     (
         ("MigrateInstance",),
         {"phase": "start"},

@@ -20,7 +20,7 @@ from pytest_fakehv.calls.holds import Hold
 from pytest_fakehv.calls.journal import KEPT_AS_THEY_ARE, Call, Journal, name_of, noted
 from pytest_fakehv.calls.within import DONE_IN_STEPS, Steps, Within, around, coroutine, steps_of
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor
+from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor, check_instance
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.text import shown
 
@@ -157,7 +157,7 @@ class Door:
         goes_on = False
         try:
             calls.append(call)
-            if call.instance is None or method.has_several_names:
+            if call.instance is None or method.takes_a_name:
                 method.check_instance(arguments, keywords)
             troubles = node._troubles
             call._losses = troubles.losses
@@ -293,8 +293,7 @@ class Method:
             for each in ("name", "instance", "instance_name")  # a bare name overrides the instance beside it
             if each in parameters
         ]
-        self._place_of_instance = dict(self._places).get("instance")
-        self.has_several_names = len(self._places) > 1
+        self.takes_a_name = any(each != "instance" for each, _ in self._places)
 
     def instance_name(
         self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], kept: tuple[Any, ...]
@@ -321,18 +320,21 @@ class Method:
         return None
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-        """Refuse what stands for an instance and is none, such as a name."""
-        position = self._place_of_instance
-        if position is None:
-            return
-        given = arguments[position] if position < len(arguments) else keywords.get("instance", _NOT_GIVEN)
-        if hasattr(given, "name") or given is _NOT_GIVEN:
-            return
-        if given is not None or not self.has_several_names:  # else a bare name will do
-            raise TypeError(
-                f"{self.name} takes an instance, an object with name, hvparams and beparams, "
-                f"not {shown(given)}"
-            )
+        """Refuse what is no instance in an instance's place, and what is no name in a name's place.
+
+        Raises:
+            TypeError: it is so: whoever calls has made a mistake, which no hypervisor would answer for.
+        """
+        for parameter, position in self._places:
+            given = arguments[position] if position < len(arguments) else keywords.get(parameter, _NOT_GIVEN)
+            if given is _NOT_GIVEN or (given is None and len(self._places) > 1):  # then the other one will do
+                continue
+            if parameter == "instance":
+                check_instance(self.name, given)
+            elif not isinstance(given, str):
+                name = name_of(given)
+                hint = "" if name is None else f"; give its name, {shown(name)}"
+                raise TypeError(f"{self.name} takes the name of an instance, not {shown(given)}{hint}")
 
 
 class _OnNode:

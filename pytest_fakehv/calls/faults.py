@@ -76,7 +76,8 @@ class FaultSpec:
 
     def __post_init__(self) -> None:
         """Check every argument."""
-        self.selection  # noqa: B018  # checks itself
+        for key in ("node", "instance"):
+            object.__setattr__(self, key, getattr(self.selection, key))  # which checks them
         if isinstance(self.error, type) and issubclass(self.error, BaseException):
             _made(self.error, "")
         elif not isinstance(self.error, str | BaseException | None):

@@ -9,8 +9,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 from pytest_fakehv.calls.proxies import Referent
-from pytest_fakehv.checks import check_amount
-from pytest_fakehv.interface.objects import Instance, InstanceInfo
+from pytest_fakehv.checks import DeclarationError, check_amount
+from pytest_fakehv.interface import objects
+from pytest_fakehv.interface.contract import BaseHypervisor, name_of_node
+from pytest_fakehv.interface.objects import Instance, InstanceInfo, InstanceLike
 from pytest_fakehv.text import place_text, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
@@ -100,7 +102,11 @@ class Journal(Referent):
 
     def __getitem__(self, index: int) -> Call:
         """Return a call by its place, from 0; -1 is the last."""
-        return list(self)[index]
+        calls = list(self)
+        try:
+            return calls[index]
+        except IndexError:
+            raise IndexError(f"there is no journal[{index}]; calls so far: {len(calls)}") from None
 
     def __iter__(self) -> Iterator[Call]:
         """Go through the calls so far, in the order in which they began."""
@@ -124,21 +130,31 @@ class Journal(Referent):
         return self._total_before + 1
 
     def calls(
-        self, method: str | None = None, *, node: str | None = None, instance: str | None = None
+        self,
+        method: str | None = None,
+        *,
+        node: str | BaseHypervisor | None = None,
+        instance: str | InstanceLike | None = None,
     ) -> list[Call]:
         """Return the calls that are of a kind, in the order in which they began.
 
         Args:
             method: the interface method's name; None for any.
-            node: the node's name; None for any.
-            instance: the name of the instance that they are about; None for any, and for none.
+            node: which, by name or as itself; None for any.
+            instance: which they are about, by name or as the object that the interface takes; None for any,
+                and for none.
+
+        Raises:
+            DeclarationError: an argument is something else.
         """
+        if not isinstance(method, str | None):
+            raise DeclarationError(f"method must be a method's name, not {shown(method)}")
+        where = None if node is None else name_of_node(node)
+        about = None if instance is None else objects.name_of(instance)
         return [
             call
             for call in self
-            if method in (None, call.method)
-            and node in (None, call.node)
-            and instance in (None, call.instance)
+            if method in (None, call.method) and where in (None, call.node) and about in (None, call.instance)
         ]
 
     def clear(self) -> None:
@@ -187,11 +203,13 @@ class Journal(Referent):
 
     def last(self, count: int) -> list[Call]:
         """Return the last calls, at most ``count``, in order."""
-        return list(self)[-count:]
+        check_amount("count", count, least=0)
+        return list(self)[-count:] if count else []
 
-    def last_about(self, instance: str) -> Call | None:
-        """Return the last call about an instance."""
-        return next((call for call in reversed(list(self)) if call.instance == instance), None)
+    def last_about(self, instance: str | InstanceLike) -> Call | None:
+        """Return the last call about an instance, given by name or as the object that the interface takes."""
+        name = objects.name_of(instance)
+        return next((call for call in reversed(list(self)) if call.instance == name), None)
 
 
 def noted(value: Any) -> Any:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.checks import DeclarationError, check_choice, name_fault
-from pytest_fakehv.text import shown, shown_arguments
+from pytest_fakehv.checks import DeclarationError, check_choice
+from pytest_fakehv.interface.contract import name_of_node
+from pytest_fakehv.interface.objects import name_of
+from pytest_fakehv.text import shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -40,7 +42,7 @@ class Selection:
     Args:
         method: the interface method's name; "*" for every one.
         node: the name of the node that is called; None for any.
-        instance: the name of the instance that the call is about; None for any, and for none.
+        instance: the name of the instance that the call is about, or that itself; None for any, and for none.
         phase: the phase of a migration that the method is of; None for any, and for none.
         side: the side of a migration that the method is called on; None for any, and for none.
 
@@ -56,8 +58,9 @@ class Selection:
 
     def __post_init__(self) -> None:
         """Check the instance's name, and the phase and the side, each alone and beside the rest."""
-        if self.instance is not None and (fault := name_fault(self.instance)):
-            raise DeclarationError(f"instance is invalid: {shown(self.instance)}: {fault}")
+        for key, name in (("node", name_of_node), ("instance", name_of)):
+            if (given := getattr(self, key)) is not None:
+                object.__setattr__(self, key, name(given))  # a marker may have the instance itself
         for key, valid, place in (("phase", get_args(Phase), 0), ("side", get_args(Side), 1)):
             value = getattr(self, key)
             if value is None:

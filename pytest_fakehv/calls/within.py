@@ -64,6 +64,7 @@ class Within:
         given: Any = None
         while True:
             calls, outer = self.thread.calls, around.get()
+            depth = len(calls)
             try:
                 calls.append(call)
                 around.set((*outer, (self, call)))
@@ -72,8 +73,7 @@ class Within:
                 return end.value
             finally:
                 around.set(outer)
-                if calls and calls[-1] is call:  # else it was interrupted before it was put there
-                    del calls[-1]
+                del calls[depth:]
             try:
                 resume, given = steps.send, (yield asked)
             except BaseException as error:  # noqa: BLE001  # theirs

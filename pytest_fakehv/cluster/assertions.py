@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
 from pytest_fakehv.cluster.history import History
+from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.objects import InstanceLike, Placement, name_of
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.violations import Invariant, Violation, check_allowed
@@ -11,6 +12,9 @@ from pytest_fakehv.story.picture import Picture
 from pytest_fakehv.text import natural_order, shown
 
 __tracebackhide__ = True  # a failed assertion is shown at the test's own line
+
+_Places = str | BaseHypervisor | Collection[str | BaseHypervisor] | None
+"""Where an instance is expected."""
 
 
 class Assertions(History):
@@ -81,14 +85,15 @@ class Assertions(History):
             {
                 name: found[name][0] if len(found[name]) == 1 else tuple(found[name])
                 for name in sorted(found, key=natural_order)
-            }
+            },
+            self._scope.why_not,
         )
 
     def assert_running(
         self,
         instance: str | InstanceLike,
         *,
-        on: str | None = None,
+        on: str | BaseHypervisor | None = None,
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
@@ -96,13 +101,13 @@ class Assertions(History):
 
         Args:
             instance: which, by name or as the object that the interface takes.
-            on: the name or address of the node where it must be, and nowhere else; None for any.
+            on: the node where it must be, and nowhere else, by name or address or as itself; None for any.
             memory: what it must have now, in MiB; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
         Raises:
             AssertionError: it does not run, is paused, or has other figures.
-            DeclarationError: there is no such node.
+            DeclarationError: there is no such node, or an argument is wrong.
             HypervisorError: an instance's file is malformed or unreadable.
         """
         self._assert_state(instance, "running", on=on, memory=memory, vcpus=vcpus)
@@ -111,7 +116,7 @@ class Assertions(History):
         self,
         instance: str | InstanceLike,
         *,
-        on: str | None = None,
+        on: str | BaseHypervisor | None = None,
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
@@ -119,13 +124,13 @@ class Assertions(History):
 
         Args:
             instance: which, by name or as the object that the interface takes.
-            on: the name or address of the node where it must be, and nowhere else; None for any.
+            on: the node where it must be, and nowhere else, by name or address or as itself; None for any.
             memory: what it must have now, in MiB; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
         Raises:
             AssertionError: it is not paused, or has other figures.
-            DeclarationError: there is no such node.
+            DeclarationError: there is no such node, or an argument is wrong.
             HypervisorError: an instance's file is malformed or unreadable.
         """
         self._assert_state(instance, "paused", on=on, memory=memory, vcpus=vcpus)
@@ -143,14 +148,12 @@ class Assertions(History):
         self._scope.check_instance(name_of(instance))
         self._assert_state(instance, "stopped")
 
-    def assert_placement(
-        self, expected: Mapping[str, str | Collection[str] | None], *, partial: bool = False
-    ) -> None:
+    def assert_placement(self, expected: "Mapping[str, _Places]", *, partial: bool = False) -> None:
         """Assert which instances run, or are paused, on which nodes.
 
         Args:
-            expected: the node's name or address by the instance's; None for one that must run nowhere,
-                several names for one that must run on several nodes.
+            expected: the node, by name or address or as itself, by the instance's name; None for one that
+                must run nowhere, several nodes for one that must run on several.
             partial: whether other instances may run too.
 
         Raises:
@@ -160,7 +163,8 @@ class Assertions(History):
         given: object = expected
         if not isinstance(given, Mapping):
             raise DeclarationError(f"a placement is a mapping of instances to nodes, not {shown(given)}")
-        wanted = {name: self._places(name, where) for name, where in expected.items()}
+        check_choice("partial", partial, (True, False))
+        wanted = {name_of(name): self._places(name, where) for name, where in expected.items()}
         differences = messages.placement_differences(
             self.placement(),
             wanted,
@@ -172,12 +176,15 @@ class Assertions(History):
 
     # Inside
 
-    def _places(self, instance: str, where: str | Collection[str] | None) -> str | tuple[str, ...] | None:
+    def _places(self, instance: str, where: "_Places") -> str | tuple[str, ...] | None:
         """Return where an instance is expected, as `placement` would say it."""
         if not where:
             self._scope.check_instance(instance)
-        if where is None or isinstance(where, str):
+        if isinstance(where, str | BaseHypervisor | None):
             return self._scope.own_node_name(where)
+        given: object = where
+        if not isinstance(given, Collection):
+            raise DeclarationError(f"the place of {instance} is a node, several, or None, not {shown(where)}")
         nodes = tuple(sorted((self._scope.own_node_name(each) or "" for each in where), key=natural_order))
         return nodes if len(nodes) > 1 else nodes[0] if nodes else None
 
@@ -186,11 +193,15 @@ class Assertions(History):
         instance: str | InstanceLike,
         expected: str,
         *,
-        on: str | None = None,
+        on: str | BaseHypervisor | None = None,
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
         name, alone = name_of(instance), self._scope.own_node_name(on)
+        expected_figures = {"memory": memory, "vcpus": vcpus}
+        for figure, value in expected_figures.items():
+            if value is not None:
+                check_amount(figure, value, least=0)
         nodes = [node for node in self._scope.nodes if alone in (None, node.name)]
         others = [node for node in self._scope.everywhere if node not in nodes]
         found, elsewhere = (
@@ -211,7 +222,6 @@ class Assertions(History):
                     last_call=self.journal.last_about(name),
                 )
             )
-        expected_figures = {"memory": memory, "vcpus": vcpus}
         for node, info in found.items():
             wrong = {
                 figure: (getattr(info, figure), value)

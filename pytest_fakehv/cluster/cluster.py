@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import ClassVar, Final, Protocol, Self, TypedDict, Unpack
 
 from pytest_fakehv.calls.clock import ClockMode
-from pytest_fakehv.checks import DeclarationError, check_number
+from pytest_fakehv.checks import DeclarationError, check_choice, check_number
 from pytest_fakehv.cluster.assertions import Assertions
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.node import NodeOptions, NodeSpec
 from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.cluster.stage import Stage
+from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.objects import (
     DeclaredState,
     Instance,
+    InstanceInfo,
     InstanceLike,
     InstanceOptions,
     InstanceSpec,
@@ -132,15 +134,16 @@ class FakeCluster(Stage, Assertions):
         """Show which nodes it has."""
         return f"<{type(self).__name__} {listed(self._by_name)}>"
 
-    def __getitem__(self, name: str) -> FakeHypervisor:
-        """Return a node by its name or its address.
+    def __getitem__(self, node: str | BaseHypervisor) -> FakeHypervisor:
+        """Return a node by its name or its address; one that is given as itself, too.
 
         Raises:
-            KeyError: there is none of that name or address.
+            KeyError: there is no such node in the cluster.
         """
-        if name not in self._by_address:
-            raise KeyError(f"no node is named {shown(name)}; there are: {listed(self._by_name)}")
-        return self._by_address[name]
+        try:
+            return self._node(node)
+        except DeclarationError as error:
+            raise KeyError(str(error)) from None
 
     def __contains__(self, node: object) -> bool:
         """Tell whether a node, or the node of a name or an address, is in the cluster."""
@@ -177,16 +180,16 @@ class FakeCluster(Stage, Assertions):
         return node
 
     @under_lock
-    def remove_node(self, name: str) -> None:
+    def remove_node(self, name: str | BaseHypervisor) -> None:
         """Take a node out of the cluster. From then on, every call of it raises `NodeDownError`.
 
         Args:
-            name: the node's name or address.
+            name: the node's name or address, or the node itself.
 
         Raises:
             DeclarationError: there is none, instances run on it or migrate, or it is the only one.
         """
-        node = self._named(name)
+        node = self._node(name)
         problem = None
         if running := node.instance_names:
             problem = f"these run on it: {listed(running)}"
@@ -204,17 +207,17 @@ class FakeCluster(Stage, Assertions):
     @takes(InstanceSpec)
     def add_instance(
         self,
-        name: str,
+        name: str | InstanceLike,
         *,
-        node: str | None = None,
+        node: str | BaseHypervisor | None = None,
         state: DeclaredState = "running",
         **options: Unpack[InstanceOptions],
     ) -> Instance:
         """Put an instance on a node, without a call of the interface.
 
         Args:
-            name: its name.
-            node: the node's name or address; None for the first.
+            name: as in `FakeHypervisor.instance`.
+            node: which, by name or address or as itself; None for the first.
             state: as in `InstanceSpec`.
             **options: as in `FakeHypervisor.instance`.
 
@@ -224,11 +227,11 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: an argument is wrong, or the instance runs there already, or does not fit.
         """
-        if node is not None and node not in self._by_address:
+        if isinstance(node, str) and node not in self._by_address:
             raise DeclarationError(
-                f"{name!r} is on an unknown node {shown(node)}; there are: {listed(self._by_name)}"
+                f"{name_of(name)!r} is on an unknown node {shown(node)}; there are: {listed(self._by_name)}"
             )
-        hypervisor = next(iter(self._by_name.values())) if node is None else self[node]
+        hypervisor = next(iter(self._by_name.values())) if node is None else self._node(node)
         return hypervisor.add_instance(name, state=state, **options)
 
     # The reference driver
@@ -237,8 +240,8 @@ class FakeCluster(Stage, Assertions):
         self,
         instance: str | InstanceLike,
         *,
-        to: str,
-        source: str | None = None,
+        to: str | BaseHypervisor,
+        source: str | BaseHypervisor | None = None,
         live: bool = True,
         timeout: float = LONGEST_MIGRATION,
     ) -> MigrationResult:
@@ -246,8 +249,8 @@ class FakeCluster(Stage, Assertions):
 
         Args:
             instance: which, by name or as the object that the interface takes.
-            to: the target node's name or address.
-            source: the node that it leaves; None for where it runs.
+            to: the target node, by name or address or as itself.
+            source: the node that it leaves, likewise; None for where it runs.
             live: whether it keeps running meanwhile.
             timeout: when to give up and abort it, in seconds of the clock. A manual clock is advanced by a
                 second between two polls.
@@ -259,18 +262,25 @@ class FakeCluster(Stage, Assertions):
             DeclarationError: there is no such node, or no such instance to migrate from there.
         """
         check_number("timeout", timeout)
+        check_choice("live", live, (True, False))
         driver = self._driver(instance, to, source)
         return self._result(driver, live=live, drive=lambda: driver.migrate(live=live, timeout=timeout))
 
     def clean_up(
-        self, instance: str | InstanceLike, *, to: str, source: str | None = None, live: bool = True
+        self,
+        instance: str | InstanceLike,
+        *,
+        to: str | BaseHypervisor,
+        source: str | BaseHypervisor | None = None,
+        live: bool = True,
     ) -> MigrationResult:
         """Clean up, as Ganeti's master does, after a migration that nobody brought to an end.
 
         Args:
             instance: which, by name or as the object that the interface takes.
-            to: the name or address of the node that it was to move to.
-            source: the node that it was to leave; None for the other one where it runs, or last ran.
+            to: the node that it was to move to, by name or address or as itself.
+            source: the node that it was to leave, likewise; None for the other one where it runs, or last
+                ran.
             live: whether it was to keep running meanwhile.
 
         Returns:
@@ -280,6 +290,7 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: there is no such node, or nothing tells where it was to leave.
         """
+        check_choice("live", live, (True, False))
         driver = self._driver(instance, to, source, may_have_moved=True)
         return self._result(driver, live=live, drive=lambda: driver.clean_up(live=live))
 
@@ -287,16 +298,16 @@ class FakeCluster(Stage, Assertions):
         self,
         instance: str | InstanceLike,
         *,
-        to: str,
-        source: str | None = None,
+        to: str | BaseHypervisor,
+        source: str | BaseHypervisor | None = None,
         source_is_down: bool = False,
     ) -> MigrationResult:
         """Stop an instance on one node and start it on another, as Ganeti's master does.
 
         Args:
             instance: which, by name or as the object that the interface takes.
-            to: the target node's name or address.
-            source: the node that it leaves; None for where it runs, or last ran.
+            to: the target node, by name or address or as itself.
+            source: the node that it leaves, likewise; None for where it runs, or last ran.
             source_is_down: whether it is known that nothing runs on the source any more, so that it need
                 not be asked. Else, one that doesn't answer stops the failover.
 
@@ -306,6 +317,7 @@ class FakeCluster(Stage, Assertions):
         Raises:
             DeclarationError: there is no such node, or nothing tells where it was to leave.
         """
+        check_choice("source_is_down", source_is_down, (True, False))
         driver = self._driver(instance, to, source)
         result = self._result(
             driver, live=False, drive=lambda: driver.fail_over(source_is_down=source_is_down)
@@ -314,20 +326,29 @@ class FakeCluster(Stage, Assertions):
 
     # Inside
 
+    @property
+    def _beside(self) -> tuple[str, type | None]:
+        return f"a node has it: cluster[{next(iter(self._by_name))!r}]", self._hypervisor
+
     def _driver(
-        self, instance: str | InstanceLike, to: str, source: str | None, *, may_have_moved: bool = False
+        self,
+        instance: str | InstanceLike,
+        to: str | BaseHypervisor,
+        source: str | BaseHypervisor | None,
+        *,
+        may_have_moved: bool = False,
     ) -> Driver:
         name = name_of(instance)
         self._scope.check_instance(name)
-        target = self._named(to)
+        target = self._node(to)
         if source is None:
             leaves = self._source(name, target, may_have_moved=may_have_moved)
         else:
-            leaves = self._named(source)
+            leaves = self._node(source)
         if leaves is target:
             raise DeclarationError(f"{shown(name)} is to move to {target.name}, where it is already")
         return Driver(
-            instance=leaves.instance(instance) if isinstance(instance, str) else instance,
+            instance=leaves.instance(name) if isinstance(instance, str | InstanceInfo) else instance,
             source=leaves,
             target=target,
             target_address=target.address,
@@ -382,7 +403,8 @@ class FakeCluster(Stage, Assertions):
             error="; ".join(driver.errors) or None,
         )
 
-    def _named(self, name: str) -> FakeHypervisor:
+    def _node(self, given: str | BaseHypervisor) -> FakeHypervisor:
+        name = self._scope.name_of_node(given)
         if name not in self._by_address:
             raise DeclarationError(f"no node is named {shown(name)}; there are: {listed(self._by_name)}")
         return self._by_address[name]
@@ -417,7 +439,8 @@ class ClusterFactory(Protocol):
         """Build a cluster of its own, whatever the test's markers and `fakehv_class` say.
 
         Args:
-            *nodes: as for `FakeCluster`.
+            *nodes: as for `FakeCluster`; but unless given, those of the run's topology file, if it has
+                any, and with them that file's instances.
             **options: as for `FakeCluster`; but the seed is the run's unless given.
 
         Returns:

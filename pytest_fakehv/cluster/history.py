@@ -1,11 +1,12 @@
 """What a test asserts of the past: which migrations and calls there were, and how they went."""
 
 from collections.abc import Callable
+from typing import Final
 
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
 from pytest_fakehv.cluster.scope import View
-from pytest_fakehv.interface.contract import check_method
+from pytest_fakehv.interface.contract import BaseHypervisor, check_method
 from pytest_fakehv.interface.objects import InstanceLike, name_of
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.migration.record import Migration
@@ -13,12 +14,18 @@ from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed assertion is shown at the test's own line
 
-Step = str | tuple[str, str]
-"""A method's name; or that and the name of the node that it was called on."""
+Step = str | tuple[str, str | BaseHypervisor]
+"""A method's name; or that and the node that it was called on."""
+
+_A_METHOD_AND_A_NODE: Final = 2
 
 
 class History(View):
-    """Assertions on the migrations and the calls of one or more nodes."""
+    """Assertions on the migrations and the calls of one or more nodes.
+
+    A node is given by its name or its address or as itself, an instance by its name or as the object that the
+    interface takes.
+    """
 
     # Migrations
 
@@ -26,8 +33,8 @@ class History(View):
         self,
         instance: str | InstanceLike,
         *,
-        source: str | None = None,
-        target: str | None = None,
+        source: str | BaseHypervisor | None = None,
+        target: str | BaseHypervisor | None = None,
         live: bool | None = None,
     ) -> None:
         """Assert that an instance migrated: it was finalized with success on both nodes.
@@ -50,8 +57,8 @@ class History(View):
         self,
         instance: str | InstanceLike,
         *,
-        source: str | None = None,
-        target: str | None = None,
+        source: str | BaseHypervisor | None = None,
+        target: str | BaseHypervisor | None = None,
         live: bool | None = None,
     ) -> None:
         """Assert that a migration of an instance began and failed, as its status said.
@@ -79,8 +86,8 @@ class History(View):
         self,
         instance: str | InstanceLike,
         *,
-        source: str | None = None,
-        target: str | None = None,
+        source: str | BaseHypervisor | None = None,
+        target: str | BaseHypervisor | None = None,
         live: bool | None = None,
     ) -> None:
         """Assert that a migration of an instance began and was cancelled, or aborted under way.
@@ -108,8 +115,8 @@ class History(View):
         self,
         instance: str | InstanceLike,
         *,
-        source: str | None = None,
-        target: str | None = None,
+        source: str | BaseHypervisor | None = None,
+        target: str | BaseHypervisor | None = None,
         live: bool | None = None,
     ) -> None:
         """Assert that no migration of an instance moved it, nor is one under way.
@@ -138,7 +145,7 @@ class History(View):
         self,
         method: str,
         *,
-        node: str | None = None,
+        node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         times: int | None = None,
     ) -> None:
@@ -146,7 +153,7 @@ class History(View):
 
         Args:
             method: its name.
-            node: the name of the node that it was called on; None for any.
+            node: the node that it was called on; None for any.
             instance: the instance that it was about; None for any.
             times: how often; None for at least once.
 
@@ -154,18 +161,24 @@ class History(View):
             AssertionError: it wasn't, or not so often.
             DeclarationError: there is no such method, or never was such a node.
         """
+        if times is not None:
+            check_amount("times", times, least=0)
         calls = self._calls(method, node=node, instance=instance)
         if (times is None and not calls) or (times is not None and len(calls) != times):
             self._fail_calls(method, calls, node=node, instance=instance, times=times)
 
     def assert_not_called(
-        self, method: str, *, node: str | None = None, instance: str | InstanceLike | None = None
+        self,
+        method: str,
+        *,
+        node: str | BaseHypervisor | None = None,
+        instance: str | InstanceLike | None = None,
     ) -> None:
         """Assert that a method of the interface was not called.
 
         Args:
             method: its name.
-            node: the name of the node that it must not have been called on; None for any.
+            node: the node that it must not have been called on; None for any.
             instance: the instance that it must not have been about; None for any.
 
         Raises:
@@ -179,13 +192,16 @@ class History(View):
             self._fail_calls(method, calls, node=node, instance=instance, times=0)
 
     def assert_call_order(
-        self, *steps: Step, node: str | None = None, instance: str | InstanceLike | None = None
+        self,
+        *steps: Step,
+        node: str | BaseHypervisor | None = None,
+        instance: str | InstanceLike | None = None,
     ) -> None:
         """Assert that calls came in an order; others may have come between them.
 
         Args:
             *steps: the methods' names, each alone or as (method, node).
-            node: the name of the node that those without one were called on; None for any.
+            node: the node that those without one were called on; None for any.
             instance: the instance that all were about; None for any.
 
         Raises:
@@ -194,7 +210,10 @@ class History(View):
         """
         before: Call | None = None
         for step in steps:
-            if not isinstance(step, str | tuple):
+            given: object = step
+            if not (
+                isinstance(given, str) or (isinstance(given, tuple) and len(given) == _A_METHOD_AND_A_NODE)
+            ):
                 raise DeclarationError(f"a step is a method or (method, node), not {shown(step)}")
             method, where = (step, node) if isinstance(step, str) else step
             calls = self._calls(method, node=where, instance=instance)
@@ -203,7 +222,7 @@ class History(View):
                 raise AssertionError(
                     messages.wrong_order(
                         method,
-                        node=where,
+                        node=self._scope.node_name(where),
                         instance=None if instance is None else name_of(instance),
                         before=before,
                         calls=calls,
@@ -219,11 +238,12 @@ class History(View):
         problem: str,
         is_met: Callable[[Migration], bool],
         *,
-        source: str | None,
-        target: str | None,
+        source: str | BaseHypervisor | None,
+        target: str | BaseHypervisor | None,
         live: bool | None,
     ) -> None:
         name = name_of(instance)
+        source, target = self._scope.node_name(source), self._scope.node_name(target)
         matching = self._matching(name, source=source, target=target, live=live)
         if any(map(is_met, matching)):
             return
@@ -242,8 +262,15 @@ class History(View):
         )
 
     def _matching(
-        self, name: str, *, source: str | None, target: str | None, live: bool | None
+        self,
+        name: str,
+        *,
+        source: str | BaseHypervisor | None,
+        target: str | BaseHypervisor | None,
+        live: bool | None,
     ) -> list[Migration]:
+        if live is not None:
+            check_choice("live", live, (True, False))
         left, reached = self._scope.node_name(source), self._scope.node_name(target)
         return [
             each
@@ -254,7 +281,9 @@ class History(View):
             and live in (None, each.live)
         ]
 
-    def _calls(self, method: str, *, node: str | None, instance: str | InstanceLike | None) -> list[Call]:
+    def _calls(
+        self, method: str, *, node: str | BaseHypervisor | None, instance: str | InstanceLike | None
+    ) -> list[Call]:
         check_method(method)
         where = self._scope.own_node_name(node)
         name = None if instance is None else name_of(instance)
@@ -269,7 +298,7 @@ class History(View):
         method: str,
         calls: list[Call],
         *,
-        node: str | None,
+        node: str | BaseHypervisor | None,
         instance: str | InstanceLike | None,
         times: int | None,
     ) -> None:
@@ -277,7 +306,7 @@ class History(View):
             messages.wrong_calls(
                 method,
                 calls,
-                node=node,
+                node=self._scope.node_name(node),
                 instance=None if instance is None else name_of(instance),
                 times=times,
                 others=[call for call in self._scope.own_calls() if call not in calls],

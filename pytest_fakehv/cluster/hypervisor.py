@@ -15,7 +15,7 @@ from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
-from pytest_fakehv.interface.contract import HvParams
+from pytest_fakehv.interface.contract import HvParams, check_instance
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import (
     InstanceConsole,
@@ -261,6 +261,7 @@ class FakeHypervisor(Migrating):
         Returns:
             A console of kind "msg".
         """
+        check_instance("GetInstanceConsole", instance)
         return InstanceConsole(
             instance=instance.name, kind="msg", message="Console not available for fake hypervisor"
         )
@@ -316,6 +317,11 @@ class FakeHypervisor(Migrating):
             self._inner.lose_everything()
 
     # Inside
+
+    @property
+    def _beside(self) -> tuple[str, type | None]:
+        cluster = vars(self).get("cluster")  # a class of the user's own may not be done with its making
+        return "its cluster has it: fakehv.cluster", type(cluster)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Notice a class that decides itself how much memory is free, or what runs: it must be asked then."""

@@ -80,7 +80,11 @@ class Migrating(NodeStage, Hooks):
             HypervisorError: it doesn't run here or migrates already, the target is this node, no node of
                 the cluster, or down, or doesn't overcommit and has no room.
             DeclarationError: the test scripted what a non-live migration can't do.
+            TypeError: the target is no text.
         """
+        given: object = target
+        if not isinstance(given, str):
+            raise TypeError(f"MigrateInstance takes the target's address or name, not {shown(given)}")
         name, shared, inner = instance.name, self._shared, self._inner
         live = bool(
             live
@@ -200,11 +204,10 @@ class Migrating(NodeStage, Hooks):
 
     def _target(self, target: str) -> InnerNode | None:
         """Return the node that an address or a name means; None if this node knows no others."""
-        given: object = target
         node, problem = None, None
-        if isinstance(given, str) and given in (self.name, self.address):
+        if target in (self.name, self.address):
             problem = "is this very node"
-        elif not isinstance(given, str) or (self.cluster is not None and given not in self.cluster):
+        elif self.cluster is not None and target not in self.cluster:
             problem = "is no node's name or address"
         elif self.cluster is not None:
             node = self.cluster[target]._inner

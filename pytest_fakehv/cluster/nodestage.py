@@ -10,11 +10,14 @@ from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.cluster.stage import Stage
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import (
+    ByInstance,
     DeclaredState,
     Instance,
     InstanceInfo,
+    InstanceLike,
     InstanceOptions,
     InstanceSpec,
+    name_of,
 )
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.storage.locks import found_once
@@ -57,31 +60,31 @@ class NodeStage(Stage, Assertions):
         Raises:
             HypervisorError: an instance's file is malformed or unreadable.
         """
-        return self._inner.instances
+        return ByInstance(self._inner.instances, self._scope.why_not)
 
     @property
     def instance_names(self) -> list[str]:
         """The running and the paused instances' names; web2 comes before web10. Reads no instance's file."""
         return self._inner.instance_names
 
-    def instance_info(self, name: str) -> InstanceInfo | None:
+    def instance_info(self, name: str | InstanceLike) -> InstanceInfo | None:
         """Return one instance's figures, or None if it neither runs nor is paused.
 
         Args:
-            name: the instance.
+            name: the instance, by name or as the object that the interface takes.
 
         Raises:
             HypervisorError: its file is malformed or unreadable; other files don't matter.
         """
-        return self._inner.instance_info(name)
+        return self._inner.instance_info(name_of(name))
 
-    def runs(self, name: str) -> bool:
+    def runs(self, name: str | InstanceLike) -> bool:
         """Tell whether an instance runs or is paused here, whatever its file says of it.
 
         Args:
-            name: the instance.
+            name: the instance, by name or as the object that the interface takes.
         """
-        return self._inner.runs(name)
+        return self._inner.runs(name_of(name))
 
     @property
     def is_down(self) -> bool:
@@ -100,14 +103,18 @@ class NodeStage(Stage, Assertions):
 
     @takes(InstanceSpec)
     def add_instance(
-        self, name: str, *, state: DeclaredState = "running", **options: Unpack[InstanceOptions]
+        self,
+        name: str | InstanceLike,
+        *,
+        state: DeclaredState = "running",
+        **options: Unpack[InstanceOptions],
     ) -> Instance:
         """Set the scene: put an instance on this node, without a call of the interface.
 
         No method of a subclass is asked, so that a test can set up what the class would refuse.
 
         Args:
-            name: its name.
+            name: as in `instance`.
             state: as in `InstanceSpec`.
             **options: as in `instance`.
 
@@ -120,7 +127,7 @@ class NodeStage(Stage, Assertions):
         """
         check_choice("state", state, get_args(DeclaredState))
         instance = self.instance(name, **options)
-        inner, shared = self._inner, self._shared
+        inner, shared, name = self._inner, self._shared, instance.name
         if state != "stopped":
             if inner.why_nothing_runs:
                 raise DeclarationError(f"{self.name} {inner.why_nothing_runs}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.faults import Fault, FaultSpec
@@ -11,10 +12,10 @@ from pytest_fakehv.calls.selection import ANY
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.inner import InnerNode
 from pytest_fakehv.cluster.shared import Shared
-from pytest_fakehv.interface.contract import check_method
+from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.violations import Violation
-from pytest_fakehv.migration.record import Migration
+from pytest_fakehv.migration.record import Migration, Migrations
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.story import rules, section
 from pytest_fakehv.story.painter import paint
@@ -52,26 +53,37 @@ class Scope:
 
     # Names
 
-    def node_name(self, given: str | None) -> str | None:
-        """Return the name of the node that a name or an address means; None for None.
+    def name_of_node(self, given: str | BaseHypervisor) -> str:
+        """Return the name, or the address, of a node that is given by that or as itself.
+
+        Raises:
+            DeclarationError: it is neither, or a node of another cluster.
+        """
+        name = name_of_node(given)
+        if isinstance(given, BaseHypervisor) and getattr(given, "_shared", None) is not self.shared:
+            raise DeclarationError(f"{shown(given)} is a node of another cluster")
+        return name
+
+    def node_name(self, node: str | BaseHypervisor | None) -> str | None:
+        """Return the name of the node that a name or an address means, or a node has; None for None.
 
         Raises:
             DeclarationError: there never was such a node.
         """
-        if given is None:
+        if node is None:
             return None
-        nodes = self.everywhere
-        for node in nodes:
-            if given in (node.name, node.address):
-                return node.name
+        given, nodes = self.name_of_node(node), self.everywhere
+        for each in nodes:
+            if given in (each.name, each.address):
+                return each.name
         # One that was taken out of the cluster may still have a past.
         if self.shared.door.journal.calls(node=given):
             return given
         raise DeclarationError(
-            f"no node is named {shown(given)}; there are: {listed(node.name for node in nodes)}"
+            f"no node is named {shown(given)}; there are: {listed(each.name for each in nodes)}"
         )
 
-    def own_node_name(self, given: str | None) -> str | None:
+    def own_node_name(self, given: str | BaseHypervisor | None) -> str | None:
         """Return the same, of a node that the test sees here.
 
         Raises:
@@ -95,11 +107,30 @@ class Scope:
             return
         known = {*declared, *watcher.known}
         there = f"there are: {listed(known)}" if known else "none is declared"
-        for close in nearest(str(name), known):
+        for close in nearest(name, known):
             there = f"nearest: {close}"
         raise DeclarationError(f"no instance is named {shown(name)}; {there}")
 
-    def check_call(self, method: str, node: str | None) -> str | None:
+    def why_not(self, name: object, others: Collection[str]) -> str:
+        """Say that an instance runs nowhere here, and what took it away.
+
+        Args:
+            name: which; anything will do.
+            others: the names of what runs here.
+        """
+        if not isinstance(name, str):
+            return f"{shown(name)} is no instance's name"
+        watcher, journal = self.shared.watcher, self.shared.door.journal
+        return messages.absent(
+            name,
+            node=self.own_name,
+            there=others,
+            known=self.shared.declared,
+            went_down_with=watcher.went_down_with(name),
+            last_call=next((each for each in reversed(list(journal)) if each.instance == name), None),
+        )
+
+    def check_call(self, method: str, node: str | BaseHypervisor | None) -> str | None:
         """Check the method and the node of a fault or a hold, and return the node's name.
 
         Raises:
@@ -229,6 +260,35 @@ class View(Referent):
 
     _scope: Scope
 
+    if not TYPE_CHECKING:  # type checkers are to know what is not there
+
+        def __getattr__(self, name: str) -> object:
+            """Refuse a name that is not there, and say which one was probably meant."""
+            if hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # again, for what it raises itself
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}{self._meant(name)}"
+            )
+
+    def _meant(self, name: str) -> str:
+        """Say which public name was probably meant, to stand behind a message."""
+        if name.startswith("_"):
+            return ""
+        in_camel_case = "".join(part.capitalize() for part in name.split("_"))
+        own, (there, kind) = dir(self), self._beside
+        for each in (name, in_camel_case):
+            if each in own:
+                return f"; nearest: {each}"
+            if hasattr(kind, each):
+                return f"; {there}.{each}"
+        public = [each for each in own if not each.startswith("_")]
+        return "".join(f"; nearest: {each}" for each in nearest(name, public))
+
+    @property
+    def _beside(self) -> tuple[str, type | None]:
+        """Where a name may be that is missing here, to stand before it, and the class of what is there."""
+        return "", None
+
     @property
     def clock(self) -> Clock:
         """The time that migrations run on."""
@@ -246,4 +306,4 @@ class View(Referent):
         A node has those from it and to it.
         """
         self._scope.shared.look()
-        return self._scope.shared.traffic.snapshots(self._scope.own_name)
+        return Migrations(self._scope.shared.traffic.snapshots(self._scope.own_name))

@@ -9,10 +9,18 @@ from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.faults import Fault, FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.calls.selection import Selection, StepOptions
-from pytest_fakehv.checks import DeclarationError, check_number, name_fault
+from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
-from pytest_fakehv.interface.objects import Instance, InstanceLike, InstanceOptions, InstanceSpec, name_of
+from pytest_fakehv.interface.contract import BaseHypervisor
+from pytest_fakehv.interface.objects import (
+    Instance,
+    InstanceLike,
+    InstanceOptions,
+    InstanceSpec,
+    name_of,
+    options_of,
+)
 from pytest_fakehv.judgement.violations import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.script import MigrationOptions, MigrationSpec
@@ -41,14 +49,14 @@ class Stage(View):
         return self._scope.shared.faults.every
 
     @takes(InstanceSpec)
-    def instance(self, name: str, **options: Unpack[InstanceOptions]) -> Instance:
+    def instance(self, name: str | InstanceLike, **options: Unpack[InstanceOptions]) -> Instance:
         """Describe an instance, without starting it.
 
         What is not given is as it was when an instance of that name was last described or declared; at
         first, as in `InstanceSpec`. ``min_memory`` is ``memory`` where that alone is given.
 
         Args:
-            name: its name.
+            name: its name; or an instance, whose parameters then count where the options say nothing.
             **options: as in `InstanceSpec`.
 
         Returns:
@@ -58,6 +66,9 @@ class Stage(View):
             DeclarationError: an argument is wrong; the message names it.
         """
         changes: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        if not isinstance(name, str):
+            changes = {**options_of(name), **changes}
+            name = name_of(name)
         old = self._scope.shared.declared.get(name, _NEVER_DECLARED)
         if "memory" in changes:
             changes.setdefault("min_memory", None)
@@ -73,7 +84,7 @@ class Stage(View):
         self,
         method: str,
         *,
-        node: str | None = None,
+        node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         **options: Unpack[FaultOptions],
     ) -> Fault:
@@ -83,7 +94,7 @@ class Stage(View):
 
         Args:
             method: the interface method's name; "*" for every one.
-            node: the node's name or address; None for any, or on a node for that node.
+            node: which, by name or address or as itself; None for any, or on a node for that node.
             instance: which the call is about, by name or as the object that the interface takes.
             **options: as in `FaultSpec`.
 
@@ -95,7 +106,7 @@ class Stage(View):
             DeclarationError: an argument is wrong, or there is no such method or node.
         """
         name = None if instance is None else name_of(instance)
-        spec = FaultSpec(method, node=node, instance=name, **options)
+        spec = FaultSpec(method, node=self._scope.check_call(method, node), instance=name, **options)
         filename, line = caller(1)
         return self._scope.inject(spec, place_text(filename, line))
 
@@ -104,7 +115,7 @@ class Stage(View):
         self,
         method: str,
         *,
-        node: str | None = None,
+        node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         timeout: float = LONGEST_HOLD,
         **options: Unpack[StepOptions],
@@ -115,7 +126,7 @@ class Stage(View):
 
         Args:
             method: the interface method's name; "*" for every one.
-            node: the node's name or address; None for any, or on a node for that node.
+            node: which, by name or address or as itself; None for any, or on a node for that node.
             instance: which the call is about, by name or as the object that the interface takes.
             timeout: how long a call, and who waits for one, waits at most, in seconds of the machine's time.
             **options: ``phase`` and ``side``, as in `FaultSpec`.
@@ -155,8 +166,6 @@ class Stage(View):
             raise DeclarationError(f"allow needs an invariant; valid: {', '.join(INVARIANTS)}")
         names = check_allowed(invariants)
         name = None if instance is None else name_of(instance)
-        if name is not None and (fault := name_fault(name)):
-            raise DeclarationError(f"instance is invalid: {shown(name)}: {fault}")
         if name is not None and (general := [each for each in invariants if each in OF_NO_INSTANCE]):
             raise DeclarationError(f"{general[0]} is about no instance; allow it without one")
         self._scope.shared.allowed |= {(each, name) for each in names}

@@ -9,7 +9,6 @@ instance's ``node`` has ``*`` or ``?``, the instances are dealt out in turn to t
 import dataclasses
 import os
 import re
-import stat
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,9 +20,10 @@ from typing import Any, Final, TypeVar
 from pytest_fakehv.checks import DeclarationError, check_amount
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.interface.objects import InstanceSpec
-from pytest_fakehv.machine import Os, current_files, current_os
+from pytest_fakehv.machine import current_os
+from pytest_fakehv.reading import check_path, read_file
 from pytest_fakehv.storage.filesystem import reason
-from pytest_fakehv.text import listed, shown
+from pytest_fakehv.text import listed, printable, shown
 
 __tracebackhide__ = True  # a wrong file is shown at the line that asked for it
 
@@ -58,32 +58,16 @@ def read_topology(path: str | os.PathLike[str]) -> Topology:
         DeclarationError: it can't be read, is no TOML, or declares something wrong; the message names the
             file, the line or the table, the key and what is valid.
     """
-    given: Any = path
-    text = Os.fspath(given) if isinstance(given, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise DeclarationError(f"a topology must be the path of a file, not {shown(path)}")
+    text = check_path("a topology must be the path of a file", path)
     try:
-        content = _loaded(text)
+        return _topology(tomllib.loads(read_file(current_os(), text, _LARGEST_FILE).decode()))
     except OSError as error:
-        raise DeclarationError(f"{text}: {reason(error)}") from None
+        problem = reason(error)
     except RecursionError:
-        raise DeclarationError(f"{text}: it is nested too deep") from None
+        problem = "it is nested too deep"
     except ValueError as error:  # of TOML, of UTF-8, and our own
-        raise DeclarationError(f"{text}: {error}") from None
-    try:
-        return _topology(content)
-    except DeclarationError as error:
-        raise DeclarationError(f"{text}: {error}") from None
-
-
-def _loaded(path: str) -> dict[str, Any]:
-    status = current_os().stat(path)
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise DeclarationError("it is no regular file")
-    if status.st_size > _LARGEST_FILE:
-        raise DeclarationError(f"it has {status.st_size} bytes, the most is {_LARGEST_FILE}")
-    with current_files().open(path, "rb") as file:
-        return tomllib.load(file)
+        problem = str(error)
+    raise DeclarationError(f"{printable(text)}: {problem}")
 
 
 def _topology(content: Mapping[str, Any]) -> Topology:

@@ -4,6 +4,7 @@ Source of the methods, their arguments and defaults: Ganeti 3.0 and 3.1.
 """
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from pytest_fakehv.interface.objects import (
     InstanceLike,
     MigrationStatus,
     NodeInfo,
+    how_to_make,
 )
 from pytest_fakehv.interface.parameters import ParameterEntry, Parameters
 from pytest_fakehv.text import nearest, shown
@@ -168,6 +170,9 @@ class BaseHypervisor(ABC):
         Raises:
             HypervisorError: a file can't be read or lacks a line; the message names it.
         """
+        for key, path in (("meminfo", meminfo), ("cpuinfo", cpuinfo)):
+            if not isinstance(path, str | os.PathLike):
+                raise TypeError(f"{key} must be the path of a file, not {shown(path)}")
         return read_host(meminfo, cpuinfo)
 
     @classmethod
@@ -279,6 +284,7 @@ class BaseHypervisor(ABC):
         Raises:
             HypervisorError: one is unknown, missing, required but without a value, or malformed.
         """
+        _check_mapping(hvparams)
         for key in hvparams:
             if key not in cls.PARAMETERS:
                 raise HypervisorError(f"Parameter '{key}' is not supported")
@@ -296,6 +302,7 @@ class BaseHypervisor(ABC):
         Raises:
             HypervisorError: one is missing, required but without a value, or senseless here.
         """
+        _check_mapping(hvparams)
         for key, value, entry in cls._SpecifiedParameters(hvparams):
             _, _, _, check, text = entry
             _check(key, value, check, f"fails validation: {text}")
@@ -321,6 +328,11 @@ class BaseHypervisor(ABC):
         return "; ".join(messages) or None
 
 
+def _check_mapping(hvparams: object) -> None:
+    if not isinstance(hvparams, Mapping):
+        raise TypeError(f"hvparams must be a mapping by name, not {shown(hvparams)}")
+
+
 def _check(key: str, value: Any, check: Callable[[Any], bool] | None, failing: str) -> None:
     if check is not None and not check(value):
         raise HypervisorError(f"Parameter '{key}' {failing} (current value: '{value}')")
@@ -335,6 +347,41 @@ INTERFACE: Final[Mapping[str, Any]] = {
     if name[0].isupper() and not name.isupper() and name not in _NOT_ON_A_NODE
 }
 """The interface's methods as they are declared, by name."""
+
+
+def check_instance(method: str, given: object) -> None:
+    """Refuse what stands for an instance in a call of the interface, and is none.
+
+    Of another class than ours, an object with a name will do, where a method needs no more.
+
+    Args:
+        method: what is called.
+        given: what stands for the instance.
+
+    Raises:
+        TypeError: it is no instance; the message says how to make one.
+    """
+    is_ours = isinstance(given, BaseHypervisor) or type(given).__module__.partition(".")[0] == "pytest_fakehv"
+    needed = ("name", "beparams") if is_ours else ("name",)
+    if isinstance(given, type) or not all(hasattr(given, each) for each in needed):
+        raise TypeError(
+            f"{method} takes an instance, an object with name, hvparams and beparams, "
+            f"not {shown(given)}{how_to_make(given)}"
+        )
+
+
+def name_of_node(node: str | BaseHypervisor) -> str:
+    """Return the name, or the address, of a node that is given by that or as itself.
+
+    Raises:
+        DeclarationError: it is neither.
+    """
+    if isinstance(node, BaseHypervisor):
+        return node.name
+    given: object = node
+    if not isinstance(given, str):
+        raise DeclarationError(f"a node is given by its name or address, or as itself, not as {shown(given)}")
+    return given
 
 
 def check_method(name: object) -> None:

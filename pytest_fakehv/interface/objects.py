@@ -2,9 +2,21 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, NotRequired, Protocol, Self, TypedDict, get_args
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    NotRequired,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+)
 
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, name_fault
 from pytest_fakehv.interface.constants import (
@@ -124,14 +136,76 @@ class InstanceSpec:
 
 
 def name_of(instance: "str | InstanceLike") -> str:
-    """Return the name of an instance that is given by name or as the object that the interface takes."""
+    """Return the name of an instance that is given by name or as the object that the interface takes.
+
+    Its figures, as a node has them, will do, too.
+
+    Raises:
+        DeclarationError: it is neither, or its name can't be one; the message says what is valid.
+    """
     given: Any = instance
-    # What is neither is refused where the name is checked.
-    name: str = given if isinstance(given, str) else getattr(given, "name", given)
+    name = given
+    if not isinstance(given, str | type) and (hasattr(given, "beparams") or isinstance(given, InstanceInfo)):
+        name = given.name
+    if not isinstance(name, str):
+        raise DeclarationError(
+            f"an instance is given by its name, or as itself, not as {shown(given)}{how_to_make(given)}"
+        )
+    if fault := name_fault(name):
+        raise DeclarationError(f"instance is invalid: {shown(name)}: {fault}")
     return name
 
 
-class Placement(dict[str, "str | tuple[str, ...]"]):
+def how_to_make(given: object) -> str:
+    """Say how to make an instance of what was given in its place, to stand behind a message; or nothing."""
+    if isinstance(given, str):
+        return f"; make one: fakehv.instance({shown(given)})"
+    return "; make one: its instance()" if isinstance(given, InstanceSpec) else ""
+
+
+def options_of(instance: InstanceLike) -> InstanceOptions:
+    """Return the keywords that describe an instance as an object of it does, as far as that tells."""
+    given: Any = instance
+    if isinstance(given, InstanceInfo):
+        return {"memory": given.memory, "vcpus": given.vcpus}
+    name_of(instance)
+    beparams = instance.beparams or {}
+    options: dict[str, Any] = {"hvparams": instance.hvparams or {}}
+    for key, parameter in (("memory", BE_MAXMEM), ("min_memory", BE_MINMEM), ("vcpus", BE_VCPUS)):
+        if parameter in beparams:
+            options[key] = beparams[parameter]
+    return cast("InstanceOptions", options)
+
+
+_Known = TypeVar("_Known")
+
+
+class ByInstance(dict[str, _Known]):
+    """What is known of the instances that run, or are paused, by name: a dict whose `KeyError` says more.
+
+    Args:
+        known: that.
+        why_not: returns why an instance is not in it, in words; gets its name and the others'.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, _Known],
+        why_not: Callable[[object, Collection[str]], str] = lambda name, _: f"{shown(name)} is not there",
+    ) -> None:
+        super().__init__(known)
+        self._why_not = why_not
+
+    def __missing__(self, name: object) -> NoReturn:
+        """Say why it is not there."""
+        raise KeyError(self._why_not(name, self))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, _Known]]]:
+        """Make it anew where it is copied, or handed to another process: without what its cluster knows."""
+        return type(self), (dict(self),)
+
+
+class Placement(ByInstance["str | tuple[str, ...]"]):
     """Which instance runs, or is paused, where: a node's name, or names if there are several, by instance.
 
     What runs nowhere is not in it. It equals a plain dict.

@@ -1,7 +1,7 @@
 """What a failed assertion says: messages about states, placements, migrations and calls. Pure functions."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Protocol, TypeVar
 
@@ -72,6 +72,36 @@ def wrong_state(
         there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
         parts += [f"nearest name: {each}" for each in nearest(name, {*there, *known} - {name})]
+    return "; ".join([*parts, _last_call(last_call)])
+
+
+def absent(
+    name: str,
+    *,
+    node: str | None,
+    there: Collection[str],
+    known: Iterable[str],
+    went_down_with: str | None,
+    last_call: Call | None,
+) -> str:
+    """Say that an instance does not run where a test looks for it.
+
+    Args:
+        name: the instance.
+        node: the one node that was looked at; None for a whole cluster.
+        there: the names of what runs, or is paused, there.
+        known: every name that the test has declared.
+        went_down_with: the node that took it along as it went down, if one did.
+        last_call: the last call about the instance, if any.
+
+    Returns:
+        The message, in one line.
+    """
+    parts = [f"{printable(name)} {f'does not run on {node}' if node else 'runs nowhere'}"]
+    if went_down_with and node in (None, went_down_with):
+        parts.append(f"it went down with {went_down_with}")
+    parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
+    parts += [f"nearest name: {each}" for each in nearest(name, {*there, *known} - {name})]
     return "; ".join([*parts, _last_call(last_call)])
 
 

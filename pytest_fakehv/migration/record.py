@@ -1,6 +1,7 @@
 """The record of one migration."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_fakehv.interface.constants import MigrationState
 from pytest_fakehv.text import printable
@@ -107,3 +108,14 @@ class Migration:
                 return f", {done[0][0]} on {done[0][1]} alone"
             case _:
                 return "".join(f", {word} on {node}" for word, node in done)
+
+
+class Migrations(list[Migration]):
+    """The records of several migrations: a list whose `IndexError` says how many there are."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one of them, or some."""
+        try:
+            return super().__getitem__(index)
+        except IndexError:
+            raise IndexError(f"there is no migrations[{index}]; migrations so far: {len(self)}") from None

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypedDict, get_args
 
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, exact, name_fault
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, exact
+from pytest_fakehv.interface.objects import name_of
 from pytest_fakehv.migration.precopy import Precopy
-from pytest_fakehv.text import shown, shown_arguments
+from pytest_fakehv.text import shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -32,7 +33,7 @@ class MigrationSpec:
     """How a test wants the migrations of an instance to go.
 
     Args:
-        instance: its name.
+        instance: its name, or that itself.
         outcome: how it ends. "completed", "failed" and "cancelled" are what they say. Two lie: with
             "failed_but_moved" the status says failed, and in truth the instance has left the source and
             runs on the target; with "completed_but_lost" the status says completed, and the target's
@@ -66,8 +67,7 @@ class MigrationSpec:
 
     def __post_init__(self) -> None:
         """Check every argument, and each beside the others."""
-        if fault := name_fault(self.instance):
-            raise DeclarationError(f"instance is invalid: {shown(self.instance)}: {fault}")
+        object.__setattr__(self, "instance", name_of(self.instance))  # a marker may have the instance itself
         check_choice("outcome", self.outcome, get_args(Outcome))
         if self.at is not None:
             check_number("at", self.at, most=1)

@@ -2,15 +2,16 @@
 
 import sys
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.fixtures import (
     BUILT,
+    CLUSTER,
     NAMES,
     fakehv,
     fakehv_class,
@@ -19,33 +20,25 @@ from pytest_fakehv.plugin.fixtures import (
     fakehv_ganeti,
     folders,
     load_engine,
+    refuse_parameter,
 )
-from pytest_fakehv.plugin.markers import MARKERS, with_arguments
+from pytest_fakehv.plugin.markers import (
+    MARKERS,
+    MarkerError,
+    can_ask_later,
+    check_names,
+    idle,
+    own_markers,
+    with_arguments,
+)
 from pytest_fakehv.plugin.settings import OF_RANDOMLY, SETTINGS, Settings, add_options, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from types import ModuleType
 
-    from pytest_fakehv.cluster.cluster import FakeCluster
-    from pytest_fakehv.story.timeline import Timeline
+    from pytest_fakehv.plugin.debugging import LastLine
 
 __all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti", "folders"]
-
-_SECTION: Final = "fakehv"
-
-_PICTURES: Final = "fakehv_timelines"
-"""The attribute of a report with the pictures of the clusters that its sections describe."""
-
-_COLOURS: "Final[Mapping[str, Mapping[str, bool]]]" = {
-    "violation": {"red": True, "bold": True},
-    "crash": {"yellow": True, "bold": True},
-    "fault": {"yellow": True},
-    "raised": {"red": True},
-    "hold": {"purple": True},
-    "test": {"cyan": True},
-}
-"""How the timeline's steps are printed, by what is most worth knowing of each."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,17 +77,16 @@ def _start_page(config: pytest.Config, settings: Settings) -> None:
     from pytest_fakehv.checks import DeclarationError
 
     try:
-        from pytest_fakehv.plugin.page import Page, check
+        from pytest_fakehv.plugin.page import Page, output_at
     except ImportError as error:
         if settings.report is None:  # nobody has asked for more than pytest-html's page
             return
         raise pytest.UsageError(f"{settings.report_origin}: {error}") from None
     if settings.report is not None and not _is_worker(config):
         try:
-            check(settings.report)
+            output_at(settings.report).check()
         except DeclarationError as error:
-            path = str(settings.report)
-            raise pytest.UsageError(f"{settings.report_origin} {path!r} can't be written: {error}") from None
+            raise pytest.UsageError(f"{settings.report_origin} {error}") from None
     config.pluginmanager.register(
         Page(settings.report, is_worker=_is_worker(config), in_html=_has_html_report(config)), "fakehv-page"
     )
@@ -103,7 +95,11 @@ def _start_page(config: pytest.Config, settings: Settings) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say where the root directories are kept, if they are, and what the topology file has."""
     settings = config.stash[SETTINGS]
-    lines = [f"fakehv: root directories are kept in {settings.root}"] if settings.root else []
+    lines = []
+    if settings.root is not None:
+        from pytest_fakehv.text import printable
+
+        lines.append(f"fakehv: root directories are kept in {printable(str(settings.root))}")
     if settings.seed is not None and settings.seed_origin != OF_RANDOMLY:  # which says so itself
         lines.append(f"fakehv: the seed of random faults is {settings.seed}")
     if topology := settings.topology:
@@ -116,7 +112,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explain why instances' figures, placements or migrations are not equal."""
     explain = sys.modules.get("pytest_fakehv.judgement.messages")
-    return explain.comparison(left, right) if explain and op == "==" else None
+    with suppress(Exception):  # whatever a value of the test's own may raise; pytest explains it itself then
+        return explain.comparison(left, right) if explain and op == "==" else None
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -144,6 +142,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """See which clusters of the factory are whose."""
+    refuse_parameter(fixturedef, request)
     built = request.session.stash.get(BUILT, None)
     before = len(built.new) if built else 0
     result = yield
@@ -166,12 +165,35 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     if verdict := _verdict():
         verdict.forget(item)
     try:
-        return (yield)
+        result = yield
+        _refuse_dropped_markers(item, has_run=False)
     except BaseException:
         with suppress(Exception):
             if verdict := _verdict():
                 verdict.give_up(item)
         raise
+    return result
+
+
+def _refuse_dropped_markers(item: pytest.Item, *, has_run: bool) -> None:
+    """Let a test fail whose markers say something that nobody listens to.
+
+    One that can ask for a cluster yet has time for it until it has run.
+    """
+    fixtures = getattr(item, "fixturenames", ())
+    try:
+        check_names(item, NAMES)
+    except MarkerError as error:
+        problem: str | None = str(error)
+    else:
+        own = own_markers(item)
+        if not own or CLUSTER in item.stash or (not has_run and can_ask_later(item)):
+            return
+        verdict = _verdict()
+        has_factory = "fakehv_factory" in fixtures or bool(verdict and verdict.verdict(item).used)
+        problem = idle(own, has_factory=has_factory)
+    if problem:
+        pytest.fail(problem, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -185,8 +207,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, b
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Check the invariants at the end of a test."""
-    return (yield from _judged(item))
+    """Check the invariants at the end of a test; who debugs it is shown the test."""
+    if not item.config.getoption("usepdb", default=False):
+        result = yield from _judged(item)
+    else:
+        from pytest_fakehv.plugin.debugging import LastLine
+
+        result = yield from _judged(item, LastLine(item))
+    _refuse_dropped_markers(item, has_run=True)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -195,17 +224,19 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     return (yield from _judged(item))
 
 
-def _judged(item: pytest.Item) -> Generator[None, object, object]:
+def _judged(item: pytest.Item, last: "LastLine | None" = None) -> Generator[None, object, object]:
     """Let a test fail for what does not hold; where it has failed already, that is what counts."""
     try:
-        result = yield
+        with last.watched() if last else nullcontext():
+            result = yield
     except BaseException:
         with suppress(Exception):  # what the test has patched may still be
             if verdict := _verdict():
                 verdict.end(item, has_failed=True)
         raise
     if (verdict := _verdict()) and (problem := verdict.end(item, has_failed=False)):
-        pytest.fail(problem, pytrace=False)
+        failure = verdict.Failed(problem, pytrace=False)
+        raise last.raised_there(failure) if last else failure
     return result
 
 
@@ -215,43 +246,15 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Describe the fake nodes in the report; from memory, as the filesystem may be a fake one."""
     report = yield
+    if report.failed and call.when == "call" and (verdict := _verdict()) and verdict.is_expected(item):
+        report.outcome, report.wasxfail = "skipped", ""
     show = item.config.stash[SETTINGS].show
     is_shown = (show != "none" and report.failed) or (show == "all" and call.when == "call")
-    if is_shown and (verdict := _verdict()):
-        found = verdict.verdict(item)
-        if report.failed and not set(found.text.splitlines()[:1]) <= set(_said(report)):
-            report.sections.append((f"{_SECTION}: invariants that did not hold", found.text))
-        pictures = found.timelines()
-        report.sections += [
-            (_SECTION, _described(cluster, picture, item.config))
-            for cluster, picture in zip(found.clusters, pictures, strict=True)
-        ]
-        # Whoever prints the sections may have colours; it must cross xdist.
-        setattr(report, _PICTURES, [picture.data() for picture in pictures])
+    if is_shown and _verdict():
+        from pytest_fakehv.plugin.sections import describe
+
+        describe(item, report)
     return report
-
-
-def _verdict() -> "ModuleType | None":
-    """Return the module that judges what a test did; it is loaded with the engine, or not at all."""
-    return sys.modules.get("pytest_fakehv.plugin.verdict")
-
-
-def _said(report: pytest.TestReport) -> list[str]:
-    """Return what a failed test's error says already."""
-    marked = [line.removeprefix("E").strip() for line in str(report.longrepr).splitlines()]
-    return [line.removeprefix("AssertionError: ") for line in marked]
-
-
-def _described(cluster: "FakeCluster", picture: "Timeline", config: pytest.Config) -> str:
-    is_random = cluster._scope.shared.faults.is_random
-    seed = f"\nseed of random faults: --fakehv-seed={cluster.seed}" if is_random else ""
-    return cluster._scope.describe(picture, most_calls=_most_calls(config)) + seed
-
-
-def _most_calls(config: pytest.Config) -> int:
-    from pytest_fakehv.story.section import MOST_CALLS
-
-    return config.stash[SETTINGS].calls or MOST_CALLS
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -259,65 +262,20 @@ def pytest_terminal_summary(
     terminalreporter: "pytest.TerminalReporter", config: pytest.Config
 ) -> Generator[None, None, None]:
     """Print the sections of tests that passed, which pytest itself prints with -rP alone; all in colour."""
-    plain = _paint_sections(terminalreporter, config)
-    try:
-        yield
-        _print_passed(terminalreporter, config)
-    finally:
-        for report, sections in plain:
-            report.sections = sections
-
-
-def _print_passed(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
-    if config.stash[SETTINGS].show != "all" or terminalreporter.hasopt("P"):
+    reports = chain.from_iterable(terminalreporter.stats.values())
+    if not any(title == "fakehv" for each in reports for title, _ in getattr(each, "sections", ())):
+        yield  # who doesn't use it imports nothing
         return
-    for report in terminalreporter.getreports("passed"):
-        for title, text in report.sections:
-            if title == _SECTION:
-                terminalreporter.section(f"{_SECTION}: {report.nodeid}", sep="-")
-                terminalreporter.line(text)
+    from pytest_fakehv.plugin.sections import in_colour, print_passed
+
+    with in_colour(terminalreporter, config):
+        yield
+        print_passed(terminalreporter, config)
 
 
-def _paint_sections(
-    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
-) -> "list[tuple[pytest.TestReport, list[tuple[str, str]]]]":
-    """Give the timelines their colours, where the terminal has any; return what to put back afterwards."""
-    writer = terminalreporter._tw  # noqa: SLF001  # there is no other way to its colours
-    if not writer.hasmarkup:
-        return []
-    plain = []
-    for report in chain.from_iterable(terminalreporter.stats.values()):
-        if pictures := getattr(report, _PICTURES, None):
-            plain.append((report, report.sections))
-            most_calls = _most_calls(config)
-            report.sections = _painted(report.sections, pictures, most_calls, writer.markup)
-    return plain
-
-
-def _painted(
-    sections: list[tuple[str, str]],
-    pictures: list[dict[str, object]],
-    most_calls: int,
-    markup: "Callable[..., str]",
-) -> list[tuple[str, str]]:
-    from pytest_fakehv.story.section import timeline_lines
-    from pytest_fakehv.story.timeline import Timeline
-
-    painted = list(sections)
-    for picture in map(Timeline.of, pictures):
-        text = "\n".join(timeline_lines(picture, most_calls=most_calls))
-        colourful = "\n".join(
-            timeline_lines(
-                picture,
-                lambda text, step: markup(text, **_COLOURS.get(step.mark, {})),
-                most_calls=most_calls,
-            )
-        )
-        painted = [
-            (title, content.replace(text, colourful) if text and title == _SECTION else content)
-            for title, content in painted
-        ]
-    return painted
+def _verdict() -> "ModuleType | None":
+    """Return the module that judges what a test did; it is loaded with the engine, or not at all."""
+    return sys.modules.get("pytest_fakehv.plugin.verdict")
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_fakehv.plugin.markers import (
     MarkerError,
+    check_names,
     declared_faults,
     declared_instances,
     declared_migrations,
@@ -36,8 +37,12 @@ NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_
 CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 """On a test: the cluster of its function fixtures."""
 
-_LAST_LOADED: Final = ("pytest_fakehv.public", "pytest_fakehv.plugin.verdict")
-"""The module of the engine that imports all others, and the one that judges what a test did with it."""
+_LAST_LOADED: Final = (
+    "pytest_fakehv.public",
+    "pytest_fakehv.plugin.verdict",
+    "pytest_fakehv.plugin.sections",
+)
+"""The module of the engine that imports all others, and those that judge and describe its use."""
 
 BUILT: "Final[pytest.StashKey[Built]]" = pytest.StashKey()
 """On the session, once the factory was asked for: the clusters that it has built."""
@@ -94,6 +99,9 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     @takes(FakeCluster)
     def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
         options.setdefault("seed", settings.seed)
+        if settings.topology and not nodes:
+            nodes = settings.topology.nodes
+            options.setdefault("instances", settings.topology.instances)
         root = _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory"))
         cluster = FakeCluster(root, *nodes, **options)
         clusters.new.append(cluster)
@@ -142,7 +150,7 @@ def fakehv_ganeti(
     """
     try:
         kind, hypervisor = _ganeti_classes(fakehv_class)
-    except (ImportError, MarkerError) as error:
+    except ImportError as error:
         problem = str(error)
     else:
         problem = (
@@ -163,24 +171,13 @@ def _ganeti_classes(
 
     Raises:
         ImportError: there is no Ganeti; the message says what to do.
-        MarkerError: the nodes' class, which a test module or a conftest gives, does not suit it.
     """
     load_engine()
     from pytest_fakehv.cluster.hypervisor import FakeHypervisor
-    from pytest_fakehv.text import shown
 
     with real_filesystem():
         from pytest_fakehv.fronts.ganeti import FakeCluster
-    needed = FakeCluster.node_class
-    if fakehv_class is FakeHypervisor:
-        return FakeCluster, needed
-    given: object = fakehv_class
-    if not (isinstance(given, type) and issubclass(given, needed)):
-        raise MarkerError(
-            f"fakehv_ganeti needs a fakehv_class that is {needed.__module__}.{needed.__name__} "
-            f"or a subclass of it, not {shown(given)}"
-        )
-    return FakeCluster, fakehv_class
+    return FakeCluster, FakeCluster.node_class if fakehv_class is FakeHypervisor else fakehv_class
 
 
 def _cluster_of_test(
@@ -204,7 +201,9 @@ def _cluster_of_test(
         return _find_place(settings, folders, title)
 
     try:
+        check_names(item, NAMES)
         settings = for_test(item)
+        _check_class(hypervisor, kind.node_class)
         nodes = declared_nodes(item, settings.topology)
         try:
             cluster = kind(
@@ -223,6 +222,21 @@ def _cluster_of_test(
         item.stash[CLUSTER] = cluster
         return cluster
     pytest.fail(problem, pytrace=False)
+
+
+def _check_class(given: object, needed: "type[FakeHypervisor]") -> None:
+    """Refuse what a fixture of the user's own gives for the class of the nodes, and can't be that.
+
+    Raises:
+        MarkerError: it is so.
+    """
+    from pytest_fakehv.text import shown
+
+    if not (isinstance(given, type) and issubclass(given, needed)):
+        raise MarkerError(
+            f"the fixture fakehv_class must return {needed.__module__}.{needed.__name__} "
+            f"or a subclass of it, not {shown(given)}"
+        )
 
 
 def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings) -> None:
@@ -267,6 +281,23 @@ def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
     It has 64 GiB of memory and 16 CPUs, unless a ``fakehv_node`` marker says otherwise.
     """
     return fakehv_cluster.nodes[0]
+
+
+def refuse_parameter(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+    """Let a test fail that hands one of our fixtures a parameter, which none of them would look at.
+
+    A fixture that overrides one of them, and is given one, may ask for it.
+    """
+    is_ours = fixturedef.func.__module__ == __name__
+    if not (is_ours and hasattr(request, "param")):
+        return
+    name = fixturedef.argname
+    if request._arg2fixturedefs[name][-1] is fixturedef:  # noqa: SLF001  # nothing else tells of overrides
+        pytest.fail(
+            f"{name} takes no parameter; give each case its markers: "
+            "pytest.param(..., marks=pytest.mark.fakehv_node(...))",
+            pytrace=False,
+        )
 
 
 def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":

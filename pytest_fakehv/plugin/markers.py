@@ -5,15 +5,14 @@ places, the closest to the test counts.
 """
 
 import inspect
-import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pytest
 
-from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, read_topology_file
 
 if TYPE_CHECKING:
@@ -46,6 +45,12 @@ MARKERS: Final = {
 }
 """What each is for, by its name."""
 
+_OF_VERDICT: Final = ("strict", "allow")
+"""The arguments of ``fakehv`` that count for every cluster that a test uses, however it was made."""
+
+_ASK_FOR_NONE_OF_OURS: Final = ("_pytest.", "pytest_fakehv.")
+"""Where fixtures are from that use ``request`` for something else."""
+
 
 def with_arguments() -> Iterator[str]:
     """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
@@ -72,6 +77,70 @@ def with_arguments() -> Iterator[str]:
 
 class MarkerError(Exception):
     """A marker is wrong; the message names it and what is valid."""
+
+
+def check_names(item: pytest.Item, fixtures: Collection[str]) -> None:
+    """Refuse a marker that looks like one of ours and is none, unless somebody has registered it.
+
+    Args:
+        item: the test.
+        fixtures: the names of our fixtures, which may have been meant.
+
+    Raises:
+        MarkerError: there is one; the message has the nearest of ours.
+    """
+    for mark in item.iter_markers():
+        if not mark.name.startswith("fakehv") or mark.name in MARKERS:
+            continue
+        registered = [re.split("[:(]", line)[0].strip() for line in item.config.getini("markers")]
+        if mark.name in registered:
+            continue
+        if mark.name in fixtures:
+            raise MarkerError(f"{mark.name} is a fixture, not a marker; make it an argument of the test")
+        from pytest_fakehv.text import nearest
+
+        close = "".join(f"; nearest: {each}" for each in nearest(mark.name, MARKERS))
+        raise MarkerError(f"there is no marker {mark.name}{close}")
+
+
+def own_markers(item: pytest.Item) -> list[pytest.Mark]:
+    """Return our markers that stand on a test itself: not on its class, and not put there by a hook."""
+    ours = [mark for mark in item.own_markers if mark.name in MARKERS]
+    if not ours:
+        return ours
+    of_function = _taken(ours, getattr(getattr(item, "obj", None), "pytestmark", []))
+    return of_function + (_taken(ours, item.callspec.marks) if hasattr(item, "callspec") else [])
+
+
+def can_ask_later(item: pytest.Item) -> bool:
+    """Tell whether a test, or a fixture of it, has ``request``, by which it can get fixtures when it runs."""
+    info: Any = item._fixtureinfo  # type: ignore[attr-defined]  # noqa: SLF001  # who asks for what is nowhere else
+    definitions = [each for every in info.name2fixturedefs.values() for each in every]
+    of_others = [each for each in definitions if not each.func.__module__.startswith(_ASK_FOR_NONE_OF_OURS)]
+    return "request" in info.argnames or any("request" in each.argnames for each in of_others)
+
+
+def idle(marks: Iterable[pytest.Mark], *, has_factory: bool) -> str | None:
+    """Say which marker acts on nothing, since its test has no cluster of its own; None if none does.
+
+    Args:
+        marks: the markers.
+        has_factory: whether it has clusters of the factory, which are judged as the test's markers say.
+    """
+    from pytest_fakehv.text import shown
+
+    elsewhere = ", or say it to what fakehv_factory builds" if has_factory else ""
+    for mark in marks:
+        labels = [_label(mark)]
+        if has_factory and mark.name == "fakehv":
+            without = [key for key in mark.kwargs if key not in _OF_VERDICT]
+            labels = [f"fakehv({key}={shown(mark.kwargs[key])})" for key in without]
+        for label in labels:
+            return (
+                f"{label} acts on nothing: it is for the cluster of fakehv or fakehv_cluster; "
+                f"request one of them{elsewhere}"
+            )
+    return None
 
 
 def for_test(item: pytest.Item) -> Settings:
@@ -106,9 +175,9 @@ def _fakehv_arguments(
 ) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
     from pytest_fakehv.calls.clock import CLOCK_MODES
-    from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
+    from pytest_fakehv.checks import check_amount, check_choice
     from pytest_fakehv.judgement.violations import check_allowed
-    from pytest_fakehv.text import shown
+    from pytest_fakehv.reading import check_path
 
     given: dict[str, object] = {}
     for key, value, valid in (
@@ -125,9 +194,8 @@ def _fakehv_arguments(
         check_amount("seed", seed, least=0)
         given["seed"] = seed
     if topology is not None:
-        if not (isinstance(topology, str | os.PathLike) and Os.fspath(topology)):
-            raise DeclarationError(f"topology must be the path of a file, not {shown(topology)}")
-        given["topology"] = read_topology_file(config, config.rootpath, Os.fspath(topology))
+        path = check_path("topology must be the path of a file", topology)
+        given["topology"] = read_topology_file(config, config.rootpath, path)
     return given
 
 

@@ -4,19 +4,22 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Generator
-from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
 
 import pytest
 
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.machine import Files, Os, Time
+from pytest_fakehv.machine import Os, Time
+from pytest_fakehv.plugin.sections import not_drawn
 from pytest_fakehv.plugin.verdict import verdict
-from pytest_fakehv.story.page.content import OUTCOMES, Test, plain
+from pytest_fakehv.storage.disk import Disk
+from pytest_fakehv.storage.places import Output
+from pytest_fakehv.storage.temporary import make_temporary
+from pytest_fakehv.story.page.content import Test, plain, rank
 from pytest_fakehv.story.page.render import TAG, fragment, page
 from pytest_fakehv.story.timeline import Timeline
+from pytest_fakehv.text import printable
 
 MOST_DRAWN: Final = 1000
 """How many tests have their timelines on the page; those that went wrong come first."""
@@ -25,6 +28,9 @@ _ATTRIBUTE: Final = "fakehv_page"
 
 _MOST_LINES: Final = 12
 _LONGEST_TEXT: Final = 200
+
+_PHASES: Final = ("setup", "call", "teardown")
+_GREEN: Final = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -57,31 +63,43 @@ class Page:
         report = yield
         found = verdict(item)
         if found.clusters and (report.when == "call" or report.failed):
-            pictures = found.timelines()
-            seeds = [cluster.seed for cluster in found.clusters if cluster._scope.shared.faults.is_random]
-            notes = [f"Seed of random faults: --fakehv-seed={seed}" for seed in seeds]
+            pictures, notes = [], []
+            for cluster in found.clusters:
+                try:
+                    picture = found.timeline(cluster)
+                    if self._in_html:
+                        drawn = self._extra(fragment(picture))
+                        report.extras = [*getattr(report, "extras", []), drawn]  # type: ignore[attr-defined]  # pytest-html's own
+                    pictures.append(picture.data())
+                except Exception as error:  # noqa: BLE001  # whatever a value of the test's own may raise
+                    notes.append(f"A timeline {not_drawn(error)}")
+                if cluster._scope.shared.faults.is_random:
+                    notes.append(f"Seed of random faults: --fakehv-seed={cluster.seed}")
             if found.left_out:
                 notes.append(f"{found.left_out} more clusters that it used are left out.")
             if self._path is not None:
-                data = {"pictures": [picture.data() for picture in pictures], "notes": notes}
-                setattr(report, _ATTRIBUTE, data)
-            if self._in_html:
-                there = getattr(report, "extras", [])
-                report.extras = [*there, *(self._extra(fragment(picture)) for picture in pictures)]  # type: ignore[attr-defined]  # pytest-html's own
+                setattr(report, _ATTRIBUTE, {"pictures": pictures, "notes": notes})
         return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Collect what could not be collected, and with it tests that nobody knows."""
+        if report.failed and not self._is_worker and self._path is not None:
+            self._tests[report.nodeid, "collecting"] = [
+                Test(nodeid=report.nodeid, outcome="error", message=_message(report), text=_text(report))
+            ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what is said of a test, its phases one after another."""
         if self._is_worker or self._path is None:
             return
-        attempts = self._tests.setdefault((report.nodeid, getattr(report, "worker_id", "")), [])
+        attempts = self._tests.setdefault((report.nodeid, _worker(report)), [])
         if report.when == "setup" or not attempts:
             attempts.append(Test(nodeid=report.nodeid, attempt=len(attempts) + 1))
         test = attempts[-1]
         test.duration += report.duration
         outcome = _outcome(report)
-        test.outcome = min(test.outcome, outcome, key=OUTCOMES.index)
-        if outcome in {"error", "failed", "rerun"}:
+        test.outcome = min(test.outcome, outcome, key=rank)
+        if report.longrepr and rank(outcome) <= rank("rerun"):
             test.message = "\n".join([*filter(None, [test.message]), _message(report)])
             test.text = "\n".join([*filter(None, [test.text]), _text(report)])
         if data := getattr(report, _ATTRIBUTE, None):
@@ -93,27 +111,28 @@ class Page:
         if self._is_worker or self._path is None or session.config.option.collectonly:
             return
         try:
-            _write(self._path, self._text())
-        except OSError as error:
-            self._end = f"the report {str(self._path)!r} could not be written: {_reason(error)}"
-        else:
-            self._end = f"the report is in {self._path}"
+            self._end = _written(self._path, self._text(session.exitstatus))
+        except Exception as error:  # noqa: BLE001  # a run is not about its report
+            self._end = f"the report {str(self._path)!r} {not_drawn(error)}"
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say where it is."""
         if self._end:
             terminalreporter.line(f"fakehv: {self._end}")
 
-    def _text(self) -> str:
+    def _text(self, exitstatus: int) -> str:
         every = [test for attempts in self._tests.values() for test in attempts]
         for attempts in self._tests.values():
             for test in attempts:
                 test.of_attempts = len(attempts)
-        tests = sorted((test for test in every if test.pictures), key=lambda test: _rank(test.outcome))
+        tests = sorted((test for test in every if test.is_told), key=lambda test: rank(test.outcome))
         notes = []
-        others = len(every) - len(tests)
+        if exitstatus not in _GREEN and not any(test.is_bad for test in tests):
+            notes.append(f"The run ended with exit status {int(exitstatus)}, though no test here went wrong.")
+        others = Counter(test.outcome for test in every if not test.is_told)
         if others:
-            notes.append(f"{others} more tests used no fake hypervisor, and are not here.")
+            parts = ", ".join(f"{others[word]} {word}" for word in sorted(others, key=rank))
+            notes.append(f"Tests without a timeline are not here: {parts}.")
         if any(test.of_attempts > 1 for test in tests):
             notes.append("Tests that were run again have each attempt here; the last one counts.")
         if len(tests) > MOST_DRAWN:
@@ -133,43 +152,34 @@ class Page:
             about=f"{now}, Python {platform.python_version()}, pytest {pytest.__version__}",
             notes=notes,
             tests=tests,
-            counts=[(word, counts[word]) for word in OUTCOMES if word in counts],
+            counts=[(word, counts[word]) for word in sorted(counts, key=rank)],
         )
 
 
-def check(path: Path) -> None:
-    """See whether a page can be written, and make the folder for it.
+def output_at(path: Path) -> Output:
+    """Return a file for a page."""
+    return Output(Disk(), str(path), TAG)
 
-    Raises:
-        DeclarationError: it can't; the message says why.
-    """
+
+def _written(path: Path, text: str) -> str:
+    """Write a page, and say where it is."""
+    output = output_at(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        was_there = path.exists()
-        with open(path, "ab+") as file:
-            file.seek(0)
-            is_ours = file.read(len(TAG)) in (b"", TAG.encode())
-        if not was_there:
-            path.unlink()
-    except OSError as error:
-        raise DeclarationError(_reason(error)) from None
-    except ValueError:  # each Python words it otherwise
-        raise DeclarationError("its path has a NUL") from None
-    if not is_ours:
-        raise DeclarationError("it is there, and no report of an earlier run")
+        output.make_folder()
+        output.write(text)
+    except DeclarationError as error:
+        return f"the report {error}; {_rescued(text)}"
+    return f"the report is in {printable(output.path)}"
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file at once, or not at all."""
-    temporary = f"{str(path).rpartition('/')[0]}/.fakehv-report-{token_hex(8)}"
+def _rescued(text: str) -> str:
+    """Write a page where it was not asked for, rather than lose it, and say where that is."""
     try:
-        with Files.open(temporary, "x", encoding="utf-8") as file:
-            file.write(text)
-        Os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            Os.unlink(temporary)
-        raise
+        output = output_at(Path(make_temporary(Os, "fakehv-report-"), "report.html"))
+        output.write(text)
+    except (OSError, DeclarationError) as error:
+        return f"it is lost, as there is no other place either: {printable(str(error))}"
+    return f"this run's is in {printable(output.path)}"
 
 
 def _says(message: str, timeline: Timeline) -> bool:
@@ -178,26 +188,30 @@ def _says(message: str, timeline: Timeline) -> bool:
     return any(said.startswith(f"{each.invariant}: {each.what}") for each in timeline.troubles)
 
 
+def _worker(report: pytest.TestReport) -> str:
+    """Return the worker that ran a test; of one that it died in, pytest-xdist tells otherwise."""
+    gateway = getattr(getattr(report, "node", None), "gateway", None)
+    return str(getattr(report, "worker_id", None) or getattr(gateway, "id", ""))
+
+
 def _outcome(report: pytest.TestReport) -> str:
     if hasattr(report, "wasxfail"):
         return "xpassed" if report.passed else "xfailed"
     if report.failed and report.when != "call":
-        return "error"
+        return "error" if report.when in _PHASES else "crashed"
     return report.outcome
 
 
-def _rank(outcome: str) -> int:
-    return OUTCOMES.index(outcome)
-
-
-def _message(report: pytest.TestReport) -> str:
+def _message(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Return the error with which a test failed."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    lines = _printable_lines(str(crash.message) if crash else "")
+    # Where there was no exception, somebody has written what it is.
+    text = crash.message if crash else (report.longrepr or "") if report.failed else ""
+    lines = _printable_lines(str(text))
     return "\n".join([*lines[:_MOST_LINES], "..."] if len(lines) > _MOST_LINES else lines)
 
 
-def _text(report: pytest.TestReport) -> str:
+def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Return all that is said of a failure: of a long text the end, where the error stands."""
     lines = _printable_lines(report.longreprtext)
     left_out = len(lines) - _LONGEST_TEXT
@@ -206,7 +220,3 @@ def _text(report: pytest.TestReport) -> str:
 
 def _printable_lines(text: str) -> list[str]:
     return [plain(_ESCAPES.sub("", line)) for line in text.splitlines()]
-
-
-def _reason(error: OSError) -> str:
-    return Os.strerror(error.errno or 0)

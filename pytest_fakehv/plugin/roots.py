@@ -3,17 +3,17 @@
 import fcntl
 import os
 import re
-import shutil
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pytest_fakehv.machine import Files
+from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.storage.disk import Disk
-from pytest_fakehv.storage.filesystem import make_directories
+from pytest_fakehv.storage.filesystem import make_directories, reason
+from pytest_fakehv.storage.places import check_folder
 
 TAG: Final = ".pytest-fakehv-root"
 """A file that says of a folder that it is ours to empty; the run that uses it locks the file."""
@@ -24,6 +24,7 @@ INNER_TAG: Final = ".pytest-fakehv"
 _TAG_TEXT: Final = b"This folder belongs to pytest-fakehv, which empties it at the start of each test run.\n"
 _LONGEST_STEM: Final = 100
 _LARGEST_INSTANCE_FILE: Final = 256
+_OPENING: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RootError(Exception):
@@ -53,22 +54,20 @@ def claim(path: Path, *, rootdir: Path) -> int:
                 "the current directory": Path.cwd(),
             },
         )
-        path.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(path)
+        if check_folder(Disk.os, str(path), may_be_link=False):
+            _refuse_foreign(path)
         with suppress(FileExistsError):  # by an earlier run, or by one that begins just now
             _make_tagged(str(path), TAG)
-        lock = os.open(path / TAG, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        lock = os.open(path / TAG, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             raise RootError("another test run is using it") from None
-    except FileExistsError:
-        raise RootError("it is not a directory") from None
+    except DeclarationError as error:
+        raise RootError(str(error)) from None
     except OSError as error:
-        raise RootError(os.strerror(error.errno or 0)) from error
-    except ValueError:  # each Python words it otherwise
-        raise RootError("its path has a NUL") from None
+        raise RootError(reason(error)) from error
     except RuntimeError as error:  # there is no home directory to compare it with
         raise RootError(str(error)) from error
     return lock
@@ -92,13 +91,41 @@ def empty(path: Path) -> None:
     Raises:
         RootError: something else has come into it since, or something can't be removed.
     """
-    _refuse_foreign(path)
     try:
-        for folder in path.iterdir():
-            if folder.name != TAG:
-                shutil.rmtree(folder)
+        _refuse_foreign(path)
+        root = os.open(path, _OPENING)
+        try:
+            _empty(root, str(path), "", [TAG, INNER_TAG, INNER_TAG])
+        finally:
+            os.close(root)
     except OSError as error:
-        raise RootError(f"{os.strerror(error.errno or 0)}: {error.filename!r}") from error
+        raise RootError(f"{reason(error)}: {str(error.filename)!r}") from error
+
+
+def _empty(folder: int, root: str, place: str, tags: Sequence[str]) -> None:
+    """Remove what is ours from an open folder, and what is not from none.
+
+    It goes from folder to folder by descriptors, so that what takes a folder's place meanwhile, such as a
+    link, is not followed. Tags go last: who is killed half-way leaves what the next run can still remove.
+    """
+    tag, *inner_tags = tags or [""]
+    for name in sorted(os.listdir(folder), key=lambda name: name == tag):
+        each = f"{place}{name}"
+        try:
+            status = os.lstat(name, dir_fd=folder)
+            if tag and stat.S_ISDIR(status.st_mode):
+                inner = os.open(name, _OPENING, dir_fd=folder)
+                try:
+                    _empty(inner, root, f"{each}/", inner_tags)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=folder)
+            elif not _may_be_an_instance(status) or name != (tag or name):
+                raise _stranger(each)
+            elif name != TAG or place:
+                os.unlink(name, dir_fd=folder)
+        except OSError as error:
+            raise RootError(f"{reason(error)}: {f'{root}/{each}'!r}") from error
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -108,7 +135,11 @@ def _refuse_foreign(path: Path) -> None:
     folder for each node, with instances' files.
     """
     for entry in _strangers(path, TAG, *[INNER_TAG] * 2):
-        raise RootError(f"it holds {str(entry.relative_to(path))!r}, which pytest-fakehv did not put there")
+        raise _stranger(str(entry.relative_to(path)))
+
+
+def _stranger(place: str) -> RootError:
+    return RootError(f"it holds {place!r}, which pytest-fakehv did not put there")
 
 
 def _strangers(folder: Path, tag: str, *inner_tags: str) -> Iterator[Path]:
@@ -127,12 +158,11 @@ def _strangers(folder: Path, tag: str, *inner_tags: str) -> Iterator[Path]:
             yield from _strangers(entry, *inner_tags)
         else:
             # A node's folder, with a small file for each instance.
-            yield from (each for each in sorted(entry.iterdir()) if not _may_be_an_instance(each))
+            yield from (each for each in sorted(entry.iterdir()) if not _may_be_an_instance(each.lstat()))
 
 
-def _may_be_an_instance(path: Path) -> bool:
-    """Tell whether a path may be an instance's file, also one that a test has spoilt."""
-    status = path.lstat()
+def _may_be_an_instance(status: os.stat_result) -> bool:
+    """Tell whether something may be an instance's file, also one that a test has spoilt."""
     return stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_INSTANCE_FILE
 
 
@@ -141,7 +171,7 @@ def _is_tag(path: Path) -> bool:
     try:
         status = path.lstat()
         is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-        return is_plain and status.st_size == len(_TAG_TEXT) and path.read_bytes() == _TAG_TEXT
+        return is_plain and Disk().read(str(path), len(_TAG_TEXT) + 1) == _TAG_TEXT
     except FileNotFoundError:
         return False
 
@@ -180,7 +210,6 @@ class Folders:
 
 
 def _make_tagged(folder: str, tag: str) -> None:
-    """Make a folder; in the middle of a test, which may have patched whatever makes folders."""
+    """Make a folder with a tag that is complete at once; a test may have patched whatever makes folders."""
     make_directories(Disk.os, folder)
-    with Files.open(f"{folder}/{tag}", "xb") as file:
-        file.write(_TAG_TEXT)
+    Disk().put(folder, f"{folder}/{tag}", _TAG_TEXT)

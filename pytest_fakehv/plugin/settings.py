@@ -105,22 +105,22 @@ def read_options(config: pytest.Config) -> Settings:
     """
     backend, _ = _option(config, "backend", "tmp_path")
     show, _ = _option(config, "show", "failed")
-    root, origin = _option(config, "root", None)
+    root, origin = _path_option(config, "root")
     if root and backend != "tmp_path":
         raise pytest.UsageError(
             f"{origin} needs a backend with real files, but the backend is {backend!r}; "
             "choose 'tmp_path', or keep no files with --fakehv-root="
         )
-    page, page_origin = _option(config, "report", None)
+    report, report_origin = _path_option(config, "report")
     seed, seed_origin = _seed_option(config)
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
         calls=_calls_option(config),
-        root=Path(absolute(_start(config, origin), root)) if root else None,
+        root=root,
         root_origin=origin,
-        report=Path(absolute(_start(config, page_origin), page)) if page else None,
-        report_origin=page_origin,
+        report=report,
+        report_origin=report_origin,
         clock="polls",
         topology=_topology_option(config),
         seed=seed,
@@ -170,10 +170,27 @@ def _topology_option(config: pytest.Config) -> "Topology | None":
     path, origin = _option(config, "topology", None)
     if not path:
         return None
+    with _of(origin):
+        return read_topology_file(config, _start(config, origin), path)
+
+
+def _path_option(config: pytest.Config, name: str) -> tuple[Path | None, str]:
+    path, origin = _option(config, name, None)
+    if not path:
+        return None, origin
+    from pytest_fakehv.reading import check_path
+
+    with _of(origin):
+        return Path(absolute(_start(config, origin), check_path(f"{name} must be a path", path))), origin
+
+
+@contextmanager
+def _of(origin: str) -> Iterator[None]:
+    """Say which setting is wrong."""
     from pytest_fakehv.checks import DeclarationError
 
     try:
-        return read_topology_file(config, _start(config, origin), path)
+        yield
     except DeclarationError as error:
         raise pytest.UsageError(f"{origin}: {error}") from None
 
@@ -195,8 +212,17 @@ def _start(config: pytest.Config, origin: str) -> Path:
 
 
 def absolute(start: Path, path: str) -> str:
-    """Make a path absolute, with ~ for the home directory."""
-    return os.path.abspath(start / os.path.expanduser(path))
+    """Make a path absolute, with ~ for the home directory.
+
+    Raises:
+        DeclarationError: there is none of that name.
+    """
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        from pytest_fakehv.checks import DeclarationError
+
+        raise DeclarationError(f"{expanded!r} begins with a home directory that is not known")
+    return os.path.abspath(start / expanded)
 
 
 @contextmanager

@@ -20,6 +20,12 @@ _MOST_CLUSTERS: Final = 3
 """How many of a test's clusters are reported on: a property test builds many."""
 
 
+class Failed(pytest.fail.Exception, AssertionError):  # type: ignore[name-defined, misc]  # noqa: N818  # pytest's is untyped, and has that name
+    """What a test fails with whose invariants don't hold: an `AssertionError`, as of `assert_consistent`."""
+
+    __module__ = "builtins"  # as pytest's own, of which it is one
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What is to be said of a test.
@@ -44,9 +50,9 @@ class Verdict:
         """How many others it used."""
         return len(self.used) - len(self.clusters)
 
-    def timelines(self) -> "list[Timeline]":
-        """Return each cluster's picture, made without touching a file."""
-        return [cluster._scope.timeline(self.violations.get(cluster, ())) for cluster in self.clusters]
+    def timeline(self, cluster: "FakeCluster") -> "Timeline":
+        """Return the picture of one of the clusters, made without touching a file."""
+        return cluster._scope.timeline(self.violations.get(cluster, ()))
 
 
 _VERDICT: Final = pytest.StashKey[Verdict]()
@@ -128,6 +134,17 @@ def verdict(item: pytest.Item) -> Verdict:
     if _VERDICT in item.stash:
         return item.stash[_VERDICT]
     return Verdict(used=_clusters(item)[1], text="", violations={})
+
+
+def is_expected(item: pytest.Item) -> bool:
+    """Tell whether what is wrong with a test is the failure that `unittest` was to expect of it.
+
+    That believes that the test has passed, as it looks at the test alone.
+    """
+    if not (isinstance(item, pytest.Function) and item.cls and item.stash[_VERDICT].text):
+        return False
+    decorated = item.cls, getattr(item.cls, item.name, None)
+    return any(getattr(each, "__unittest_expecting_failure__", False) for each in decorated)
 
 
 def forget(item: pytest.Item) -> None:

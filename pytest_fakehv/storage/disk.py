@@ -118,8 +118,7 @@ class Disk:
                     self._locks.pop(descriptor, None)
                     Os.close(descriptor)
             if len(self._idle) > _MOST_IDLE:
-                for longest in list(self._idle)[:-_MOST_IDLE]:
-                    self.forget(longest)
+                self.forget_idle(_MOST_IDLE)
         self.forget(directory)
         return self.exclusively(directory, effect, *arguments)
 
@@ -142,9 +141,10 @@ class Disk:
                 Os.close(descriptor)
 
     @classmethod
-    def forget_idle(cls) -> None:
-        """Keep no descriptor of a directory that nobody uses now."""
-        for directory in list(cls._idle):
+    def forget_idle(cls, most: int = 0) -> None:
+        """Keep so many descriptors of directories that nobody uses now: of those used last."""
+        every = list(cls._idle)
+        for directory in every[: len(every) - most]:
             cls.forget(directory)
 
     def put(self, directory: str, path: str, content: bytes) -> None:

@@ -132,15 +132,32 @@ def make_directories(os_module: OsModule, path: str) -> None:
     Raises:
         OSError: one can't be made.
     """
+    missing = []
+    while not _is_directory(os_module, path):
+        missing.append(path)
+        path = path.rpartition("/")[0]
+    made: list[str] = []
+    try:
+        for each in reversed(missing):
+            with suppress(FileExistsError):  # somebody else was faster
+                os_module.mkdir(each)
+                made.append(each)
+    except BaseException:
+        for each in reversed(made):
+            with suppress(OSError):  # it is in use already
+                os_module.rmdir(each)
+        raise
+
+
+def _is_directory(os_module: OsModule, path: str) -> bool:
+    """Tell whether a directory is there; raises an `OSError` where something else is."""
     try:
         is_directory = not path or stat.S_ISDIR(os_module.stat(path).st_mode)
     except FileNotFoundError:
-        make_directories(os_module, path.rpartition("/")[0])
-        with suppress(FileExistsError):  # somebody else was faster
-            os_module.mkdir(path)
-    else:
-        if not is_directory:
-            raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
+        return False
+    if not is_directory:
+        raise FileExistsError(errno.EEXIST, Os.strerror(errno.EEXIST), path)
+    return True
 
 
 def rename_over(os_module: OsModule, directory: str, path: str, content: bytes) -> None:
@@ -154,25 +171,35 @@ def rename_over(os_module: OsModule, directory: str, path: str, content: bytes) 
     name_at_last(os_module, directory, content, rename)
 
 
-def name_at_last(os_module: OsModule, directory: str, content: bytes, name: Callable[[str], object]) -> None:
+def name_at_last(
+    os_module: OsModule,
+    directory: str,
+    content: bytes,
+    name: Callable[[str], object],
+    *,
+    first_name: str = "\n",
+    mode: int = FILE_MODE,
+) -> None:
     """Write a file that no reader takes for an instance, and give it its name when it is closed.
 
     Args:
         os_module: the filesystem's operations.
-        directory: where to write it; its first name has a newline, as no instance's has.
+        directory: where to write it.
         content: what to write.
         name: gives the file of that path its name, and leaves nothing under the first one.
+        first_name: how its first name begins; with a newline, as no instance's has, if it lies among them.
+        mode: its mode, less the umask.
 
     Raises:
         OSError: it can't be done; nothing is left behind.
     """
-    path = f"{directory}/\n{Os.getpid()}.{next(_temporary_numbers)}"
+    path = f"{directory}/{first_name}{Os.getpid()}.{next(_temporary_numbers)}"
     try:
         # By a map that is unpacked, a file is opened and its descriptor kept in one step of the interpreter:
         # a signal's handler that raises comes before or after both, and no descriptor is lost.
-        (descriptor,) = map(os_module.open, (path,), (WRITING,), (FILE_MODE,))
+        (descriptor,) = map(os_module.open, (path,), (WRITING,), (mode,))
     except FileExistsError:  # left by a killed process that had our number
-        name_at_last(os_module, directory, content, name)
+        name_at_last(os_module, directory, content, name, first_name=first_name, mode=mode)
         return
     except BaseException:
         remove_quietly(os_module, path)

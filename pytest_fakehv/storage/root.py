@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.machine import Os, current_os
+from pytest_fakehv.reading import check_path
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.fakedisk import FakeDisk
 from pytest_fakehv.storage.filesystem import Filesystem, make_directory, reason
+from pytest_fakehv.storage.places import check_folder
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -44,19 +46,27 @@ class Root:
         Raises:
             DeclarationError: there is no path, or it can't be made a directory.
         """
-        given: Any = path
-        text = Os.fspath(given) if isinstance(given, str | os.PathLike) else None
-        if not text or not isinstance(text, str) or "\0" in text:
-            raise DeclarationError(f"root must be a path, not {shown(path)}")
+        text = check_path("root must be a path", path)
+        if text.startswith("~"):
+            raise DeclarationError(
+                f"root {shown(text)}: no home directory is looked for here; expand it, or begin with './'"
+            )
         filesystem, absolute = current_filesystem(), Os.normpath(text)
-        if not absolute.startswith("/"):
-            absolute = Os.normpath(f"{current_os().getcwd()}/{text}")
-        root = cls(lambda: (filesystem, absolute))
         try:
+            if not absolute.startswith("/"):
+                absolute = Os.normpath(f"{current_os().getcwd()}/{text}")
+            root = cls(lambda: (filesystem, absolute))
+            check_folder(filesystem.os, absolute, may_be_link=True)
             root.get()
+        except DeclarationError as error:
+            problem, cause = str(error), None
         except OSError as error:
-            raise DeclarationError(f"root can't be made: {absolute!r}: {reason(error)}") from error
-        return root
+            problem, cause = reason(error), error
+        else:
+            return root
+        raise DeclarationError(
+            f"root can't be made: {absolute!r}: {problem}; name a folder, or where one can be made"
+        ) from cause
 
     def child(self, name: str) -> "Root":
         """Return the directory of that name in this one, not made yet."""

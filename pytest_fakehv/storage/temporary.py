@@ -33,7 +33,7 @@ def temporary_directory(prefix: str, *, on: type[Os] | None = None, longest: int
         OSError: it can't be made, or can't be removed.
     """
     os_now = current_os() if on is None else on
-    path = _make_temporary(os_now, prefix, longest)
+    path = make_temporary(os_now, prefix, longest)
     made, maker = _identity(os_now, path), Os.getpid()
     try:
         yield path
@@ -43,8 +43,12 @@ def temporary_directory(prefix: str, *, on: type[Os] | None = None, longest: int
                 _remove_tree(os_now, path)
 
 
-def _make_temporary(os_now: type[Os], prefix: str, longest: int) -> str:
-    """Make a directory where `tempfile` makes them, which asks for that by functions of `os`."""
+def make_temporary(os_now: type[Os], prefix: str, longest: int = PATH_MAX) -> str:
+    """Make a directory where `tempfile` makes them, which asks for that by functions of `os`.
+
+    Raises:
+        OSError: it can't be made.
+    """
     given = [tempfile.tempdir, *map(Os.environ.get, ("TMPDIR", "TEMP", "TMP"))]
     places = [*filter(None, given), "/tmp", "/var/tmp"]  # noqa: S108  # under a name that nobody can know
     for place in places:

@@ -2,15 +2,14 @@
 
 import os
 from dataclasses import dataclass
-from typing import Final
 
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.machine import Os, current_files
+from pytest_fakehv.reading import check_path
+from pytest_fakehv.storage.places import Output
+from pytest_fakehv.storage.root import current_filesystem
 from pytest_fakehv.story.section import timeline_lines
 from pytest_fakehv.story.timeline import Timeline
 from pytest_fakehv.text import shown
-
-_SUFFIXES: Final = (".svg", ".html")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +40,22 @@ class Picture(Timeline):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file of its own, which needs no other.
 
-        Where a test has patched in a fake filesystem, the file is made there.
+        Where a test has patched in a fake filesystem, the file is made there. What an earlier `save` wrote is
+        replaced, and nothing else: no file of anybody else's, no link, no device.
 
         Args:
             path: which; its name ends in ".svg" or ".html".
 
         Raises:
-            DeclarationError: it ends otherwise.
+            DeclarationError: it ends otherwise, something else is there, or it can't be written.
             ImportError: what the extra "report" installs is not there.
-            OSError: it can't be written.
         """
-        name = Os.fspath(path)
-        if not name.lower().endswith(_SUFFIXES):
-            raise DeclarationError(f"path must end in {' or '.join(_SUFFIXES)}, not {shown(name)}")
-        from pytest_fakehv.story.page.render import document  # noqa: PLC0415  # as above
+        name = check_path("path must be the path of a file", path)
+        is_svg = name.lower().endswith(".svg")
+        if not is_svg and not name.lower().endswith(".html"):
+            raise DeclarationError(f"path must end in .svg or .html, not {shown(name)}")
+        from pytest_fakehv.story.page.render import SVG_TAG, TAG, document  # noqa: PLC0415  # as above
 
-        text = self._repr_svg_() if name.lower().endswith(".svg") else document(self)
-        with current_files().open(name, "w", encoding="utf-8") as file:
-            file.write(text)
+        text, tag = (self._repr_svg_(), SVG_TAG) if is_svg else (document(self), TAG)
+        place = name if name.startswith("/") else f"./{name}"
+        Output(current_filesystem(), place, tag).write(text)

@@ -4,7 +4,15 @@ import threading
 
 import pytest
 
-from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeDownError, NodeSpec
+from pytest_fakehv import (
+    DeclarationError,
+    FakeCluster,
+    FakeHypervisor,
+    HypervisorError,
+    InstanceSpec,
+    NodeDownError,
+    NodeSpec,
+)
 
 LOST = repr(NodeDownError("node1 does not answer"))
 
@@ -197,3 +205,17 @@ def test_a_call_of_another_node_is_not_lost_with_this_one(cluster, node1, node2,
     cluster.fault("ListInstances", node="node2", delay=1)
     monkeypatch.setattr(cluster.clock, "sleep", lambda _seconds: restart(node1))
     assert node2.ListInstances() == []
+
+
+def test_a_deed_of_the_test_whose_node_goes_down_while_it_is_done(tmp_path):
+    class Own(FakeHypervisor):
+        @staticmethod
+        def GetLinuxNodeInfo(*_paths):
+            hv.crash()
+            return FakeHypervisor.GetLinuxNodeInfo()
+
+    hv = Own(tmp_path)
+    with pytest.raises(DeclarationError) as caught:
+        hv.add_instance("web1", memory=100, min_memory=50)
+    assert str(caught.value) == "localhost does not answer"
+    assert list(tmp_path.iterdir()) == []

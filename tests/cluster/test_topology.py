@@ -161,7 +161,10 @@ def test_what_is_no_toml_is_said_with_its_line(read, tmp_path, content, start):
 
 
 def test_a_file_that_can_not_be_read(tmp_path):
-    for path, why in ((tmp_path / "none.toml", "No such file or directory"), (tmp_path, "Is a directory")):
+    for path, why in (
+        (tmp_path / "none.toml", "No such file or directory"),
+        (tmp_path, "it is a folder, not a file"),
+    ):
         with pytest.raises(DeclarationError) as caught:
             read_topology(path)
         assert str(caught.value) == f"{path}: {why}"
@@ -169,7 +172,10 @@ def test_a_file_that_can_not_be_read(tmp_path):
 
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for path, why in ((tmp_path / "pipe", "it is no regular file"), ("/dev/zero", "it is no regular file")):
+    for path, why in (
+        (tmp_path / "pipe", "it is a FIFO, not a file"),
+        ("/dev/zero", "it is a character device, not a file"),
+    ):
         with pytest.raises(DeclarationError) as caught:
             read_topology(path)
         assert str(caught.value) == f"{path}: {why}"

@@ -164,7 +164,8 @@ def test_an_invalid_name_touches_no_file(hv, files, name, text, tmp_path):
 
 
 def test_a_name_that_is_no_text(hv):
-    assert str(failure(hv.GetInstanceInfo, 5)) == "Invalid instance name 5: it is of type int, not a text"
+    text = "Invalid instance name 5: it is of type int, not a text"
+    assert str(failure(hv.StopInstance, make(5))) == text
 
 
 def test_a_name_that_is_a_text_of_a_kind_of_its_own(hv, files):
@@ -386,6 +387,7 @@ def test_what_is_no_instance(hv, method, rest, given):
         getattr(hv, method)(given, *rest)
     assert str(caught.value) == (
         f"{method} takes an instance, an object with name, hvparams and beparams, not {given!r}"
+        + ("; make one: fakehv.instance('web1')" if given == "web1" else "")
     )
 
 

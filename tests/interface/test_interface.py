@@ -461,6 +461,7 @@ class TestWhatIsNoInstance:
     def test_a_name_instead_of_an_instance(self, hv):
         assert message(hv.StartInstance, "web1", [], False, error=TypeError) == (
             "StartInstance takes an instance, an object with name, hvparams and beparams, not 'web1'"
+            "; make one: fakehv.instance('web1')"
         )
 
     def test_nothing_instead_of_an_instance(self, hv):

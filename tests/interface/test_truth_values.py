@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, Instance, NodeSpec
+from pytest_fakehv import FakeCluster, FakeHypervisor, Instance, NodeSpec
 
 NODES = (NodeSpec("node1"), NodeSpec("node2"))
 WEB1 = Instance("web1", beparams={"minmem": 512, "maxmem": 1024, "vcpus": 2})
@@ -174,6 +174,6 @@ def test_what_can_not_be_decided_comes_to_nothing(cluster):
 def test_a_target_that_is_no_name(cluster):
     node1, _ = cluster
     node1.StartInstance(WEB1, [], False)
-    with pytest.raises(HypervisorError, match=r"is no node's name or address$"):
+    with pytest.raises(TypeError, match=r"^MigrateInstance takes the target's address or name, not "):
         node1.MigrateInstance("cluster", WEB1, Undecided(), True)
     assert cluster.migrations == []

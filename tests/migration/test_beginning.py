@@ -44,16 +44,17 @@ class TestBeginning:
             "Failed to migrate instance web1: the target 'node1' is this very node"
         )
 
-    @pytest.mark.parametrize("target", ["node4", "", None])
+    @pytest.mark.parametrize("target", ["node4", ""])
     def test_to_an_unknown_target(self, cluster, web1, target):
         assert message(begin, cluster, web1, target=target, error=HypervisorError) == (
             f"Failed to migrate instance web1: the target {target!r} is no node's name or address"
         )
 
     def test_to_a_node_instead_of_its_name(self, cluster, web1):
-        assert message(begin, cluster, web1, target=cluster["node2"], error=HypervisorError) == (
-            "Failed to migrate instance web1: the target <FakeHypervisor node2> is no node's name or address"
+        assert message(begin, cluster, web1, target=cluster["node2"], error=TypeError) == (
+            "MigrateInstance takes the target's address or name, not <FakeHypervisor node2>"
         )
+        assert cluster.migrations == []
 
     def test_to_a_node_that_is_down(self, cluster, web1):
         cluster["node2"].crash()

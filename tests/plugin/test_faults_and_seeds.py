@@ -106,7 +106,8 @@ def test_it(fakehv): pass
 def test_optional(fakehv): pass
 
 @mark.fakehv_fault("StartInstance")
-def test_without_a_fixture(): pass
+class TestIt:
+    def test_without_a_fixture(self): pass
 """,
     )
     result.assert_outcomes(passed=2, failed=1)

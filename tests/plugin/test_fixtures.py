@@ -280,7 +280,8 @@ def test_it(fakehv_factory):
         run(
             pytester,
             """
-@pytest.mark.fakehv_node("mine")
+pytestmark = pytest.mark.fakehv_node("mine")
+
 def test_it(fakehv_factory):
     assert [node.name for node in fakehv_factory()] == ["node1", "node2"]
 """,

@@ -1,10 +1,13 @@
 """The options and ini values: what they do, which one counts, and what is refused at start-up."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 import pytest
+
+from pytest_fakehv.plugin import roots
 
 USES_IT = """
     def test_start(fakehv):
@@ -125,6 +128,13 @@ class TestRootIsKept:
         assert (pytester.path / "home" / "out" / "main").is_dir()
         assert not (pytester.path / "~").exists()
 
+    def test_one_of_odd_bytes_is_said_in_one_line(self, pytester):
+        pytester.makepyfile(USES_IT)
+        result = pytester.runpytest("--fakehv-root=a\nb\udcff")
+        result.assert_outcomes(passed=1)
+        kept = f"fakehv: root directories are kept in {pytester.path}/a\\nb\\udcff"
+        assert kept in result.outlines
+
     def test_an_empty_one_is_none(self, pytester):
         pytester.makepyfile(BACKEND.format(expected="pyfakefs"))
         pytester.makeini("[pytest]\nfakehv_root = out")
@@ -226,8 +236,9 @@ class TestRootIsRefused:
         }
 
     def test_a_file(self, pytester, user_file):
-        self.refused(pytester, user_file / "notes.txt", "it is not a directory")
-        self.refused(pytester, user_file / "notes.txt" / "below", "Not a directory")
+        path = user_file / "notes.txt"
+        self.refused(pytester, path, "it is a file")
+        self.refused(pytester, path / "below", f"{str(path)!r} is a file")
 
     def test_the_filesystems_root(self, pytester):
         self.refused(pytester, "/", "it is /")
@@ -292,7 +303,7 @@ class TestRootIsRefused:
 
     def test_a_link_to_itself(self, pytester):
         (pytester.path / "loop").symlink_to("loop")
-        self.refused(pytester, pytester.path / "loop", "it is not a directory")
+        self.refused(pytester, pytester.path / "loop", "it is a link to nothing")
 
     @pytest.mark.parametrize("linked", ["folder", "tag"])
     def test_a_link_is_not_followed(self, pytester, user_file, linked):
@@ -349,22 +360,78 @@ class TestRootIsRefused:
         result.stdout.fnmatch_lines([f"*--fakehv-root '{pytester.path}/out' can't be emptied: {why}*"])
         assert (pytester.path / "out" / "main" / "data" / "notes.txt").read_text() == "mine"
 
-    def test_it_can_not_be_emptied(self, pytester):
+    @pytest.fixture
+    def swap(self, pytester, monkeypatch):
+        """Run once, and again so that something is done between the last look at the root and emptying it."""
         pytester.runpytest("--fakehv-root=out").assert_outcomes(passed=1)
-        pytester.makeconftest(
-            """
-            import shutil
+        check = roots._refuse_foreign
 
-            def refuse(folder):
-                raise PermissionError(13, "", str(folder))
+        def swap(deed):
+            looks = []
 
-            shutil.rmtree = refuse
-            """
-        )
-        result = pytester.runpytest_subprocess("--fakehv-root=out")
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        why = f"Permission denied: '{pytester.path}/out/main'"
-        result.stdout.fnmatch_lines([f"*--fakehv-root '{pytester.path}/out' can't be emptied: {why}*"])
+            def check_and_swap(path):
+                check(path)
+                looks.append(path)
+                if len(looks) == 2:
+                    deed()
+
+            monkeypatch.setattr(roots, "_refuse_foreign", check_and_swap)
+            result = pytester.runpytest("--fakehv-root=out")
+            assert result.ret == pytest.ExitCode.USAGE_ERROR
+            (said,) = [line for line in result.outlines if "can't be emptied" in line]
+            _, why = said.split(f"--fakehv-root '{pytester.path}/out' can't be emptied: ")
+            return why.strip(" !")
+
+        return swap
+
+    @pytest.mark.parametrize("where", ["main", "main/{test}", "main/{test}/node1"])
+    def test_a_link_that_takes_a_folders_place_is_not_followed(self, pytester, user_file, swap, where):
+        test = "test_a_link_that_takes_a_folders_place_is_not_followed.py-test_start"
+        folder = pytester.path / "out" / where.format(test=test)
+
+        def deed():
+            folder.rename(pytester.path / "moved")
+            folder.symlink_to(user_file)
+
+        why = swap(deed)
+        name = str(folder.relative_to(pytester.path / "out"))
+        assert why == f"it holds {name!r}, which pytest-fakehv did not put there"
+        assert os.readlink(folder) == str(user_file)
+
+    @pytest.mark.parametrize(
+        ("where", "make"),
+        [
+            ("", Path.touch),
+            ("main", os.mkfifo),
+            ("main/{test}", Path.touch),
+            ("main/{test}/node1", os.mkfifo),
+            ("main/{test}/node1", lambda path: path.write_text("x" * 257)),
+        ],
+    )
+    def test_what_comes_at_the_last_moment_stays(self, pytester, swap, where, make):
+        test = "test_what_comes_at_the_last_moment_stays.py-test_start"
+        path = pytester.path / "out" / where.format(test=test) / "notes.txt"
+        why = swap(lambda: make(path))
+        name = str(path.relative_to(pytester.path / "out"))
+        assert why == f"it holds {name!r}, which pytest-fakehv did not put there"
+        assert path.exists()
+
+    def test_it_can_not_be_emptied(self, pytester, swap, monkeypatch):
+        folder = f"{pytester.path}/out/main/test_it_can_not_be_emptied.py-test_start/node1"
+        rmdir = os.rmdir
+
+        def refuse(path, *, dir_fd=None):
+            if dir_fd is not None:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            rmdir(path)
+
+        assert swap(lambda: monkeypatch.setattr(os, "rmdir", refuse)) == f"Permission denied: {folder!r}"
+
+    def test_it_can_not_be_looked_at(self, pytester, swap):
+        def deed():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/somewhere")
+
+        assert swap(deed) == "Permission denied: '/somewhere'"
 
     def test_without_a_home_directory(self, pytester, monkeypatch):
         monkeypatch.setenv("HOME", "~nobody-of-this-name")
@@ -391,12 +458,6 @@ class TestRootIsRefused:
             self.refused(pytester, folder, "Permission denied")
         else:  # what nobody can write to, root included
             self.refused(pytester, "/proc/fakehv", "No such file or directory")
-
-    def test_no_path_at_all(self, pytester):
-        pytester.makeini("[pytest]\nfakehv_root = a\0b")
-        result = pytester.runpytest()
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert "can't be used: its path has a NUL; name a new or empty folder" in result.stderr.str()
 
     def test_by_the_ini_file(self, pytester):
         pytester.makeini("[pytest]\nfakehv_root = .")

@@ -1,12 +1,19 @@
 """The page of a run: ``--fakehv-report``."""
 
+import errno
 import json
+import os
 import re
+import tempfile
 
 import pytest
 
 pytest.importorskip("jinja2")
 from parsed_page import ATTACKS, Page
+
+from pytest_fakehv.machine import Os
+from pytest_fakehv.plugin import page as run_page
+from pytest_fakehv.story.page.render import TAG
 
 TESTS = """
     import pytest
@@ -91,7 +98,7 @@ def test_a_page(pytester, args):
     ]  # fmt: skip
     is_open = {own["data-outcome"] for own in page.all("details") if "data-outcome" in own and "open" in own}
     assert is_open == {"error", "failed"}
-    assert "1 more tests used no fake hypervisor, and are not here." in page.words
+    assert "Tests without a timeline are not here: 1 passed." in page.words
     assert "ValueError: in the teardown" in page.words
     assert "assert the placements differ:" in page.words
     # What the invariants say is not said twice.
@@ -120,7 +127,7 @@ def test_no_test_that_uses_one(pytester):
     pytester.makepyfile("def test_it(): pass")
     pytester.runpytest("--fakehv-report=out.html").assert_outcomes(passed=1)
     page = read(pytester)
-    assert "No test used a fake hypervisor." in page.words
+    assert "No test has a timeline, and none went wrong." in page.words
     assert page.all("script") == page.all("form") == []
 
 
@@ -291,20 +298,11 @@ class TestRefused:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert [line for line in result.stderr.lines if line.strip()] == [f"ERROR: {text}"]
 
-    @pytest.mark.parametrize("args", [(), ("-n", "2")])
-    def test_a_folder(self, pytester, args):
+    def test_under_xdist(self, pytester):
         self.refused(
-            pytester.runpytest_subprocess("--fakehv-report=.", *args),
-            f"--fakehv-report {str(pytester.path)!r} can't be written: Is a directory",
-        )
-
-    def test_below_a_file(self, pytester):
-        pytester.makeini("[pytest]\nfakehv_report = file/out.html")
-        (pytester.path / "file").touch()
-        result = pytester.runpytest()
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines(
-            [f"ERROR: fakehv_report '{pytester.path}/file/out.html' can't be written: *"]
+            pytester.runpytest_subprocess("--fakehv-report=.", "-n", "2"),
+            f"--fakehv-report {str(pytester.path)!r} can't be written: it is a folder; "
+            "name a new file, or one that pytest-fakehv wrote",
         )
 
     def test_somebodys_file(self, pytester):
@@ -313,15 +311,10 @@ class TestRefused:
         before = path.read_text()
         self.refused(
             pytester.runpytest("--fakehv-report", path.name),
-            f"--fakehv-report {str(path)!r} can't be written: it is there, and no report of an earlier run",
+            f"--fakehv-report {str(path)!r} can't be written: it is somebody else's file; "
+            "name a new file, or one that pytest-fakehv wrote",
         )
         assert path.read_text() == before
-
-    def test_no_path_at_all(self, pytester):
-        pytester.makeini("[pytest]\nfakehv_report = a\0b")
-        result = pytester.runpytest()
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert "can't be written: its path has a NUL" in result.stderr.str()
 
     def test_without_jinja(self, pytester):
         pytester.makepyfile(hidden="import sys; sys.modules['jinja2'] = None")
@@ -331,34 +324,129 @@ class TestRefused:
             "pip install 'pytest-fakehv[report]' (import of jinja2 halted; None in sys.modules)",
         )
 
-    def test_what_goes_wrong_in_the_end_is_said(self, pytester):
-        pytester.makepyfile(
-            """
-            import os
 
-            def test_it(fakehv, request):
-                os.chdir("/")
-                request.config.rootpath.joinpath("out").rename(request.config.rootpath / "moved")
-            """
+COMES_MEANWHILE = """
+    import os
+    from pathlib import Path
+
+    def test_it(fakehv):
+        os.chdir({folder!r})
+        {deed}
+"""
+
+
+class TestWhatComesToItsPlaceMeanwhile:
+    """What is at the path when the run ends was not there, or was ours, when it began."""
+
+    @pytest.fixture
+    def run(self, pytester, monkeypatch):
+        """Run a test that does something in the page's folder; return what is said of the page."""
+        monkeypatch.setattr(tempfile, "tempdir", str(pytester.mkdir("temporary")))
+        pytester.mkdir("pages")
+
+        def run(deed):
+            pytester.makepyfile(COMES_MEANWHILE.format(folder=str(pytester.path / "pages"), deed=deed))
+            result = pytester.runpytest("--fakehv-report=pages/out.html")
+            os.chdir(pytester.path)
+            result.assert_outcomes(passed=1)
+            (said,) = [line for line in result.outlines if line.startswith("fakehv: the report")]
+            return said
+
+        return run
+
+    @pytest.mark.parametrize(
+        ("deed", "what"),
+        [
+            ("Path('out.html').touch()", "somebody else's file"),
+            ("Path('out.html').write_text('mine')", "somebody else's file"),
+            ("os.mkdir('out.html')", "a folder"),
+            ("os.mkfifo('out.html')", "a FIFO"),
+            ("os.symlink('theirs', 'out.html')", "a link to nothing"),
+            ("Path('theirs').write_text('mine'); os.symlink('theirs', 'out.html')", "a link to a file"),
+            ("os.symlink('/dev/null', 'out.html')", "a link to a character device"),
+        ],
+    )
+    def test_it_stays_and_the_page_is_elsewhere(self, pytester, run, deed, what):
+        null = os.stat("/dev/null")
+        said = run(deed)
+        (rescued,) = (pytester.path / "temporary").glob("fakehv-report-*/report.html")
+        assert said == (
+            f"fakehv: the report '{pytester.path}/pages/out.html' can't be written: it is {what}; "
+            f"name a new file, or one that pytest-fakehv wrote; this run's is in {rescued}"
         )
-        result = pytester.runpytest_subprocess("--fakehv-report=out/out.html")
-        result.assert_outcomes(passed=1)
-        why = "could not be written: No such file or directory"
-        result.stdout.fnmatch_lines([f"fakehv: the report '{pytester.path}/out/out.html' {why}"])
+        assert Page(rescued.read_text(encoding="utf-8")).names
+        path = pytester.path / "pages" / "out.html"
+        if path.is_file() and not path.is_symlink():
+            assert path.read_text() in ("", "mine")
+        theirs = pytester.path / "pages" / "theirs"
+        assert {each.name for each in path.parent.iterdir()} <= {"out.html", "theirs"}
+        assert theirs.exists() == (what == "a link to a file")
+        assert os.stat("/dev/null") == null
 
-    def test_a_report_that_was_half_written_is_no_report(self, pytester):
-        pytester.makepyfile(
-            """
-            import os
+    def test_another_run_of_ours_is_replaced(self, pytester, run):
+        deed = f"Path('out.html').write_text({TAG + ' of another run'!r}); os.chmod('out.html', 0o640)"
+        assert run(deed) == f"fakehv: the report is in {pytester.path}/pages/out.html"
+        assert read(pytester, "pages/out.html").names
+        assert (pytester.path / "pages" / "out.html").stat().st_mode & 0o777 == 0o640
 
-            def test_it():
-                os.mkdir("pages/out.html")
-            """
+    def test_its_folder_has_gone(self, pytester, run):
+        said = run("os.rename('../pages', '../moved')")
+        assert said == f"fakehv: the report is in {pytester.path}/pages/out.html"
+        assert os.listdir(pytester.path / "moved") == []
+
+    def test_in_the_moment_of_writing(self, pytester, run, monkeypatch):
+        theirs = pytester.path / "pages" / "out.html"
+        link = Os.link
+
+        def late(source, target):
+            theirs.write_text("mine")
+            link(source, target)
+
+        monkeypatch.setattr(Os, "link", staticmethod(late))
+        assert f"{str(theirs)!r} can't be written: it is somebody else's file; " in run("pass")
+        assert theirs.read_text() == "mine"
+        assert os.listdir(theirs.parent) == ["out.html"]
+
+    def test_there_is_no_other_place_either(self, pytester, run, monkeypatch):
+        def refuse(os_now, prefix):
+            raise FileNotFoundError("no temporary directory")
+
+        monkeypatch.setattr(run_page, "make_temporary", refuse)
+        assert run("os.mkdir('out.html')") == (
+            f"fakehv: the report '{pytester.path}/pages/out.html' can't be written: it is a folder; "
+            "name a new file, or one that pytest-fakehv wrote; "
+            "it is lost, as there is no other place either: no temporary directory"
         )
-        result = pytester.runpytest_subprocess("--fakehv-report=pages/out.html")
-        why = "could not be written: Is a directory"
-        result.stdout.fnmatch_lines([f"fakehv: the report '*out.html' {why}"])
-        assert [path.name for path in (pytester.path / "pages").iterdir()] == ["out.html"]
+
+    def test_where_there_are_no_hard_links(self, pytester, run, monkeypatch):
+        def refuse(source, target):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(Os, "link", staticmethod(refuse))
+        for _ in range(2):
+            assert run("pass") == f"fakehv: the report is in {pytester.path}/pages/out.html"
+        assert os.listdir(pytester.path / "pages") == ["out.html"]
+
+
+def test_one_that_is_read_only_is_kept(pytester):
+    pytester.makepyfile("def test_it(fakehv): pass")
+    pytester.runpytest("--fakehv-report=out.html").assert_outcomes(passed=1)
+    (pytester.path / "out.html").chmod(0o444)
+    result = pytester.runpytest("--fakehv-report=out.html")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (said,) = [line for line in result.stderr.lines if line.strip()]
+    assert said == (
+        f"ERROR: --fakehv-report '{pytester.path}/out.html' can't be written: it is read-only; "
+        "name a new file, or one that pytest-fakehv wrote"
+    )
+
+
+def test_a_path_of_odd_bytes_is_said_in_one_line(pytester):
+    pytester.makepyfile("def test_it(fakehv): pass")
+    result = pytester.runpytest("--fakehv-report=a\nb\udcff.html")
+    result.assert_outcomes(passed=1)
+    assert f"fakehv: the report is in {pytester.path}/a\\nb\\udcff.html" in result.outlines
+    assert (pytester.path / "a\nb\udcff.html").exists()
 
 
 class TestPytestHtml:

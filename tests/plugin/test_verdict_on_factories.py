@@ -140,7 +140,6 @@ def wide(fakehv_factory):
 
 def look(wide): wide["node1"].ListInstances()
 
-@mark.fakehv_node("node1")
 def test_file(wide): Path(wide["node3"].root, "big").write_text("0\\n4097\\n1\\n")
 def test_after_file(wide): look(wide)
 

@@ -87,7 +87,7 @@ def text_of(page):
 def normalized(output):
     """Leave out what is never the same: how long it took, and blanks that nobody sees."""
     lines = [line.rstrip() for line in output.strip().splitlines()]
-    return [re.sub(r"\bin \d+\.\d+s\b( =*)?", "in 0.01s", line) for line in lines]
+    return [re.sub(r"\bin \d+\.\d+s\b( \([\d:]+\))?( =*)?", "in 0.01s", line) for line in lines]
 
 
 def same(shown, output):

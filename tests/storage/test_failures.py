@@ -7,8 +7,8 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
-from failing import ERRORS, WELL_FORMED, Failure, Place
 from processes import make
+from system_failures import ERRORS, WELL_FORMED, Failure, Place
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, NodeSpec
 from pytest_fakehv.storage.disk import Disk

@@ -185,8 +185,9 @@ class TestOpenDirectories:
         assert waits == [["web1"]]
         assert hv.ListInstances() == []
 
+    @pytest.mark.parametrize("closes", [False, True], ids=["", "closing all descriptors"])
     @pytest.mark.parametrize("renew", [wipe, move_away])
-    def test_one_that_is_made_again_while_we_wait_for_it(self, tmp_path, monkeypatch, renew):
+    def test_one_that_is_made_again_while_we_wait_for_it(self, tmp_path, monkeypatch, renew, closes):
         hv = FakeHypervisor(tmp_path / "root", spec=SPEC)
         lock, operations = Os.flock, []
 
@@ -195,6 +196,8 @@ class TestOpenDirectories:
                 renew(tmp_path)
                 (tmp_path / "root" / "web1").write_text("0\n5\n2\n")
             operations.append(operation)
+            if closes and operations == [LOCK, UNLOCK]:
+                os.close(descriptor)
             lock(descriptor, operation)
 
         def look(record):

@@ -284,7 +284,7 @@ class TestTrouble:
 
 
 class TestRoot:
-    @pytest.mark.parametrize("root", [5, None, b"/tmp", ["a"], "", "a\0b"])
+    @pytest.mark.parametrize("root", [5, None, b"/tmp", ["a"], "", "a\0b", "a\ud800"])
     def test_no_path(self, root):
         with pytest.raises(DeclarationError) as caught:
             FakeHypervisor(root)
@@ -293,10 +293,12 @@ class TestRoot:
     def test_a_file(self, tmp_path):
         path = tmp_path / "file"
         path.write_text("mine")
-        for root, problem in ((path, "File exists"), (path / "below", "Not a directory")):
+        for root, problem in ((path, "it is a file"), (path / "below", f"{str(path)!r} is a file")):
             with pytest.raises(DeclarationError) as caught:
                 FakeHypervisor(root)
-            assert str(caught.value) == f"root can't be made: '{root}': {problem}"
+            assert str(caught.value) == (
+                f"root can't be made: '{root}': {problem}; name a folder, or where one can be made"
+            )
         assert path.read_text() == "mine"
 
     def test_any_path_object(self, tmp_path):

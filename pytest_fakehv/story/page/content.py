@@ -6,12 +6,16 @@ from typing import Any, Final
 
 from pytest_fakehv.story.page.layout import Drawing, draw
 from pytest_fakehv.story.timeline import Timeline
-from pytest_fakehv.text import printable
+from pytest_fakehv.text import printable, shown_error
 
-# The worst first.
-OUTCOMES: Final = ("error", "failed", "rerun", "xpassed", "xfailed", "skipped", "passed")
+_BAD: Final = ("crashed", "error", "failed")
+_NO_TROUBLE: Final = ("xpassed", "xfailed", "skipped", "passed")
 
-_BAD: Final = frozenset({"error", "failed"})
+
+def rank(outcome: str) -> int:
+    """Return where an outcome stands, the worst first; those that other plugins invent are in the middle."""
+    known = (*_BAD, "rerun", *_NO_TROUBLE)
+    return known.index(outcome) if outcome in known else known.index("rerun")
 
 
 @dataclass(kw_only=True)
@@ -60,6 +64,11 @@ class Test:
         return self.outcome in _BAD
 
     @property
+    def is_told(self) -> bool:
+        """Whether it is on the page: what went wrong always is, whether or not there is a timeline of it."""
+        return bool(self.pictures) or self.outcome not in _NO_TROUBLE
+
+    @property
     def name(self) -> str:
         """Its name, and which attempt it is where there are several."""
         attempt = f", attempt {self.attempt} of {self.of_attempts}" if self.of_attempts > 1 else ""
@@ -71,23 +80,25 @@ class Test:
         return f"{self.duration:.2f} s"
 
     def draw(self, number: int) -> None:
-        """Draw its timelines.
+        """Draw its timelines; of what can't be drawn, say so.
 
         Args:
             number: its place on the page, which makes its pictures' names their own.
         """
         for place, data in enumerate(self.pictures):
-            timeline = Timeline.of(data)
             title = f"Cluster {place + 1} of {len(self.pictures)}"
+            label = self.name if len(self.pictures) == 1 else f"{self.name}, {title.lower()}"
+            try:
+                timeline = Timeline.of(data)
+                drawing = draw(timeline)
+            except Exception as error:  # noqa: BLE001  # the page has others to show
+                self.notes.append(f"A timeline could not be drawn: {shown_error(error)}")
+                continue
             self.timelines.append(
-                Drawn(
-                    timeline=timeline,
-                    drawing=draw(timeline),
-                    uid=f"t{number}c{place}",
-                    title=title,
-                    label=self.name if len(self.pictures) == 1 else f"{self.name}, {title.lower()}",
-                )
+                Drawn(timeline=timeline, drawing=drawing, uid=f"t{number}c{place}", title=title, label=label)
             )
+        if not self.timelines and not self.notes:
+            self.notes.append("There is no timeline of it.")
 
 
 def plain(text: str) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TAG: Final = "<!doctype html><!-- a report of pytest-fakehv -->"
 """How a page begins: what does not begin so is somebody else's file."""
 
+SVG_TAG: Final = '<svg class="fakehv" '
+"""How a picture on its own begins."""
+
 MEANINGS: Final["Mapping[Mark, str]"] = {
     "violation": "an invariant broke here",
     "crash": "a node went down",

@@ -104,8 +104,8 @@ def test_wrong_figures(hv):
         f"web1 has on node1 memory 256, not 512; {last}"
     )
     assert failure(hv.assert_running, "web1", vcpus=1) == f"web1 has on node1 vcpus 3, not 1; {last}"
-    assert failure(hv.assert_running, "web1", memory="256", vcpus=1) == (
-        f"web1 has on node1 memory 256, not '256' and vcpus 3, not 1; {last}"
+    assert failure(hv.assert_running, "web1", memory=255, vcpus=1) == (
+        f"web1 has on node1 memory 256, not 255 and vcpus 3, not 1; {last}"
     )
 
 

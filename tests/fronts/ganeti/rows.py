@@ -71,7 +71,7 @@ def complaints(step):
 
 @row("a name with `/`, `..`, a NUL or more than 255 bytes raises a raw error or leaves the root")
 def _(step):
-    if step.method in NEEDS_A_NAME and is_invalid(step.name):
+    if step.method in NEEDS_A_NAME and is_invalid(step.name) and not wrong_texts(step):
         is_wrong_elsewhere = "instance" in step.given and any(complaints(step))
         return (
             isinstance(step.ours.error, errors.HypervisorError)
@@ -333,22 +333,41 @@ def _(step):
     if step.method in {"CheckParameterSyntax", "ValidateParameters"}:
         return is_wrong_in_hvparams(step)
     if not step.given:  # it doesn't fit the method in other ways too
-        text = f"{step.method} takes an instance, an object with name, hvparams and beparams, not "
+        text = f"{step.method} takes "
         return step.theirs.kind is step.ours.kind is TypeError and step.ours.text.startswith(text)
     given = step.given.get("instance")
+    if wrong := wrong_texts(step):
+        return step.raises(TypeError, *wrong)
     if step.method == "StopInstance" and hasattr(given, "name") | (given is None):
-        if given is None and step.name is None:
-            text = "Failed to stop instance: neither an instance nor a name is given"
-            return step.theirs.kind in {AttributeError, AssertionError} and step.raises(
-                errors.HypervisorError, text
-            )
-        return step.theirs.kind is AssertionError and step.refuses(
-            "a timeout goes with force True or False, not None"
-        )
+        return is_wrong_stop(step)
     return not hasattr(given, "name") and step.raises(
         TypeError,
-        f"{step.method} takes an instance, an object with name, hvparams and beparams, not {given!r}",
+        f"{step.method} takes an instance, an object with name, hvparams and beparams, not {given!r}"
+        + (f"; make one: fakehv.instance({given!r})" if isinstance(given, str) else ""),
     )
+
+
+def is_wrong_stop(step):
+    if step.given["instance"] is None and step.name is None:
+        text = "Failed to stop instance: neither an instance nor a name is given"
+        return step.theirs.kind in {AttributeError, AssertionError} and step.raises(
+            errors.HypervisorError, text
+        )
+    return step.theirs.kind is AssertionError and step.refuses(
+        "a timeout goes with force True or False, not None"
+    )
+
+
+def wrong_texts(step):
+    """Return what is said of a call that gives what is no text for a name, or for a target."""
+    name = step.given.get("name") or step.given.get("instance_name", "")
+    if not isinstance(name, str):
+        return [f"{step.method} takes the name of an instance, not {name!r}"]
+    target = step.given.get("target")
+    is_migrating = step.method == "MigrateInstance" and hasattr(step.given["instance"], "name")
+    if is_migrating and not isinstance(target, str):
+        return [f"MigrateInstance takes the target's address or name, not {target!r}"]
+    return []
 
 
 def is_wrong_in_hvparams(step):

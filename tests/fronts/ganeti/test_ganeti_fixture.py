@@ -106,7 +106,7 @@ class TestFixture:
         result = pytester.runpytest_subprocess()
         result.assert_outcomes(errors=1)
         assert (
-            "\nfakehv_ganeti needs a fakehv_class that is pytest_fakehv.fronts.ganeti.FakeHypervisor "
+            "\nthe fixture fakehv_class must return pytest_fakehv.fronts.ganeti.FakeHypervisor "
             "or a subclass of it, not <class 'test_an_own_class_that_does_not_suit.Own'>\n"
         ) in result.stdout.str()
         assert "Traceback" not in result.stdout.str()
