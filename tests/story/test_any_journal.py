@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, InstanceSpec, NodeSpec
-from pytest_fakehv.plugin import _COLOURS
+from pytest_fakehv.plugin.sections import _COLOURS
 from pytest_fakehv.story.section import timeline_lines
 from pytest_fakehv.story.timeline import Timeline
 
