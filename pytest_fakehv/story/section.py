@@ -1,7 +1,7 @@
 """The section on the fake nodes in the report of a failed test. Pure functions over data."""
 
 import textwrap
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ def _named_steps(timeline: Timeline) -> set[int]:
     steps = timeline.steps
     found = set()
     for trouble in first_of_each(timeline.troubles):
-        if trouble.step is None or steps[trouble.step].mark == "gap":
+        if trouble.step is None:
             continue
         instance = steps[trouble.step].instance
         about = [
@@ -133,7 +133,7 @@ def _named_steps(timeline: Timeline) -> set[int]:
             for index, step in enumerate(steps)
             if step.count and step.mark != "gap" and step.instance == instance
         ]
-        place = about.index(trouble.step)
+        place = bisect_left(about, trouble.step)
         found |= {*about[max(0, place - 1) : place + 2]}
     return found
 

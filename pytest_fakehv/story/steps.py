@@ -184,10 +184,9 @@ class Steps:
             kept |= {max(0, index - 1), index, min(index + 1, every[-1])}
         instances = [_instance_of(group) for group in groups]
         enough = max(MOST_STEPS // 2, _count(kept) + MOST_STEPS // 5)
-        for index in newest_first(instances, self._involved.instances):
-            is_involved = instances[index] in self._involved.instances
-            if _count(kept) >= (MOST_STEPS - 2 if is_involved else enough):
-                break
+        involved = self._involved.instances
+        newest = newest_first(instances, involved)
+        while _count(kept) < (MOST_STEPS - 2 if instances[index := next(newest)] in involved else enough):
             kept.add(index)
         return kept
 

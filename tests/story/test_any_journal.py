@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, InstanceSpec, NodeSpec
-from pytest_fakehv.plugin.sections import _COLOURS
 from pytest_fakehv.story.section import timeline_lines
 from pytest_fakehv.story.timeline import Timeline
 
@@ -145,7 +144,7 @@ def check(view):
         json.dumps(data, ensure_ascii=False).encode()
         again = Timeline.of(data)
         assert timeline_lines(again) == timeline_lines(timeline)
-        painted = timeline_lines(again, lambda text, step: f"{_COLOURS.get(step.mark)}{text}")
+        painted = timeline_lines(again, lambda text, step: f"<{step.mark}>{text}")
         assert len(painted) == len(timeline_lines(again))
         Page(fragment(again)).words.encode()
     ET.fromstring(view.timeline()._repr_svg_())

@@ -1,6 +1,7 @@
 """What is never folded: what raised, what a fault struck, what a violation names, and what that is about."""
 
 import os
+import threading
 
 import pytest
 from shown import numbered, start
@@ -34,6 +35,10 @@ def evacuated():
     return cluster
 
 
+SCRIPT = evacuated.__code__.co_firstlineno + 5
+"""The line that scripts a migration there; the next one declares a fault."""
+
+
 def described(cluster):
     return cluster._scope.describe(cluster.timeline())
 
@@ -54,7 +59,7 @@ class TestOf61Instances:
         assert lines[:2] == ["migrations, 1 of 60:", "  ... 6 migrations ..."]
         assert " ".join(" ".join(lines[2:-1]).split()) == (
             "web7 node1 -> node3 live: 100 % at poll 1, said failed, in truth it had moved "
-            f"(script at {HERE}:27), aborted"
+            f"(script at {HERE}:{SCRIPT}), aborted"
         )
         assert lines[-1] == "  ... 53 migrations ..."
 
@@ -71,7 +76,7 @@ class TestOf61Instances:
         ]
         calls = part(text, "calls", "no such line")
         assert len(calls) < 30
-        assert f"      -> HypervisorError: no route to host (fault at {HERE}:28)" in calls
+        assert f"      -> HypervisorError: no route to host (fault at {HERE}:{SCRIPT + 1})" in calls
         assert [line for line in calls if "GetMigrationStatus('web7')" in line]
 
     def test_their_bars_come_first(self):
@@ -83,10 +88,10 @@ class TestOf61Instances:
     def test_the_scripts_and_the_faults_are_listed(self):
         assert part(described(evacuated()), "scripts and faults", "timeline") == [
             "scripts and faults:",
-            f"  script_migration('web7', outcome='failed_but_moved', times=1) at {HERE}:27: used",
+            f"  script_migration('web7', outcome='failed_but_moved', times=1) at {HERE}:{SCRIPT}: used",
             "         once, used up",
             "  fault('MigrateInstance', instance='web9', error='no route to host', times=1) at",
-            f"         {HERE}:28: fired once, used up",
+            f"         {HERE}:{SCRIPT + 1}: fired once, used up",
         ]
 
 
@@ -165,6 +170,18 @@ class TestCallsThatRaised:
         assert timeline.left_out[0].endswith(f" of 601 calls, {hidden} of which raised")
         gap = next(step.text for step in timeline.steps if step.mark == "gap")
         assert gap.endswith(" of which raised")
+
+    def test_in_the_picture_those_that_were_held_are_there_too(self, root):
+        cluster = FakeCluster(root)
+        with cluster.hold("GetNodeInfo") as held:
+            thread = threading.Thread(target=cluster["node2"].GetNodeInfo)
+            thread.start()
+            held.wait()
+        thread.join()
+        for _ in range(150):
+            for node in cluster:
+                node.ListInstances()
+        assert [step.mark for step in cluster.timeline().steps[:3]] == ["test", "hold", "call"]
 
     def test_a_gap_where_nothing_raised(self, root):
         cluster = FakeCluster(root)

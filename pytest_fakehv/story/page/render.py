@@ -50,6 +50,8 @@ WAYS: Final["Mapping[str, str]"] = {
 }
 """What an arrow says, by its style."""
 
+_LONGEST_NAME: Final = 40
+
 _uids: Final = itertools.count(1)
 """For the pictures that share a notebook."""
 
@@ -132,6 +134,11 @@ def _seconds(step: Step) -> str:
     return f"{step.time:g} s"
 
 
+def _wide(name: str) -> str:
+    """Return the class of a table's cell that may break in the middle, where its name leaves no other way."""
+    return "long" if len(name) > _LONGEST_NAME else ""
+
+
 def _templates() -> dict[str, str]:
     folder = f"{__file__.rpartition('/')[0]}/templates"
     templates = {}
@@ -150,7 +157,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(px=_pixels, told=told, heading=heading, moment=_moment, seconds=_seconds)
+    environment.filters.update(
+        px=_pixels, told=told, heading=heading, moment=_moment, seconds=_seconds, wide=_wide
+    )
     environment.globals.update(meanings=MEANINGS, gutter=GUTTER, beyond=BEYOND, ways=WAYS)
     return environment
 

@@ -86,6 +86,8 @@ def run(*args):
         "-q",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:randomly",
         "-c",
         os.devnull,
         *map(str, args),
@@ -287,6 +289,37 @@ def test_on_a_phone_a_timeline_begins_beside_the_nodes_names(show):
         for each, side in ((".names", "right"), ("rect.bar", "left"))
     ]
     assert edges[0] == pytest.approx(edges[1], abs=1)
+
+
+def test_on_the_smallest_phone_what_went_wrong_is_seen_first(show):
+    browser = show("failing", size=(360, 740))
+    seen = browser.execute_script(
+        """
+        const inside = (own, frame) => own.left >= frame.left && own.right <= frame.right;
+        return [...document.querySelectorAll(".case[open] .scroller")]
+            .map((frame) => [frame.querySelector(".stage > svg .m.violation"), frame])
+            .filter(([mark]) => mark)
+            .map(([mark, frame]) => inside(mark.getBoundingClientRect(), frame.getBoundingClientRect()));
+        """
+    )
+    assert seen == [True, True]
+
+
+def test_a_tables_heads_stay_in_view(show):
+    browser = show("failing")
+    mark = all_of(browser, ".case")[1].find_elements(By.CSS_SELECTOR, "a.mark")[-1]
+    mark.send_keys(Keys.ENTER)
+    tops = browser.execute_script(
+        """
+        const row = document.querySelector("tr:target");
+        const head = row.closest("table").querySelector("thead th");
+        const boxes = [row, head].map((each) => each.getBoundingClientRect());
+        return boxes.flatMap((each) => [each.top, each.bottom]);
+        """
+    )
+    row_top, row_bottom, head_top, head_bottom = tops
+    assert 0 <= head_top < head_bottom <= row_top + 1
+    assert row_bottom <= DESK[1]
 
 
 def test_on_paper(show):
