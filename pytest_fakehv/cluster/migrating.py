@@ -172,7 +172,9 @@ class Migrating(NodeStage, Hooks):
         with self._together, self._inner.doing(f"finalize the migration of {name} on the target"):
             run = traffic.arriving(self.name, name)
             alive = bool(self._IsAlive(name))
-            if success and not alive:
+            if success and alive:
+                watcher.met(self.name, name)
+            elif success:
                 self._inner.check_up()
                 if run and (run.is_lost or self.name in run.lost_nodes):
                     raise RefusedError("its memory has not arrived")

@@ -119,11 +119,20 @@ class Watcher:
                 self._forget(each, instance)
                 self._stopped.add((each, instance))
 
+    def met(self, node: str, instance: str) -> None:
+        """Note that an instance was on a node when it was to arrive there, as `look` does."""
+        with self._lock:
+            if node not in self._where.get(instance, ()):
+                self._leave_to_others(instance)
+                self._find(node, instance)
+
     def disappeared(self, node: str, instance: str, call: Call | None) -> None:
         """Note that an instance no longer runs on a node, by a call or by none."""
         with self._lock:
             self.events += 1
-            if node not in self._where.get(instance, ()):  # it went down with the node
+            if node not in self._where.get(instance, ()):  # another program had put it there
+                if call is None or call.method == "StopInstance":
+                    self._gone.pop(instance, None)
                 return
             self._leave_to_others(instance, but=node)
             self._forget(node, instance)
@@ -297,12 +306,15 @@ class Watcher:
                 self._stopped.add((node, instance))
         for node, instances in there.items():
             for instance in sorted(instances):
-                if node in self._where.get(instance, ()):
-                    continue
-                self._gone.pop(instance, None)
-                self._stopped.discard((node, instance))
-                if self._arrive(node, instance):
-                    self._saw_split(instance, None)
+                if node not in self._where.get(instance, ()):
+                    self._find(node, instance)
+
+    def _find(self, node: str, instance: str) -> None:
+        """Note that an instance is on a node, where another program has put it."""
+        self._gone.pop(instance, None)
+        self._stopped.discard((node, instance))
+        if self._arrive(node, instance):
+            self._saw_split(instance, None)
 
     def _arrive(self, node: str, instance: str) -> list[str]:
         """Note that an instance is on a node, and return the others where it is."""

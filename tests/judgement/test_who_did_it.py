@@ -453,3 +453,56 @@ class TestWhatFailed:
         cluster["node2"].add_instance("web1")  # the test's own doing
         self.refused(master.end_target, success=False)
         assert "unearned" not in [each.invariant for each in cluster.violations()]
+
+
+class TestWhatAnotherProgramPutOnTheTarget:
+    """It is believed once a call has met it there, whether or not anybody looked."""
+
+    @pytest.fixture
+    def foreign(self, cluster):
+        node2 = cluster["node2"]
+        return FakeHypervisor(node2.root, spec=node2.spec)
+
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_and_takes_away_once_the_migration_is_over(self, cluster, master, foreign, looks):
+        master.begin()
+        master.end_source()
+        foreign.StartInstance(master.web1, [], False)
+        master.end_target()
+        if looks:
+            cluster.assert_consistent()
+        foreign.StopInstance(master.web1)
+        cluster.assert_consistent()
+
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_and_the_program_stops(self, cluster, master, foreign, looks):
+        master.begin()
+        master.end_source()
+        foreign.StartInstance(master.web1, [], False)
+        if looks:
+            cluster.violations()
+        master.target.StopInstance(master.web1)
+        assert [each.invariant for each in cluster.violations()] == ["unfinished"]
+
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_and_the_program_aborts(self, cluster, master, foreign, looks):
+        """Then that was the only copy."""
+        master.begin()
+        master.end_source()
+        foreign.StartInstance(master.web1, [], False)
+        if looks:
+            cluster.violations()
+        master.end_target(success=False)
+        assert [each.invariant for each in cluster.violations()] == ["vanished"]
+
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_before_it_left_its_source(self, cluster, master, foreign, looks):
+        """The split is nobody's of these."""
+        master.begin()
+        foreign.StartInstance(master.web1, [], False)
+        if looks:
+            cluster.violations()
+        master.end_target()
+        master.end_source()
+        foreign.StopInstance(master.web1)
+        assert [(each.invariant, each.call) for each in cluster.violations()] == [("split-brain", None)]
