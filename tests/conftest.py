@@ -18,8 +18,10 @@ pytest.register_assert_rewrite("calling", "migrating", "pair", "parsed_page", "s
 
 
 @pytest.fixture(autouse=True)
-def in_order(request):
-    """Keep pytest-randomly out of the runs that tests start, as out of ours.
+def as_anywhere(request):
+    """Keep out of the runs that tests start what is another on each machine.
+
+    That is pytest-randomly, as out of our own runs, and the variables by which pytest cuts and colours lines.
 
     Not by `monkeypatch`: what a test patches in a fake filesystem by that would be undone when this is gone.
     """
@@ -27,6 +29,8 @@ def in_order(request):
         request.getfixturevalue("pytester")  # forgets this
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+        for name in "CI", "BUILD_NUMBER", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PY_COLORS":
+            patch.delenv(name, raising=False)
         yield
 
 
