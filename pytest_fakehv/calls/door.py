@@ -181,9 +181,7 @@ class Door:
             if troubles.losses != call._losses:
                 _refuse(call.node)
         except BaseException as error:
-            call.error = _told(node, call, error)
-            if call.error is not error:
-                raise call.error from error
+            _fail(node, call, error)
             raise
         else:
             call.result = result if type(result) in KEPT_AS_THEY_ARE else noted(result)
@@ -247,9 +245,7 @@ class Door:
         except GeneratorExit:  # nobody wants to know more
             raise
         except BaseException as error:
-            call.error = _told(node, call, error)
-            if call.error is not error:
-                raise call.error from error
+            _fail(node, call, error)
             raise
         else:
             call.result = noted(result)
@@ -259,12 +255,17 @@ class Door:
             effect.close()  # it may not have begun
 
 
-def _told(node: BehindDoor, call: Call, error: BaseException) -> BaseException:
-    """Return what a caller is told whose call raised: what the node itself says may have got lost."""
+def _fail(node: BehindDoor, call: Call, error: BaseException) -> None:
+    """Note what a call raised.
+
+    Raises:
+        NodeDownError: that was what the node itself says, and it got lost.
+    """
+    call.error = error
     is_lost = node._troubles.losses != call._losses
     if is_lost and call.fault is None and isinstance(error, HypervisorError):
-        return NodeDownError.of(call.node)
-    return error
+        call.error = NodeDownError.of(call.node)
+        raise call.error from error
 
 
 def check_not_lost(troubles: Troubles, call: Call) -> None:

@@ -74,7 +74,9 @@ def _referent(number: int) -> Referent:
     """
     found = _referents.find(number)
     if found is None:
-        raise DeclarationError("what is asked for is there no more: the test that had it is over")
+        raise DeclarationError(
+            "what is asked for is there no more: the test that had it is over; end its processes with it"
+        )
     return found
 
 
@@ -300,7 +302,8 @@ def _reply(request: bytes) -> bytes:
         what, reply = "the result", (True, value, None)
     try:
         content = pickle.dumps(reply)
-        pickle.loads(content)  # noqa: S301  # for an exception, this may fail alone
+        if not reply[0]:
+            pickle.loads(content)  # noqa: S301  # for an exception, this may fail alone
     except Exception as error:  # noqa: BLE001  # whatever it raises of what it can't take
         text = f"{what}, {shown(reply[1])}, can't be handed to another process: {error}"
         content = pickle.dumps((False, DeclarationError(text), None))

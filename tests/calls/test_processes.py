@@ -246,7 +246,9 @@ def test_one_whose_test_is_over():
     pickled = pickle.dumps(FakeCluster.in_memory())
     gc.collect()
     with pytest.raises(
-        DeclarationError, match=r"^what is asked for is there no more: the test that had it is over$"
+        DeclarationError,
+        match=r"^what is asked for is there no more: "
+        r"the test that had it is over; end its processes with it$",
     ):
         pickle.loads(pickled)
 
