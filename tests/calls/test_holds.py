@@ -441,7 +441,7 @@ class TestAsyncio:
         ((None,), {}, "the interface has no method None"),
         (("ListInstances",), {"node": "node9"}, "no node is named 'node9'; there are: node1, node2"),
         (("StopInstance",), {"instance": "a/b"}, "instance is invalid: 'a/b': it contains '/'"),
-        (("StopInstance",), {"instance": 5}, "instance is invalid: 5: it is of type int, not a text"),
+        (("StopInstance",), {"instance": 5}, "an instance is given by its name, or as itself, not as 5"),
         (("*",), {"phase": "end"}, "phase must be one of 'prepare', 'transfer', 'finalize', not 'end'"),
         (("*",), {"side": "left"}, "side must be one of 'source', 'target', not 'left'"),
         (

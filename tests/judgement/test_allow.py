@@ -122,7 +122,7 @@ def test_all(fakehv_cluster):
             (["unfinish"], "web1", f"allow has 'unfinish'; valid: {', '.join(ADVICE)}"),
             ([["vanished"]], None, f"allow has ['vanished']; valid: {', '.join(ADVICE)}"),
             (["vanished"], "", "instance is invalid: '': it is empty"),
-            (["vanished"], 5, "instance is invalid: 5: it is of type int, not a text"),
+            (["vanished"], 5, "an instance is given by its name, or as itself, not as 5"),
             (["vanished", "unfired"], "web1", "unfired is about no instance; allow it without one"),
             (["overcommit"], "web1", "overcommit is about no instance; allow it without one"),
         ],

@@ -352,3 +352,37 @@ def test_by_hand():
 """,
         *([] if is_ini else ["--fakehv-topology=cluster.toml"]),
     ).assert_outcomes(passed=5)
+
+
+def test_a_class_of_nodes_that_can_not_be_one(run):
+    result = run("""
+from pytest_fakehv import FakeHypervisor
+
+class TestInstance:
+    @pytest.fixture
+    def fakehv_class(self):
+        return FakeHypervisor.in_memory()
+
+    def test_instance(self, fakehv): pass
+
+class TestOther:
+    @pytest.fixture
+    def fakehv_class(self):
+        return dict
+
+    def test_other(self, fakehv_cluster): pass
+
+class TestNone:
+    @pytest.fixture
+    def fakehv_class(self):
+        pass
+
+    def test_none(self, fakehv): pass
+""")
+    result.assert_outcomes(errors=3)
+    needed = "the fixture fakehv_class must return pytest_fakehv.FakeHypervisor or a subclass of it, not"
+    assert told(result) == {
+        "test_instance": [f"{needed} <FakeHypervisor localhost>"],
+        "test_other": [f"{needed} <class 'dict'>"],
+        "test_none": [f"{needed} None"],
+    }

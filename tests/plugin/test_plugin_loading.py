@@ -86,7 +86,8 @@ def test_a_marker_alone_imports_nothing_either(modules_of):
     source = """
         import pytest
 
-        @pytest.mark.fakehv_node("node1", memory=1)
+        pytestmark = pytest.mark.fakehv_node("node1", memory=1)
+
         def test_it():
             pass
     """

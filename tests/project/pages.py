@@ -113,4 +113,5 @@ def environment():
         if key not in {"CI", "BUILD_NUMBER"} and not key.startswith("PYTEST_")
     }
     path = os.pathsep.join([os.path.dirname(sys.executable), kept.get("PATH", "")])
-    return {**kept, "PATH": path, "COLUMNS": "80", "PY_COLORS": "0", "NO_COLOR": "1"}
+    shown = {"COLUMNS": "80", "PY_COLORS": "0", "NO_COLOR": "1"}
+    return {**kept, "PATH": path, **shown, "PYTEST_ADDOPTS": "-p no:randomly"}
