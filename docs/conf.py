@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     # Python's and pytest's own, of which no inventory is fetched: the build needs no network.
     (
         "py:.*",
-        r"(abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
+        r"(_thread|abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
     ),
     ("py:class", r"optional|Self|Any|PathLike|Fraction|TypeAlias|NoneType"),
     # Types that only the package's own code names.

@@ -7,7 +7,6 @@ as a test has patched them.
 """
 
 import fcntl
-import io
 import os
 import sys
 import time
@@ -50,9 +49,7 @@ class Os:
 
 
 class Files:
-    """The function that opens files as Python has them, and its module."""
-
-    module = io
+    """The function that opens files as Python has them."""
 
     open: ClassVar[Any] = staticmethod(open)
 
@@ -69,16 +66,7 @@ class Time:
 
 def current_os() -> type[Os]:
     """Return the functions of `os` in use now: the machine's, or those of a patched-in fake filesystem."""
-    return cast("type[Os]", _current(Os))
-
-
-def current_files() -> type[Files]:
-    """Return what opens files now: the machine's function, or that of a patched-in fake filesystem."""
-    return cast("type[Files]", _current(Files))
-
-
-def _current(ours: type[Os | Files]) -> object:
-    """Look among the loaded modules, where pyfakefs puts its own: so it is found without importing it."""
-    now: Any = sys.modules[ours.module.__name__]
+    # Among the loaded modules, where pyfakefs puts its own: so it is found without importing it.
+    now: Any = sys.modules[Os.module.__name__]
     # Made anew: of the fake module, too, a test may have patched functions.
-    return ours if now is ours.module else type(now)(now.filesystem)
+    return Os if now is Os.module else cast("type[Os]", type(now)(now.filesystem))

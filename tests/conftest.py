@@ -18,11 +18,16 @@ pytest.register_assert_rewrite("calling", "migrating", "pair", "parsed_page", "s
 
 
 @pytest.fixture(autouse=True)
-def in_order(request, monkeypatch):
-    """Keep pytest-randomly out of the runs that tests start, as out of ours."""
+def in_order(request):
+    """Keep pytest-randomly out of the runs that tests start, as out of ours.
+
+    Not by `monkeypatch`: what a test patches in a fake filesystem by that would be undone when this is gone.
+    """
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # forgets this
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+        yield
 
 
 def pytest_generate_tests(metafunc):

@@ -108,7 +108,7 @@ def section(output: str) -> Text:
     lines = output.splitlines()
     plain = [Text.from_ansi(line).plain for line in lines]
     begin = next(index for index, line in enumerate(plain) if " FAILURES " in line)
-    end = next(index for index, line in enumerate(plain) if line.startswith(("calls:", "calls, ")))
+    end = next(index for index, line in enumerate(plain) if line.startswith("calls"))
     return Text.from_ansi("\n".join(lines[begin:end]))
 
 
@@ -150,7 +150,7 @@ def check(driver: webdriver.Chrome) -> None:
         ".troubles li",
         "path.m.violation",
         "path.m.crash",
-        ".tip-of.bad",
+        ".sent.bad",
         ".period.down",
     )
     missing = [each for each in wanted if not driver.find_elements("css selector", each)]

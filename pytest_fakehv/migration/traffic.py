@@ -231,8 +231,7 @@ class Traffic:
             self._end_finalized(run, run.source_name, success=success)
         if run.finalized_on_source is None:
             run.finalized_on_source = success
-        for each in self._open.get(run.instance, []):
-            # An earlier one was forgotten, but there is nothing else left of it here.
+        for each in self._open.get(run.instance, []):  # forgotten, with nothing else left of them here
             if each.source_name == run.source_name and each is not run and not (success and each.has_paused):
                 each.finalized_on_source = False
         self._close(run.instance)
@@ -320,9 +319,9 @@ class Traffic:
             if run.course is None or problem:
                 raise DeclarationError(f"the migration of {instance} {problem}")
             postcopy = run.course.with_postcopy(run.elapsed)
-            # What the script says of its end still counts.
-            ends_itself = run.spec is not None and (run.spec.at is None and run.spec.polls is None)
-            run.course = postcopy if ends_itself else replace(postcopy, lasts=run.course.lasts)
+            if run.spec is None or run.spec.at is not None or run.spec.polls is not None:  # that still counts
+                postcopy = replace(postcopy, lasts=run.course.lasts)
+            run.course = postcopy
             self._schedule(run)
 
     @under_lock

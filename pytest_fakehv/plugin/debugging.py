@@ -32,13 +32,13 @@ class LastLine:
         finally:
             sys.setprofile(before)
 
-    def _see(self, frame: FrameType, event: str, _argument: Any) -> None:
+    def _see(self, frame: FrameType, event: str, _argument: Any) -> None:  # pragma: no cover  # unseen
         if event == "return" and frame.f_code is self._code:
             self._frame = frame
 
     def raised_there(self, error: BaseException) -> BaseException:
         """Return an exception as if it had been raised there."""
-        frame = self._frame
-        if frame is None:  # it did not get so far
-            return error
-        return error.with_traceback(TracebackType(None, frame, frame.f_lasti, frame.f_lineno))
+        frame = self._frame  # None for what is no function
+        return error.with_traceback(
+            TracebackType(None, frame, frame.f_lasti, frame.f_lineno) if frame else None
+        )

@@ -276,6 +276,27 @@ def test_a_process_that_has_ended(tmp_path):
         node.ListInstances()
 
 
+def test_a_process_that_ends_in_the_middle_of_a_call():
+    code = """
+from pytest_fakehv import DeclarationError, FakeHypervisor
+
+class Dying(FakeHypervisor):
+    def ListInstances(self, hvparams=None):
+        os._exit(0)
+
+cluster = FakeCluster.in_memory(hypervisor=Dying)
+child = os.fork()
+if not child:
+    try:
+        cluster["node1"].ListInstances()
+    except DeclarationError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    assert run(code) == b"Dying.ListInstances: the process that has the cluster has ended\n"
+
+
 def test_no_socket_can_be_made(monkeypatch):
     """In a process of its own: this one may have one."""
 

@@ -7,7 +7,19 @@ from collections import defaultdict
 
 from ganeti import errors, hypervisor, objects
 from ganeti.hypervisor import hv_fake
-from one_call import CPUS, LAYOUT, NODES, SIGNATURES, UNORDERED, Outcome, Step, differs, make_equal, snapshot
+from one_call import (
+    CPUS,
+    LAYOUT,
+    NODES,
+    PAUSED,
+    SIGNATURES,
+    UNORDERED,
+    Outcome,
+    Step,
+    differs,
+    make_equal,
+    snapshot,
+)
 from rows import ROWS
 
 from pytest_fakehv import Instance, NodeSpec
@@ -139,7 +151,7 @@ class Pair:
             make_equal(self.bases["theirs"], there.disk, here.disk)
         if method == "MigrateInstance" and here.error is None:
             before = self.disk[f"{node}/{given['instance'].name}"]
-            self.paused |= {len(migrations) + 1} if b"\npaused" in before[2] else set()
+            self.paused |= {len(migrations) + 1} if PAUSED.fullmatch(before[2]) else set()
         self.disk = here.disk
 
     def _outcome(self, side, method, call):

@@ -3,7 +3,7 @@
 import os
 
 from ganeti import errors
-from one_call import CPUS, ELSEWHERE, MEMORY, OTHER, is_invalid, is_positive
+from one_call import CPUS, ELSEWHERE, MEMORY, OTHER, PAUSED, is_invalid, is_positive
 
 ROWS = {}
 
@@ -237,7 +237,10 @@ def _(step):
 def _(step):
     if not step.only_paused_differs:
         return False
-    was, now = (b"\npaused" in disk.get(step.path, ("", 0, b""))[2] for disk in (step.before, step.ours.disk))
+    was, now = (
+        PAUSED.fullmatch(disk.get(step.path, ("", 0, b""))[2]) is not None
+        for disk in (step.before, step.ours.disk)
+    )
     match step.method:
         case "StartInstance":
             return now and bool(step.given["startup_paused"])
