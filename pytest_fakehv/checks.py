@@ -1,5 +1,6 @@
 """What a name, an amount or a choice must be, and what is said of one that is not."""
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -18,6 +19,9 @@ LONGEST_NAME: Final = 255
 """Bytes: what the usual filesystems take as the name of one file."""
 
 LARGEST_AMOUNT: Final = 2**63 - 1
+
+_MEMORY: Final = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,19})?) ?([MGT])(?:iB?)?")
+_MIB: Final = {"M": 1, "G": 2**10, "T": 2**20}
 
 
 @lru_cache(maxsize=4096)
@@ -64,6 +68,39 @@ def check_amount(key: str, value: object, *, least: int = 1) -> None:
     if not is_amount(value, least=least):
         kind = "a positive integer" if least else "an integer that is not negative"
         raise DeclarationError(f"{key} must be {kind}, not {shown(value)}")
+
+
+def memory_amount(key: str, value: object, *, least: int = 1) -> int:
+    """Return how much memory a declared value is, in MiB: itself, or what a text such as "24G" says.
+
+    Raises:
+        DeclarationError: it is neither, less than ``least``, or no whole number of MiB.
+    """
+    amount: object = value
+    if isinstance(value, str) and (found := _MEMORY.fullmatch(value)):
+        exactly = Fraction(found[1]) * _MIB[found[2]]
+        if exactly.denominator != 1:
+            raise DeclarationError(f"{key} must be whole MiB, which {shown(value)} is not")
+        amount = int(exactly)
+    if not is_amount(amount, least=least):
+        kind = "a positive integer" if least else "an integer that is not negative"
+        texts = "a text like '512M', '24G' or '1.5 TiB'"
+        raise DeclarationError(f"{key} must be {kind}, of MiB, or {texts}, not {shown(value)}")
+    return amount
+
+
+def checked_tags(tags: Any) -> tuple[str, ...]:
+    """Return declared tags in their order; those of a set, in the alphabet's.
+
+    Raises:
+        DeclarationError: they are not texts, or one is empty, or they are one text.
+    """
+    if not (
+        isinstance(tags, list | tuple | set | frozenset)
+        and all(isinstance(each, str) and each for each in tags)
+    ):
+        raise DeclarationError(f"tags must be a list of texts that are not empty, not {shown(tags)}")
+    return tuple(sorted(tags) if isinstance(tags, set | frozenset) else tags)
 
 
 def check_number(key: str, value: Any, *, zero: bool = True, most: float = LARGEST_AMOUNT) -> None:

@@ -25,7 +25,9 @@ def takes(source: Callable[..., object]) -> Callable[[_Function], _Function]:
         *named, options = own.parameters.values()
         (taken,) = get_args(options.annotation)
         handed_on = inspect.signature(source).parameters
-        signature = own.replace(parameters=[*named, *(handed_on[key] for key in taken.__annotations__)])
+        # What a set takes may be more than what is made of it.
+        keywords = [handed_on[key].replace(annotation=kind) for key, kind in taken.__annotations__.items()]
+        signature = own.replace(parameters=[*named, *keywords])
         known = frozenset(signature.parameters)
 
         @functools.wraps(function)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, memory_amount
 from pytest_fakehv.cluster.history import History
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.objects import InstanceLike, Placement, name_of
@@ -94,7 +94,7 @@ class Assertions(History):
         instance: str | InstanceLike,
         *,
         on: str | BaseHypervisor | None = None,
-        memory: int | None = None,
+        memory: int | str | None = None,
         vcpus: int | None = None,
     ) -> None:
         """Assert that an instance runs and is not paused.
@@ -102,7 +102,7 @@ class Assertions(History):
         Args:
             instance: which, by name or as the object that the interface takes.
             on: the node where it must be, and nowhere else, by name or address or as itself; None for any.
-            memory: what it must have now, in MiB; None for any.
+            memory: what it must have now, in MiB, or as a text such as "24G"; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
         Raises:
@@ -117,7 +117,7 @@ class Assertions(History):
         instance: str | InstanceLike,
         *,
         on: str | BaseHypervisor | None = None,
-        memory: int | None = None,
+        memory: int | str | None = None,
         vcpus: int | None = None,
     ) -> None:
         """Assert that an instance was started and is paused.
@@ -125,7 +125,7 @@ class Assertions(History):
         Args:
             instance: which, by name or as the object that the interface takes.
             on: the node where it must be, and nowhere else, by name or address or as itself; None for any.
-            memory: what it must have now, in MiB; None for any.
+            memory: what it must have now, in MiB, or as a text such as "24G"; None for any.
             vcpus: how many virtual CPUs it must have; None for any.
 
         Raises:
@@ -194,14 +194,16 @@ class Assertions(History):
         expected: str,
         *,
         on: str | BaseHypervisor | None = None,
-        memory: int | None = None,
+        memory: int | str | None = None,
         vcpus: int | None = None,
     ) -> None:
         name, alone = name_of(instance), self._scope.own_node_name(on)
-        expected_figures = {"memory": memory, "vcpus": vcpus}
-        for figure, value in expected_figures.items():
-            if value is not None:
-                check_amount(figure, value, least=0)
+        expected_figures = {
+            "memory": None if memory is None else memory_amount("memory", memory, least=0),
+            "vcpus": vcpus,
+        }
+        if vcpus is not None:
+            check_amount("vcpus", vcpus, least=0)
         nodes = [node for node in self._scope.nodes if alone in (None, node.name)]
         others = [node for node in self._scope.everywhere if node not in nodes]
         found, elsewhere = (

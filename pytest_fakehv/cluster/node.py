@@ -1,10 +1,18 @@
 """A node: its size, and the arithmetic of its memory."""
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, name_fault
+from pytest_fakehv.checks import (
+    DeclarationError,
+    check_amount,
+    check_choice,
+    checked_tags,
+    memory_amount,
+    name_fault,
+)
 from pytest_fakehv.interface.objects import NodeInfo
 from pytest_fakehv.text import shown
 
@@ -14,14 +22,15 @@ __tracebackhide__ = True  # a wrong declaration is shown at the line that made i
 class NodeOptions(TypedDict, total=False):
     """The keywords of `NodeSpec`, for what hands them on to it."""
 
-    memory: int
+    memory: int | str
     cpus: int
-    reserved_memory: int
+    reserved_memory: int | str
     overcommit: bool
     address: str | None
     version: str | None
     cpu_nodes: int
     cpu_sockets: int
+    tags: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -30,15 +39,16 @@ class NodeSpec:
 
     Args:
         name: its name; also the name of its root directory.
-        memory: all its memory, in MiB.
+        memory: all its memory, in MiB, or as a text with the unit, such as "24G"; MiB once it is declared.
         cpus: its CPUs, a count.
-        reserved_memory: what the node keeps for itself, in MiB; no instance can have it.
+        reserved_memory: what the node keeps for itself, likewise; no instance can have it.
         overcommit: whether instances may be given more memory than is free, as Ganeti's fake allows;
             with False, a call that would do so raises.
         address: where the other nodes reach it; None for its name.
         version: the hypervisor's version there, which ``GetNodeInfo`` then has as ``hv_version``.
         cpu_nodes: its NUMA nodes, a count.
         cpu_sockets: its CPU sockets, a count.
+        tags: texts for the test's own use.
 
     Raises:
         DeclarationError: an argument is wrong; the message names it.
@@ -54,6 +64,11 @@ class NodeSpec:
     version: str | None = None
     cpu_nodes: int = 1
     cpu_sockets: int = 1
+    tags: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:  # what it takes is more than what it has
+
+        def __init__(self, name: str, **options: Unpack[NodeOptions]) -> None: ...
 
     def __post_init__(self) -> None:
         """Check every argument."""
@@ -61,9 +76,10 @@ class NodeSpec:
             raise DeclarationError(f"name is invalid: {shown(self.name)}: {fault}")
         if not self.name.isprintable():
             raise DeclarationError(f"name is invalid: {shown(self.name)}: it can't be printed")
-        for key in ("memory", "cpus", "cpu_nodes", "cpu_sockets"):
+        for key, least in (("memory", 1), ("reserved_memory", 0)):
+            object.__setattr__(self, key, memory_amount(key, getattr(self, key), least=least))
+        for key in ("cpus", "cpu_nodes", "cpu_sockets"):
             check_amount(key, getattr(self, key))
-        check_amount("reserved_memory", self.reserved_memory, least=0)
         if self.reserved_memory > self.memory:
             raise DeclarationError(
                 f"reserved_memory ({self.reserved_memory}) is more than memory ({self.memory})"
@@ -73,6 +89,7 @@ class NodeSpec:
             value = getattr(self, key)
             if value is not None and not (isinstance(value, str) and value):
                 raise DeclarationError(f"{key} must be a text that is not empty, not {shown(value)}")
+        object.__setattr__(self, "tags", checked_tags(self.tags))
 
     @property
     def addresses(self) -> set[str]:

@@ -54,6 +54,11 @@ class NodeStage(Stage, Assertions):
         return self._inner.address
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags, as declared: texts for the test's own use."""
+        return self._inner.spec.tags if self._inner.spec else ()
+
+    @property
     def instances(self) -> dict[str, InstanceInfo]:
         """The running and the paused instances' figures, by name; web2 comes before web10.
 

@@ -1,4 +1,4 @@
-"""A topology file: the nodes and instances of a large inventory, in TOML.
+"""The nodes and instances of a large inventory, as a file in TOML declares them, or tables like its own.
 
 There is a ``[[node]]`` table for each node and an ``[[instance]]`` table for each instance, with the
 arguments of `NodeSpec` and `InstanceSpec` as keys. A table with ``count`` stands for so many of them: then
@@ -11,11 +11,11 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from pytest_fakehv.checks import DeclarationError, check_amount
 from pytest_fakehv.cluster.node import NodeSpec
@@ -37,15 +37,60 @@ _WILD: Final = re.compile(r"[*?]")
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """Nodes and instances, as a file declares them.
+    """Nodes and instances, as a file declares them, or a test's own code.
 
-    Attributes:
-        nodes: the nodes, in the file's order.
-        instances: the instances, in the file's order.
+    Args:
+        nodes: the nodes, in their order.
+        instances: the instances, in their order.
+
+    Raises:
+        DeclarationError: they are something else, or two have one name or address.
     """
 
     nodes: tuple[NodeSpec, ...] = ()
     instances: tuple[InstanceSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what they are, and their names."""
+        given: list[tuple[str, Any, type[Any]]] = [
+            ("node", self.nodes, NodeSpec),
+            ("instance", self.instances, InstanceSpec),
+        ]
+        for key, specs, make in given:
+            if not (isinstance(specs, tuple) and all(isinstance(each, make) for each in specs)):
+                raise DeclarationError(f"{key}s must be a tuple of {make.__name__}s, not {shown(specs)}")
+            if twice := _twice(spec.name for spec in specs):
+                raise DeclarationError(f"[[{key}]]: there are two named {shown(twice)}")
+        if twice := _twice(address for node in self.nodes for address in node.addresses):
+            raise DeclarationError(f"[[node]]: there are two with the address {shown(twice)}")
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Any]) -> Self:
+        """Make one of tables such as a file has: ``{"node": [{"name": "node1"}], "instance": []}``.
+
+        Args:
+            tables: lists of tables, by "node" and "instance"; with ``count`` and patterns, as in a file.
+
+        Raises:
+            DeclarationError: they declare something wrong; the message names the table, the key and what is
+                valid.
+        """
+        given: object = tables
+        if not isinstance(given, Mapping):
+            raise DeclarationError(
+                f"tables are given as a mapping, by 'node' and 'instance', not {shown(given)}"
+            )
+        for key in given:
+            if key not in {"node", "instance"}:
+                raise DeclarationError(f"unknown key {shown(key)}; valid: [[node]], [[instance]]")
+        nodes = cls(nodes=tuple(_specs(tables, "node", NodeSpec))).nodes
+        instances = _specs(tables, "instance", InstanceSpec)
+        return cls(nodes=nodes, instances=tuple(_dealt_out(instances, [node.name for node in nodes])))
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    """Return the first name that is there twice."""
+    return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
 def read_topology(path: str | os.PathLike[str]) -> Topology:
@@ -60,7 +105,7 @@ def read_topology(path: str | os.PathLike[str]) -> Topology:
     """
     text = check_path("a topology must be the path of a file", path)
     try:
-        return _topology(tomllib.loads(read_file(current_os(), text, _LARGEST_FILE).decode()))
+        return Topology.of(tomllib.loads(read_file(current_os(), text, _LARGEST_FILE).decode()))
     except OSError as error:
         problem = reason(error)
     except RecursionError:
@@ -70,21 +115,9 @@ def read_topology(path: str | os.PathLike[str]) -> Topology:
     raise DeclarationError(f"{printable(text)}: {problem}")
 
 
-def _topology(content: Mapping[str, Any]) -> Topology:
-    for key in content:
-        if key not in {"node", "instance"}:
-            raise DeclarationError(f"unknown key {shown(key)}; valid: [[node]], [[instance]]")
-    nodes = _specs(content, "node", NodeSpec)
-    addresses = Counter(address for node in nodes for address in node.addresses)
-    if twice := [address for address, times in addresses.items() if times > 1]:
-        raise DeclarationError(f"[[node]]: there are two with the address {shown(twice[0])}")
-    instances = _dealt_out(_specs(content, "instance", InstanceSpec), [node.name for node in nodes])
-    return Topology(nodes=tuple(nodes), instances=tuple(instances))
-
-
 def _specs(content: Mapping[str, Any], kind: str, make: type[_Spec]) -> list[_Spec]:
     tables = content.get(kind, [])
-    if not (isinstance(tables, list) and all(isinstance(each, dict) for each in tables)):
+    if not (isinstance(tables, list | tuple) and all(isinstance(each, Mapping) for each in tables)):
         raise DeclarationError(f"{kind} must be tables, each under a line [[{kind}]]")
     specs: list[_Spec] = []
     for number, table in enumerate(tables, start=1):
@@ -92,9 +125,6 @@ def _specs(content: Mapping[str, Any], kind: str, make: type[_Spec]) -> list[_Sp
             specs += [make(**arguments) for arguments in _expanded(table, make)]
         except DeclarationError as error:
             raise DeclarationError(f"[[{kind}]] number {number}: {error}") from None
-    names = Counter(spec.name for spec in specs)
-    if twice := [name for name, times in names.items() if times > 1]:
-        raise DeclarationError(f"[[{kind}]]: there are two named {shown(twice[0])}")
     return specs
 
 
@@ -109,7 +139,7 @@ def _expanded(table: Mapping[str, Any], make: type[_Spec]) -> Iterator[dict[str,
     arguments = dict(table)
     if "count" not in arguments:
         for key, value in arguments.items():
-            if isinstance(value, str) and _NUMBER.search(value):
+            if _numbered(value, 1) != value:
                 raise DeclarationError(f"{key} {shown(value)} has a number, which needs a count")
         yield arguments
         return
@@ -124,13 +154,15 @@ def _expanded(table: Mapping[str, Any], make: type[_Spec]) -> Iterator[dict[str,
 
 
 def _numbered(value: Any, n: int) -> Any:
+    if isinstance(value, list):  # tags
+        return [_numbered(each, n) for each in value]
     if not isinstance(value, str):
         return value
     return _NUMBER.sub(lambda found: f"{n:0{found[1] or 1}}", value)
 
 
 def _dealt_out(instances: list[InstanceSpec], nodes: list[str]) -> Iterator[InstanceSpec]:
-    """Give each instance whose node is a pattern a node, in turn; refuse nodes that the file lacks."""
+    """Give each instance whose node is a pattern a node, in turn; refuse nodes that are not there."""
     turns: dict[str, count[int]] = {}
     matches: dict[str, list[str]] = {}
     known = set(nodes)
@@ -151,5 +183,5 @@ def _dealt_out(instances: list[InstanceSpec], nodes: list[str]) -> Iterator[Inst
 
 
 def _unknown_node(instance: InstanceSpec, nodes: list[str]) -> str:
-    there = f"the file has: {listed(nodes)}" if nodes else "the file has none"
+    there = f"there are: {listed(nodes)}" if nodes else "there are none"
     return f"[[instance]] {instance.name!r}: no node matches {shown(instance.node)}; {there}"

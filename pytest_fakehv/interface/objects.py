@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
+    TYPE_CHECKING,
     Any,
     Literal,
     NamedTuple,
@@ -14,11 +15,19 @@ from typing import (
     Self,
     TypedDict,
     TypeVar,
+    Unpack,
     cast,
     get_args,
 )
 
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, name_fault
+from pytest_fakehv.checks import (
+    DeclarationError,
+    check_amount,
+    check_choice,
+    checked_tags,
+    memory_amount,
+    name_fault,
+)
 from pytest_fakehv.interface.constants import (
     BE_MAXMEM,
     BE_MINMEM,
@@ -65,6 +74,7 @@ class Instance:
         beparams: backend parameters: ``minmem`` and ``maxmem`` in MiB, ``vcpus`` as a count.
         disks: its disks, in whatever form the code under test uses.
         nics: its network cards, likewise.
+        tags: texts for the test's own use.
     """
 
     name: str
@@ -72,15 +82,17 @@ class Instance:
     beparams: dict[str, Any] = field(default_factory=dict)
     disks: list[Any] = field(default_factory=list)
     nics: list[Any] = field(default_factory=list)
+    tags: tuple[str, ...] = ()
 
 
 class InstanceOptions(TypedDict, total=False):
     """The keywords of `InstanceSpec` but where it is and whether it runs, for what hands them on to it."""
 
-    memory: int
-    min_memory: int | None
+    memory: int | str
+    min_memory: int | str | None
     vcpus: int
     hvparams: Mapping[str, Any]
+    tags: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -90,11 +102,13 @@ class InstanceSpec:
     Args:
         name: its name.
         node: the node it is on; None for the first.
-        memory: what it may have at most, in MiB.
-        min_memory: what it must have at least, in MiB; None for ``memory``.
+        memory: what it may have at most, in MiB, or as a text with the unit, such as "24G"; MiB once it is
+            declared.
+        min_memory: what it must have at least, likewise; None for ``memory``.
         vcpus: its virtual CPUs, a count.
         state: "running", "paused" or "stopped".
         hvparams: its hypervisor parameters, by name.
+        tags: texts for the test's own use.
 
     Raises:
         DeclarationError: an argument is wrong; the message names it.
@@ -108,22 +122,36 @@ class InstanceSpec:
     vcpus: int = 1
     state: DeclaredState = "running"
     hvparams: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:  # what it takes is more than what it has
+
+        def __init__(
+            self,
+            name: str,
+            *,
+            node: str | None = None,
+            state: DeclaredState = "running",
+            **options: Unpack[InstanceOptions],
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         """Check every argument."""
         if fault := name_fault(self.name):
             raise DeclarationError(f"name is invalid: {shown(self.name)}: {fault}")
-        for key in ("memory", "vcpus"):
-            check_amount(key, getattr(self, key))
+        object.__setattr__(self, "memory", memory_amount("memory", self.memory))
+        check_amount("vcpus", self.vcpus)
         if self.min_memory is not None:
-            check_amount("min_memory", self.min_memory)
-            if self.min_memory > self.memory:
-                raise DeclarationError(f"min_memory ({self.min_memory}) is more than memory ({self.memory})")
+            minimum = memory_amount("min_memory", self.min_memory)
+            object.__setattr__(self, "min_memory", minimum)
+            if minimum > self.memory:
+                raise DeclarationError(f"min_memory ({minimum}) is more than memory ({self.memory})")
         if self.node is not None and not isinstance(self.node, str):
             raise DeclarationError(f"node must be the name of a node, not {shown(self.node)}")
         check_choice("state", self.state, get_args(DeclaredState))
         if not isinstance(self.hvparams, Mapping):
             raise DeclarationError(f"hvparams must be a mapping by name, not {shown(self.hvparams)}")
+        object.__setattr__(self, "tags", checked_tags(self.tags))
 
     def instance(self) -> Instance:
         """Make the object that the interface's methods take."""
@@ -132,6 +160,7 @@ class InstanceSpec:
             self.name,
             hvparams=dict(self.hvparams),
             beparams={BE_MINMEM: minimum, BE_MAXMEM: self.memory, BE_VCPUS: self.vcpus},
+            tags=self.tags,
         )
 
 
@@ -174,6 +203,8 @@ def options_of(instance: InstanceLike) -> InstanceOptions:
     for key, parameter in (("memory", BE_MAXMEM), ("min_memory", BE_MINMEM), ("vcpus", BE_VCPUS)):
         if parameter in beparams:
             options[key] = beparams[parameter]
+    if tags := getattr(given, "tags", None):  # of Ganeti's, None until somebody asks for them
+        options["tags"] = tags
     return cast("InstanceOptions", options)
 
 

@@ -10,14 +10,17 @@ import pytest
 
 from pytest_fakehv.machine import Os
 from pytest_fakehv.plugin.fixtures import (
+    ASKING,
     BUILT,
     CLUSTER,
     NAMES,
+    RUNNING,
     fakehv,
     fakehv_class,
     fakehv_cluster,
     fakehv_factory,
     fakehv_ganeti,
+    fakehv_topology,
     folders,
     load_engine,
     refuse_parameter,
@@ -38,7 +41,15 @@ if TYPE_CHECKING:
 
     from pytest_fakehv.plugin.debugging import LastLine
 
-__all__ = ["fakehv", "fakehv_class", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti", "folders"]
+__all__ = [
+    "fakehv",
+    "fakehv_class",
+    "fakehv_cluster",
+    "fakehv_factory",
+    "fakehv_ganeti",
+    "fakehv_topology",
+    "folders",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -145,7 +156,12 @@ def pytest_fixture_setup(
     refuse_parameter(fixturedef, request)
     built = request.session.stash.get(BUILT, None)
     before = len(built.new) if built else 0
-    result = yield
+    asking = request.session.stash.setdefault(ASKING, [])
+    asking.append(request)
+    try:
+        result = yield
+    finally:
+        asking.pop()
     if built := request.session.stash.get(BUILT, None):
         built.set_up(fixturedef, before)
     return result
@@ -199,6 +215,7 @@ def _refuse_dropped_markers(item: pytest.Item, *, has_run: bool) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
     """Let a test's clusters go once all its reports are made."""
+    item.session.stash[RUNNING] = item
     result = yield
     if verdict := _verdict():
         verdict.forget(item)

@@ -1,6 +1,7 @@
 """The fixtures: what a test asks for by name."""
 
 import sys
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Unpack, cast
@@ -16,14 +17,16 @@ from pytest_fakehv.plugin.markers import (
     declared_nodes,
     for_test,
 )
-from pytest_fakehv.plugin.settings import SETTINGS, Settings, real_filesystem
+from pytest_fakehv.plugin.settings import SETTINGS, Settings, read_topology_file, real_filesystem
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
 
     from pytest_fakehv.cluster.cluster import ClusterFactory, FakeCluster
     from pytest_fakehv.cluster.hypervisor import FakeHypervisor
     from pytest_fakehv.cluster.node import NodeSpec
+    from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.plugin.built import Built
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from pytest_fakehv.storage.filesystem import Filesystem
     from pytest_fakehv.storage.memory import InMemory
     from pytest_fakehv.storage.root import Root
+
+__tracebackhide__ = True  # what a fixture of the user's own gave wrongly is shown at who asked for it
 
 NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"})
 
@@ -46,6 +51,12 @@ _LAST_LOADED: Final = (
 
 BUILT: "Final[pytest.StashKey[Built]]" = pytest.StashKey()
 """On the session, once the factory was asked for: the clusters that it has built."""
+
+RUNNING: Final = pytest.StashKey[pytest.Item]()
+"""On the session: the test that runs."""
+
+ASKING: Final = pytest.StashKey[list[pytest.FixtureRequest]]()
+"""On the session: what the fixtures that are being set up ask by, the innermost one's last."""
 
 
 def load_engine() -> None:
@@ -99,9 +110,9 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     @takes(FakeCluster)
     def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
         options.setdefault("seed", settings.seed)
-        if settings.topology and not nodes:
-            nodes = settings.topology.nodes
-            options.setdefault("instances", settings.topology.instances)
+        if not nodes and (topology := _topology_of_asker(request.session)):
+            nodes = topology.nodes
+            options.setdefault("instances", topology.instances)
         root = _root(settings, lambda: _find_place(settings, _fakehv_folders, "factory"))
         cluster = FakeCluster(root, *nodes, **options)
         clusters.new.append(cluster)
@@ -109,6 +120,52 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
 
     build.__doc__ = ClusterFactory.__call__.__doc__
     return build
+
+
+def _topology_of_asker(session: pytest.Session) -> "Topology | None":
+    """Return the topology for who calls the factory: a fixture that is being set up, or else the test.
+
+    Raises:
+        DeclarationError: it is none; the message says what is wrong.
+    """
+    asking = session.stash.get(ASKING, [])
+    request = asking[-1] if asking else getattr(session.stash.get(RUNNING, None), "_request", None)
+    if request is None:  # a test of a kind that has no fixtures
+        return session.config.stash[SETTINGS].topology
+    return _topology(session.config, request.getfixturevalue("fakehv_topology"))
+
+
+def _topology(config: pytest.Config, given: object) -> "Topology | None":
+    """Return what the fixture `fakehv_topology` gives as a topology.
+
+    Raises:
+        DeclarationError: it is none; the message says what is wrong.
+    """
+    from pytest_fakehv.checks import DeclarationError
+    from pytest_fakehv.cluster.topology import Topology
+    from pytest_fakehv.reading import check_path
+
+    if given is None or isinstance(given, Topology):
+        return given
+    try:
+        if isinstance(given, Mapping):
+            return Topology.of(given)
+        path = check_path("it must return a Topology, tables, or the path of a file", given)
+        return read_topology_file(config, config.rootpath, path)
+    except DeclarationError as error:
+        raise DeclarationError(f"the fixture fakehv_topology: {error}") from None
+
+
+@pytest.fixture(scope="session")
+def fakehv_topology(
+    request: pytest.FixtureRequest,
+) -> "Topology | Mapping[str, object] | str | os.PathLike[str] | None":
+    """The nodes and instances beside those of the markers: override it to declare them in code.
+
+    Return a `Topology`, tables such as a topology file has, or such a file's path; this one returns what
+    ``--fakehv-topology`` names, and else None.
+    """
+    return request.config.stash[SETTINGS].topology
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +182,12 @@ def fakehv_class() -> "type[FakeHypervisor]":
 
 @pytest.fixture
 def fakehv_cluster(
-    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]", _fakehv_folders: "Folders"
+    request: pytest.FixtureRequest,
+    fakehv_class: "type[FakeHypervisor]",
+    fakehv_topology: object,
+    _fakehv_folders: "Folders",
 ) -> "FakeCluster":
-    """A fake cluster, with the nodes and instances of the test's markers and of the topology file.
+    """A fake cluster, with the nodes and instances of the test's markers and of `fakehv_topology`.
 
     Where neither has a node it has two equal ones, "node1" and "node2".
     """
@@ -136,12 +196,15 @@ def fakehv_cluster(
         return cast("FakeCluster", request.getfixturevalue("fakehv_ganeti"))
     from pytest_fakehv.cluster.cluster import FakeCluster
 
-    return _cluster_of_test(request, FakeCluster, fakehv_class, _fakehv_folders)
+    return _cluster_of_test(request, FakeCluster, fakehv_class, fakehv_topology, _fakehv_folders)
 
 
 @pytest.fixture
 def fakehv_ganeti(
-    request: pytest.FixtureRequest, fakehv_class: "type[FakeHypervisor]", _fakehv_folders: "Folders"
+    request: pytest.FixtureRequest,
+    fakehv_class: "type[FakeHypervisor]",
+    fakehv_topology: object,
+    _fakehv_folders: "Folders",
 ) -> "Iterator[GanetiCluster]":
     """The fake cluster of `fakehv_cluster`, put where Ganeti's own code looks for a fake hypervisor.
 
@@ -157,7 +220,10 @@ def fakehv_ganeti(
             "fakehv_ganeti comes too late: the test's cluster is made already; request it as an argument"
         )
         if CLUSTER not in request.node.stash:
-            cluster = cast("GanetiCluster", _cluster_of_test(request, kind, hypervisor, _fakehv_folders))
+            cluster = cast(
+                "GanetiCluster",
+                _cluster_of_test(request, kind, hypervisor, fakehv_topology, _fakehv_folders),
+            )
             with cluster.installed():
                 yield cluster
             return
@@ -184,6 +250,7 @@ def _cluster_of_test(
     request: pytest.FixtureRequest,
     kind: "type[FakeCluster]",
     hypervisor: "type[FakeHypervisor]",
+    topology: object,
     folders: "Folders",
 ) -> "FakeCluster":
     """Make the cluster that a test declares."""
@@ -202,7 +269,10 @@ def _cluster_of_test(
 
     try:
         check_names(item, NAMES)
-        settings = for_test(item)
+        try:
+            settings = for_test(item, topology=_topology(item.config, topology))
+        except DeclarationError as error:
+            raise MarkerError(str(error)) from None
         _check_class(hypervisor, kind.node_class)
         nodes = declared_nodes(item, settings.topology)
         try:

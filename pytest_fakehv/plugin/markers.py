@@ -143,14 +143,17 @@ def idle(marks: Iterable[pytest.Mark], *, has_factory: bool) -> str | None:
     return None
 
 
-def for_test(item: pytest.Item) -> Settings:
+def for_test(item: pytest.Item, **given: Any) -> Settings:
     """Merge the test's ``fakehv`` markers into the run's settings; of each argument, the closest wins.
+
+    Args:
+        item: the test.
+        **given: settings in place of the run's, where no marker has another.
 
     Raises:
         MarkerError: an argument is wrong, or two markers in one place give the same.
     """
     settings = item.config.stash[SETTINGS]
-    given: dict[str, Any] = {}
     for marks in _levels(item, "fakehv"):
         here: dict[str, Any] = {}
         for mark in marks:

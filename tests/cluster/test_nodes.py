@@ -156,7 +156,13 @@ class TestNodes:
             ({"name": "node4", "address": "node3"}, "'node4' has the address of 'node3': 'node3'"),
             ({"name": ""}, "name is invalid: '': it is empty"),
             ({"name": "a/b"}, "name is invalid: 'a/b': it contains '/'"),
-            ({"name": "node4", "memory": 0}, "memory must be a positive integer, not 0"),
+            (
+                {"name": "node4", "memory": 0},
+                (
+                    "memory must be a positive integer, of MiB, or a text like '512M', '24G' or '1.5 TiB', "
+                    "not 0"
+                ),
+            ),
             ({"name": "node4", "cpus": "8"}, "cpus must be a positive integer, not '8'"),
             ({"name": "node4", "address": ""}, "address must be a text that is not empty, not ''"),
             ({"name": "node4", "overcommit": 1}, "overcommit must be one of True, False, not 1"),

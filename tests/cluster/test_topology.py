@@ -6,8 +6,10 @@ import pytest
 
 from pytest_fakehv import DeclarationError, FakeCluster, InstanceSpec, NodeSpec, read_topology
 
-NODE_KEYS = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets, count"
-INSTANCE_KEYS = "name, node, memory, min_memory, vcpus, state, hvparams, count"
+NODE_KEYS = (
+    "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets, tags, count"
+)
+INSTANCE_KEYS = "name, node, memory, min_memory, vcpus, state, hvparams, tags, count"
 
 FILE = """
 [[node]]
@@ -103,7 +105,10 @@ BAD = [
     ("[[node]]\nmemory=5", f"[[node]] number 1: missing key 'name'; valid: {NODE_KEYS}"),
     (
         "[[node]]\nname='a'\n[[node]]\nname='b'\nmemory=0",
-        "[[node]] number 2: memory must be a positive integer, not 0",
+        (
+            "[[node]] number 2: memory must be a positive integer, of MiB, or a text like '512M', '24G' or "
+            "'1.5 TiB', not 0"
+        ),
     ),
     ("[[node]]\nname='a'\n[[node]]\nname='a'", "[[node]]: there are two named 'a'"),
     (
@@ -128,13 +133,13 @@ BAD = [
     ("[[instance]]\nname='i'\n[[instance]]\nname='i'", "[[instance]]: there are two named 'i'"),
     (
         "[[node]]\nname='a'\n[[instance]]\nname='i'\nnode='b'",
-        "[[instance]] 'i': no node matches 'b'; the file has: a",
+        "[[instance]] 'i': no node matches 'b'; there are: a",
     ),
     (
         "[[node]]\nname='a'\n[[instance]]\nname='i'\nnode='b*'",
-        "[[instance]] 'i': no node matches 'b*'; the file has: a",
+        "[[instance]] 'i': no node matches 'b*'; there are: a",
     ),
-    ("[[instance]]\nname='i'\nnode='*'", "[[instance]] 'i': no node matches '*'; the file has none"),
+    ("[[instance]]\nname='i'\nnode='*'", "[[instance]] 'i': no node matches '*'; there are none"),
     ("[[instance]]\nname='i'\nnode=5", "[[instance]] number 1: node must be the name of a node, not 5"),
 ]
 

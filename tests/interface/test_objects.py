@@ -137,13 +137,14 @@ def test_instance_info_is_copied_whole():
 
 
 AMOUNTS = [0, -1, True, 1.5, "1024", None, 2**63]
+MIB = "of MiB, or a text like '512M', '24G' or '1.5 TiB'"
 
 
 @pytest.mark.parametrize("value", AMOUNTS)
 @pytest.mark.parametrize("key", ["memory", "cpus", "cpu_nodes", "cpu_sockets"])
 def test_node_amounts(key, value):
     assert message(DeclarationError, NodeSpec, "n", **{key: value}) == (
-        f"{key} must be a positive integer, not {value!r}"
+        f"{key} must be a positive integer, {f'{MIB}, ' if key == 'memory' else ''}not {value!r}"
     )
 
 
@@ -152,8 +153,11 @@ def test_node_amounts(key, value):
     [
         ({"name": "a/b"}, "name is invalid: 'a/b': it contains '/'"),
         ({"name": 5}, "name is invalid: 5: it is of type int, not a text"),
-        ({"reserved_memory": -1}, "reserved_memory must be an integer that is not negative, not -1"),
-        ({"reserved_memory": False}, "reserved_memory must be an integer that is not negative, not False"),
+        ({"reserved_memory": -1}, f"reserved_memory must be an integer that is not negative, {MIB}, not -1"),
+        (
+            {"reserved_memory": False},
+            f"reserved_memory must be an integer that is not negative, {MIB}, not False",
+        ),
         ({"memory": 5, "reserved_memory": 6}, "reserved_memory (6) is more than memory (5)"),
         ({"overcommit": 1}, "overcommit must be one of True, False, not 1"),
         ({"address": ""}, "address must be a text that is not empty, not ''"),
@@ -173,7 +177,7 @@ def test_the_least_and_the_most():
 @pytest.mark.parametrize("value", AMOUNTS)
 @pytest.mark.parametrize("key", ["memory", "vcpus"])
 def test_instance_amounts(key, value, hv):
-    text = f"{key} must be a positive integer, not {value!r}"
+    text = f"{key} must be a positive integer, {f'{MIB}, ' if key == 'memory' else ''}not {value!r}"
     assert message(DeclarationError, InstanceSpec, "web1", **{key: value}) == text
     if value is not None:
         assert message(DeclarationError, hv.instance, "web1", **{key: value}) == text
@@ -185,7 +189,7 @@ def test_instance_amounts(key, value, hv):
     ("kwargs", "text"),
     [
         ({"name": ""}, "name is invalid: '': it is empty"),
-        ({"min_memory": 0}, "min_memory must be a positive integer, not 0"),
+        ({"min_memory": 0}, f"min_memory must be a positive integer, {MIB}, not 0"),
         ({"memory": 5, "min_memory": 6}, "min_memory (6) is more than memory (5)"),
         ({"node": 5}, "node must be the name of a node, not 5"),
         ({"hvparams": "a"}, "hvparams must be a mapping by name, not 'a'"),

@@ -18,11 +18,12 @@ def run(pytester, source, *args):
     return pytester.runpytest_subprocess(*args) if args else pytester.runpytest()
 
 
-NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
-INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams"
+NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets, tags"
+INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams, tags"
 FAKEHV = "backend, strict, allow, clock, seed, topology"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
 POSITIVE = "must be a positive integer, not"
+IN_MIB = "must be a positive integer, of MiB, or a text like '512M', '24G' or '1.5 TiB', not"
 
 WRONG = [
     ("fakehv_node('n', mem=5)", f"fakehv_node('n'): unknown argument 'mem'; valid: {NODE}"),
@@ -32,16 +33,16 @@ WRONG = [
     ("fakehv_node('n', 5)", f"fakehv_node('n', 5): argument 5 needs a name; valid: {NODE}"),
     ("fakehv_node(5)", "fakehv_node(5): name is invalid: 5: it is of type int, not a text"),
     ("fakehv_node('a/b')", "fakehv_node('a/b'): name is invalid: 'a/b': it contains '/'"),
-    ("fakehv_node('n', memory=0)", f"fakehv_node('n'): memory {POSITIVE} 0"),
-    ("fakehv_node(name='n', memory=0)", f"fakehv_node('n'): memory {POSITIVE} 0"),
+    ("fakehv_node('n', memory=0)", f"fakehv_node('n'): memory {IN_MIB} 0"),
+    ("fakehv_node(name='n', memory=0)", f"fakehv_node('n'): memory {IN_MIB} 0"),
     (
         "fakehv_node('a\\x1b[1m')",
         "fakehv_node('a\\x1b[1m'): name is invalid: 'a\\x1b[1m': it can't be printed",
     ),
-    ("fakehv_node('n', memory=-5)", f"fakehv_node('n'): memory {POSITIVE} -5"),
-    ("fakehv_node('n', memory=True)", f"fakehv_node('n'): memory {POSITIVE} True"),
-    ("fakehv_node('n', memory=1.5)", f"fakehv_node('n'): memory {POSITIVE} 1.5"),
-    ("fakehv_node('n', memory='5')", f"fakehv_node('n'): memory {POSITIVE} '5'"),
+    ("fakehv_node('n', memory=-5)", f"fakehv_node('n'): memory {IN_MIB} -5"),
+    ("fakehv_node('n', memory=True)", f"fakehv_node('n'): memory {IN_MIB} True"),
+    ("fakehv_node('n', memory=1.5)", f"fakehv_node('n'): memory {IN_MIB} 1.5"),
+    ("fakehv_node('n', memory='5')", f"fakehv_node('n'): memory {IN_MIB} '5'"),
     ("fakehv_node('n', cpus=0)", f"fakehv_node('n'): cpus {POSITIVE} 0"),
     (
         "fakehv_node('n', overcommit='no')",
@@ -62,8 +63,8 @@ WRONG = [
         f"fakehv_instance('i'): argument 'name' is given twice; valid: {INSTANCE}",
     ),
     ("fakehv_instance('')", "fakehv_instance(''): name is invalid: '': it is empty"),
-    ("fakehv_instance('i', memory=0)", f"fakehv_instance('i'): memory {POSITIVE} 0"),
-    ("fakehv_instance('i', memory='1')", f"fakehv_instance('i'): memory {POSITIVE} '1'"),
+    ("fakehv_instance('i', memory=0)", f"fakehv_instance('i'): memory {IN_MIB} 0"),
+    ("fakehv_instance('i', memory='1')", f"fakehv_instance('i'): memory {IN_MIB} '1'"),
     ("fakehv_instance('i', vcpus=-1)", f"fakehv_instance('i'): vcpus {POSITIVE} -1"),
     ("fakehv_instance('i', vcpus=True)", f"fakehv_instance('i'): vcpus {POSITIVE} True"),
     ("fakehv_instance('i', vcpus=1.0)", f"fakehv_instance('i'): vcpus {POSITIVE} 1.0"),
@@ -90,7 +91,7 @@ WRONG = [
     ("fakehv(backnd='x')", f"fakehv(): unknown argument 'backnd'; valid: {FAKEHV}"),
     ("fakehv(backend='x')", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 'x'"),
     ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 5"),
-    ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {POSITIVE} <Bad that can't be shown>"),
+    ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {IN_MIB} <Bad that can't be shown>"),
     ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not ['x']"),
     ("fakehv(clock='x')", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 'x'"),
     ("fakehv(clock=1)", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 1"),

@@ -146,7 +146,7 @@ def test_fixtures_say_what_they_give(pytester):
             "fakehv_factory [[]session scope[]] -- *",
             "    Builder of fake clusters, for fixtures of wider scope and for property tests.",
             "fakehv_cluster -- *",
-            "    A fake cluster, with the nodes and instances of the test's markers and of the topology *",
+            "    A fake cluster, with the nodes and instances of the test's markers and of `fakehv_topo*",
             "fakehv -- *",
             "    A fake hypervisor: the first node of the test's cluster.",
         ]
@@ -172,7 +172,7 @@ def test_markers_are_registered(pytester):
         [
             "@pytest.mark.fakehv(?, backend, strict, allow, clock, seed, topology): *",
             "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, address, *): *",
-            "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams): *",
+            "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams, *): *",
             "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",
         ]
     )

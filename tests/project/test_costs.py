@@ -141,11 +141,11 @@ def counted(pytester, source, *args):
 
 def test_the_fixtures_of_a_test(pytester):
     """No ``tmp_path`` is made for a test that doesn't ask for one; where no files are kept, nothing is."""
-    once_a_run = ["fakehv_class", "_fakehv_folders", "tmp_path_factory"]
+    once_a_run = ["fakehv_class", "fakehv_topology", "_fakehv_folders", "tmp_path_factory"]
     source = "def test_it(fakehv): fakehv.add_instance('web1')"
     assert counted(pytester, source)[0] == [*once_a_run, "fakehv_cluster", "fakehv"]
     setups, _ = counted(pytester, source, "--fakehv-backend=memory")
-    assert setups == [*once_a_run[:2], "fakehv_cluster", "fakehv"]
+    assert setups == [*once_a_run[:3], "fakehv_cluster", "fakehv"]
 
 
 def test_the_modules_of_a_run_that_does_not_use_it(pytester):

@@ -21,23 +21,28 @@ from pytest_fakehv import (
 def test_nodes(cluster: FakeCluster) -> None:
     NodeSpec("node3", memory=1024, overcommit=False)
     NodeSpec("node3", mem=1024)  # type: ignore[call-arg]
-    NodeSpec("node3", memory="1024")  # type: ignore[arg-type]
+    NodeSpec("node3", memory="24G", reserved_memory="512M", tags=["ssd"])
+    NodeSpec("node3", memory=1.5)  # type: ignore[arg-type]
     cluster.add_node("node3", memory=1024, overcommit=False)
     cluster.add_node("node3", mem=1024)  # type: ignore[call-arg]
-    cluster.add_node("node3", memory="1024")  # type: ignore[arg-type]
+    cluster.add_node("node3", memory="24G", tags=("ssd",))
+    cluster.add_node("node3", memory=1.5)  # type: ignore[arg-type]
     cluster.add_node()  # type: ignore[call-arg]
 
 
 def test_instances(cluster: FakeCluster, hv: FakeHypervisor) -> None:
     InstanceSpec("web1", node="node1", memory=1024, state="paused")
     InstanceSpec("web1", mem=1024)  # type: ignore[call-arg]
-    InstanceSpec("web1", memory="1024")  # type: ignore[arg-type]
+    InstanceSpec("web1", memory="24G", min_memory="512M", tags={"web"})
+    InstanceSpec("web1", memory=1.5)  # type: ignore[arg-type]
+    InstanceSpec("web1", tags=5)  # type: ignore[arg-type]
     cluster.add_instance("web1", node="node1", memory=1024, state="paused")
     cluster.add_instance("web1", mem=1024)  # type: ignore[call-arg]
     cluster.add_instance("web1", memory=None)  # type: ignore[arg-type]
     hv.add_instance("web1", memory=1024, min_memory=None, state="paused")
     hv.add_instance("web1", node="node1")  # type: ignore[call-arg]
-    hv.add_instance("web1", memory="1024")  # type: ignore[arg-type]
+    hv.add_instance("web1", memory="24G", tags=["web"])
+    hv.add_instance("web1", memory=1.5)  # type: ignore[arg-type]
     cluster.instance("web1", memory=1024, hvparams={"migration_mode": "live"})
     cluster.instance("web1", state="paused")  # type: ignore[call-arg]
     cluster.instance("web1", hvparams=["live"])  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from pytest_fakehv import (
     Instance,
     InstanceConsole,
     InstanceInfo,
+    InstanceSpec,
     Journal,
     Migration,
     MigrationResult,
@@ -22,6 +23,7 @@ from pytest_fakehv import (
     Parameters,
     ParamInSet,
     Placement,
+    Topology,
     Violation,
     read_topology,
 )
@@ -48,11 +50,17 @@ def test_node(fakehv: FakeHypervisor) -> None:
     fakehv.assert_running("web1", memory=1024)
     fakehv.assert_running(web1)
     fakehv.instance("web1", mem=5)  # type: ignore[call-arg]
-    fakehv.instance("web1", memory="5")  # type: ignore[arg-type]
+    fakehv.instance("web1", memory=0.5)  # type: ignore[arg-type]
     fakehv.add_instance("web1", state="off")  # type: ignore[arg-type]
     fakehv.assert_running(5)  # type: ignore[arg-type]
     fakehv.StartInstance("web1", [], False)  # type: ignore[arg-type]
     NodeSpec("n", mem=5)  # type: ignore[call-arg]
+    assert_type(NodeSpec("n", memory="24G").memory, int)
+    assert_type(NodeSpec("n", tags=["ssd"]).tags, tuple[str, ...])
+    assert_type(InstanceSpec("n", memory="24G", tags=["web"]).min_memory, int | None)
+    assert_type(fakehv.tags, tuple[str, ...])
+    assert_type(web1.tags, tuple[str, ...])
+    fakehv.assert_running("web1", memory="24G")
 
 
 def test_clusters(fakehv_cluster: FakeCluster, fakehv_factory: ClusterFactory) -> None:
@@ -79,6 +87,7 @@ def test_migrations(fakehv_cluster: FakeCluster) -> None:
     fakehv_cluster.assert_placement({"web1": "node1", "web2": None, "web3": ("node1", "node2")})
     fakehv_cluster.assert_call_order("AcceptInstance", ("MigrateInstance", "node1"), instance="web1")
     fakehv_cluster.assert_migrated("web1", traget="node2")  # type: ignore[call-arg]
+    assert_type(Topology.of({"node": [{"name": "n"}]}), Topology)
     topology = read_topology("inventory.toml")
     with FakeCluster.temporary(*topology.nodes, instances=topology.instances, clock="manual", seed=1):
         pass
