@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import CoroutineType, MappingProxyType
-from typing import Any, Final, Literal, NoReturn, Protocol
+from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol
 
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.clock import Clock
@@ -21,7 +21,7 @@ from pytest_fakehv.calls.journal import KEPT_AS_THEY_ARE, Call, Journal, name_of
 from pytest_fakehv.calls.within import DONE_IN_STEPS, Steps, Within, around, coroutine, steps_of
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor, check_instance
-from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, as_also
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -57,7 +57,13 @@ class Troubles(set[Trouble]):
 
 
 class BehindDoor(Protocol):
-    """A node whose calls pass a door."""
+    """A node whose calls pass a door.
+
+    Attributes:
+        error_class: what its errors are, too.
+    """
+
+    error_class: ClassVar[type[Exception]]
 
     @property
     def _door(self) -> "Door":
@@ -84,6 +90,9 @@ class Strike(Protocol):
 
     def _strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
         """Do it: raises, as a rule."""
+
+    def _gave(self, error: BaseException) -> bool:
+        """Tell whether an error is one that it was given, or of the class that it was given."""
 
 
 @dataclass
@@ -143,7 +152,11 @@ class Door:
         calls = self.within.thread.calls
         if (calls or around.get()) and (outer := self.within.of(node.name)):
             check_not_lost(node._troubles, outer)
-            return function(node, *arguments, **keywords)
+            try:
+                return function(node, *arguments, **keywords)
+            except HypervisorError as error:
+                _raise_also(error, type(node))
+                raise
         kept = tuple(map(noted, arguments))
         call = self.journal._begin(
             self.clock.now,
@@ -260,12 +273,29 @@ def _fail(node: BehindDoor, call: Call, error: BaseException) -> None:
 
     Raises:
         NodeDownError: that was what the node itself says, and it got lost.
+        HypervisorError: that was one, and here it is of the class, too, that the node's class declares.
     """
     call.error = error
-    is_lost = node._troubles.losses != call._losses
-    if is_lost and call.fault is None and isinstance(error, HypervisorError):
-        call.error = NodeDownError.of(call.node)
+    if not isinstance(error, HypervisorError):
+        return
+    if call.fault is None and node._troubles.losses != call._losses:
+        call.error = as_also(NodeDownError.of(call.node), node.error_class)
         raise call.error from error
+    if call.fault is None or not any(fault._gave(error) for fault in node._door.faults):
+        call.error = as_also(error, node.error_class)
+        if call.error is not error:
+            raise call.error from error.__cause__
+
+
+def _raise_also(error: HypervisorError, kind: type[BehindDoor]) -> None:
+    """Raise an error as one of the class, too, that the node's class declares; nothing if it is that.
+
+    Raises:
+        HypervisorError: that one.
+    """
+    made = as_also(error, kind.error_class)
+    if made is not error:
+        raise made from error.__cause__
 
 
 def check_not_lost(troubles: Troubles, call: Call) -> None:
@@ -351,7 +381,7 @@ class _OnNode:
     def __get__(self, node: BehindDoor | None, owner: type[BehindDoor]) -> Callable[..., Any]:
         bound: Callable[..., Any] = self._inner.__get__(node, owner)
         if node is None:
-            return bound
+            return bound if owner.error_class is HypervisorError else _raising_also(bound, owner)
         way = _way_of(bound)
 
         def effect(_node: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
@@ -362,6 +392,20 @@ class _OnNode:
             return getattr(node._door, way)(node, self._method, effect, arguments, keywords)
 
         return call
+
+
+def _raising_also(function: Callable[..., Any], kind: type[BehindDoor]) -> Callable[..., Any]:
+    """Return the same for a class that declares what its errors are, too."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            return function(*arguments, **keywords)
+        except HypervisorError as error:
+            _raise_also(error, kind)
+            raise
+
+    return call
 
 
 METHODS: Final = {name: Method(name, declared) for name, declared in INTERFACE.items()}

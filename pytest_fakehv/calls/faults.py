@@ -158,6 +158,10 @@ class Fault(Referent):
         """Whether a call first has its effect."""
         return self.spec.when == "after"
 
+    def _gave(self, error: BaseException) -> bool:
+        """Tell whether an error is one that it was given, or of the class that it was given."""
+        return error is self.spec.error or type(error) is self.spec.error
+
     def withdraw(self) -> None:
         """Let it strike no more; one that never fired still counts as such."""
         self.withdrawn = True

@@ -16,7 +16,7 @@ from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
 from pytest_fakehv.interface.contract import HvParams, check_instance
-from pytest_fakehv.interface.errors import HypervisorError, RefusedError
+from pytest_fakehv.interface.errors import HypervisorError, RefusedError, check_error_class
 from pytest_fakehv.interface.objects import (
     InstanceConsole,
     InstanceInfo,
@@ -51,6 +51,8 @@ class FakeHypervisor(Migrating):
         cluster: as given.
         PARAMETERS: the hvparams that it takes, by name: ``migration_mode``, unless a subclass has more.
         CAN_MIGRATE: whether instances can be migrated: they can.
+        error_class: what every `HypervisorError` of its calls is an instance of, too: the class that the code
+            under test catches, where a subclass declares one. A text alone must do to make one.
 
     Raises:
         DeclarationError: the root can't be made, or ``spec`` is something else.
@@ -324,8 +326,13 @@ class FakeHypervisor(Migrating):
         return "its cluster has it: fakehv.cluster", type(cluster)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Notice a class that decides itself how much memory is free, or what runs: it must be asked then."""
+        """Notice a class that decides itself how much memory is free, or what runs: it must be asked then.
+
+        Raises:
+            DeclarationError: its ``error_class`` can't be one.
+        """
         super().__init_subclass__(**keywords)
+        check_error_class(cls.error_class, cls.__name__)
         put_behind_door(cls)
 
         def has_own(name: str) -> bool:

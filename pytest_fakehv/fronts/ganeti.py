@@ -20,7 +20,7 @@ from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster import cluster, hypervisor
 from pytest_fakehv.cluster.hooks import HOOKS
 from pytest_fakehv.interface.contract import INTERFACE
-from pytest_fakehv.interface.errors import HotplugError, HypervisorError
+from pytest_fakehv.interface.errors import HotplugError, HypervisorError, of_both
 from pytest_fakehv.interface.objects import InstanceConsole, InstanceInfo, MigrationStatus, NodeInfo
 from pytest_fakehv.text import listed
 
@@ -74,7 +74,15 @@ class FakeHypervisor(
     """
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Let what a subclass overrides hand out Ganeti's types too."""
+        """Let what a subclass overrides hand out Ganeti's types too.
+
+        Raises:
+            DeclarationError: it has an ``error_class``, which Ganeti's code would not catch.
+        """
+        if cls.error_class is not HypervisorError:
+            raise DeclarationError(
+                f"{cls.__name__} has an error_class, but raises what Ganeti's code catches"
+            )
         super().__init_subclass__(**keywords)
         _translate(cls)
 
@@ -270,31 +278,10 @@ def _make_ganetis(error: HypervisorError) -> None:
     What a test's own class of errors is, it stays: a fault raises what it is given.
     """
     kind: Any = type(error)
-    if kind.__module__.partition(".")[0] == "pytest_fakehv" and not isinstance(error, errors.HypervisorError):
-        error.__class__ = _of_both(kind)
-
-
-@functools.cache
-def _of_both(kind: Any) -> Any:
-    """Return a class of errors that are of one kind of ours and of its counterpart in Ganeti.
-
-    It has the name of Ganeti's, by which Ganeti's jobs hand errors on.
-    """
-    counterpart = errors.HotplugError if issubclass(kind, HotplugError) else errors.HypervisorError
-    return type(
-        counterpart.__name__,
-        (kind, counterpart),
-        {
-            "__module__": kind.__module__,
-            "__doc__": kind.__doc__,
-            "__reduce__": lambda self: (_unpickled, (kind, self.args)),
-        },
-    )
-
-
-def _unpickled(kind: Any, arguments: tuple[Any, ...]) -> Any:
-    """Make an error of both kinds anew, as another process has handed it on."""
-    return _of_both(kind)(*arguments)
+    if kind.__module__.partition(".")[0] == "pytest_fakehv":
+        error.__class__ = of_both(
+            kind, errors.HotplugError if issubclass(kind, HotplugError) else errors.HypervisorError
+        )
 
 
 _translate(FakeHypervisor)

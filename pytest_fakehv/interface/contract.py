@@ -56,6 +56,7 @@ class BaseHypervisor(ABC):
         ANCILLARY_FILES: files that every node should have.
         ANCILLARY_FILES_OPT: those of them that a node may lack.
         CAN_MIGRATE: whether instances can be migrated.
+        error_class: what its errors are instances of, beside `HypervisorError`.
     """
 
     _door: Any = _NoDoor()
@@ -64,6 +65,7 @@ class BaseHypervisor(ABC):
     ANCILLARY_FILES: ClassVar[Sequence[str]] = []
     ANCILLARY_FILES_OPT: ClassVar[Sequence[str]] = []
     CAN_MIGRATE: ClassVar[bool] = False
+    error_class: ClassVar[type[Exception]] = HypervisorError
 
     @property
     @abstractmethod

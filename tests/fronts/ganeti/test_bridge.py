@@ -348,6 +348,11 @@ class TestOwnClass:
             "GetMigrationStatus",
         ]
 
+    def test_an_error_class_that_ganetis_code_would_not_catch(self):
+        with pytest.raises(DeclarationError) as caught:
+            type("Own", (FakeHypervisor,), {"error_class": OSError})
+        assert str(caught.value) == "Own has an error_class, but raises what Ganeti's code catches"
+
     def test_what_it_calls_of_its_own(self, fakehv_ganeti):
         with pytest.raises(errors.HypervisorError) as caught:
             fakehv_ganeti["node1"]._MarkDown("web1")
