@@ -4,7 +4,7 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pytest_fakehv.calls.door import put_behind_door
 from pytest_fakehv.checks import DeclarationError
@@ -60,6 +60,12 @@ class FakeHypervisor(Migrating):
 
     PARAMETERS: ClassVar[Parameters] = {HV_MIGRATION_MODE: MIGRATION_MODE_CHECK}
     CAN_MIGRATE: ClassVar[bool] = True
+
+    if TYPE_CHECKING:  # a protocol of a user's own has such things as attributes, which no property satisfies
+        name: str
+        address: str
+        root: str
+        tags: tuple[str, ...]
 
     def __init__(
         self,

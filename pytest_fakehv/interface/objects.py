@@ -36,7 +36,6 @@ from pytest_fakehv.interface.constants import (
     MIGRATION_STATES,
     ConsoleKind,
     InstanceState,
-    MigrationState,
 )
 from pytest_fakehv.text import shown
 
@@ -396,10 +395,10 @@ class MigrationStatus(_Message):
         postcopy_status: "postcopy-active" once the instance runs on the target while RAM still moves.
     """
 
-    status: MigrationState | None = None
+    status: str = cast("str", None)  # of what a call answers, it is always set
     transferred_ram: int | None = None
     total_ram: int | None = None
-    postcopy_status: MigrationState | None = None
+    postcopy_status: str | None = None
 
     def Validate(self) -> None:
         """Check that both states are known ones or not set.

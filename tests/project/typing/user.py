@@ -1,6 +1,7 @@
 """A user's test file, for the type checker alone."""
 
-from typing import ClassVar, assert_type
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, assert_type
 
 from pytest_fakehv import (
     Call,
@@ -124,3 +125,90 @@ class Own(FakeHypervisor):
         "disk_cache": ParamInSet(True, ["none"]),
         "plain": (False, None, None, None, None),
     }
+
+
+# What production code says of the hypervisors that it drives: nodes are such, whichever way it says so.
+
+
+class Status(Protocol):
+    status: str
+    transferred_ram: int | None
+    total_ram: int | None
+
+
+class Hypervisor(Protocol):
+    name: str
+    address: str
+
+    def StartInstance(self, instance: Any, block_devices: Sequence[Any], startup_paused: bool) -> None: ...
+    def ListInstances(self) -> list[str]: ...
+    def GetMigrationStatus(self, instance: Any) -> Status: ...
+
+
+class ReadOnly(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
+    @property
+    def is_down(self) -> bool: ...
+    @property
+    def is_cut_off(self) -> bool: ...
+    @property
+    def unreachable(self) -> str | None: ...
+    @property
+    def instances(self) -> Mapping[str, tuple[Any, ...]]: ...
+    @property
+    def instance_names(self) -> list[str]: ...
+    @property
+    def migrations(self) -> Sequence[Migration]: ...
+    @property
+    def seed(self) -> int: ...
+
+
+class Attributes(Protocol):
+    name: str
+    address: str
+    root: str
+    tags: tuple[str, ...]
+
+
+def drive(hypervisor: Hypervisor) -> str:
+    return hypervisor.GetMigrationStatus(None).status.upper()
+
+
+def look(node: ReadOnly) -> str:
+    return node.name
+
+
+def look_again(node: Attributes) -> str:
+    return node.name
+
+
+def test_protocols(fakehv: FakeHypervisor, fakehv_cluster: FakeCluster) -> None:
+    drive(fakehv)
+    look(fakehv)
+    look_again(fakehv)
+    for node in fakehv_cluster:
+        drive(node)
+        look(node)
+        look_again(node)
+    status = fakehv.GetMigrationStatus(fakehv.instance("web1"))
+    assert_type(status.status, str)
+    assert_type(status.transferred_ram, int | None)
+    assert_type(status.postcopy_status, str | None)
+
+
+class OtherError(Exception):
+    pass
+
+
+class Raising(FakeHypervisor):
+    error_class = OtherError
+
+
+raised: type[Exception] = Raising.error_class
