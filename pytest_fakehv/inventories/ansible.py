@@ -5,7 +5,6 @@ Its hosts are nodes, unless somebody says which groups are nodes and which are i
 Source: Ansible's documentation of inventories.
 """
 
-import json
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,8 +13,8 @@ from itertools import chain
 from string import ascii_letters
 from typing import Any, Final
 
-from pytest_fakehv.checks import DeclarationError, is_amount, memory_amount
-from pytest_fakehv.inventories.found import Found, Source
+from pytest_fakehv.checks import DeclarationError, memory_amount
+from pytest_fakehv.inventories.found import Found, Source, whole
 from pytest_fakehv.text import listed, shown
 
 _SECTION: Final = re.compile(r"\[([^\[\]:]+)(?::(vars|children))?\]\s*(?:[#;].*)?")
@@ -92,13 +91,13 @@ def read(source: Source, found: Found, nodes: Collection[str], instances: Collec
         } | own
         tags = [each for each in inventory.groups if each in of and each not in {"all", "ungrouped"}]
         size = {"memory": _memory(variables), "tags": tags or None}
-        cpus = next((variables[key] for key in _CPUS if _is_count(variables.get(key))), None)
+        cpus = next((count for key in _CPUS if (count := whole(str(variables.get(key))))), None)
         if host in are_instances:
             where = next((str(variables[key]) for key in _NODE if variables.get(key)), None)
-            found.instance(host, node=where, vcpus=cpus and int(cpus), **size)
+            found.instance(host, node=where, vcpus=cpus, **size)
         elif host in are_nodes or not (nodes or instances):
             address = variables.get("ansible_host")
-            found.node(host, address=address and str(address), cpus=cpus and int(cpus), **size)
+            found.node(host, address=address and str(address), cpus=cpus, **size)
         else:
             found.note("host of no group that is nodes or instances; left out", host)
 
@@ -106,17 +105,13 @@ def read(source: Source, found: Found, nodes: Collection[str], instances: Collec
 def _memory(variables: Mapping[str, Any]) -> int | None:
     for key in _MEMORY:
         value = variables.get(key)
-        if isinstance(value, str) and value.isdecimal():
-            value = int(value)
+        if isinstance(value, str) and (number := whole(value)):
+            value = number
         try:
             return memory_amount(key, value)
         except DeclarationError:  # of this name it may have something else
             continue
     return None
-
-
-def _is_count(value: object) -> bool:
-    return is_amount(int(value) if isinstance(value, str) and value.isdecimal() else value)
 
 
 def _read(source: Source) -> _Inventory:
@@ -127,13 +122,10 @@ def _read(source: Source) -> _Inventory:
 
 
 def _read_json(source: Source) -> _Inventory:
-    try:
-        content = json.loads(source.text)
-    except ValueError as error:
-        source.refuse(f"it is no JSON: {error}")
-    inventory = _Inventory()
+    content, inventory = source.json(), _Inventory()
     meta = content.pop("_meta", {})
-    if not (isinstance(meta, dict) and isinstance(meta.get("hostvars", {}), dict)):
+    known = meta.get("hostvars", {}) if isinstance(meta, dict) else None
+    if not (isinstance(known, dict) and all(isinstance(each, dict) for each in known.values())):
         source.refuse("_meta is not as ansible-inventory --list has it")
     for name, group in content.items():
         if not (
@@ -142,11 +134,11 @@ def _read_json(source: Source) -> _Inventory:
             and isinstance(group.get("vars", {}), dict)
         ):
             source.refuse(f"group {shown(name)} is not as ansible-inventory --list has it")
-        inventory.group(name).children += group.get("children", [])
+        inventory.group(name).children += map(str, group.get("children", []))
         inventory.group(name).variables |= group.get("vars", {})
         for host in group.get("hosts", []):
-            inventory.host(host, name, {})
-    for host, variables in meta.get("hostvars", {}).items():
+            inventory.host(str(host), name, {})
+    for host, variables in known.items():
         inventory.hosts.setdefault(host, {}).update(variables)
     return inventory
 
@@ -161,8 +153,13 @@ def _read_yaml(source: Source) -> _Inventory:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         source.refuse(f"it is no YAML: {getattr(error, 'problem', error)}", mark and mark.line + 1)
+    except RecursionError:
+        source.refuse("it is nested too deep")
     inventory = _Inventory()
-    _add_groups(source, inventory, content)
+    try:
+        _add_groups(source, inventory, content)
+    except RecursionError:
+        source.refuse("its groups are nested too deep")
     return inventory
 
 
@@ -176,6 +173,8 @@ def _add_groups(source: Source, inventory: _Inventory, groups: Any) -> None:
         group = inventory.group(str(name))
         group.variables |= parts.get("vars") or {}
         for pattern, variables in (parts.get("hosts") or {}).items():
+            if not isinstance(variables or {}, dict):
+                source.refuse(f"the variables of {shown(pattern)} must be a mapping, not {shown(variables)}")
             for host in _expanded(source, str(pattern), None):
                 inventory.host(host, str(name), variables or {})
         children = parts.get("children") or {}

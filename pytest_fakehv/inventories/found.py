@@ -14,6 +14,8 @@ from pytest_fakehv.text import listed, natural_order, printable
 _NODE: Final = NodeSpec("any")
 _INSTANCE: Final = InstanceSpec("any")
 
+_MOST_DIGITS: Final = 20
+
 _OF_NODES: Final = ("memory", "cpus", "address", "cpu_nodes", "cpu_sockets", "tags")
 _OF_INSTANCES: Final = ("node", "memory", "min_memory", "vcpus", "state", "tags")
 
@@ -38,6 +40,20 @@ class Source:
             if line.strip() and not line.startswith(("$ ", "# ")):
                 yield number, line
 
+    def json(self) -> Any:
+        """Return what it says as JSON.
+
+        Raises:
+            DeclarationError: it is none.
+        """
+        try:
+            return json.loads(self.text)
+        except ValueError as error:
+            problem = f"it is no JSON: {error}"
+        except RecursionError:
+            problem = "it is nested too deep"
+        return self.refuse(problem)
+
     def refuse(self, problem: str, line: int | None = None) -> NoReturn:
         """Say what is wrong, and where.
 
@@ -45,7 +61,7 @@ class Source:
             DeclarationError: with that.
         """
         where = self.label if line is None else f"{self.label}:{line}"
-        raise DeclarationError(f"{where}: {problem}")
+        raise DeclarationError(f"{where}: {printable(' '.join(problem.split()))}")
 
 
 @dataclass
@@ -158,6 +174,11 @@ class Found:
         other = next(each for hint in chain(hints, count(2)) if (each := f"{valid}-{hint}") not in taken)
         self.note(f"instance whose name another one has; {other}", name)
         return other
+
+
+def whole(text: str) -> int | None:
+    """Return the whole number that a text is; None if it is none, or larger than any that is of use."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS else None
 
 
 def _without_none(known: Mapping[str, Any]) -> dict[str, Any]:

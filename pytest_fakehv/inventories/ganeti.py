@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_fakehv.inventories.found import Found, Source
+from pytest_fakehv.inventories.found import Found, Source, whole
 
 NODE_FIELDS: Final = ("name", "dtotal", "dfree", "mtotal", "mnode", "mfree", "pinst_cnt", "sinst_cnt")
 INSTANCE_FIELDS: Final = ("name", "hypervisor", "os", "pnode", "status", "oper_ram")
@@ -41,7 +41,7 @@ _STATES: Final = {
     "error_nodeoffline": "stopped",
 }
 
-_MEMORY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([MGT]?)")
+_MEMORY: Final = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,19})?)([MGT]?)")
 _MIB: Final = {"": 1, "M": 1, "G": 2**10, "T": 2**20}
 _NOTHING: Final = re.compile(r"[?*-]*|\(.*\)")
 """What stands where there is no value: the node is offline, or doesn't say."""
@@ -158,9 +158,8 @@ def _memory(source: Source, line: int, value: str | None) -> int | None:
 def _number(source: Source, line: int, value: str | None) -> int | None:
     if (text := _known(value)) is None:
         return None
-    if not (text.isascii() and text.isdecimal()):
-        source.refuse(f"{text!r} is no number of CPUs", line)
-    return int(text)
+    number = whole(text)
+    return source.refuse(f"{text!r} is no number of CPUs", line) if number is None else number
 
 
 def _tags(row: Mapping[str, str]) -> list[str] | None:

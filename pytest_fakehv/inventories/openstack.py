@@ -5,11 +5,10 @@ A server's memory is its flavor's, and stands in no list of servers.
 Source: python-openstackclient's manual and output, with and without ``--long``.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pytest_fakehv.inventories.found import Found, Source
+from pytest_fakehv.inventories.found import Found, Source, whole
 
 _NODE: Final = "Hypervisor Hostname"
 
@@ -89,11 +88,7 @@ def _rows(source: Source) -> Iterator[tuple[int | None, Mapping[str, Any]]]:
     if not source.text.lstrip().startswith("["):
         yield from _table(source)
         return
-    try:
-        rows = json.loads(source.text)
-    except ValueError as error:
-        source.refuse(f"it is no JSON: {error}")
-    for row in rows:
+    for row in source.json():
         if not isinstance(row, dict):
             source.refuse("it is no list of objects, as openstack ... -f json prints it")
         yield None, row
@@ -121,6 +116,5 @@ def _table(source: Source) -> Iterator[tuple[int, Mapping[str, str]]]:
 def _whole(source: Source, line: int | None, value: str | None) -> int | None:
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal()):
-        source.refuse(f"{value!r} is no whole number", line)
-    return int(value)
+    number = whole(value)
+    return source.refuse(f"{value!r} is no whole number", line) if number is None else number

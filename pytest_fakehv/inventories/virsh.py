@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pytest_fakehv.inventories.found import Found, Source
+from pytest_fakehv.inventories.found import Found, Source, whole
 
 _TITLES: Final = re.compile(r"\s*Id\s+Name\s+State\b")
 _FIGURE: Final = re.compile(r"([A-Z][\w()\s]*?):\s*(.*)")
-_AMOUNT: Final = re.compile(r"([0-9]+) ?(KiB|kB|MiB|GiB)")
+_AMOUNT: Final = re.compile(r"([0-9]{1,19}) ?(KiB|kB|MiB|GiB)")
 _KIB: Final = {"KiB": 1, "kB": 1, "MiB": 2**10, "GiB": 2**20}
 _ROW: Final = re.compile(r"\s*(?:-|[0-9]+)\s+(\S+)\s+(\S.*?)(?:\s{2,}.*|\s*)")
 
@@ -117,9 +117,8 @@ def _state(found: Found, name: str, value: str) -> str:
 
 
 def _count(source: Source, line: int, value: str) -> int:
-    if not (value.isascii() and value.isdecimal()):
-        source.refuse(f"{value!r} is no number", line)
-    return int(value)
+    number = whole(value)
+    return source.refuse(f"{value!r} is no number", line) if number is None else number
 
 
 def _mib(source: Source, line: int, value: str) -> int:

@@ -139,6 +139,18 @@ def test_without_pyyaml(refused, monkeypatch):
         ('{"_meta": []}', "0: _meta is not as ansible-inventory --list has it"),
         ("all:\n  hosts:\n  - a\n", "0: group 'all' must have hosts, children and vars, each a mapping"),
         ("all:\n  hosts: [\n", "0:3: it is no YAML: expected the node content, but found '<stream end>'"),
+        ("all:\n  hosts:\n    a: 5\n", "0: the variables of 'a' must be a mapping, not 5"),
+        ("all: &all\n  children:\n    a: *all\n", "0: its groups are nested too deep"),
+        ("all:\n  hosts: " + "[" * 5000, "0: it is nested too deep"),
+        (
+            "all:\n  hosts: \x00\n",
+            (
+                "0: it is no YAML: unacceptable character #x0000: special characters are not allowed in "
+                '"<unicode string>", position 14'
+            ),
+        ),
+        ('{"a": ' + "[" * 100_000, "0: it is nested too deep"),
+        ('{"_meta": {"hostvars": {"a": 5}}}', "0: _meta is not as ansible-inventory --list has it"),
         ("- a:\n    hosts: {}\n", "0: groups must be a mapping by name, not [{'a': {'hosts': {}}}]"),
     ],
 )

@@ -128,6 +128,7 @@ def test_a_server_without_a_name(make):
     ("content", "problem"),
     [
         ('[{"ID": 1}, ', "0: it is no JSON: Expecting value: line 1 column 13 (char 12)"),
+        ("[ " * 100_000, "0: it is nested too deep"),
         ("[ 5 ]", "0: it is no list of objects, as openstack ... -f json prints it"),
         (
             '[{"ID": 1}]',
