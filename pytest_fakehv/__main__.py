@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.topology import Topology
@@ -13,8 +14,9 @@ from pytest_fakehv.reading import read_file
 from pytest_fakehv.storage.filesystem import reason
 from pytest_fakehv.text import printable
 
-_LARGEST_FILE = 2**26
-_WRONG = 2
+_PROGRAM: Final = "python -m pytest_fakehv"
+_LARGEST_FILE: Final = 2**26
+_WRONG: Final = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 2 if something is wrong, of which one line was written to stderr.
     """
-    given = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog=_PROGRAM, allow_abbrev=False)
+    parser.add_argument("command", choices=["topology"], help="what to do; COMMAND --help says more")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the command's own")
+    given = parser.parse_args(arguments).arguments
     try:
-        text, notes = _topology(given)
+        text, notes = _topology(_parser().parse_intermixed_args(given))
     except DeclarationError as error:
         sys.stderr.write(f"{error}\n")
         return _WRONG
@@ -39,11 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pytest_fakehv", allow_abbrev=False)
-    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "topology",
+    """Return what reads the arguments of the command ``topology``."""
+    command = argparse.ArgumentParser(
+        prog=f"{_PROGRAM} topology",
         allow_abbrev=False,
-        help="make a topology file of the lists of Ganeti, virsh, OpenStack or Ansible",
         description="Make a topology file (TOML, on stdout) of what other tools say of nodes and instances. "
         "Each FILE is of a kind that is recognised, or said by an option; - is the standard input, and "
         "NODE=FILE says which node a file of virsh's is of.",
@@ -51,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("files", nargs="*", metavar="[NODE=]FILE", help="an inventory of any kind")
     for kind in KINDS:
         command.add_argument(
-            f"--{kind}", action="append", default=[], metavar="[NODE=]FILE", help="one of this kind"
+            f"--{kind}",
+            action="append",
+            default=[],
+            metavar="[NODE=]FILE" if kind == "virsh" else "FILE",
+            help="one of this kind",
         )
     for list_ in ("node", "instance"):
         command.add_argument(
@@ -69,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="GROUP",
             help=f"a group of an Ansible inventory whose hosts are {kind}s",
         )
-    return parser
+    return command
 
 
 def _topology(given: argparse.Namespace) -> tuple[str, list[str]]:

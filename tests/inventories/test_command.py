@@ -70,6 +70,12 @@ def test_a_node_for_what_names_its_own(refused):
     )
 
 
+def test_files_and_options_in_any_order(make):
+    others = [NODES.replace("node1", f"node{number}") for number in (2, 3, 4)]
+    made = make(NODES, *others, args=["--gnt-node=1", "0", "--gnt-node", "2", "3"])
+    assert {each["name"] for each in made.tables["node"]} == {"node1", "node2", "node3", "node4"}
+
+
 def test_no_file(refused):
     assert refused(args=[]) == "name a file with an inventory, or - for the standard input"
 
@@ -81,3 +87,8 @@ def test_help(capsys):
         main(["topology", "--help"])
     assert caught.value.code == 0
     assert "--gnt-node" in capsys.readouterr().out
+    for arguments in ([], ["topologies"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+        assert "topology" in capsys.readouterr().err
