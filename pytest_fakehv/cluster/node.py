@@ -10,6 +10,7 @@ from pytest_fakehv.checks import (
     check_amount,
     check_choice,
     checked_tags,
+    is_amount,
     memory_amount,
     name_fault,
 )
@@ -77,7 +78,8 @@ class NodeSpec:
         if not self.name.isprintable():
             raise DeclarationError(f"name is invalid: {shown(self.name)}: it can't be printed")
         for key, least in (("memory", 1), ("reserved_memory", 0)):
-            object.__setattr__(self, key, memory_amount(key, getattr(self, key), least=least))
+            if not is_amount(value := getattr(self, key), least=least):  # as a rule, it is one
+                object.__setattr__(self, key, memory_amount(key, value, least=least))
         for key in ("cpus", "cpu_nodes", "cpu_sockets"):
             check_amount(key, getattr(self, key))
         if self.reserved_memory > self.memory:
@@ -89,7 +91,8 @@ class NodeSpec:
             value = getattr(self, key)
             if value is not None and not (isinstance(value, str) and value):
                 raise DeclarationError(f"{key} must be a text that is not empty, not {shown(value)}")
-        object.__setattr__(self, "tags", checked_tags(self.tags))
+        if self.tags != ():
+            object.__setattr__(self, "tags", checked_tags(self.tags))
 
     @property
     def addresses(self) -> set[str]:

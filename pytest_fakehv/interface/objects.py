@@ -25,6 +25,7 @@ from pytest_fakehv.checks import (
     check_amount,
     check_choice,
     checked_tags,
+    is_amount,
     memory_amount,
     name_fault,
 )
@@ -138,19 +139,20 @@ class InstanceSpec:
         """Check every argument."""
         if fault := name_fault(self.name):
             raise DeclarationError(f"name is invalid: {shown(self.name)}: {fault}")
-        object.__setattr__(self, "memory", memory_amount("memory", self.memory))
+        for key in ("memory", "min_memory"):
+            value = getattr(self, key)
+            if not is_amount(value) and (key == "memory" or value is not None):  # as a rule, it is one
+                object.__setattr__(self, key, memory_amount(key, value))
         check_amount("vcpus", self.vcpus)
-        if self.min_memory is not None:
-            minimum = memory_amount("min_memory", self.min_memory)
-            object.__setattr__(self, "min_memory", minimum)
-            if minimum > self.memory:
-                raise DeclarationError(f"min_memory ({minimum}) is more than memory ({self.memory})")
+        if self.min_memory is not None and self.min_memory > self.memory:
+            raise DeclarationError(f"min_memory ({self.min_memory}) is more than memory ({self.memory})")
         if self.node is not None and not isinstance(self.node, str):
             raise DeclarationError(f"node must be the name of a node, not {shown(self.node)}")
         check_choice("state", self.state, get_args(DeclaredState))
         if not isinstance(self.hvparams, Mapping):
             raise DeclarationError(f"hvparams must be a mapping by name, not {shown(self.hvparams)}")
-        object.__setattr__(self, "tags", checked_tags(self.tags))
+        if self.tags != ():
+            object.__setattr__(self, "tags", checked_tags(self.tags))
 
     def instance(self) -> Instance:
         """Make the object that the interface's methods take."""
