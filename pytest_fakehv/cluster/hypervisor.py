@@ -65,7 +65,6 @@ class FakeHypervisor(Migrating):
         name: str
         address: str
         root: str
-        tags: tuple[str, ...]
 
     def __init__(
         self,

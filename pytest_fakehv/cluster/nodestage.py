@@ -55,7 +55,7 @@ class NodeStage(Stage, Assertions):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags, as declared: texts for the test's own use."""
+        """The texts that it was declared with, for the test's own use."""
         return self._inner.spec.tags if self._inner.spec else ()
 
     @property

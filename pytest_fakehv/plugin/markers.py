@@ -36,9 +36,10 @@ MARKERS: Final = {
         "the settings of this test's fake hypervisors; "
         "allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file"
     ),
-    "fakehv_node": "a node of this test's cluster; memory in MiB",
+    "fakehv_node": "a node of this test's cluster; memory in MiB, or as '24G'",
     "fakehv_instance": (
-        "an instance of this test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
+        "an instance of this test's cluster; memory in MiB, or as '24G', "
+        "state 'running', 'paused' or 'stopped'"
     ),
     "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
     "fakehv_fault": "which calls of the interface fail in this test, and how",

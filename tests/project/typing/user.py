@@ -174,7 +174,6 @@ class Attributes(Protocol):
     name: str
     address: str
     root: str
-    tags: tuple[str, ...]
 
 
 def drive(hypervisor: Hypervisor) -> str:
