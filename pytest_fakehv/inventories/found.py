@@ -1,7 +1,7 @@
 """What inventories say of nodes and instances, put together, and what none of them says."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, Final, NoReturn
@@ -78,7 +78,7 @@ class Found:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     instances: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    notes: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def node(self, name: str, **known: Any) -> None:
         """Note what is known of a node: None is nothing."""
@@ -99,9 +99,7 @@ class Found:
 
     def note(self, what: str, about: str) -> None:
         """Note what can't be said, or was decided, of something."""
-        names = self.notes.setdefault(what, [])
-        if about not in names:
-            names.append(about)
+        self.notes.setdefault(what, {})[about] = None
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the tables of a topology; what had to be decided is among the notes then."""
@@ -118,7 +116,7 @@ class Found:
                 del table["address"]
             elif address in taken:
                 del table["address"]
-                self.note(f"has an address that is taken, {address}; without one", name)
+                self.note(f"node whose address, {address}, is another one's; without one", name)
             elif address:
                 taken.add(address)
             if "memory" not in table:
@@ -150,13 +148,15 @@ class Found:
                 yield table
 
     def _node_of(self, instance: str, node: str | None) -> str | None:
-        """Return the node that is meant: the one of that name, or of the same without its domain."""
+        """Return the node that is meant: the one of that name, or of the same with a domain, or without."""
         if node is None:
             self.note("instance of which nothing says on which node it is; on the first", instance)
             return None
         if node in self.nodes:
             return node
-        alike = [each for each in self.nodes if each.partition(".")[0] == node.partition(".")[0]]
+        alike = [
+            each for each in self.nodes if f"{each}.".startswith(f"{node}.") or node.startswith(f"{each}.")
+        ]
         if len(alike) == 1:
             return alike[0]
         self.note("node that is known by its instances alone", node)
@@ -185,7 +185,7 @@ def _without_none(known: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def written(tables: Mapping[str, list[dict[str, Any]]], notes: Mapping[str, list[str]]) -> str:
+def written(tables: Mapping[str, list[dict[str, Any]]], notes: Mapping[str, Iterable[str]]) -> str:
     """Return a topology as TOML, with what is not known of it as a comment above it."""
     lines = [
         f"# {printable(what)}: {', '.join(map(printable, sorted(names, key=natural_order)))}"
@@ -197,7 +197,7 @@ def written(tables: Mapping[str, list[dict[str, Any]]], notes: Mapping[str, list
     return "\n".join([*lines, ""]).lstrip("\n")
 
 
-def in_short(notes: Mapping[str, list[str]]) -> Iterator[str]:
+def in_short(notes: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """Return the notes as lines for the terminal."""
     return (f"{printable(what)}: {listed(names)}" for what, names in notes.items())
 

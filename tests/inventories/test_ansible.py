@@ -115,7 +115,7 @@ def test_addresses_that_are_no_nodes_own(make):
     )
     assert [each.get("address") for each in made.tables["node"]] == ["192.0.2.1", None, None, None]
     assert made.said[0] == "node whose memory is not known; 65536 MiB: a, b, c, d"
-    assert "has an address that is taken, 192.0.2.1; without one: b" in made.said
+    assert "node whose address, 192.0.2.1, is another one's; without one: b" in made.said
 
 
 def test_without_pyyaml(refused, monkeypatch):

@@ -100,6 +100,21 @@ def test_servers_alone(make):
     assert "node that is known by its instances alone: compute1" in made.said
 
 
+@pytest.mark.parametrize(
+    ("node", "host", "meant"),
+    [
+        ("compute1.lab.local", "compute1", "compute1.lab.local"),
+        ("compute1", "compute1.lab.local", "compute1"),
+        ("192.0.2.1", "192.0.2.10", "192.0.2.10"),
+        ("compute1.lab.local", "compute1.other.local", "compute1.other.local"),
+        ("compute10", "compute1", "compute1"),
+    ],
+)
+def test_names_with_and_without_a_domain(make, node, host, meant):
+    made = make(json.dumps([{"Hypervisor Hostname": node}]), json.dumps([{**SERVERS[0], "Host": host}]))
+    assert made.instance("web")["node"] == meant
+
+
 def test_many_of_one_name_on_one_node(make):
     made = make(json.dumps([{**SERVERS[0], "ID": f"12345678-{each}"} for each in "aabcde"]))
     names = [each["name"] for each in made.tables["instance"]]
