@@ -202,6 +202,18 @@ class TestSubclasses:
         error = caught(VirtError, hv.StopInstance, hv.instance("web1"))
         assert str(error) == "own: Failed to stop instance web1: not running"
 
+    def test_what_is_its_own_kind_stays_so_on_its_way(self):
+        class Base(Virt):
+            def RebootInstance(self, instance):
+                raise OwnError("another kind")
+
+        class Own(Base):
+            def RebootInstance(self, instance):
+                super().RebootInstance(instance)
+
+        hv = Own.in_memory(spec=NodeSpec("node1"))
+        assert type(caught(OwnError, hv.RebootInstance, hv.instance("web1"))) is OwnError
+
     def test_a_coroutine_and_a_generator(self):
         class Own(Virt):
             async def RebootInstance(self, instance):
