@@ -358,9 +358,7 @@ class InnerNode:
 
     def _refuse_more_than(self, free: int, more: int) -> None:
         if self.is_strict and more > free:
-            raise RefusedError(
-                f"{self.name} does not overcommit: {more} MiB more are needed, {free} MiB are free"
-            )
+            raise RefusedError(f"{self.name} does not overcommit: {more} MiB are needed, {free} MiB are free")
 
     def surplus(self) -> str | None:
         """Say by how much the running instances exceed a node that doesn't overcommit; None if not.

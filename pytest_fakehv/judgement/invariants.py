@@ -356,10 +356,10 @@ class Watcher:
         )
 
     def _vanished(self, instance: str, gone: "_Gone") -> Violation:
-        name = printable(instance)
-        what = f"{name} runs nowhere: it left {gone.node}"
+        why = f"{gone.node} dropped its only copy"
         if gone.target:
-            what += f" and did not arrive on {printable(gone.target)}"
+            why = f"it left {gone.node} and did not arrive on {printable(gone.target)}"
+        what = f"{printable(instance)} runs nowhere: {why}"
         nodes = (gone.node, gone.target) if gone.target else (gone.node,)
         return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 

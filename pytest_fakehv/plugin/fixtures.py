@@ -253,12 +253,12 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             for spec in declared_instances(item, settings.topology)
         ),
         *(
-            (f"fakehv_migration({spec.instance!r})", partial(cluster._script, spec, "its marker"))
-            for spec in declared_migrations(item)
+            (f"fakehv_migration({spec.instance!r})", partial(cluster._script, spec, place))
+            for place, spec in declared_migrations(item)
         ),
         *(
-            (label, partial(cluster._scope.inject, spec, "its marker"))
-            for label, spec in declared_faults(item)
+            (label, partial(cluster._scope.inject, spec, place))
+            for label, place, spec in declared_faults(item)
         ),
     ]
     for label, declare in declarations:

@@ -221,29 +221,35 @@ def declared_instances(item: pytest.Item, topology: "Topology | None") -> list["
     return _declared(item, "fakehv_instance", InstanceSpec, topology.instances if topology else ())
 
 
-def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
+def declared_migrations(item: pytest.Item) -> list[tuple[str, "MigrationSpec"]]:
     """Return how a test's markers script migrations, in the order in which they are to be used.
+
+    Returns:
+        Of each, where its marker stands, in words.
 
     Raises:
         MarkerError: an argument is wrong, or two markers in one place contradict each other.
     """
     from pytest_fakehv.migration.script import MigrationSpec
 
-    scripts: dict[str, list[MigrationSpec]] = {}
+    scripts: dict[str, list[tuple[str, MigrationSpec]]] = {}
     for marks in _levels(item, "fakehv_migration"):
-        here: dict[str, list[MigrationSpec]] = {}
+        here: dict[str, list[tuple[str, MigrationSpec]]] = {}
         for mark in marks:
             spec = _call(mark, MigrationSpec)
             earlier = here.setdefault(spec.instance, [])
-            if earlier and earlier[-1].times is None:
+            if earlier and earlier[-1][1].times is None:
                 raise MarkerError(f"{_label(mark)}: there are two of this name; all but the last need times=")
-            earlier.append(spec)
+            earlier.append((_place(item, mark), spec))
         scripts |= here
     return [spec for specs in scripts.values() for spec in specs]
 
 
-def declared_faults(item: pytest.Item) -> list[tuple[str, "FaultSpec"]]:
-    """Return the faults that a test's markers declare, each with its marker's text; all of them count.
+def declared_faults(item: pytest.Item) -> list[tuple[str, str, "FaultSpec"]]:
+    """Return the faults that a test's markers declare; all of them count.
+
+    Returns:
+        Of each, its marker's text, and where that stands, in words.
 
     Raises:
         MarkerError: an argument is wrong.
@@ -251,7 +257,17 @@ def declared_faults(item: pytest.Item) -> list[tuple[str, "FaultSpec"]]:
     from pytest_fakehv.calls.faults import FaultSpec
 
     marks = [mark for level in _levels(item, "fakehv_fault") for mark in level]
-    return [(_label(mark), _call(mark, FaultSpec)) for mark in marks]
+    return [(_label(mark), _place(item, mark), _call(mark, FaultSpec)) for mark in marks]
+
+
+def _place(item: pytest.Item, mark: pytest.Mark) -> str:
+    """Say where a test's marker stands: with others above the test, at the first of these, or elsewhere."""
+    from pytest_fakehv.text import place_text
+
+    function = inspect.unwrap(getattr(item, "function", _place))
+    if any(each is mark for each in getattr(function, "pytestmark", ())):
+        return place_text(function.__code__.co_filename, function.__code__.co_firstlineno)
+    return f"its marker in {item.path.name}"
 
 
 def _declared(

@@ -28,6 +28,9 @@ MOST_LANES: Final = 3
 WIDEST_LANE: Final = 30
 LONGEST_NAME: Final = 12
 
+_TAKES_ALL: Final = "PowercycleNode"
+"""The call after which nothing runs on its node: it is never left out, as one that raised."""
+
 Paint = Callable[[str, Step], str]
 """Gives the text of a step its colour."""
 
@@ -79,15 +82,17 @@ def section(
         Lines of at most 100 columns, unless names are long.
     """
     lines = _nodes_lines(nodes, calls, timeline)
+    lines += _listed("running nowhere any more:", timeline.nowhere)
     lines += _migration_lines(migrations, timeline.involved)
-    if timeline.rules:
-        lines += ["scripts and faults:", *(line for each in timeline.rules for line in _wrapped(each))]
+    lines += _listed("scripts and faults:", timeline.rules)
     if not calls:
         return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
-    steps = timeline.steps
-    named = {steps[index].last for index in _named_steps(timeline)}
     lines += timeline_lines(timeline, most_calls=most_calls)
-    return "\n".join([*lines, *_call_lines(calls, total, named, timeline.involved, most_calls)])
+    return "\n".join([*lines, *_call_lines(calls, total, timeline, most_calls)])
+
+
+def _listed(title: str, texts: Sequence[str]) -> list[str]:
+    return [title, *(line for each in texts for line in _wrapped(each))] if texts else []
 
 
 def _migration_lines(migrations: Sequence[Migration], involved: Collection[str]) -> list[str]:
@@ -142,38 +147,17 @@ def _title(what: str, count: int, total: int) -> str:
     return f"{what}:" if count == total else f"{what}, the last {count} of {total}:"
 
 
-def _call_lines(
-    calls: Sequence[Call], total: int, named: Collection[int], involved: Collection[str], most: int
-) -> list[str]:
+def _call_lines(calls: Sequence[Call], total: int, timeline: Timeline, most: int) -> list[str]:
     """List the named calls, those that raised or that a fault struck, and as many more as wanted.
 
     Like ones in a row make one line, with the last one's result.
     """
-    places: dict[int, range] = {}  # by their first call
-
-    covered: set[int] = set()
-
-    def take(indexes: Iterable[int], count: int) -> None:
-        for index in indexes:
-            if len(places) >= count:
-                break
-            if index not in covered:
-                place = _like_ones(calls, index)
-                places[place.start] = place
-                covered.update(place)
-
-    kinds: dict[Hashable, list[int]] = defaultdict(list)
-    for index, call in enumerate(calls):
-        if call.error is not None or call.fault:
-            kinds[call.method, call.node, type(call.error).__name__, call.fault].append(index)
-    instances = [printable(call.instance or "") for call in calls]
-    take((index for index, call in enumerate(calls) if call.number in named), len(calls))
-    take(by_turns(kinds, most), len(calls))
-    take(newest_first(instances, involved), len(places) + most)
-    groups = [calls[places[start].start : places[start].stop] for start in sorted(places)]
+    groups = _chosen(calls, timeline, most)
     shown = sum(map(len, groups))
-    is_tail = shown == len(calls) - min(places)
-    lines = [_title("calls", shown, total) if is_tail else f"calls, {shown} of {total}:"]
+    is_tail = groups[0][0].number + shown - 1 == calls[-1].number
+    broken = {timeline.steps[each.step].last for each in timeline.troubles if each.step is not None}
+    title = _title("calls", shown, total) if is_tail else f"calls, {shown} of {total}:"
+    lines = [f"{title[:-1]}, > for one that broke an invariant:" if broken else title]
     numbers = [call.number for call in calls if call.error is not None]
     spans = [
         f"{group[0].number}-{group[-1].number}" if group[1:] else str(group[0].number) for group in groups
@@ -189,8 +173,45 @@ def _call_lines(
         before = group[-1].number
         call = group[-1]
         text = f"{span:>{number}} {call.node:<{node}} {call} at {printable(call.place)}"
-        lines += _wrapped(text, f"-> {result_text(call)}")
+        first, *rest = _wrapped(text, f"-> {_at_last(group)}{result_text(call)}")
+        is_broken = any(each.number in broken for each in group)
+        lines += [f"> {first.removeprefix('  ')}" if is_broken else first, *rest]
     return lines
+
+
+def _at_last(group: Sequence[Call]) -> str:
+    """Return what to say before the last one's result, where others had other ones."""
+    return "at last " if len({*map(result_text, group)}) > 1 else ""
+
+
+def _chosen(calls: Sequence[Call], timeline: Timeline, most: int) -> list[Sequence[Call]]:
+    """Choose the calls to list; those that make one line are together."""
+    places: dict[int, range] = {}  # by their first call
+
+    covered: set[int] = set()
+
+    def take(indexes: Iterable[int], count: int) -> None:
+        for index in indexes:
+            if len(places) >= count:
+                break
+            if index not in covered:
+                place = _like_ones(calls, index)
+                places[place.start] = place
+                covered.update(place)
+
+    named = {timeline.steps[index].last for index in _named_steps(timeline)}
+    kinds: dict[Hashable, list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        if call.error is not None or call.fault or call.method == _TAKES_ALL:
+            kinds[call.method, call.node, type(call.error).__name__, call.fault].append(index)
+    instances = [printable(call.instance or "") for call in calls]
+    take((index for index, call in enumerate(calls) if call.number in named), len(calls))
+    take(by_turns(kinds, most), len(calls))
+    take(newest_first(instances, timeline.involved), len(places) + most)
+    # What is left out alone needs no less room than itself.
+    ends = covered | {-1, len(calls)}
+    take((index for index in range(len(calls)) if {index - 1, index + 1} <= ends), len(calls))
+    return [calls[places[start].start : places[start].stop] for start in sorted(places)]
 
 
 def _like_ones(calls: Sequence[Call], index: int) -> range:

@@ -127,7 +127,7 @@ class TestUnfired:
             cluster.assert_consistent()
         assert str(caught.value) == (
             f"unfired: fault('ListInstances') at {fault.origin} never fired: no such call came\n"
-            "  a correct test makes the call that its fault is about; one that may never fire is declared "
-            "optional"
+            "  a correct test has its fault strike a call that is made; one that may never fire has "
+            "optional=True"
         )
         cluster.assert_consistent(allow=["unfired"])

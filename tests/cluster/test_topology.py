@@ -295,6 +295,6 @@ def test_what_does_not_fit_fails_the_test_that_uses_it(pytester):
     result = pytester.runpytest("--fakehv-topology=t.toml")
     result.assert_outcomes(errors=1)
     assert (
-        "topology: [[instance]] 'i': Failed to place i on a: a does not overcommit: 6 MiB more are needed, "
+        "topology: [[instance]] 'i': Failed to place i on a: a does not overcommit: 6 MiB are needed, "
         "5 MiB are free"
     ) in result.stdout.lines

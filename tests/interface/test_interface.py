@@ -364,8 +364,7 @@ class TestStrictNode:
     def test_start(self, hv):
         start(hv, "web1", maxmem=600)
         assert message(hv.StartInstance, make("web2"), [], False) == (
-            "Failed to start instance web2: "
-            "node1 does not overcommit: 512 MiB more are needed, 424 MiB are free"
+            "Failed to start instance web2: node1 does not overcommit: 512 MiB are needed, 424 MiB are free"
         )
         start(hv, "web3", minmem=424)
         assert hv.GetNodeInfo()["memory_free"] == 0
@@ -375,20 +374,18 @@ class TestStrictNode:
         hv.BalloonInstanceMemory(make(), 512)
         hv.BalloonInstanceMemory(make(), 1024)
         assert message(hv.BalloonInstanceMemory, make(), 1025) == (
-            "Failed to balloon memory for web1: "
-            "node1 does not overcommit: 1 MiB more are needed, 0 MiB are free"
+            "Failed to balloon memory for web1: node1 does not overcommit: 1 MiB are needed, 0 MiB are free"
         )
         assert hv.instances["web1"].memory == 1024
 
     def test_accept_and_finalize(self, hv):
         start(hv, "web1", maxmem=600)
         assert message(hv.AcceptInstance, make("web2"), "", "node1") == (
-            "Failed to accept instance web2: "
-            "node1 does not overcommit: 512 MiB more are needed, 424 MiB are free"
+            "Failed to accept instance web2: node1 does not overcommit: 512 MiB are needed, 424 MiB are free"
         )
         assert message(hv.FinalizeMigrationDst, make("web2"), "", True) == (
             "Failed to finalize the migration of web2 on the target: "
-            "node1 does not overcommit: 512 MiB more are needed, 424 MiB are free"
+            "node1 does not overcommit: 512 MiB are needed, 424 MiB are free"
         )
         assert hv.ListInstances() == ["web1"]
         hv.AcceptInstance(make("web3", minmem=424), "", "node1")

@@ -59,7 +59,7 @@ def test_a_migration_driven_to_its_end_is_quiet_whatever_befalls_a_node(tmp_path
         found = cluster.violations()
         if "postcopy" in script and event == "disconnect":
             # Whoever aborts it then, for want of an answer, has ended the instance.
-            found = [each for each in found if each.what != "web1 runs nowhere: it left node1"]
+            found = [each for each in found if each.what != "web1 runs nowhere: node1 dropped its only copy"]
         assert (node, at, found) == (node, at, [])
 
 
@@ -225,7 +225,7 @@ def test_of_a_call_that_fails_once_only_the_documented_consequences_are_reported
     completed = "failed" not in script and script != "cancelled"
     expected = CONSEQUENCES.get((completed, method, when), set())
     if script == "postcopy failed" and (method, when) in _UNTOLD:
-        expected = {("vanished", "web1 runs nowhere: it left node1")}
+        expected = {("vanished", "web1 runs nowhere: node1 dropped its only copy")}
     assert {(each.invariant, each.what) for each in cluster.violations()} == expected
     cluster.clean_up("web1", to="node2", source="node1", live=live)
     vanished = {each for each in expected if each[0] == "vanished"}

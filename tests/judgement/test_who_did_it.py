@@ -96,13 +96,13 @@ class TestPostcopy:
             "target": ("FinalizeMigrationDst", "node2"),
         }[first]
         assert (violation.call.method, violation.call.node) == (method, node)
-        assert violation.what.startswith("web1 runs nowhere: it left node1")
+        assert violation.what.startswith("web1 runs nowhere: node1 dropped its only copy")
 
     def test_the_drivers_own_limit(self, cluster):
         cluster.script_migration("web1", postcopy=0, bandwidth=1)
         assert cluster.migrate("web1", to="node2", timeout=3).outcome == "failed"
         assert wrong(cluster) == [
-            ("vanished", "web1 runs nowhere: it left node1", "FinalizeMigrationDst", "node2")
+            ("vanished", "web1 runs nowhere: node1 dropped its only copy", "FinalizeMigrationDst", "node2")
         ]
 
     @pytest.mark.parametrize("lose", ["script", "fail_migration", "crash"])
@@ -134,7 +134,7 @@ class TestPostcopy:
         master.end_target(success=False)
         master.end_source(success=False)
         assert wrong(cluster) == [
-            ("vanished", "web1 runs nowhere: it left node1", "FinalizeMigrationDst", "node1")
+            ("vanished", "web1 runs nowhere: node1 dropped its only copy", "FinalizeMigrationDst", "node1")
         ]
 
     def test_a_copy_elsewhere_is_not_lost_with_it(self, cluster, master):
@@ -288,7 +288,7 @@ class TestOtherPrograms:
         split, vanished = cluster.violations()
         assert (split.invariant, split.call) == ("split-brain", None)
         assert (vanished.what, vanished.call.method) == (
-            "web1 runs nowhere: it left node2",
+            "web1 runs nowhere: node2 dropped its only copy",
             "FinalizeMigrationDst",
         )
 

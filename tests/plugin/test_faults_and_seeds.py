@@ -40,7 +40,9 @@ class TestIt:
         node2 = fakehv_cluster["node2"]
         with pytest.raises(NodeDownError):
             node2.MigrationInfo(node2.instance("web1"))
-        assert [fault.origin for fault in fakehv_cluster.faults] == ["its marker"] * 4
+        places = [fault.origin for fault in fakehv_cluster.faults]
+        assert places[:2] == ["its marker in test_markers_declare_faults.py"] * 2
+        assert places[2:] == ["test_markers_declare_faults.py:13"] * 2
 """,
     ).assert_outcomes(passed=1)
 
@@ -113,11 +115,12 @@ class TestIt:
     result.assert_outcomes(passed=2, failed=1)
     lines = result.stdout.lines
     start = next(number for number, line in enumerate(lines) if line.startswith("____"))
+    place = "test_an_unfired_fault_of_a_marker_fails_the_test_with_its_own_lines.py:9"
     assert lines[start + 1 : start + 4] == [
-        "unfired: fault('StartInstance', instance='web1') at its marker never fired: no such call came",
+        f"unfired: fault('StartInstance', instance='web1') at {place} never fired: no such call came",
         (
-            "  a correct test makes the call that its fault is about; one that may never fire is declared "
-            "optional"
+            "  a correct test has its fault strike a call that is made; one that may never fire has "
+            "optional=True"
         ),
         "------------------------------------ fakehv ------------------------------------",
     ]

@@ -83,7 +83,7 @@ WRONG = [
         "fakehv_node('n', memory=5, overcommit=False)\n@mark.fakehv_instance('i', memory=6)",
         (
             "fakehv_instance('i'): Failed to place i on n: "
-            "n does not overcommit: 6 MiB more are needed, 5 MiB are free"
+            "n does not overcommit: 6 MiB are needed, 5 MiB are free"
         ),
     ),
     ("fakehv('pyfakefs')", f"fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: {FAKEHV}"),
