@@ -47,6 +47,7 @@ class Run:
         finalized_on_target: likewise on the target.
         finalized_on_source_at: when; None if it wasn't.
         finalized_on_target_at: likewise on the target.
+        has_lost_instance: whether it ended with the instance, or since that was no longer on the source.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
         lost_nodes: those of its two nodes that went down since.
@@ -77,6 +78,7 @@ class Run:
     finalized_on_target: bool | None = None
     finalized_on_source_at: Fraction | None = None
     finalized_on_target_at: Fraction | None = None
+    has_lost_instance: bool = False
     is_accepted: bool = False
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
@@ -88,6 +90,11 @@ class Run:
         if self.target is not None:  # else nothing is known of what happens there
             ends[self.target_name] = self.finalized_on_target
         return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it is no longer under way, whoever ends it: a node of it is lost, or the instance."""
+        return self.has_lost_instance or bool(self.lost_nodes)
 
     @property
     def has_paused(self) -> bool:
