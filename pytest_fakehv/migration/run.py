@@ -47,7 +47,7 @@ class Run:
         finalized_on_target: likewise on the target.
         finalized_on_source_at: when; None if it wasn't.
         finalized_on_target_at: likewise on the target.
-        has_lost_instance: whether it ended with the instance, or since that was no longer on the source.
+        has_lost_instance: whether the instance was lost by the time that it ended.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
         lost_nodes: those of its two nodes that went down since.

@@ -377,7 +377,6 @@ class Traffic:
     def _lose(self, run: Run, when: Fraction) -> None:
         reason = f"{run.instance} no longer runs on {run.source_name}"
         self._end(run, "failed", reason, when, is_wanted=False)
-        run.has_lost_instance = True
 
     def _move(self, run: Run) -> bool:
         """Move an instance behind everybody's back; tell whether that worked: else it stays where it was."""
@@ -436,8 +435,8 @@ class Traffic:
                     run.ended = None
                     raise
             else:
-                run.has_lost_instance = True
                 if is_wanted:
                     self.on_loss(run.instance)
+        run.has_lost_instance = outcome != "completed" and not (run.has_moved or run.is_still_there)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
