@@ -19,6 +19,12 @@ ADVICE = {
         "a correct program starts an instance only once it is confirmed that it is stopped everywhere else; "
         "on a node that does not answer it may run"
     ),
+    "together": (
+        "a correct program looks what runs on a node before it lets another one that is kept apart come there"
+    ),
+    "crowded": (
+        "a correct program begins one more migration only once another is finalized or aborted on the node"
+    ),
     "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
     "unfired": (
         "a correct test has its fault strike a call that is made; one that may never fire has optional=True"

@@ -171,7 +171,7 @@ class Scope:
         return [
             each
             for each in found
-            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
+            if allowed.isdisjoint((each.invariant, name) for name in (None, each.instance, *each.others))
         ]
 
     def news(self) -> list[Violation]:
@@ -190,6 +190,7 @@ class Scope:
         shared, nodes = self.shared, self.everywhere
         shared.watcher.look(self._files)
         found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
+        found += shared.crowd.seen
         for node in nodes:
             if surplus := node.surplus():
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))

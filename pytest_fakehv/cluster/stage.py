@@ -21,6 +21,8 @@ from pytest_fakehv.interface.objects import (
     name_of,
     options_of,
 )
+from pytest_fakehv.judgement.apart import check_group
+from pytest_fakehv.judgement.crowd import Most
 from pytest_fakehv.judgement.violations import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.script import MigrationOptions, MigrationSpec
@@ -150,6 +152,40 @@ class Stage(View):
         return hold
 
     # Invariants
+
+    def keep_apart(self, *instances: str | InstanceLike) -> None:
+        """Want instances never to be on one node of the cluster, from now on, not for a moment either.
+
+        Where a call brings one of them to a node where another is, the invariant ``together`` is broken.
+
+        Args:
+            *instances: two or more, by name or as the objects that the interface takes; they need not be
+                declared yet.
+
+        Raises:
+            DeclarationError: there are fewer than two, one is given twice, or is none.
+        """
+        group = check_group(*instances)
+        with self._scope.shared.lock:
+            self._scope.shared.watcher.apart.keep(group)
+
+    def keep_at_most(self, *, migrations: int, node: str | BaseHypervisor | None = None) -> None:
+        """Want a node never to have more migrations than so many at once, from now on.
+
+        Where a call begins one more, it goes on, and the invariant ``crowded`` is broken. For a node that
+        refuses it, see ``max_migrations`` of `NodeSpec`.
+
+        Args:
+            migrations: how many at most, in and out together.
+            node: which, by name or address or as itself; None for each that none is said of, or on a node for
+                that node.
+
+        Raises:
+            DeclarationError: an argument is wrong, or there is no such node.
+        """
+        most, scope = Most(migrations=migrations, node=node), self._scope
+        of = scope.own_name if most.node is None else scope.own_node_name(most.node)
+        scope.shared.crowd.most[of] = most.migrations
 
     def allow(self, *invariants: Invariant, instance: str | InstanceLike | None = None) -> None:
         """Let invariants of the whole cluster be broken: what was wrong before is allowed, too.

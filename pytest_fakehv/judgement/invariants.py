@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.judgement.apart import Apart
 from pytest_fakehv.judgement.told import Told
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
@@ -30,6 +31,7 @@ class Watcher:
     Attributes:
         events: how much has happened so far, a count.
         is_there: tells of a node and an instance whether that has a file there now.
+        apart: which instances must not meet.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Watcher:
         self._stopped: set[tuple[str, str]] = set()
         self.events = 0
         self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
+        self.apart = Apart()
 
     @property
     def known(self) -> set[str]:
@@ -81,6 +84,8 @@ class Watcher:
                 self._appeared_again(node, instance, call)
             else:
                 self._arrive_alone(node, instance)
+            if self.apart.others and call:  # what the test itself, or a script, brings together may be so
+                self._seen += self.apart.broken(node, instance, call, self.is_there)
 
     def _arrives(self, node: str, instance: str, gone: "_Gone", call: Call | None) -> None:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
@@ -188,6 +193,10 @@ class Watcher:
             self._accepted[node, instance] = self._current_call()
             self._forgotten.discard((node, instance))
             self.events += 1
+
+    def accepted_on(self, node: str) -> list[str]:
+        """Return the names of the instances that a node is ready for."""
+        return [instance for place, instance in self._accepted if place == node]
 
     def has_accepted(self, node: str, instance: str) -> bool:
         """Tell, as a migration begins, whether its target is ready for it.

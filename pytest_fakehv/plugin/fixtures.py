@@ -11,7 +11,9 @@ from pytest_fakehv.plugin.markers import (
     MarkerError,
     check_names,
     declared_faults,
+    declared_groups,
     declared_instances,
+    declared_limits,
     declared_migrations,
     declared_nodes,
     for_test,
@@ -260,6 +262,8 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             (label, partial(cluster._scope.inject, spec, place))
             for label, place, spec in declared_faults(item)
         ),
+        *(("fakehv_apart", partial(cluster.keep_apart, *names)) for names in declared_groups(item)),
+        *(("fakehv_at_most", partial(cluster.keep_at_most, **vars(most))) for most in declared_limits(item)),
     ]
     for label, declare in declarations:
         try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.judgement.crowd import Most
     from pytest_fakehv.migration.script import MigrationSpec
 
 
@@ -42,6 +43,8 @@ MARKERS: Final = {
     ),
     "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
     "fakehv_fault": "which calls of the interface fail in this test, and how",
+    "fakehv_apart": "instances of which never two may be on one node of this test's cluster",
+    "fakehv_at_most": "how many migrations a node of this test's cluster, or each, may have at once",
 }
 """What each is for, by its name."""
 
@@ -57,6 +60,8 @@ def with_arguments() -> Iterator[str]:
     from pytest_fakehv.calls.faults import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.judgement.apart import check_group
+    from pytest_fakehv.judgement.crowd import Most
     from pytest_fakehv.migration.script import MigrationSpec
 
     makers: dict[str, Callable[..., object]] = {
@@ -65,6 +70,8 @@ def with_arguments() -> Iterator[str]:
         "fakehv_instance": InstanceSpec,
         "fakehv_migration": MigrationSpec,
         "fakehv_fault": FaultSpec,
+        "fakehv_apart": check_group,
+        "fakehv_at_most": Most,
     }
     for name, meaning in MARKERS.items():
         given = [
@@ -270,6 +277,38 @@ def _place(item: pytest.Item, mark: pytest.Mark) -> str:
     return f"its marker in {item.path.name}"
 
 
+def declared_groups(item: pytest.Item) -> list[tuple[str, ...]]:
+    """Return the groups of instances that a test's markers keep apart; all of them count.
+
+    Raises:
+        MarkerError: an argument is wrong.
+    """
+    from pytest_fakehv.judgement.apart import check_group
+
+    return [_call(mark, check_group) for level in _levels(item, "fakehv_apart") for mark in level]
+
+
+def declared_limits(item: pytest.Item) -> list["Most"]:
+    """Return how many migrations a test's markers want at most, the closest to the test last.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place are for one node, or for each.
+    """
+    from pytest_fakehv.judgement.crowd import Most
+
+    limits: list[Most] = []
+    for marks in _levels(item, "fakehv_at_most"):
+        here: list[Most] = []
+        for mark in marks:
+            limit = _call(mark, Most)
+            if any(limit.node == each.node for each in here):
+                what = "each node" if limit.node is None else f"node {limit.node!r}"
+                raise MarkerError(f"{_label(mark)}: there are two for {what}")
+            here.append(limit)
+        limits += here
+    return limits
+
+
 def _declared(
     item: pytest.Item, marker: str, make: Callable[..., _Spec], beside: Iterable[_Spec]
 ) -> list[_Spec]:
@@ -318,12 +357,14 @@ def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
     """Call a function with a marker's arguments, and say of a wrong one which marker and what is valid."""
     from pytest_fakehv.text import shown
 
-    parameters = inspect.signature(function).parameters
+    every = inspect.signature(function).parameters.values()
+    parameters = {each.name: each for each in every if each.kind is not each.VAR_POSITIONAL}
+    takes_more = len(parameters) < len(every)
     positional = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
     required = [each.name for each in parameters.values() if each.default is each.empty]
     by_position = dict(zip(positional, mark.args, strict=False))
     problem = None
-    if len(mark.args) > len(positional):
+    if len(mark.args) > len(positional) and not takes_more:
         problem = f"argument {shown(mark.args[len(positional)])} needs a name"
     elif twice := by_position.keys() & mark.kwargs.keys():
         problem = f"argument {twice.pop()!r} is given twice"
@@ -332,7 +373,8 @@ def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
     elif missing := [name for name in required if name not in by_position and name not in mark.kwargs]:
         problem = f"missing argument {missing[0]!r}"
     if problem:
-        raise MarkerError(f"{_label(mark)}: {problem}; valid: {', '.join(parameters)}")
+        valid = [f"*{each.name}" if each.kind is each.VAR_POSITIONAL else each.name for each in every]
+        raise MarkerError(f"{_label(mark)}: {problem}; valid: {', '.join(valid)}")
     try:
         return function(*mark.args, **mark.kwargs)
     except ValueError as error:

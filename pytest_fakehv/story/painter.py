@@ -321,7 +321,6 @@ def _about(node: "NodeView") -> str:
     if node.info is None:
         return "the size of this machine"
     info = node.info
-    overcommit = "" if node.overcommit else ", no overcommit"
     gib, rest = divmod(info["memory_total"], 1024)
     memory = f"{info['memory_total']} MiB" if rest else f"{gib} GiB"
-    return f"{memory}, {info['cpu_total']} CPUs{overcommit}"
+    return f"{memory}, {info['cpu_total']} CPUs{node.refusals}"

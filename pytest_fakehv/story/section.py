@@ -43,6 +43,7 @@ class NodeView:
         name: the node's name.
         info: its figures with nothing running on it; None for those of the machine that runs the test.
         overcommit: whether its instances may be given more memory than it has.
+        max_migrations: how many migrations it takes at once; None for any number.
         unreachable: why no call reaches it; None if calls do.
         instances: the running and the paused instances there.
         malformed: the instances whose files can't be made sense of.
@@ -51,9 +52,17 @@ class NodeView:
     name: str
     info: NodeInfo | None
     overcommit: bool
+    max_migrations: int | None
     unreachable: str | None
     instances: Mapping[str, InstanceInfo]
     malformed: Sequence[str]
+
+    @property
+    def refusals(self) -> str:
+        """What it refuses, to stand behind its size."""
+        told = "" if self.overcommit else ", no overcommit"
+        most = self.max_migrations
+        return told if most is None else f"{told}, at most {most} migration{'' if most == 1 else 's'} at once"
 
 
 def section(
@@ -430,7 +439,7 @@ def _node_lines(node: NodeView, involved: Collection[str], *, is_crowded: bool) 
         free = f"{less_used(info, used)['memory_free']} of {info['memory_total']} MiB free"
         head = (
             f"{printable(node.name)}: {free}{f', overcommitted by {surplus} MiB' if surplus > 0 else ''}, "
-            f"{info['cpu_total']} CPUs{'' if node.overcommit else ', no overcommit'}"
+            f"{info['cpu_total']} CPUs{node.refusals}"
         )
     if node.unreachable:
         head += f", {node.unreachable}"

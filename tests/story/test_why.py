@@ -317,6 +317,28 @@ class TestNodes:
         assert [each.invariant for each in timeline.troubles] == ["overcommit"]
         assert (timeline.involved, timeline.involved_nodes) == (["db1", "db2"], ["node2"])
 
+    def test_being_together_is_about_who_was_there_too(self, root):
+        cluster = FakeCluster(root)
+        for name in ("web1", "db1"):
+            cluster.add_instance(name, node="node1")
+        cluster.keep_apart("web1", "web2")
+        start(cluster["node1"], "web2")
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["together"]
+        assert (timeline.involved, timeline.involved_nodes) == (["web1", "web2"], ["node1"])
+
+    def test_a_crowd_is_about_all_that_is_under_way(self, root):
+        cluster = FakeCluster(root)
+        node2 = cluster["node2"]
+        cluster.keep_at_most(migrations=1)
+        for name in ("web1", "db1"):
+            node2.AcceptInstance(cluster.instance(name), "", "node2")
+        for name in ("web1", "db1"):
+            node2.FinalizeMigrationDst(cluster.instance(name), "", False)
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["crowded"]
+        assert (timeline.involved, timeline.involved_nodes) == (["db1", "web1"], ["node2"])
+
     def test_of_many_those_that_matter_come_first(self, root):
         cluster = FakeCluster(root, *numbered(30))
         cluster.add_instance("web1", node="node25")
