@@ -167,9 +167,11 @@ class Fault(Referent):
     def _do(self, deed: Callable[[], object], call: Call, door: Door) -> None:
         """Do something that is no part of the call; calls that it makes are not struck by this fault."""
         thread = threading.get_ident()
+        # It comes before what the call did next, but is no scenery, which comes before all calls.
+        after = call.number if self._is_late else max(call.number - 1, door.journal._first)
         try:
             self._acting.add(thread)
-            with door.within.aside(call.number if self._is_late else call.number - 1):
+            with door.within.aside(after):
                 deed()
         finally:
             self._acting.discard(thread)

@@ -118,6 +118,13 @@ def test_a_target_s_finalize_that_lied_is_no_arrival(cluster):
     assert [timeline.steps[int(arrow.end)].numbers, arrow.arrived] == ["5", True]
 
 
+def test_what_a_fault_does_at_the_first_call_is_no_scenery(cluster):
+    node1, _ = cluster
+    cluster.fault("ListInstances", crash="node2", times=1)
+    node1.ListInstances()
+    assert [step.what for step in cluster.timeline().steps] == ["ListInstances", "crash"]
+
+
 def test_what_a_fault_does_has_a_row_of_its_own_before_its_call(cluster):
     node1, node2 = cluster
     node1.ListInstances()
