@@ -147,7 +147,7 @@ class Scope:
         return self.own_name if node is None else self.own_node_name(node)
 
     def crashing(self, crash: bool | str | BaseHypervisor) -> bool | str:
-        """Return the name of the node that a fault takes down, any of the cluster; a else stays as it is.
+        """Return the name of the node that a fault takes down, any of the cluster; else what was given.
 
         Raises:
             DeclarationError: there is no such node.

@@ -59,7 +59,7 @@ class Told:
     def has_begun(self, instance: str, since: Call | None) -> bool:
         """Tell whether a caller was told since another call, by a lie, that an instance began to migrate."""
         method = "MigrateInstance"
-        sources = [node for lied, node, name in self._journal._lies if (lied, name) == (method, instance)]
+        sources = [node for lied, node, name in [*self._journal._lies] if (lied, name) == (method, instance)]
         return any(self.lie(method, node, instance, since) for node in sources)
 
     def completed(self, run: Run) -> Call | None:

@@ -141,7 +141,6 @@ class Steps:
             call.instance,
             type(call.error),
             call.fault,
-            call.lie,
             call.number if is_special else None,
         )
 
