@@ -210,6 +210,12 @@ class Migrating(NodeStage, Hooks):
         if spec.outcome == "failed_but_moved" and self.cluster is None:
             raise DeclarationError("outcome 'failed_but_moved' needs a cluster: there is no node to move to")
 
+    def _peer(self, name: str) -> "Migrating | None":
+        """Return a node of the same cluster, or this one; None if there is none of that name."""
+        if name == self.name:
+            return self
+        return self.cluster[name] if self.cluster is not None and name in self.cluster else None
+
     def _target(self, target: str) -> InnerNode | None:
         """Return the node that an address or a name means; None if this node knows no others."""
         node, problem = None, None

@@ -6,12 +6,13 @@ from types import MappingProxyType
 from typing import Any, Final, Unpack
 
 from pytest_fakehv.calls.callers import caller
-from pytest_fakehv.calls.faults import Fault, FaultOptions, FaultSpec
+from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.faultspec import FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.calls.selection import Selection, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.scope import View
-from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
+from pytest_fakehv.interface.constants import HV_MIGRATION_MODE, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.objects import (
     Instance,
@@ -84,13 +85,13 @@ class Stage(View):
     @takes(FaultSpec)
     def fault(
         self,
-        method: str,
+        method: MethodName,
         *,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         **options: Unpack[FaultOptions],
     ) -> Fault:
-        """Let calls fail, from now on. Of several faults, the most narrowed one strikes.
+        """Let calls fail, lie or do harm, from now on. Of several faults, the most narrowed one strikes.
 
         One that never strikes fails the test, unless it is optional.
 
@@ -108,14 +109,17 @@ class Stage(View):
             DeclarationError: an argument is wrong, or there is no such method or node.
         """
         name = None if instance is None else name_of(instance)
-        spec = FaultSpec(method, node=self._scope.check_call(method, node), instance=name, **options)
+        where = self._scope.check_call(method, node)
+        if "crash" in options:  # before the spec makes a name of it: it may be a node of another cluster
+            options["crash"] = self._scope.crashing(options["crash"])
+        spec = FaultSpec(method, node=where, instance=name, **options)
         filename, line = caller(1)
         return self._scope.inject(spec, place_text(filename, line))
 
     @takes(Selection)
     def hold(
         self,
-        method: str,
+        method: MethodName,
         *,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
@@ -124,7 +128,7 @@ class Stage(View):
     ) -> Hold:
         """Stop calls at the door until they are released: a context manager.
 
-        The calls must come from other threads. Where a fault has struck a call before, it isn't held.
+        The calls must come from other threads. Where a fault has let a call fail before, it isn't held.
 
         Args:
             method: the interface method's name; "*" for every one.

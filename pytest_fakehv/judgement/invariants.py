@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.judgement.apart import Apart
-from pytest_fakehv.judgement.told import Told
+from pytest_fakehv.judgement.told import Told, status_of
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.text import listed, printable
+from pytest_fakehv.text import listed, printable, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
@@ -93,6 +93,9 @@ class Watcher:
             return
         if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
             return
+        run = self._traffic.arriving(gone.target, instance)
+        if run and self._told.lie("FinalizeMigrationDst", gone.target, instance, run.call):
+            return  # as far as anybody knows, it has arrived, and ended there
         what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
         self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
         self._overtaken[instance] = call
@@ -206,7 +209,7 @@ class Watcher:
         with self._lock:
             ready = (node, instance) in self._accepted or (node, instance) in self._forgotten
             self._forgotten.discard((node, instance))
-            return ready
+            return ready or self._told.has_accepted(node, instance)
 
     def finalizes(
         self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool
@@ -224,11 +227,16 @@ class Watcher:
         # Nothing changes: not again, nor where it has moved, whoever did that.
         if runs == is_target and (run is None or before is not None or not run.is_still_there):
             return None
+        if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
+            return None
+        lie = run and self._told.lie("GetMigrationStatus", run.source_name, instance, run.call)
         if run is None:
             why = "none began"
         elif before is not None:
             why = f"it was {'finalized' if before else 'aborted'} there before"
-        elif run.outcome != "completed" and not run.has_moved:
+        elif lie and not run.has_moved and self._told.remembers(lie) and status_of(lie) != "completed":
+            why = f"its status said {shown(status_of(lie))}"
+        elif not lie and run.outcome != "completed" and not run.has_moved:
             words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
             why = f"it {words[run.outcome]}"
         elif not run.is_accepted:

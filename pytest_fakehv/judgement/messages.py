@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Protocol, TypeVar
 
-from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.faults import DID_NOTHING, Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
 from pytest_fakehv.judgement.violations import Violation
@@ -25,11 +25,19 @@ def state_of(info: InstanceInfo | None) -> str:
     return "paused" if info.paused else "running"
 
 
+def has_lied(call: Call) -> bool:
+    """Tell whether a call answered what was not so, by a fault."""
+    return call.lie is not None and call.error is None
+
+
 def result_text(call: Call) -> str:
     """Show what came of a call, in one line."""
     if not call.ended:
         return "still running"
     text = shown(call.result, LONGEST_RESULT) if call.error is None else shown_error(call.error)
+    if has_lied(call):
+        said = "said it worked" if (call.result, call.lie) == (None, DID_NOTHING) else f"answered {text}"
+        text = f"{said}, {call.lie}"
     return f"{text} ({call.fault})" if call.fault else text
 
 
@@ -139,8 +147,10 @@ def wrong_figures(
 def _last_call(call: Call | None) -> str:
     if call is None:
         return "no call was about it"
-    failed = f", which raised {result_text(call)}" if call.error else ""
-    return f"last call: {call} at {call.place}{failed}"
+    how = ""
+    if call.error or has_lied(call):
+        how = f", which {'raised ' if call.error else ''}{result_text(call)}"
+    return f"last call: {call} at {call.place}{how}"
 
 
 Expected = Mapping[str, str | tuple[str, ...] | None]

@@ -16,7 +16,7 @@ import pytest
 from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, read_topology_file
 
 if TYPE_CHECKING:
-    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.calls.faultspec import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.interface.objects import InstanceSpec
@@ -42,7 +42,7 @@ MARKERS: Final = {
         "an instance of this test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
     ),
     "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
-    "fakehv_fault": "which calls of the interface fail in this test, and how",
+    "fakehv_fault": "which calls of the interface fail, lie or do harm in this test, and how",
     "fakehv_apart": "instances of which never two may be on one node of this test's cluster",
     "fakehv_at_most": "how many migrations a node of this test's cluster, or each, may have at once",
 }
@@ -57,7 +57,7 @@ _ASK_FOR_NONE_OF_OURS: Final = ("_pytest.", "pytest_fakehv.")
 
 def with_arguments() -> Iterator[str]:
     """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
-    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.calls.faultspec import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.judgement.apart import check_group
@@ -261,7 +261,7 @@ def declared_faults(item: pytest.Item) -> list[tuple[str, str, "FaultSpec"]]:
     Raises:
         MarkerError: an argument is wrong.
     """
-    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.calls.faultspec import FaultSpec
 
     marks = [mark for level in _levels(item, "fakehv_fault") for mark in level]
     return [(_label(mark), _place(item, mark), _call(mark, FaultSpec)) for mark in marks]

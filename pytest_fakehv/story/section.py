@@ -240,7 +240,8 @@ def _gap_lines(count: int, what: str = "call", which: str = "") -> list[str]:
 
 def _sameness(call: Call) -> tuple[object, ...]:
     """Return what calls have in common that make one line."""
-    outcome = result_text(call) if call.error is not None else call.ended or call.number
+    is_told = call.error is not None or call.fault
+    outcome = result_text(call) if is_told else call.ended or call.number
     return call.node, str(call), call.place, outcome
 
 
@@ -366,7 +367,8 @@ def _gap_lines_of(steps: Sequence[Step]) -> list[str]:
 def _timeline_title(rows: Sequence[Step], names: Collection[str], part: str) -> str:
     whose = f" of {printable(next(iter(names)))}" if len(names) == 1 and "" not in names else ""
     test = ", * for what the test did" if any(not row.count for row in rows) else ""
-    return f"timeline{whose}{part}, ! for a call that raised{test}:"
+    lie = ", ? for one that lied" if any(row.lied for row in rows) else ""
+    return f"timeline{whose}{part}, ! for a call that raised{lie}{test}:"
 
 
 def _step_text(step: Step) -> str:
@@ -374,7 +376,7 @@ def _step_text(step: Step) -> str:
     times = f" x{count}" if count > 1 else ""
     if not step.count:
         return f"*{step.what}{times}"
-    return f"{'!' if step.raised else ''}{step.what}{times}"
+    return f"{'!' if step.raised else '?' if step.lied else ''}{step.what}{times}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -29,6 +29,7 @@ class Step:
         result: what came of the last call.
         place: where it was made.
         raised: how many of its calls raised.
+        lied: how many of them answered what was not so, by a fault.
         deeds: how many deeds of the test it stands for.
         notes: what else is to know: faults, holds, what the test did meanwhile, invariants.
     """
@@ -44,6 +45,7 @@ class Step:
     result: str = ""
     place: str = ""
     raised: int = 0
+    lied: int = 0
     deeds: int = 0
     notes: Sequence[str] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ from wrong_faults import WRONG
 from pytest_fakehv import FakeCluster
 
 
-@pytest.mark.parametrize(("args", "kwargs", "text"), WRONG, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("args", "kwargs", "text"), WRONG, ids=map(str, range(len(WRONG))))
 def test_a_wrong_argument(cluster, args, kwargs, text):
     assert declared(cluster.fault, *args, **kwargs) == text
     assert cluster.faults == []

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from types import MappingProxyType, SimpleNamespace
+from typing import get_args
 
 import pytest
 from calling import make, message, start
@@ -17,9 +18,11 @@ from pytest_fakehv import (
     InstanceConsole,
     InstanceInfo,
     InstanceState,
+    MethodName,
     MigrationStatus,
     NodeSpec,
 )
+from pytest_fakehv.interface.constants import COMMANDS
 from pytest_fakehv.interface.contract import INTERFACE
 
 SIGNATURES = {
@@ -69,6 +72,20 @@ def test_signatures_and_defaults():
     assert set(SIGNATURES) == set(INTERFACE)
     for cls in (FakeHypervisor, BaseHypervisor):
         assert {method: signature(cls, method) for method in SIGNATURES} == SIGNATURES
+
+
+def test_names_for_type_checkers():
+    assert get_args(MethodName) == ("*", *INTERFACE)
+
+
+def test_a_command_returns_none_and_what_only_tells_is_none():
+    commands = {name for name in INTERFACE if name in COMMANDS}
+    assert commands == {*COMMANDS}
+    returning = {
+        name: inspect.signature(getattr(BaseHypervisor, name)).return_annotation for name in INTERFACE
+    }
+    checks = {"HotplugSupported", "VerifyHotplugSupport", "CheckParameterSyntax", "ValidateParameters"}
+    assert {name for name, returned in returning.items() if returned is None} - checks == commands
 
 
 class TestStart:

@@ -28,6 +28,7 @@ class TestSteps:
             "result": "None",
             "place": call.place,
             "raised": 0,
+            "lied": 0,
             "deeds": 0,
             "notes": [],
         }
