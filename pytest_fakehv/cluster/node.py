@@ -27,6 +27,7 @@ class NodeOptions(TypedDict, total=False):
     cpus: int
     reserved_memory: int | str
     overcommit: bool
+    max_migrations: int | None
     address: str | None
     version: str | None
     cpu_nodes: int
@@ -45,6 +46,8 @@ class NodeSpec:
         reserved_memory: what the node keeps for itself, likewise; no instance can have it.
         overcommit: whether instances may be given more memory than is free, as Ganeti's fake allows;
             with False, a call that would do so raises.
+        max_migrations: how many migrations the node takes at once, in and out together, a count; a call
+            that would begin one more raises. None for any number.
         address: where the other nodes reach it; None for its name.
         version: the hypervisor's version there, which ``GetNodeInfo`` then has as ``hv_version``.
         cpu_nodes: its NUMA nodes, a count.
@@ -61,6 +64,7 @@ class NodeSpec:
     cpus: int = 16
     reserved_memory: int = 0
     overcommit: bool = True
+    max_migrations: int | None = None
     address: str | None = None
     version: str | None = None
     cpu_nodes: int = 1
@@ -77,22 +81,28 @@ class NodeSpec:
             raise DeclarationError(f"name is invalid: {shown(self.name)}: {fault}")
         if not self.name.isprintable():
             raise DeclarationError(f"name is invalid: {shown(self.name)}: it can't be printed")
-        for key, least in (("memory", 1), ("reserved_memory", 0)):
-            if not is_amount(value := getattr(self, key), least=least):  # as a rule, it is one
-                object.__setattr__(self, key, memory_amount(key, value, least=least))
+        self._check_memory()
         for key in ("cpus", "cpu_nodes", "cpu_sockets"):
             check_amount(key, getattr(self, key))
-        if self.reserved_memory > self.memory:
-            raise DeclarationError(
-                f"reserved_memory ({self.reserved_memory}) is more than memory ({self.memory})"
-            )
         check_choice("overcommit", self.overcommit, (True, False))
+        if self.max_migrations is not None:
+            check_amount("max_migrations", self.max_migrations, least=0)
         for key in ("address", "version"):
             value = getattr(self, key)
             if value is not None and not (isinstance(value, str) and value):
                 raise DeclarationError(f"{key} must be a text that is not empty, not {shown(value)}")
         if self.tags != ():
             object.__setattr__(self, "tags", checked_tags(self.tags))
+
+    def _check_memory(self) -> None:
+        """Check its memory, and make MiB of it."""
+        for key, least in (("memory", 1), ("reserved_memory", 0)):
+            if not is_amount(value := getattr(self, key), least=least):  # as a rule, it is one
+                object.__setattr__(self, key, memory_amount(key, value, least=least))
+        if self.reserved_memory > self.memory:
+            raise DeclarationError(
+                f"reserved_memory ({self.reserved_memory}) is more than memory ({self.memory})"
+            )
 
     @property
     def addresses(self) -> set[str]:
