@@ -139,7 +139,7 @@ def test_an_instance_that_does_not_fit(run):
     given = {"node": nodes, "instance": [{"name": "i", "memory": 6}]}
     result = run(given, "def test_it(fakehv): pass")
     assert (
-        "topology: [[instance]] 'i': Failed to place i on a: a does not overcommit: 6 MiB more are needed, "
+        "topology: [[instance]] 'i': Failed to place i on a: a does not overcommit: 6 MiB are needed, "
         "5 MiB are free"
     ) in result.stdout.lines
 
