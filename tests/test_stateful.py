@@ -3,8 +3,11 @@
 import re
 import subprocess
 import sys
+import textwrap
 from contextlib import suppress
+from functools import partial
 
+import careless_module
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
@@ -79,7 +82,7 @@ def test_it_finds_what_the_protocol_leaves_behind_and_prints_the_way_there(pytes
         "from contextlib import suppress",
         "",
         "from pytest_fakehv import FakeCluster, HypervisorError, NodeSpec",
-        "from test_stateful import Reference",
+        "# to paste into test_stateful.py, which has Reference",
     ]
     assert lines[6:9] == [
         "def test_the_way_there():",
@@ -98,7 +101,7 @@ def test_it_finds_what_the_protocol_leaves_behind_and_prints_the_way_there(pytes
 
 
 def run_script(script):
-    namespace = {}
+    namespace = {**globals()}
     exec(script, namespace)
     namespace["test_the_way_there"]()
 
@@ -225,10 +228,131 @@ def careless_stop(cluster, instance):
 def test_a_script_of_functions_names_them():
     what, script = finding(state_machine(stop=careless_stop))
     assert what.startswith("double-start: vm1 was started on node")
-    assert "from test_stateful import careless_stop" in script.splitlines()
+    assert "# to paste into test_stateful.py, which has careless_stop" in script.splitlines()
     assert "            careless_stop(cluster, 'vm1')" in script.splitlines()
     with pytest.raises(AssertionError, match=r"^double-start: "):
         run_script(script)
+
+
+class Careless:
+    def stop(self, cluster, instance):
+        careless_stop(cluster, instance)
+
+    @classmethod
+    def stop_by_class(cls, cluster, instance):
+        careless_stop(cluster, instance)
+
+
+@pytest.mark.parametrize(
+    ("stop", "lines"),
+    [
+        (Careless().stop, ["# to paste into test_stateful.py, which has Careless", "Careless().stop"]),
+        (
+            Careless.stop_by_class,
+            ["# to paste into test_stateful.py, which has Careless", "Careless.stop_by_class"],
+        ),
+        (careless_module.stop, ["from careless_module import stop", "stop"]),
+        (careless_module.Tool().stop, ["from careless_module import Tool", "Tool().stop"]),
+    ],
+)
+def test_a_script_names_whatever_has_a_name(stop, lines):
+    _, script = finding(state_machine(stop=stop))
+    header, call = lines
+    assert header in script.splitlines()
+    assert f"            {call}(cluster, 'vm1')" in script.splitlines()
+    with pytest.raises(AssertionError, match=r"^double-start: "):
+        run_script(script)
+
+
+def test_a_script_leaves_to_its_reader_what_has_no_name():
+    stop = lambda cluster, instance: careless_stop(cluster, instance)  # noqa: E731, PLW0108
+    _, script = finding(state_machine(stop=stop))
+    line = stop.__code__.co_firstlineno
+    assert (
+        f"    stop = ...  # the function at test_stateful.py:{line}, which has no name" in script.splitlines()
+    )
+    compile(script, "pasted", "exec")
+
+
+def test_a_script_leaves_to_its_reader_an_object_that_is_called():
+    _, script = finding(state_machine(stop=partial(careless_stop)))
+    (line,) = [line for line in script.splitlines() if "stop = ..." in line]
+    assert line.startswith("    stop = ...  # functools.partial(")
+    compile(script, "pasted", "exec")
+
+
+def test_a_script_has_a_driver_beside_functions():
+    _, script = finding(state_machine(Starter, stop=careless_stop))
+    assert "    driver = Starter()" in script.splitlines()
+    assert "            careless_stop(cluster, 'vm1')" in script.splitlines()
+    with pytest.raises(AssertionError, match=r"^double-start: "):
+        run_script(script)
+
+
+class Starter:
+    def start(self, cluster, instance, node):
+        cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+
+def test_what_is_found_can_be_pasted_whatever_the_file_is_named(pytester):
+    source = """
+        import pytest
+        from hypothesis import HealthCheck, Phase, settings
+        from pytest_fakehv.stateful import state_machine
+
+        def make():
+            class Inner:
+                def stop(self, cluster, instance):
+                    for node in cluster:
+                        node.StartInstance(node.instance(instance), [], False)
+            return Inner
+
+        Inner = make()
+        machine = state_machine(Inner, faulty_methods=[], outcomes=[])
+        machine.TestCase.settings = settings(
+            derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        )
+
+        def test_it():
+            with pytest.raises(AssertionError) as caught:
+                machine.TestCase().runTest()
+            with open("pasted.txt", "w") as file:
+                file.write(str(caught.value).split("as a test to paste:")[1])
+    """
+    path = pytester.path / "drain-tests" / "test-of the drain.py"
+    path.parent.mkdir()
+    path.write_text(textwrap.dedent(source))
+    pytester.runpytest_subprocess("--import-mode=importlib", str(path)).assert_outcomes(passed=1)
+    pasted = (pytester.path / "pasted.txt").read_text()
+    assert "# to paste into test-of the drain.py, which has Inner" in pasted.splitlines()
+    path.write_text(path.read_text() + pasted)
+    pytester.runpytest_subprocess("--import-mode=importlib", str(path)).assert_outcomes(passed=1, failed=1)
+
+
+def test_a_failure_has_what_was_logged_in_the_run_that_it_tells_of(pytester):
+    pytester.makepyfile(
+        """
+        import logging
+        from hypothesis import HealthCheck, settings
+        from pytest_fakehv.stateful import state_machine
+
+        class Mine:
+            def __init__(self):
+                logging.warning("a new one")
+
+            def stop(self, cluster, instance):
+                for node in cluster:
+                    node.StartInstance(node.instance(instance), [], False)
+
+        TestMine = state_machine(Mine, faulty_methods=[], outcomes=[]).TestCase
+        TestMine.settings = settings(derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    assert [line.split()[-3:] for line in result.stdout.lines if line.startswith("WARNING")] == [
+        ["a", "new", "one"]
+    ]
 
 
 class OwnHypervisor(FakeHypervisor):
@@ -237,7 +361,7 @@ class OwnHypervisor(FakeHypervisor):
 
 def test_a_script_has_the_class_of_the_nodes():
     _, script = finding(state_machine(stop=careless_stop, hypervisor=OwnHypervisor))
-    assert "from test_stateful import OwnHypervisor" in script.splitlines()
+    assert "# to paste into test_stateful.py, which has careless_stop, OwnHypervisor" in script.splitlines()
     assert "        hypervisor=OwnHypervisor," in script.splitlines()
     with pytest.raises(AssertionError, match=r"^double-start: "):
         run_script(script)
@@ -306,10 +430,8 @@ def test_the_way_there_has_the_seed_of_random_faults():
     [way_there] = [each for each in caught.value.__notes__ if "The way there, as a test to paste:" in each]
     [seed] = [line for line in way_there.splitlines() if "seed=" in line]
     assert re.fullmatch(r" {8}seed=\d+,", seed)
-    namespace = {}
-    exec(way_there.partition("paste:\n\n")[2], namespace)
     with pytest.raises(ZeroDivisionError):
-        namespace["test_the_way_there"]()
+        run_script(way_there.partition("paste:\n\n")[2])
 
 
 def test_nodes_of_a_class_of_the_users_own():

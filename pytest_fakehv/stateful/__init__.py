@@ -4,6 +4,7 @@ It needs Hypothesis, which the extra ``pytest-fakehv[hypothesis]`` brings along.
 """
 
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from pytest_fakehv.interface.objects import DeclaredState, InstanceSpec, less_us
 from pytest_fakehv.judgement.messages import violations as explained
 from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.script import MigrationSpec, Outcome
+from pytest_fakehv.stateful.paste import Names, as_test, drivers
 from pytest_fakehv.text import shown, shown_arguments
 
 try:
@@ -108,8 +110,10 @@ class ClusterMachine(RuleBasedStateMachine):
     make_driver: ClassVar[Callable[[], Any]]
     methods: ClassVar[Sequence[str]]
     functions: ClassVar[Mapping[str, Callable[..., object]]]
-    imports: ClassVar[Sequence[str]]
-    how_to_make: ClassVar[str | None]
+    header: ClassVar[Sequence[str]]
+    how_to_make: ClassVar[Sequence[str]]
+    how_to_call: ClassVar[Mapping[str, str]]
+    hypervisor_name: ClassVar[str | None]
     faulty_methods: ClassVar[Sequence[MethodName]]
     outcomes: ClassVar[Sequence[Outcome]]
     hypervisor: ClassVar[type[FakeHypervisor]]
@@ -118,6 +122,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        _forget_logs()
         self._resources = ExitStack()
         self.driver = type(self).make_driver()
         self.operations = {
@@ -289,9 +294,8 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def _drive(self, operation: str, *names: str) -> bool:
         """Let the driver do something; tell whether it says that it did."""
-        caller = f"driver.{operation}" if self.how_to_make else self.operations[operation].__name__
         arguments = ", ".join(["cluster", *map(repr, names)])
-        self.script.append(f"with suppress(HypervisorError):\n    {caller}({arguments})")
+        self.script.append(f"with suppress(HypervisorError):\n    {self.how_to_call[operation]}({arguments})")
         try:
             self.operations[operation](self.cluster, *names)
         except HypervisorError:
@@ -376,32 +380,10 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def _as_test(self) -> str:
         """Return the run so far as a test function."""
-        specs = [line for line in self.script if line.startswith("NodeSpec(")]
-        steps = [part for line in self.script if line not in specs for part in line.split("\n")]
-        making = [f"driver = {self.how_to_make}"] if self.how_to_make else []
-        own = self.hypervisor is not FakeHypervisor
-        is_random = self.cluster._scope.shared.faults.is_random
-        imports = [*self.imports]
-        if own:
-            imports.append(f"from {self.hypervisor.__module__} import {self.hypervisor.__qualname__}")
-        return "\n".join(
-            [
-                "from contextlib import suppress",
-                "",
-                "from pytest_fakehv import FakeCluster, HypervisorError, NodeSpec",
-                *imports,
-                "",
-                "",
-                "def test_the_way_there():",
-                *(f"    {line}" for line in making),
-                "    with FakeCluster.temporary(",
-                *(f"        {line}" for line in specs),
-                *([f"        hypervisor={self.hypervisor.__qualname__},"] if own else []),
-                *([f"        seed={self.cluster.seed},"] if is_random else []),
-                "    ) as cluster:",
-                *(f"        {line}" for line in steps),
-            ]
-        )
+        options = {"hypervisor": self.hypervisor_name} if self.hypervisor_name else {}
+        if self.cluster._scope.shared.faults.is_random:
+            options["seed"] = str(self.cluster.seed)
+        return as_test(self.header, self.how_to_make, self.script, **options)
 
 
 def state_machine(
@@ -445,22 +427,26 @@ def state_machine(
     def make_driver() -> object:
         return driver() if isinstance(driver, type) else driver
 
-    used: list[Any] = list(functions.values())
-    if methods:
-        used.insert(0, driver if isinstance(driver, type) else type(driver))
+    module, file = _caller()
+    names = Names(module, file)
+    how_to_make, how_to_call = drivers(names, driver, methods, functions)
+    hypervisor_name = None if hypervisor is FakeHypervisor else names.of_class(hypervisor)
+    used = [driver if isinstance(driver, type) else type(driver)] if methods else [*functions.values()]
     return type(
         f"MachineOf{getattr(used[0], '__name__', 'Functions')}",
         (ClusterMachine,),
         {
-            "__module__": _caller_module(),
+            "__module__": module,
             "make_driver": staticmethod(make_driver),
             "methods": methods,
             "functions": functions,
-            "imports": [f"from {each.__module__} import {each.__qualname__}" for each in used],
-            "how_to_make": f"{used[0].__qualname__}()" if methods else None,
+            "header": names.header,
+            "how_to_make": how_to_make,
+            "how_to_call": how_to_call,
             "faulty_methods": faulty,
             "outcomes": endings,
             "hypervisor": hypervisor,
+            "hypervisor_name": hypervisor_name,
         },
     )
 
@@ -478,8 +464,20 @@ def _check_operation(name: str, function: Callable[..., object], *, is_method: b
         raise DeclarationError(f"{name} must take ({', '.join(wanted)}): {error}") from None
 
 
-def _caller_module() -> str:
-    """Return the name of the module that calls `state_machine`, to which its result belongs."""
+def _forget_logs() -> None:
+    """Let pytest's report of a failure have what was logged in the last run alone, of which it tells.
+
+    Its own handlers, and no others, can be reset.
+    """
+    for handler in logging.getLogger().handlers:
+        if reset := getattr(handler, "reset", None):
+            reset()
+
+
+def _caller() -> tuple[str, str]:
+    """Return of the module that calls `state_machine`, to which its result belongs, the name and the file."""
     frame = inspect.currentframe()
     caller = frame.f_back.f_back if frame and frame.f_back else None
-    return str(caller.f_globals.get("__name__", __name__)) if caller else __name__
+    if caller is None:
+        return __name__, __file__
+    return str(caller.f_globals.get("__name__", __name__)), caller.f_code.co_filename
