@@ -169,7 +169,7 @@ class Assertions(History):
             self.placement(),
             wanted,
             partial=partial,
-            went_down_with=self._scope.shared.watcher.went_down_with,
+            departure=self._scope.shared.watcher.departure,
         )
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
@@ -219,6 +219,7 @@ class Assertions(History):
                     elsewhere=elsewhere,
                     alone=alone is not None,
                     known=self._scope.shared.declared,
+                    departure=self._scope.shared.watcher.departure(name),
                     last_call=self.journal.last_about(name),
                 )
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.told import Told
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
@@ -41,8 +42,8 @@ class Watcher:
         self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
         self._alone: dict[str, tuple[str, ...]] = {}
-        # What runs nowhere any more; and the node with which it went down, where that took it.
-        self._departed: dict[str, str | None] = {}
+        # What runs nowhere any more; and what took it, where that was no call.
+        self._departed: dict[str, Departure | None] = {}
         self._gone: dict[str, _Gone] = {}
         self._overtaken: dict[str, Call] = {}  # by which start, what was on its way
         self._accepted: dict[tuple[str, str], Call | None] = {}
@@ -62,8 +63,8 @@ class Watcher:
         """Tell whether an instance ever ran."""
         return instance in self._where or instance in self._departed
 
-    def went_down_with(self, instance: str) -> str | None:
-        """Return the node that took an instance along as it went down; None if that is not why it is gone."""
+    def departure(self, instance: str) -> Departure | None:
+        """Return what took an instance that runs nowhere; None if that was a call, or is not known."""
         return None if instance in self._where else self._departed.get(instance)
 
     # What happens
@@ -162,6 +163,16 @@ class Watcher:
         with self._lock:
             self._gone.pop(instance, None)
 
+    def killed(self, node: str, instance: str, place: str) -> None:
+        """Note that what there was of an instance on a node was killed by the test, and where it did that."""
+        with self._lock:
+            self._lost_on_its_way(instance, node)
+            run = self._traffic.arriving(node, instance)
+            if run and node in run.lost_nodes:  # whose finalize there will be refused
+                self._accepted.pop((node, instance), None)
+            if instance not in self._where and not self._departed.get(instance):
+                self._departed[instance] = Departure(node, f"was killed on {node} at {place}")
+
     def taken_along(self, node: str, instance: str) -> None:
         """Note that an instance is gone with what is left of its node, which goes down."""
         with self._lock:
@@ -175,12 +186,16 @@ class Watcher:
         self.events += 1
         for instance in [each for each, places in self._where.items() if node in places]:
             self._forget(node, instance, took_it=True)
-        for instance, gone in list(self._gone.items()):
-            if gone.is_on_its_way and gone.target == node:
-                del self._gone[instance]
+        for instance in list(self._gone):
+            self._lost_on_its_way(instance, node)
         for place in [each for each in self._accepted if each[0] == node]:
             del self._accepted[place]
             self._forgotten.add(place)
+
+    def _lost_on_its_way(self, instance: str, node: str) -> None:
+        """Note that a node has lost an instance, which has not vanished if it was on its way there."""
+        if (gone := self._gone.get(instance)) and gone.is_on_its_way and gone.target == node:
+            del self._gone[instance]
 
     def accepted(self, node: str, instance: str) -> None:
         """Note that a node is ready for an instance."""
@@ -283,7 +298,7 @@ class Watcher:
         """
         found = list(self._seen)
         found += [
-            self._vanished(instance, gone)
+            _vanished(instance, gone)
             for instance, gone in self._gone.items()
             if not (gone.is_on_its_way and gone.target in unreachable)
         ]
@@ -337,7 +352,7 @@ class Watcher:
         if len(places) > 1:
             self._where[instance] = tuple(each for each in places if each != node)
         else:
-            self._departed[instance] = node if took_it else None
+            self._departed[instance] = Departure(node, f"went down with {node}") if took_it else None
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
@@ -351,17 +366,9 @@ class Watcher:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
         return run.finalized_on_source is None and (
             run.target is None  # nothing is known of what happens there
-            or run.went_down_with_target
+            or run.was_lost_on_target
             or (run.finalized_on_target is True and (run.target_name, run.instance) in self._stopped)
         )
-
-    def _vanished(self, instance: str, gone: "_Gone") -> Violation:
-        name = printable(instance)
-        what = f"{name} runs nowhere: it left {gone.node}"
-        if gone.target:
-            what += f" and did not arrive on {printable(gone.target)}"
-        nodes = (gone.node, gone.target) if gone.target else (gone.node,)
-        return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
     def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:
         found = []
@@ -376,16 +383,12 @@ class Watcher:
                     f"the migration of {name} from {run.source_name} to {printable(run.target_name)} "
                     f"is not finalized on {listed(sides)}"
                 )
-                found.append(self._unfinished_one(what, run.instance, sides, run.call))
+                found.append(_unfinished_one(what, run.instance, sides, run.call))
         for (node, instance), call in self._accepted.items():
             if (node, instance) not in begun and node not in unreachable:
                 what = f"{printable(instance)} was accepted on {node} and neither migrated nor aborted"
-                found.append(self._unfinished_one(what, instance, [node], call))
+                found.append(_unfinished_one(what, instance, [node], call))
         return found
-
-    @staticmethod
-    def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
-        return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
 
     def _saw_split(self, instance: str, call: Call | None) -> None:
         nodes = list(self._where[instance])
@@ -411,3 +414,16 @@ class _Gone:
     call: Call
     target: str | None
     is_on_its_way: bool
+
+
+def _vanished(instance: str, gone: _Gone) -> Violation:
+    name = printable(instance)
+    what = f"{name} runs nowhere: it left {gone.node}"
+    if gone.target:
+        what += f" and did not arrive on {printable(gone.target)}"
+    nodes = (gone.node, gone.target) if gone.target else (gone.node,)
+    return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
+
+
+def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
+    return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)

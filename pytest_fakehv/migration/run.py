@@ -47,7 +47,7 @@ class Run:
         finalized_on_target: likewise on the target.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
-        lost_nodes: those of its two nodes that went down since.
+        lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
 
     number: int
@@ -96,8 +96,23 @@ class Run:
         return self.outcome == "active"
 
     @property
-    def went_down_with_target(self) -> bool:
-        """Whether it had completed when its target went down: nobody on the source could save it."""
+    def is_half_arrived(self) -> bool:
+        """Whether the target has some or all of the instance, which is not finalized there yet."""
+        return (
+            self.target is not None
+            and self.finalized_on_target is None
+            and not (self.is_lost or self.target_name in self.lost_nodes)
+            and self.outcome in {"active", "completed"}
+        )
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether all of the instance has come to the target, finalized there or not."""
+        return (self.outcome == "completed" or self.has_moved) and self.finalized_on_target is not False
+
+    @property
+    def was_lost_on_target(self) -> bool:
+        """Whether it had completed when the target lost the instance: nobody on the source could save it."""
         return self.outcome == "completed" and self.target_name in self.lost_nodes
 
     @property

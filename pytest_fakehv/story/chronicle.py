@@ -25,6 +25,7 @@ Deed = Literal[
     "fail_migration",
     "complete_migration",
     "start_postcopy",
+    "kill",
     "hold",
 ]
 """What a test does, by the name of the method that does it."""

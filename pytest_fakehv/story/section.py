@@ -282,11 +282,12 @@ def timeline_lines(
 
 
 def _causes(timeline: Timeline) -> list[int]:
-    """Return where the test took away nodes that calls raised on: without that, nobody would know why."""
+    """Return where the test took away nodes, or instances, that went wrong: else nobody would know why."""
     return [
         index
         for index, step in enumerate(timeline.steps)
-        if step.what in {"crash", "disconnect"} and step.node in timeline.involved_nodes
+        if (step.what in {"crash", "disconnect"} and step.node in timeline.involved_nodes)
+        or (step.what == "kill" and step.instance in timeline.involved)
     ]
 
 

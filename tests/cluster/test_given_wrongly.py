@@ -98,6 +98,7 @@ OF_BOTH = {
     "fail_migration": {"instance": "web1"},
     "complete_migration": {"instance": "web1"},
     "start_postcopy": {"instance": "web1"},
+    "kill": {"instance": "web1", "node": "node1"},
     "assert_running": PLACED,
     "assert_paused": PLACED,
     "assert_stopped": {"instance": "db1"},
