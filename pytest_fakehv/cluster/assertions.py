@@ -120,7 +120,7 @@ class Assertions(History):
         memory: int | None = None,
         vcpus: int | None = None,
     ) -> None:
-        """Assert that an instance was started and is paused.
+        """Assert that an instance is paused: since its start, by the test, or for a migration.
 
         Args:
             instance: which, by name or as the object that the interface takes.

@@ -119,27 +119,6 @@ class InnerNode:
         """
         return self.store.holds_instance(self.store.path(instance))
 
-    def kill(self, instance: str, place: str) -> None:
-        """Let what there is of an instance here end by itself.
-
-        Args:
-            instance: its name.
-            place: where the test does that, in words.
-
-        Raises:
-            OSError: its file can't be removed, and it runs on.
-        """
-        shared = self.shared
-        with shared.lock:
-            if self.holds(instance):
-                try:
-                    shared.traffic.is_acting = True
-                    self.store.remove(self.store.path(instance))
-                finally:
-                    shared.traffic.is_acting = False
-            shared.traffic.was_killed(self.name, instance)
-            shared.watcher.killed(self.name, instance, place)
-
     def leave(self) -> None:
         """Let it be no longer of its cluster, for good."""
         with self.shared.lock:

@@ -34,6 +34,7 @@ class Run:
         spec: how it is scripted; None if it isn't.
         origin: where that was declared, in words; None if it isn't.
         course: how it goes; None if it isn't scripted.
+        unpaused: how it would go had the test not paused the instance; None where it hasn't.
         clock: what it runs on.
         started: when it began.
         ended: when it ended; None before.
@@ -76,6 +77,7 @@ class Run:
     is_accepted: bool = False
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
+    unpaused: Course | None = None
 
     @property
     def open_nodes(self) -> list[str]:
@@ -171,11 +173,25 @@ class Run:
         with suppress(FileNotFoundError):
             self.source.remove(self.source.path(self.instance))
 
+    def pause(self) -> None:
+        """Let the instance write nothing from now on, so that it converges, where that says when it ends."""
+        if self.course and self.spec and self.spec.ends_with_ram and not self.is_postcopy:
+            self.unpaused, self.course = self.course, self.course.without_writes(self.elapsed)
+
+    def resume(self) -> None:
+        """Let it go on as it would have gone without the pause, but for one that goes on as postcopy."""
+        if self.unpaused and not self.is_postcopy:
+            self.course = self.unpaused
+        self.unpaused = None
+
     def remember(self) -> None:
         """Take what the instance is on the source now, if it is still there, for what it will be."""
         with suppress(OSError, HypervisorError):
             if now := self.source.read(self.source.path(self.instance)):
-                self.record = self.record._replace(memory=now.memory, vcpus=now.vcpus)
+                pause = self.record.pause
+                if self.live:  # else it is paused for this
+                    pause = "paused" if now.is_paused else None
+                self.record = Record(now.memory, now.vcpus, pause)
 
     def snapshot(self) -> Migration:
         """Return what a test may know of it."""

@@ -93,6 +93,11 @@ class MigrationSpec:
         """Show it as it was declared."""
         return f"script_migration({shown_arguments(self)})"
 
+    @property
+    def ends_with_ram(self) -> bool:
+        """Whether a migration ends once all RAM is sent, and nothing else says when."""
+        return self.at is None and self.polls is None and self.outcome not in {"failed", "cancelled"}
+
     def course(self, ram: int, *, runs: bool) -> "Course":
         """Return how one migration will go.
 
@@ -201,6 +206,10 @@ class Course:
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
         lasts = after + self.model.rest_at(after) / self.model.bandwidth
         return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
+
+    def without_writes(self, after: Fraction) -> "Course":
+        """Return the same, of an instance that writes nothing from a time on: what is left is sent once."""
+        return replace(self, lasts=after + self.model.rest_at(after) / self.model.bandwidth, downtime=None)
 
     def cut_short(self) -> "Course":
         """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""

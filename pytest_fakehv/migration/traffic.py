@@ -257,6 +257,17 @@ class Traffic:
                 run.lost_nodes.add(node)
                 self._close(run.instance)
 
+    def was_paused(self, node: str, instance: str, *, paused: bool) -> None:
+        """Note that the test has paused an instance on a node, or let it run again."""
+        with self._lock:
+            run = self._active.get(instance)
+            if run and run.live and run.source_name == node:
+                if paused:
+                    run.pause()
+                else:
+                    run.resume()
+                self._schedule(run)
+
     def was_killed(self, node: str, instance: str) -> None:
         """Note that what there was of an instance on a node has ended by itself."""
         with self._lock:

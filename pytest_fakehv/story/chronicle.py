@@ -26,6 +26,8 @@ Deed = Literal[
     "complete_migration",
     "start_postcopy",
     "kill",
+    "pause",
+    "resume",
     "hold",
 ]
 """What a test does, by the name of the method that does it."""

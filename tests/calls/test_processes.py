@@ -130,9 +130,9 @@ def test_the_test_s_side(cluster, method):
         done_by(method, call, cluster["node2"], "assert_running", "web1")
 
 
-@pytest.mark.parametrize("deed", ["kill"])
+@pytest.mark.parametrize("deed", ["kill", "pause", "resume"])
 def test_what_befalls_an_instance(cluster, method, deed):
-    cluster.add_instance("web1", node="node2")
+    cluster.add_instance("web1", node="node2", state="paused" if deed == "resume" else "running")
     cluster["node1"].ListInstances()
     done_by(method, call, cluster["node2"], deed, web())
     (step,) = [each for each in cluster.timeline().steps if each.what == deed]

@@ -15,7 +15,7 @@ from pytest_fakehv import (
 )
 
 HERE = "tests/cluster/test_befalling.py"
-DEEDS = ["kill"]
+DEEDS = ["kill", "pause", "resume"]
 
 
 @pytest.fixture
@@ -120,6 +120,63 @@ class TestWhere:
         node.add_instance("web1")
         getattr(node, deed)("web1")
         assert message(getattr(node, deed), "web2") == "no instance is named 'web2'; nearest: web1"
+
+
+class TestPause:
+    def test_it_is_paused_until_it_is_resumed(self, cluster):
+        cluster.pause("web1")
+        cluster.assert_paused("web1", on="node2", memory=1024)
+        assert cluster["node2"].instances["web1"].paused
+        cluster.resume("web1")
+        cluster.assert_running("web1", on="node2", memory=1024)
+        cluster.assert_consistent()
+
+    def test_again_nothing_happens(self, cluster):
+        for deed, there in ((cluster.resume, []), (cluster.pause, ["pause"]), (cluster.pause, ["pause"])):
+            deed("web1")
+            assert [step.what for step in cluster.timeline().steps] == there
+
+    def test_what_was_started_paused_is_resumed(self, cluster):
+        node1 = cluster["node1"]
+        node1.StartInstance(cluster.instance("web2"), [], True)
+        node1.resume("web2")
+        node1.assert_running("web2")
+
+    def test_what_is_paused_can_be_ballooned_stopped_and_started(self, cluster):
+        node2, web1 = cluster["node2"], cluster.instance("web1")
+        cluster.pause(web1)
+        node2.BalloonInstanceMemory(web1, 512)
+        cluster.assert_paused("web1", memory=512)
+        node2.StopInstance(web1)
+        node2.StartInstance(web1, [], False)
+        cluster.assert_running("web1")
+
+    def test_a_malformed_file_is_said_so(self, tmp_path):
+        node = FakeCluster(tmp_path).nodes[0]
+        node.add_instance("web1")
+        Path(node.root, "web1").write_text("nonsense")
+        for deed in (node.pause, node.resume):
+            assert message(deed, "web1", error=HypervisorError).startswith(
+                f"Failed to {deed.__name__} web1 on node1: malformed instance file "
+            )
+
+    def test_the_report_shows_it(self, cluster):
+        node2 = cluster["node2"]
+        node2.ListInstances()
+        cluster.pause("web1")
+        node2.ListInstances()
+        cluster.resume("web1")
+        node2.ListInstances()
+        timeline = cluster.timeline()
+        assert [(each.node, each.state, each.begin, each.end) for each in timeline.bars] == [
+            ("node2", "running", None, 1),
+            ("node2", "paused", 1, 3),
+            ("node2", "running", 3, None),
+        ]
+        assert [each.text for each in timeline.steps if each.mark == "test"] == [
+            "pause('web1')",
+            "resume('web1')",
+        ]
 
 
 class TestKill:

@@ -99,6 +99,8 @@ OF_BOTH = {
     "complete_migration": {"instance": "web1"},
     "start_postcopy": {"instance": "web1"},
     "kill": {"instance": "web1", "node": "node1"},
+    "pause": {"instance": "web1", "node": "node1"},
+    "resume": {"instance": "web1", "node": "node1"},
     "assert_running": PLACED,
     "assert_paused": PLACED,
     "assert_stopped": {"instance": "db1"},

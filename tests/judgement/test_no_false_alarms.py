@@ -249,6 +249,9 @@ nodes = st.sampled_from(NODES)
 instances = st.sampled_from(INSTANCES)
 
 
+BEFALL = ("kill", "pause", "resume")
+
+
 operations = st.one_of(
     *(st.tuples(st.just("start"), instances, nodes) for _ in range(3)),
     st.tuples(st.just("stop"), instances),
@@ -259,7 +262,7 @@ operations = st.one_of(
     *(st.tuples(st.just("boot"), nodes) for _ in range(2)),
     st.tuples(st.just("powercycle"), nodes),
     st.tuples(st.just("disconnect"), nodes),
-    st.tuples(st.just("kill"), instances),
+    *(st.tuples(st.just(deed), instances) for deed in BEFALL),
 )
 
 
@@ -311,6 +314,14 @@ class Program:
     def kill(self, instance):
         if self.where(instance):
             self.cluster.kill(instance)
+
+    def pause(self, instance):
+        if self.where(instance):
+            self.cluster.pause(instance)
+
+    def resume(self, instance):
+        if self.where(instance):
+            self.cluster.resume(instance)
 
 
 @settings(deadline=None)
@@ -371,7 +382,7 @@ deeds = st.one_of(
     st.tuples(st.just("second starts"), instances, nodes),
     st.tuples(st.just("second stops"), instances),
     st.tuples(st.just("look")),
-    st.tuples(st.just("kill"), instances, st.none() | nodes),
+    st.tuples(st.sampled_from(BEFALL), instances, st.none() | nodes),
     st.tuples(st.just("disconnect"), nodes),
     st.tuples(st.just("crash"), nodes),
     st.tuples(st.just("boot"), nodes),
@@ -419,10 +430,10 @@ class Scene:
                 self.cluster.violations()
             case "disconnect" | "crash" | "boot":
                 getattr(self.cluster[arguments[0]], what)()
-            case "kill":
+            case _ if what in BEFALL:
                 name, node = arguments
-                with suppress(DeclarationError):  # nothing of it is there, or it is split
-                    (self.cluster[node] if node else self.cluster).kill(name)
+                with suppress(DeclarationError):  # it is not there, or split, or must stay paused
+                    getattr(self.cluster[node] if node else self.cluster, what)(name)
             case "second starts":
                 self.second.start(*arguments)
             case "second stops":
