@@ -220,6 +220,7 @@ class Assertions(History):
                     alone=alone is not None,
                     known=self._scope.shared.declared,
                     departure=self._scope.shared.watcher.departure(name),
+                    hangs_since=self._scope.shared.hanging.get(name),
                     last_call=self.journal.last_about(name),
                 )
             )

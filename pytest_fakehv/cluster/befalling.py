@@ -66,6 +66,22 @@ class Befalling(View):
         """
         self._set_paused("resume", *self._given(instance, node))
 
+    def hang(self, instance: str | InstanceLike, *, node: str | BaseHypervisor | None = None) -> None:
+        """Let an instance's guest hang: it takes no notice of a stop until it is forced.
+
+        `StopInstance` without ``force`` then returns as ever, and the instance runs on, also on a migration's
+        target. What is started anew doesn't hang. If it hangs already, nothing happens.
+
+        Args:
+            instance: which, by name or as the object that the interface takes.
+            node: as in `kill`; None for where it runs.
+
+        Raises:
+            DeclarationError: as in `kill`.
+            HypervisorError: nobody can tell where it runs.
+        """
+        self._hang(*self._given(instance, node))
+
     # Inside
 
     def _given(
@@ -91,6 +107,13 @@ class Befalling(View):
         with node.doing(f"{deed} {name} on {node.name}"):
             if _set_paused_on(node, name, paused=deed == "pause"):
                 shared.chronicle.did(deed, node=node.name, instance=name)
+
+    @under_lock
+    def _hang(self, name: str, where: str | None) -> None:
+        shared, node = self._scope.shared, self._whereabouts("hang", name, where)
+        if name not in shared.hanging:
+            shared.hanging[name] = place_text(*caller(1))
+            shared.chronicle.did("hang", node=node.name, instance=name)
 
     def _whereabouts(self, deed: str, name: str, where: str | None) -> InnerNode:
         """Return the node where an instance runs: between the two finalizes of a migration, the target.

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from pytest_fakehv.calls.door import Trouble, Troubles, check_not_lost
+from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.cluster.beparams import amount_of, fixed_record, pause_of, wanted_of
 from pytest_fakehv.cluster.node import NodeSpec, startup_memory
 from pytest_fakehv.cluster.shared import Shared
@@ -61,6 +62,8 @@ class InnerNode:
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
         doer = None if shared.traffic.is_acting else call
         if runs:
+            if shared.hanging and not self._lets_arrive(call):
+                shared.hanging.pop(instance, None)
             shared.watcher.appeared(self.name, instance, doer)
             return
         shared.traffic.moved.pop((self.name, instance), None)
@@ -68,6 +71,11 @@ class InnerNode:
             shared.watcher.taken_along(self.name, instance)
         else:
             shared.watcher.disappeared(self.name, instance, doer)
+
+    def _lets_arrive(self, call: Call | None) -> bool:
+        """Tell whether what begins to run here was running elsewhere, and so is not started anew."""
+        is_finalized = call is not None and call.method == "FinalizeMigrationDst"
+        return is_finalized or self.shared.traffic.is_acting
 
     # What befalls it
 

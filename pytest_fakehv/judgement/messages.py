@@ -44,6 +44,7 @@ def wrong_state(
     alone: bool,
     known: Iterable[str],
     departure: Departure | None,
+    hangs_since: str | None,
     last_call: Call | None,
 ) -> str:
     """Say that an instance is not in the state that a test expected.
@@ -57,6 +58,7 @@ def wrong_state(
         alone: whether it was expected to be nowhere else.
         known: every name that the test has declared.
         departure: what took it away, if that was no call.
+        hangs_since: where the test let its guest hang, in words, if it did.
         last_call: the last call about the instance, if any.
 
     Returns:
@@ -68,6 +70,7 @@ def wrong_state(
         parts = [f"{name} {_states({**found, **elsewhere})}, not {expected} {where} alone"]
     elif found:
         parts = [f"{name} {_states(found)}, not {expected}"]
+        parts += [f"its guest hangs since {hangs_since}"] if hangs_since and expected == "stopped" else []
     elif elsewhere:
         parts = [f"{name} is not {expected} {where}, but {_states(elsewhere)}"]
     else:

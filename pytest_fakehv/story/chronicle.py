@@ -28,6 +28,7 @@ Deed = Literal[
     "kill",
     "pause",
     "resume",
+    "hang",
     "hold",
 ]
 """What a test does, by the name of the method that does it."""

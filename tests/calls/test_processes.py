@@ -130,7 +130,7 @@ def test_the_test_s_side(cluster, method):
         done_by(method, call, cluster["node2"], "assert_running", "web1")
 
 
-@pytest.mark.parametrize("deed", ["kill", "pause", "resume"])
+@pytest.mark.parametrize("deed", ["kill", "pause", "resume", "hang"])
 def test_what_befalls_an_instance(cluster, method, deed):
     cluster.add_instance("web1", node="node2", state="paused" if deed == "resume" else "running")
     cluster["node1"].ListInstances()

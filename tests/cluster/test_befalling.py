@@ -15,7 +15,7 @@ from pytest_fakehv import (
 )
 
 HERE = "tests/cluster/test_befalling.py"
-DEEDS = ["kill", "pause", "resume"]
+DEEDS = ["kill", "pause", "resume", "hang"]
 
 
 @pytest.fixture
@@ -176,6 +176,121 @@ class TestPause:
         assert [each.text for each in timeline.steps if each.mark == "test"] == [
             "pause('web1')",
             "resume('web1')",
+        ]
+
+
+class TestHang:
+    @pytest.mark.parametrize(
+        "how", [{}, {"retry": True}, {"timeout": 60}, {"force": False, "timeout": 60}, {"force": None}]
+    )
+    def test_a_stop_without_force_is_outlasted(self, cluster, how):
+        cluster.hang("web1")
+        before = cluster.clock.now
+        for _ in range(2):
+            cluster["node2"].StopInstance(cluster.instance("web1"), **how)
+            cluster["node2"].StopInstance(None, name="web1", **how)
+        assert cluster.clock.now == before
+        cluster.assert_running("web1", on="node2", memory=1024)
+        cluster.assert_consistent()
+
+    @pytest.mark.parametrize("how", [{"force": True}, {"force": True, "timeout": 60}, {"force": "yes"}])
+    def test_force_ends_it_and_what_is_started_then_does_not_hang(self, cluster, how):
+        node2, web1 = cluster["node2"], cluster.instance("web1")
+        cluster.hang("web1")
+        node2.StopInstance(web1, **how)
+        cluster.assert_stopped("web1")
+        with pytest.raises(HypervisorError, match=r"^Failed to stop instance web1: not running$"):
+            node2.StopInstance(web1)
+        node2.StartInstance(web1, [], False)
+        node2.StopInstance(web1)
+        cluster.assert_stopped("web1")
+
+    @pytest.mark.parametrize("end", ["kill", "crash", "power cycle"])
+    def test_it_ends_with_the_run(self, cluster, end):
+        node2 = cluster["node2"]
+        cluster.hang("web1")
+        ends = {
+            "kill": lambda: cluster.kill("web1"),
+            "crash": node2.crash,
+            "power cycle": node2.PowercycleNode,
+        }
+        ends[end]()
+        cluster.add_instance("web1", node="node1")
+        cluster["node1"].StopInstance(cluster.instance("web1"))
+        assert cluster.placement() == {}
+
+    def test_of_the_others_none_hangs(self, cluster):
+        cluster.add_instance("web2", node="node2")
+        cluster.hang("web1")
+        cluster["node2"].StopInstance(cluster.instance("web2"))
+        assert cluster.placement() == {"web1": "node2"}
+
+    def test_a_pause_does_not_cure_it(self, cluster):
+        cluster.hang("web1")
+        cluster.pause("web1")
+        cluster.resume("web1")
+        cluster["node2"].StopInstance(cluster.instance("web1"))
+        cluster.assert_running("web1")
+
+    @pytest.mark.parametrize("live", [True, False])
+    @pytest.mark.parametrize("outcome", ["completed", "failed"])
+    def test_it_hangs_on_the_target_of_a_migration_too(self, cluster, live, outcome):
+        cluster.script_migration("web1", outcome=outcome)
+        cluster.hang("web1")
+        cluster.migrate("web1", to="node1", live=live)
+        here = cluster["node1" if outcome == "completed" else "node2"]
+        here.StopInstance(cluster.instance("web1"))
+        cluster.assert_running("web1", on=here)
+
+    def test_what_a_script_has_moved_hangs_there(self, cluster):
+        web1 = cluster.instance("web1")
+        cluster.script_migration("web1", outcome="failed_but_moved")
+        cluster.hang("web1")
+        cluster["node2"].MigrateInstance("cluster", web1, "node1", True)
+        while cluster["node2"].GetMigrationStatus(web1).status == "active":
+            pass
+        cluster["node1"].StopInstance(web1)
+        assert cluster.placement() == {"web1": "node1"}
+
+    def test_who_takes_it_for_stopped_splits_the_brain(self, cluster):
+        web1 = cluster.instance("web1")
+        cluster.hang("web1")
+        cluster["node2"].StopInstance(web1)
+        cluster["node1"].StartInstance(web1, [], False)
+        assert [each.invariant for each in cluster.violations()] == ["double-start", "split-brain"]
+
+    def test_it_is_said_why_it_runs(self, cluster):
+        cluster.hang("web1")
+        hangs = f"its guest hangs since {HERE}:{line() - 1}"
+        cluster["node2"].StopInstance(cluster.instance("web1"))
+        last = f"last call: StopInstance('web1') at {HERE}:{line() - 1}"
+        for look, said in [
+            (
+                lambda: cluster.assert_stopped("web1"),
+                f"web1 is running on node2, not stopped; {hangs}; {last}",
+            ),
+            (lambda: cluster.assert_paused("web1"), f"web1 is running on node2, not paused; {last}"),
+        ]:
+            assert message(look, error=AssertionError).replace(str(Path(__file__)), HERE) == said
+
+    def test_a_class_with_its_own_hooks(self, root):
+        class Own(FakeHypervisor):
+            def _MarkDown(self, instance_name):
+                super()._MarkDown(instance_name)
+
+        node = FakeCluster(root, hypervisor=Own).nodes[0]
+        web1 = node.add_instance("web1")
+        node.hang(web1)
+        node.StopInstance(web1)
+        node.assert_running("web1")
+        node.StopInstance(web1, force=True)
+        node.assert_stopped("web1")
+
+    def test_the_report_shows_it_once(self, cluster):
+        for place in (cluster, cluster["node2"]):
+            place.hang("web1")
+        assert [(each.mark, each.node, each.text) for each in cluster.timeline().steps] == [
+            ("test", "node2", "hang('web1')")
         ]
 
 

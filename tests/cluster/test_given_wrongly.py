@@ -101,6 +101,7 @@ OF_BOTH = {
     "kill": {"instance": "web1", "node": "node1"},
     "pause": {"instance": "web1", "node": "node1"},
     "resume": {"instance": "web1", "node": "node1"},
+    "hang": {"instance": "web1", "node": "node1"},
     "assert_running": PLACED,
     "assert_paused": PLACED,
     "assert_stopped": {"instance": "db1"},

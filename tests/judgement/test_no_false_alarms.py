@@ -249,7 +249,7 @@ nodes = st.sampled_from(NODES)
 instances = st.sampled_from(INSTANCES)
 
 
-BEFALL = ("kill", "pause", "resume")
+BEFALL = ("kill", "pause", "resume", "hang")
 
 
 operations = st.one_of(
@@ -322,6 +322,10 @@ class Program:
     def resume(self, instance):
         if self.where(instance):
             self.cluster.resume(instance)
+
+    def hang(self, instance):
+        if self.where(instance):
+            self.cluster.hang(instance)
 
 
 @settings(deadline=None)
