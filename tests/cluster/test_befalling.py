@@ -399,6 +399,20 @@ class TestKill:
             cluster["node2"].StopInstance(web1)
         assert timeline.troubles == []
 
+    @pytest.mark.parametrize("side", ["node1", "node2"])
+    def test_the_arrow_of_its_migration_ends_there(self, root, side):
+        cluster = FakeCluster(root, NodeSpec("node1"), NodeSpec("node2"))
+        web1 = cluster.add_instance("web1", memory=4096)
+        cluster.script_migration("web1", dirty_rate=5000)
+        cluster["node1"].MigrateInstance("cluster", web1, "node2", True)
+        cluster["node1"].GetMigrationStatus(web1)
+        cluster[side].kill("web1")
+        cluster["node1"].GetMigrationStatus(web1)
+        timeline = cluster.timeline()
+        assert [each.what for each in timeline.steps].index("kill") == 2
+        (arrow,) = timeline.arrows
+        assert (arrow.begin, arrow.end, arrow.arrived, arrow.outcome) == (0, 2, False, "failed")
+
     def test_the_text_shows_it_before_the_first_call_where_that_explains_something(self, cluster):
         cluster.add_instance("web2", node="node1")
         cluster.kill("web2")
