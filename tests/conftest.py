@@ -1,5 +1,7 @@
 """What the tests share: a node on each backend."""
 
+import sys
+
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
@@ -12,6 +14,10 @@ from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
 from pytest_fakehv.storage.root import Root
 
 pytest_plugins = ["pytester"]
+
+# Where mutants are made, functions are called through one of that tool's: who called them is who called that.
+if "mutmut.mutation.trampoline" in sys.modules:
+    sys.modules["mutmut.mutation.trampoline"].__name__ = "pytest_fakehv.mutant"
 
 # What these assert is explained as in test modules.
 pytest.register_assert_rewrite("calling", "migrating", "pair", "parsed_page", "simulations", "told")

@@ -220,7 +220,7 @@ def timeline_lines(
     *,
     most_calls: int = MOST_CALLS,
 ) -> list[str]:
-    """Print a timeline's last steps, a column for each node; nothing where a single node was called.
+    """Print a timeline's last steps, a column for each node; nothing where that would be a list of calls.
 
     With too many nodes for columns, each call names its node.
 
@@ -234,17 +234,15 @@ def timeline_lines(
         Lines of at most 100 columns, before they are painted.
     """
     steps = timeline.steps
-    calls = [index for index, step in enumerate(steps) if step.count]
-    called = {steps[index].node for index in calls if steps[index].mark != "gap"}
-    if len(called) <= 1:
+    every = _since_the_first_call(timeline)
+    acted_on = {steps[index].node for index in every if steps[index].mark != "gap"}
+    if len(acted_on) <= 1 and not any(steps[index].deeds for index in every):
         return []
-    lanes = [lane.name for lane in timeline.lanes if lane.name in called]
-    one_lane = len(lanes) > MOST_LANES or len(lanes) < len(called)
-    # What the test does before the first call sets the scene; after the last one, the nodes' lines say it.
-    every = range(min([calls[0], *_causes(timeline)]), calls[-1] + 1)
+    lanes = [lane.name for lane in timeline.lanes if lane.name in acted_on]
+    one_lane = len(lanes) > MOST_LANES or len(lanes) < len(acted_on - {""})
     shown = _shown_steps(timeline, every, most_calls)
     rows = [steps[index] for index in sorted(shown)]
-    names = {row.instance for row in rows}
+    names = {row.instance for row in rows if row.count or row.instance}
     time_width = max(len(f"{row.time:g} s") for row in rows)
     # Where all are about one instance, it is said once.
     name_width = 0 if len(names) == 1 else min(LONGEST_NAME, max(map(len, names)))
@@ -264,7 +262,7 @@ def timeline_lines(
         heads = short_names(lanes, lane_width, "~")
         head = "".join(f" {heads[name]:<{lane_width}}" for name in lanes)
         lines.append(f"  {'':>{time_width}}{'':<{name_room}}{head}".rstrip())
-    short = short_names(names, name_width, "~")
+    short = short_names({*names, ""}, name_width, "~")
     for is_shown, run in groupby(every[min(shown) - every.start :] if is_tail else every, shown.__contains__):
         if not is_shown:
             lines += _gap_lines_of([steps[index] for index in run])
@@ -281,14 +279,24 @@ def timeline_lines(
     return lines
 
 
-def _causes(timeline: Timeline) -> list[int]:
-    """Return where the test took away nodes, or instances, that went wrong: else nobody would know why."""
-    return [
+def _since_the_first_call(timeline: Timeline) -> range:
+    """Return where the steps are that tell something: what the test does before any call sets the scene.
+
+    But where it took away what went wrong then, or nodes that it brings back later, one would miss that.
+    """
+    steps = timeline.steps
+    first = next((index for index, step in enumerate(steps) if step.count), None)
+    if first is None:
+        return range(0)
+    matter = {step.node for step in steps[first:] if step.what in {"boot", "reconnect"}}
+    matter.update(timeline.involved_nodes)
+    taken_away = (
         index
-        for index, step in enumerate(timeline.steps)
-        if (step.what in {"crash", "disconnect"} and step.node in timeline.involved_nodes)
+        for index, step in enumerate(steps[:first])
+        if (step.what in {"crash", "disconnect"} and step.node in matter)
         or (step.what == "kill" and step.instance in timeline.involved)
-    ]
+    )
+    return range(next(taken_away, first), len(steps))
 
 
 def _shown_steps(timeline: Timeline, every: range, most_calls: int) -> set[int]:
@@ -313,7 +321,7 @@ def _shown_steps(timeline: Timeline, every: range, most_calls: int) -> set[int]:
     for index in newest:
         if len(shown) >= wanted:
             break
-        if index >= every.start and steps[index].mark != "gap":
+        if index >= every.start and steps[index].count and steps[index].mark != "gap":
             shown.add(index)
     # What is left out alone needs no less room than itself.
     shown |= {index for index in every if {index - 1, index + 1} - {every.start - 1, every.stop} <= shown}

@@ -197,7 +197,7 @@ class TestDescribe:
             "scripts and faults:",
             f"  script_migration('web1', outcome='failed', at=0.4, times=1) at {place}:",
             "         used once, used up",
-            "timeline of web1, ! for a call that raised:",
+            "timeline of web1, ! for a call that raised, * for what the test did:",
             "      node1                          node2",
             "  0 s MigrationInfo",
             "  0 s                                AcceptInstance",
@@ -211,6 +211,7 @@ class TestDescribe:
             "  2 s GetMigrationStatus",
             "  3 s FinalizeMigrationSource",
             "  3 s                                FinalizeMigrationDst",
+            "  3 s                                *disconnect",
         ]
 
     def test_a_timeline_of_several_instances_and_nodes(self, root):

@@ -18,13 +18,53 @@ class TestText:
         start(cluster["node3"], "web2")
         cluster["node2"].boot()
         assert str(cluster.timeline()).splitlines() == [
+            "timeline of web2, ! for a call that raised, * for what the test did:",
+            "      node1                          node2                          node3",
+            "  0 s                                *crash",
+            "  0 s StartInstance",
+            "  0 s *disconnect",
+            "  0 s !StartInstance",
+            "  0 s                                                               *add_node",
+            "  0 s                                                               StartInstance",
+            "  0 s                                *boot",
+        ]
+
+    def test_what_the_test_did_to_the_only_node_that_was_called(self, root):
+        cluster = FakeCluster(root)
+        cluster["node1"].ListInstances()
+        assert str(cluster.timeline()) == ""
+        cluster["node1"].crash()
+        assert str(cluster.timeline()).splitlines() == [
             "timeline, ! for a call that raised, * for what the test did:",
-            "           node1                          node3",
-            "  0 s web2 StartInstance",
-            "  0 s      *disconnect",
-            "  0 s web2 !StartInstance",
-            "  0 s                                     *add_node",
-            "  0 s web2                                StartInstance",
+            "      node1",
+            "  0 s ListInstances",
+            "  0 s *crash",
+        ]
+
+    def test_what_it_brings_back_it_took_away_before_the_first_call(self, root):
+        cluster = FakeCluster(root)
+        cluster["node2"].disconnect()
+        cluster["node1"].ListInstances()
+        cluster["node2"].reconnect()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  0 s                                *disconnect",
+            "  0 s ListInstances",
+            "  0 s                                *reconnect",
+        ]
+
+    def test_what_it_did_to_one_that_was_never_called_is_in_its_own_column(self, root):
+        cluster = FakeCluster(root)
+        cluster["node1"].ListInstances()
+        cluster["node2"].crash()
+        cluster["node1"].ListInstances()
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  0 s ListInstances",
+            "  0 s                                *crash",
+            "  0 s ListInstances",
         ]
 
     def test_what_is_left_out_is_said(self, root):
@@ -51,13 +91,16 @@ class TestText:
         with pytest.raises(NodeDownError):
             cluster["node1"].ListInstances()
         lines = str(cluster.timeline()).splitlines()
-        assert lines[0] == "timeline, 1 of 221 calls, ! for a call that raised, * for what the test did:"
-        assert lines[2:8] == [
-            "  ... 220 calls ...",
+        assert lines[0] == "timeline, 4 of 221 calls, ! for a call that raised, * for what the test did:"
+        assert lines[2:11] == [
+            "  0 s ListInstances",
+            "  0 s                                ListInstances",
+            "  ... 217 calls ...",
+            "  0 s                                ListInstances",
             *["  0 s *disconnect", "  0 s *reconnect"] * 2,
             "  0 s *disconnect",
         ]
-        assert "  ... 170 deeds of the test ..." in lines
+        assert "  ... 190 deeds of the test ..." in lines
         assert lines[-2:] == ["  0 s *disconnect", "  0 s !ListInstances"]
 
     def test_calls_that_are_not_shown(self, root):
@@ -69,12 +112,16 @@ class TestText:
             cluster["node1"].disconnect()
             cluster["node1"].reconnect()
         assert str(cluster.timeline()).splitlines() == [
-            "timeline, 3 of 220 calls, ! for a call that raised:",
+            "timeline, 3 of 220 calls, ! for a call that raised, * for what the test did:",
             "      node1                          node2",
             "  0 s ListInstances",
             "  0 s                                ListInstances",
             "  ... 217 calls ...",
             "  0 s                                ListInstances",
+            *["  0 s *disconnect", "  0 s *reconnect"] * 2,
+            "  0 s *disconnect",
+            "  ... 189 deeds of the test ...",
+            *["  0 s *disconnect", "  0 s *reconnect"] * 2,
         ]
 
     def test_calls_that_are_not_shown_at_its_end(self, root):
@@ -91,17 +138,18 @@ class TestText:
         for _ in range(100):
             cluster["node1"].disconnect()
             cluster["node1"].reconnect()
-        lines = str(cluster.timeline()).splitlines()
-        assert [*lines[:4], *lines[-3:]] == [
-            "timeline, 0 of 7 calls, ! for a call that raised, * for what the test did:",
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline, 5 of 7 calls, ! for a call that raised, * for what the test did:",
             "      node1                          node2",
-            "  ... 5 calls ...",
+            "  0 s ListInstances",
+            "  0 s                                ListInstances",
+            "  0 s ListInstances x3",
+            *["  0 s *disconnect", "  0 s *reconnect"] * 2,
             "  0 s *disconnect",
-            "  0 s *reconnect",
             "  ... 2 calls ...",
-            "  ... 665 deeds of the test ...",
+            "  ... 791 deeds of the test ...",
+            *["  0 s *disconnect", "  0 s *reconnect"] * 2,
         ]
-        assert "  ... 19 deeds of the test ..." in lines
 
     def test_the_call_that_broke_an_invariant_long_ago_and_those_about_its_instance(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")])

@@ -204,11 +204,12 @@ class TestNodes:
         start(node2, "web1")
         node1.reconnect()
         assert part(described(cluster), "timeline", "calls") == [
-            "timeline, ! for a call that raised, * for what the test did:",
-            "           node1                          node2",
-            "  0 s      *disconnect",
-            "  0 s web1 !StopInstance",
-            "  0 s web1                                StartInstance",
+            "timeline of web1, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  0 s *disconnect",
+            "  0 s !StopInstance",
+            "  0 s                                StartInstance",
+            "  0 s *reconnect",
         ]
 
     def test_overcommit_is_about_all_that_is_there(self, tmp_path):
