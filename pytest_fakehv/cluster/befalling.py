@@ -177,8 +177,9 @@ class Befalling(View):
         if alone and alone.why_nothing_runs:
             raise DeclarationError(f"{alone.name} {alone.why_nothing_runs}")
         if elsewhere := [each.name for each in scope.everywhere if each.has_file(name)]:
-            where = f"not run on {nodes[0].name}, but on {listed(elsewhere)}"
-            raise DeclarationError(f"{shown(name)} does {where}")
+            raise DeclarationError(
+                f"{shown(name)} does not run on {nodes[0].name}, but on {listed(elsewhere)}"
+            )
         there = [each for node in nodes for each in node.instance_names]
         raise DeclarationError(scope.why_not(name, there, where=where))
 
