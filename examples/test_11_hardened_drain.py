@@ -213,8 +213,8 @@ class HardenedDrain(InsistentlyLookingDrain):
 FINDINGS = [
     (a_finalize_fails, Drain, "unfinished: .* is not finalized on node1"),
     (a_finalize_fails_twice, DrainTryingTwice, "unfinished: .* is not finalized on node1"),
-    (a_migration_lies, StubbornDrain, "vanished: vm1 runs nowhere: it left node2"),
-    (a_look_fails, LookingDrain, "vanished: vm1 runs nowhere: it left node2"),
+    (a_migration_lies, StubbornDrain, "vanished: vm1 runs nowhere: node2 dropped its only copy"),
+    (a_look_fails, LookingDrain, "vanished: vm1 runs nowhere: node2 dropped its only copy"),
     (an_instance_never_arrives, InsistentlyLookingDrain, "vanished: .* and did not arrive on node2"),
 ]
 VERSIONS = [*(broken for _find, broken, _message in FINDINGS), HardenedDrain]

@@ -175,7 +175,7 @@ def test_goes_on_where_the_target_refuses(fakehv_cluster: FakeCluster) -> None:
     """There is no room for web2, but for the smaller ones."""
     [problem] = drain_node1(fakehv_cluster, drain)
 
-    assert "node2 does not overcommit: 4096 MiB more are needed, 2048 MiB are free" in problem
+    assert "node2 does not overcommit: 4096 MiB are needed, 2048 MiB are free" in problem
     fakehv_cluster.assert_placement({"web1": "node2", "web2": "node1", "web3": "node2"})
 
 

@@ -106,7 +106,7 @@ def test_naive_rebalance_fills_one_node_twice(fakehv_cluster: FakeCluster) -> No
 
     # node3 has not let itself be overfilled; its refusal is in the journal.
     [_web1, web3] = fakehv_cluster.journal.calls("AcceptInstance", node="node3")
-    assert "4096 MiB more are needed, 3072 MiB are free" in str(web3.error)
+    assert "4096 MiB are needed, 3072 MiB are free" in str(web3.error)
 
 
 @pytest.mark.fakehv_node("node3", memory=8192, reserved_memory=1024, overcommit=True)

@@ -3,8 +3,8 @@
 from pytest_fakehv.calls.clock import Clock as Clock
 from pytest_fakehv.calls.clock import ClockMode as ClockMode
 from pytest_fakehv.calls.faults import Fault as Fault
-from pytest_fakehv.calls.faults import FaultOptions as FaultOptions
-from pytest_fakehv.calls.faults import FaultSpec as FaultSpec
+from pytest_fakehv.calls.faultspec import FaultOptions as FaultOptions
+from pytest_fakehv.calls.faultspec import FaultSpec as FaultSpec
 from pytest_fakehv.calls.holds import Hold as Hold
 from pytest_fakehv.calls.holds import HoldError as HoldError
 from pytest_fakehv.calls.journal import Call as Call
@@ -19,6 +19,7 @@ from pytest_fakehv.cluster.node import NodeSpec as NodeSpec
 from pytest_fakehv.cluster.topology import Topology as Topology
 from pytest_fakehv.cluster.topology import read_topology as read_topology
 from pytest_fakehv.interface.constants import InstanceState as InstanceState
+from pytest_fakehv.interface.constants import MethodName as MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor as BaseHypervisor
 from pytest_fakehv.interface.errors import HotplugError as HotplugError
 from pytest_fakehv.interface.errors import HypervisorError as HypervisorError

@@ -7,14 +7,15 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, ClassVar, Final, Protocol, TypeVar, get_args
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast, get_args
 
-from pytest_fakehv.calls.faults import FaultSpec
+from pytest_fakehv.calls.faultspec import FaultSpec
 from pytest_fakehv.calls.selection import STEPS
 from pytest_fakehv.checks import DeclarationError, check_choice
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.node import NodeSpec
+from pytest_fakehv.interface.constants import MethodName
 from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import DeclaredState, InstanceSpec, less_used
@@ -38,7 +39,7 @@ __all__ = ["ClusterMachine", "Driver", "state_machine"]
 OPERATIONS: Final = ("start", "stop", "migrate", "drain", "recover")
 """What a driver may be able to do; see `Driver`."""
 
-FAULTY_METHODS: Final = ("StartInstance", "StopInstance", *STEPS)
+FAULTY_METHODS: Final[tuple[MethodName, ...]] = ("StartInstance", "StopInstance", *cast("Any", STEPS))
 """The methods that fail now and then, unless a test says otherwise."""
 
 _INDEX: Final = st.integers(min_value=0, max_value=3)
@@ -109,7 +110,7 @@ class ClusterMachine(RuleBasedStateMachine):
     functions: ClassVar[Mapping[str, Callable[..., object]]]
     imports: ClassVar[Sequence[str]]
     how_to_make: ClassVar[str | None]
-    faulty_methods: ClassVar[Sequence[str]]
+    faulty_methods: ClassVar[Sequence[MethodName]]
     outcomes: ClassVar[Sequence[Outcome]]
     hypervisor: ClassVar[type[FakeHypervisor]]
 
@@ -406,7 +407,7 @@ class ClusterMachine(RuleBasedStateMachine):
 def state_machine(
     driver: object = None,
     *,
-    faulty_methods: Collection[str] = FAULTY_METHODS,
+    faulty_methods: Collection[MethodName] = FAULTY_METHODS,
     outcomes: Collection[Outcome] = ("completed", "failed", "cancelled"),
     hypervisor: type[FakeHypervisor] = FakeHypervisor,
     **functions: Callable[..., object],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import inspect
 import re
 from collections.abc import Collection, Iterable
 from typing import Any, Final
@@ -67,12 +68,18 @@ def place_text(filename: str, line: int) -> str:
     return f"{filename.removeprefix(_START)}:{line}" if line else filename
 
 
+def _shown_argument(value: object) -> str:
+    """Show a value; of a function, its name, as the rest of it says nothing."""
+    return printable(value.__qualname__) if inspect.isroutine(value) else shown(value)
+
+
 def shown_arguments(declared: Any) -> str:
     """Show a dataclass's fields as the arguments that make it: the first one, and what is no default."""
     first, *others = dataclasses.fields(declared)
-    named = [
-        f"{field.name}={shown(value)}"
-        for field in others
-        if (value := getattr(declared, field.name)) != field.default and value != {}
-    ]
+    named = []
+    for field in others:
+        value = getattr(declared, field.name)
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if default != value:  # it asks the default, as a value may be anything
+            named.append(f"{field.name}={_shown_argument(value)}")
     return ", ".join([shown(getattr(declared, first.name)), *named])

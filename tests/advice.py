@@ -5,8 +5,8 @@ ADVICE = {
         "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
     ),
     "vanished": (
-        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
-        "before it aborts one"
+        "a correct program aborts a migration only once it has looked at both nodes, and finalizes one with "
+        "success on both or on none"
     ),
     "unfinished": (
         "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
@@ -16,10 +16,17 @@ ADVICE = {
         "a correct program finalizes with success only once the status says completed; else it aborts on both"
     ),
     "double-start": (
-        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
+        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else; "
+        "on a node that does not answer it may run"
+    ),
+    "together": (
+        "a correct program looks what runs on a node before it lets another one that is kept apart come there"
+    ),
+    "crowded": (
+        "a correct program begins one more migration only once another is finalized or aborted on the node"
     ),
     "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
     "unfired": (
-        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
+        "a correct test has its fault strike a call that is made; one that may never fire has optional=True"
     ),
 }

@@ -46,7 +46,10 @@ def ending(cluster):
 
 
 def record(outcome, **changes):
-    """Return the record of the first migration, of web1 from node1 to node2, with the given changes."""
+    """Return the record of the first migration, of web1 from node1 to node2, with the given changes.
+
+    Where it was finalized, that was at once when it had ended, unless they say when.
+    """
     values = {
         "number": 1,
         "instance": "web1",
@@ -66,7 +69,11 @@ def record(outcome, **changes):
         "finalized_on_target": None,
         "migrated": False,
     }
-    return Migration(outcome=outcome, **values | changes)
+    values |= changes
+    for side in ("finalized_on_source", "finalized_on_target"):
+        ended = None if values[side] is None else values["started"] + values["duration"]
+        values.setdefault(f"{side}_at", ended)
+    return Migration(outcome=outcome, **values)
 
 
 FINALIZED = {"finalized_on_source": True, "finalized_on_target": True, "migrated": True}

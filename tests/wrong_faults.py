@@ -1,6 +1,29 @@
 """Faults that are wrongly declared, and what is said of each."""
 
+from pytest_fakehv.interface.constants import COMMANDS
+
+
+def nothing():
+    """Take no argument."""
+
+
+async def later(call):
+    """Be awaited by nobody."""
+
+
+class Later:
+    """The same as an object."""
+
+    async def __call__(self, call):
+        """Be awaited by nobody."""
+
+    def __repr__(self):
+        return "<Later>"
+
+
 METHOD = "the interface has no method"
+GIVE = f"give what is answered, result=, or a method that has one: {', '.join(COMMANDS)}"
+NO_CRASH = "goes without a crash of the called node: what is down doesn't answer"
 WRONG = [
     (("StratInstance",), {}, f"{METHOD} 'StratInstance'; nearest: StartInstance"),
     (("xyz",), {}, f"{METHOD} 'xyz'"),
@@ -60,7 +83,58 @@ WRONG = [
     (("ListInstances",), {"probability": "1"}, "probability must be a number from 0 to 1, not '1'"),
     (("ListInstances",), {"delay": -1}, "delay must be a number that is not negative, not -1"),
     (("ListInstances",), {"delay": None}, "delay must be a number that is not negative, not None"),
-    (("ListInstances",), {"crash": 1}, "crash must be one of True, False, not 1"),
+    (
+        ("ListInstances",),
+        {"crash": 1},
+        "crash must be True, False or a node, by its name or address or as itself, not 1",
+    ),
+    (("ListInstances",), {"crash": "node3"}, "no node is named 'node3'; there are: node1, node2"),
+    (("ListInstances",), {"effect": 0}, "effect must be one of True, False, not 0"),
+    (
+        ("GetInstanceInfo",),
+        {"effect": False},
+        f"effect=False can't be: GetInstanceInfo has none; {GIVE}",
+    ),
+    (("*",), {"effect": False}, f"effect=False can't be: some methods have none; {GIVE}"),
+    (
+        ("StopInstance",),
+        {"effect": False, "result": None},
+        "effect=False goes without a result: with one, the call has no effect anyway",
+    ),
+    (
+        ("StopInstance",),
+        {"effect": False, "error": "no"},
+        "effect=False goes without an error: a call answers or raises",
+    ),
+    (
+        ("ListInstances",),
+        {"result": None, "error": "no"},
+        "result goes without an error: a call answers or raises",
+    ),
+    (
+        ("StopInstance",),
+        {"effect": False, "when": "after"},
+        "effect=False can't be with when='after': by then the call has had its effect",
+    ),
+    (("StopInstance",), {"effect": False, "crash": True}, f"effect=False {NO_CRASH}"),
+    (("ListInstances",), {"result": [], "crash": True}, f"result {NO_CRASH}"),
+    (("ListInstances",), {"result": [], "crash": "node2", "node": "node2"}, f"result {NO_CRASH}"),
+    (("ListInstances",), {"do": "crash"}, "do must be a function that takes the call, not 'crash'"),
+    (
+        ("ListInstances",),
+        {"do": nothing},
+        f"do must take one argument, the call, which {nothing!r} does not; write do=lambda call: ...",
+    ),
+    (
+        ("ListInstances",),
+        {"do": later},
+        f"do must be a plain function, which {later!r} is not: nobody would await it",
+    ),
+    (
+        ("ListInstances",),
+        {"do": Later()},
+        "do must be a plain function, which <Later> is not: nobody would await it",
+    ),
     (("ListInstances",), {"optional": "no"}, "optional must be one of True, False, not 'no'"),
     (
         ("ListInstances",),

@@ -74,16 +74,20 @@ class BehindDoor(Protocol):
     def crash(self) -> None:
         """Let it go down."""
 
+    def _peer(self, name: str) -> "BehindDoor | None":
+        """Return a node of the same cluster, or itself; None if there is none of that name."""
+
 
 class Strike(Protocol):
     """What a fault does to the calls that it is about."""
 
-    @property
-    def _is_late(self) -> bool:
-        """Whether a call first has its effect."""
+    def _before(
+        self, call: Call, node: BehindDoor, door: "Door", effect: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Do what comes before a call's effect; return that, or what answers in its place."""
 
-    def _strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
-        """Do it: raises, as a rule."""
+    def _after(self, call: Call, node: BehindDoor, door: "Door", result: Any) -> Any:
+        """Do what comes after a call's effect; return what it answers."""
 
 
 @dataclass
@@ -111,6 +115,12 @@ class Door:
         """The call that a thread or a task is in, the innermost one of several nodes; None outside of any."""
         calls = self.within.thread.calls  # as a rule; each start asks several times
         return calls[-1] if calls else self.within.current_around
+
+    @property
+    def calls_before(self) -> int:
+        """After how many calls something comes about that is part of none."""
+        aside = self.within.thread.aside
+        return self.journal.total if aside is None else aside
 
     def call(  # noqa: C901, PLR0912  # a function for each step would cost each call of each test
         self,
@@ -164,8 +174,8 @@ class Door:
             if troubles:
                 _refuse(call.node)
             fault = self.choose_fault(call) if self.faults else None
-            if fault and not fault._is_late:
-                fault._strike(call, node, self.clock)
+            if fault:
+                function = fault._before(call, node, self, function)
             if self.holds and not place:
                 for hold in self._holds_of(call):
                     hold._stop(call)
@@ -176,8 +186,8 @@ class Door:
             if result is not None and type(result) in DONE_IN_STEPS:
                 goes_on = True
                 return self._go_on(node, call, fault, result, is_to_be_held=bool(place))
-            if fault and fault._is_late:
-                fault._strike(call, node, self.clock)
+            if fault:
+                result = fault._after(call, node, self, result)
             if troubles.losses != call._losses:
                 _refuse(call.node)
         except BaseException as error:
@@ -235,8 +245,8 @@ class Door:
             self.clock._look()
             check_not_lost(node._troubles, call)
             result = yield from steps_of(effect)
-            if fault and fault._is_late:
-                fault._strike(call, node, self.clock)
+            if fault:
+                result = fault._after(call, node, self, result)
             check_not_lost(node._troubles, call)
             return result
 
@@ -352,10 +362,12 @@ class _OnNode:
         bound: Callable[..., Any] = self._inner.__get__(node, owner)
         if node is None:
             return bound
-        way = _way_of(bound)
+        way = way_of(bound)
 
         def effect(_node: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
             return bound(*arguments, **keywords)
+
+        vars(effect)["__wrapped__"] = bound  # for whoever asks in which way it answers
 
         @functools.wraps(bound)
         def call(*arguments: Any, **keywords: Any) -> Any:
@@ -381,7 +393,7 @@ def put_behind_door(cls: type) -> None:
 
 
 def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., Any]:
-    way = _way_of(function)
+    way = way_of(function)
 
     @functools.wraps(function)
     def call(self: BehindDoor, *arguments: Any, **keywords: Any) -> Any:
@@ -398,7 +410,7 @@ def _behind_door(method: Method, function: Callable[..., Any]) -> Callable[..., 
     return passing
 
 
-def _way_of(function: Callable[..., Any]) -> str:
+def way_of(function: Callable[..., Any]) -> Literal["call", "later", "lazily"]:
     """Return by which method of a door a function's calls pass."""
     if inspect.iscoroutinefunction(function):
         return "later"

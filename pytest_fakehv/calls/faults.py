@@ -1,118 +1,45 @@
-"""Faults: which calls fail, how and when, as a test wants it."""
+"""Faults: which calls fail, lie or let something befall the cluster, how and when, as a test wants it."""
 
-import dataclasses
+import inspect
 import random
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Any, Final, Self
 
-from pytest_fakehv.calls.clock import Clock
-from pytest_fakehv.calls.door import BehindDoor
+from pytest_fakehv.calls.door import BehindDoor, Door, way_of
+from pytest_fakehv.calls.faultspec import FaultSpec, made
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.seeds import Example, current_example, fresh_seed
-from pytest_fakehv.calls.selection import Phase, Selection, Side, StepOptions
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number
+from pytest_fakehv.calls.within import Steps
+from pytest_fakehv.interface.constants import COMMANDS
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.text import shown, shown_arguments
+from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a fault is shown at the line that made the call
 
-When = Literal["before", "after"]
+DID_NOTHING: Final = "in truth it did nothing"
+"""What is true where a command was answered in place of its effect."""
 
 
-class FaultOptions(StepOptions, total=False):
-    """The keywords of `FaultSpec` but which node and instance it is about, for what hands them on to it."""
-
-    error: str | BaseException | type[BaseException] | None
-    when: When
-    after: int
-    times: int | None
-    probability: float
-    delay: float
-    crash: bool
-    optional: bool
+async def _answer_later(answer: object, /, *_arguments: Any, **_keywords: Any) -> object:
+    return answer
 
 
-@dataclass(frozen=True)
-class FaultSpec:
-    """What goes wrong with which calls.
-
-    Args:
-        method: the interface method's name; "*" for every one.
-        node: as in `Selection`, and so ``instance``, ``phase`` and ``side``.
-        instance: see there.
-        phase: see there.
-        side: see there.
-        error: what the call raises: a text for a `HypervisorError`, an exception, or its class; None for
-            a `HypervisorError` that says where the fault is from, unless there is a delay or a crash.
-        when: "before" the call has its effect, which it then hasn't; or "after" it.
-        after: how many such calls pass first.
-        times: how many fail then; None for all.
-        probability: how likely each of those fails, from 0 to 1.
-        delay: how long the call takes first, in seconds of the clock.
-        crash: whether the node goes down; the call then raises `NodeDownError`, unless there is an error.
-        optional: whether it may never fire.
-
-    Raises:
-        DeclarationError: an argument is wrong, or two contradict each other; the message names them.
-    """
-
-    method: str
-    _: dataclasses.KW_ONLY
-    node: str | None = None
-    instance: str | None = None
-    phase: Phase | None = None
-    side: Side | None = None
-    error: str | BaseException | type[BaseException] | None = None
-    when: When = "before"
-    after: int = 0
-    times: int | None = None
-    probability: float = 1
-    delay: float = 0
-    crash: bool = False
-    optional: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every argument."""
-        for key in ("node", "instance"):
-            object.__setattr__(self, key, getattr(self.selection, key))  # which checks them
-        if isinstance(self.error, type) and issubclass(self.error, BaseException):
-            _made(self.error, "")
-        elif not isinstance(self.error, str | BaseException | None):
-            raise DeclarationError(
-                f"error must be a text, an exception or a class of exceptions, not {shown(self.error)}"
-            )
-        check_choice("when", self.when, get_args(When))
-        check_amount("after", self.after, least=0)
-        if self.times is not None:
-            check_amount("times", self.times)
-        check_number("probability", self.probability, most=1)
-        check_number("delay", self.delay)
-        for key in ("crash", "optional"):
-            check_choice(key, getattr(self, key), (True, False))
-
-    @property
-    def selection(self) -> Selection:
-        """Which calls it is about."""
-        return Selection(
-            method=self.method, node=self.node, instance=self.instance, phase=self.phase, side=self.side
-        )
-
-    def __str__(self) -> str:
-        """Show it as it was declared."""
-        return f"fault({shown_arguments(self)})"
+def _answer_lazily(answer: object, /, *_arguments: Any, **_keywords: Any) -> Steps:
+    yield from ()
+    return answer
 
 
-def _made(cls: type[BaseException], text: str) -> BaseException:
-    """Make an exception of a class, with a text where it takes one."""
-    for arguments in ((text,), ()):
-        try:
-            return cls(*arguments)
-        except TypeError:
-            continue
-    raise DeclarationError(f"error: a {cls.__name__} needs arguments; give one that is made already")
+def _answer(answer: object, /, *_arguments: Any, **_keywords: Any) -> object:
+    return answer
+
+
+_ANSWERS: Final = {"call": _answer, "later": _answer_later, "lazily": _answer_lazily}
+"""What answers in an effect's place, in the way in which that would."""
 
 
 class Fault(Referent):
@@ -137,6 +64,8 @@ class Fault(Referent):
         self._selection = spec.selection
         # Why it did not strike the last call that it could have struck, in words.
         self._spared = ""
+        # The threads in which its callback acts.
+        self._acting: set[int] = set()
         self._lock = lock
 
     def __enter__(self) -> Self:
@@ -162,6 +91,12 @@ class Fault(Referent):
         """Let it strike no more; one that never fired still counts as such."""
         self.withdrawn = True
 
+    def _is_about(self, call: Call) -> bool:
+        """Tell whether it may strike a call."""
+        return (
+            not self.withdrawn and self._selection.matches(call) and threading.get_ident() not in self._acting
+        )
+
     def _claim(self) -> bool:
         """Count one more strike, unless other threads' calls have used up its ``times``; tell which."""
         with self._lock:
@@ -170,31 +105,76 @@ class Fault(Referent):
             self.fired += 1
             return True
 
-    def _strike(self, call: Call, node: BehindDoor, clock: Clock) -> None:
-        """Do to a call what it is there for.
+    def _before(
+        self, call: Call, node: BehindDoor, door: Door, effect: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Do to a call what it is there for, unless the call has its effect first.
+
+        Returns:
+            The effect, or what answers in its place.
 
         Raises:
-            BaseException: its error, or that the node is down.
+            BaseException: its error, that the node is down, or what its callback raises.
         """
+        if self._is_late:
+            return effect
+        self._act(call, node, door)
         spec = self.spec
-        if self._is_late and not self._claim():
-            return
+        if not spec.is_lie:
+            return effect
+        if call.method == "GetMigrationStatus":
+            door.clock._poll()  # the call takes its time, whatever it says
+        self._lie(call, door, DID_NOTHING if call.method in COMMANDS else "a lie")
+        return partial(_ANSWERS[way_of(inspect.unwrap(effect))], spec.answer)
+
+    def _after(self, call: Call, node: BehindDoor, door: Door, result: Any) -> Any:
+        """Do the same to a call that has had its effect, and return what it answers."""
+        if not self._is_late or not self._claim():
+            return result
+        self._act(call, node, door)
+        if not self.spec.is_lie:
+            return result
+        self._lie(call, door, f"in truth {shown(result)}")
+        return self.spec.answer
+
+    def _lie(self, call: Call, door: Door, truth: str) -> None:
+        call.lie = truth
+        door.journal._lies[call.method, call.node, call.instance] = call
+
+    def _act(self, call: Call, node: BehindDoor, door: Door) -> None:
+        spec = self.spec
         call.fault = f"fault at {self.origin}{', after its effect' if self._is_late else ''}"
         if spec.delay:
-            clock.sleep(spec.delay)
-        if spec.crash:
+            door.clock.sleep(spec.delay)
+        if spec.crash in (True, node.name):
             node.crash()
+        elif other := spec.crash and node._peer(str(spec.crash)):  # else it has left the cluster
+            self._do(other.crash, call, door)
+        if spec.do:
+            self._do(partial(spec.do, call), call, door)
         if isinstance(spec.error, BaseException):
             raise spec.error.with_traceback(None)  # else it would grow at each call
         text = f"Injected fault: {call.method} on {node.name}"
         if isinstance(spec.error, type):
-            raise _made(spec.error, text)
+            raise made(spec.error, text)
         if spec.error is not None:
             raise HypervisorError(spec.error)
-        if spec.crash:
+        if spec.crash in (True, node.name):
             raise NodeDownError.of(node.name)
-        if not spec.delay:
+        if not (spec.delay or spec.crash or spec.do or spec.is_lie):
             raise HypervisorError(text)
+
+    def _do(self, deed: Callable[[], object], call: Call, door: Door) -> None:
+        """Do something that is no part of the call; calls that it makes are not struck by this fault."""
+        thread = threading.get_ident()
+        # It comes before what the call did next, but is no scenery, which comes before all calls.
+        after = call.number if self._is_late else max(call.number - 1, door.journal._first)
+        try:
+            self._acting.add(thread)
+            with door.within.aside(after):
+                deed()
+        finally:
+            self._acting.discard(thread)
 
 
 class Faults:
@@ -255,7 +235,7 @@ class Faults:
     @under_lock
     def choose(self, call: Call) -> Fault | None:
         """Return the rule that is to strike a call: the narrowest, and of several the one declared first."""
-        matching = [each for each in self.rules if not each.withdrawn and each._selection.matches(call)]
+        matching = [each for each in self.rules if each._is_about(call)]
         for fault in matching:
             fault.seen += 1
         chosen: Fault | None = None

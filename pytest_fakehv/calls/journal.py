@@ -45,6 +45,7 @@ class Call:
         result: what it returned; None where it raised or has not ended.
         error: what it raised, if it did.
         fault: which fault struck it, in words, if one did.
+        lie: what is true, in words, where a fault let it answer something else; else None.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Call:
     result: Any = None
     error: BaseException | None = None
     fault: str | None = None
+    lie: str | None = None
     # How often its node had lost the calls on their way to it when this one came.
     _losses: int = 0
 
@@ -91,6 +93,8 @@ class Journal(Referent):
         self._calls: deque[Call] = deque()
         self._numbers = itertools.count(1)
         self._total_before = 0
+        # The last lie to callers by method, node and instance.
+        self._lies: dict[tuple[str, str, str | None], Call] = {}
 
     def __len__(self) -> int:
         """Return how many calls it has."""

@@ -5,6 +5,7 @@ from typing import Final, Literal, TypedDict, get_args
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError, check_choice
+from pytest_fakehv.interface.constants import MethodName
 from pytest_fakehv.interface.contract import name_of_node
 from pytest_fakehv.interface.objects import name_of
 from pytest_fakehv.text import shown_arguments
@@ -50,7 +51,7 @@ class Selection:
         DeclarationError: an argument is wrong, or no call can be all of this.
     """
 
-    method: str
+    method: MethodName
     node: str | None = None
     instance: str | None = None
     phase: Phase | None = None

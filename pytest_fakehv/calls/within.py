@@ -2,7 +2,8 @@
 
 import threading
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CoroutineType, GeneratorType
 from typing import Any, Final
@@ -27,13 +28,14 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.aside: int | None = None
 
 
 class Within:
     """The calls of one cluster that a thread or a task is in.
 
     Attributes:
-        thread: those that the thread is in.
+        thread: those that the thread is in; and while it does something aside from them, after how many.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,23 @@ class Within:
     def _around(self) -> list[Call]:
         # What a call has left behind is no part of it once it has ended.
         return [call for within, call in around.get() if within is self and not call.ended]
+
+    @contextmanager
+    def aside(self, after: int) -> Iterator[None]:
+        """Let what this thread does meanwhile be the test's own, and no part of a call that it is in.
+
+        Args:
+            after: how many calls were there before, as far as anybody can see.
+        """
+        thread = self.thread
+        outer = thread.calls, thread.aside, around.get()
+        try:
+            thread.calls, thread.aside = [], after
+            around.set(())
+            yield
+        finally:
+            thread.calls, thread.aside = outer[:2]
+            around.set(outer[2])
 
     def each(self, steps: Steps, call: Call) -> Steps:
         """Do steps of a call, being in it at each of them, and not in between, when others have a turn."""

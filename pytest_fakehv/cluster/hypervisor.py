@@ -87,6 +87,8 @@ class FakeHypervisor(Migrating):
             path_of=lambda name: self._InstanceFile(name),  # which a test may patch  # noqa: PLW0108
             read_size=type(self).GetLinuxNodeInfo,
         )
+        if cluster is None:
+            self._shared.watcher.is_there = lambda _node, instance: self._inner.has_file(instance)
         self._troubles = self._inner.troubles
         is_ours = not (self._has_own_hooks or (self._has_own_size and spec is None))
         self._together = lock if is_ours else nullcontext()

@@ -48,6 +48,7 @@ class InnerNode:
         self.name = spec.name if spec else "localhost"
         self.address = (spec and spec.address) or self.name
         self.is_strict = spec is not None and not spec.overcommit
+        self.max_migrations = spec.max_migrations if spec else None
         self.shared = shared
         self.store = store
         self.path_of = path_of
@@ -218,6 +219,7 @@ class InnerNode:
             name=self.name,
             info=self.spec.info() if self.spec else None,
             overcommit=not self.is_strict,
+            max_migrations=self.max_migrations,
             unreachable=self.unreachable,
             instances=_infos(self.store.last_seen),
             malformed=sorted(self.store.last_malformed, key=natural_order),
@@ -370,9 +372,7 @@ class InnerNode:
 
     def _refuse_more_than(self, free: int, more: int) -> None:
         if self.is_strict and more > free:
-            raise RefusedError(
-                f"{self.name} does not overcommit: {more} MiB more are needed, {free} MiB are free"
-            )
+            raise RefusedError(f"{self.name} does not overcommit: {more} MiB are needed, {free} MiB are free")
 
     def surplus(self) -> str | None:
         """Say by how much the running instances exceed a node that doesn't overcommit; None if not.

@@ -53,17 +53,20 @@ class Migrating(NodeStage, Hooks):
             target: this node's address or name.
 
         Raises:
-            HypervisorError: it runs here, or doesn't fit on a node that doesn't overcommit.
+            HypervisorError: it runs here, doesn't fit on a node that doesn't overcommit, or the node takes no
+                more migrations at once.
         """
-        with self._inner.doing(f"accept instance {instance.name}"):
-            alive = bool(self._IsAlive(instance.name))
-            if not alive and self._inner.is_strict:
-                self._inner.refuse_overcommit(self._InstanceStartupMemory(instance))
-        if alive:
-            raise HypervisorError("Can't accept instance, already running")
-        with self._shared.lock:
-            self._inner.check_up()
-            self._shared.watcher.accepted(self.name, instance.name)
+        name, shared, inner = instance.name, self._shared, self._inner
+        with inner.doing(f"accept instance {name}"):
+            if self._IsAlive(name):
+                raise HypervisorError("Can't accept instance, already running")
+            if inner.is_strict:
+                inner.refuse_overcommit(self._InstanceStartupMemory(instance))
+            with shared.lock:
+                inner.check_up()
+                crowded = shared.crowd.enters(name, inner)
+                shared.watcher.accepted(self.name, name)
+                shared.crowd.entered(name, crowded)
 
     def MigrateInstance(self, cluster_name: str, instance: InstanceLike, target: str, live: bool) -> None:
         """Start, on the source, to migrate an instance.
@@ -78,7 +81,8 @@ class Migrating(NodeStage, Hooks):
 
         Raises:
             HypervisorError: it doesn't run here or migrates already, the target is this node, no node of
-                the cluster, or down, or doesn't overcommit and has no room.
+                the cluster, or down, or doesn't overcommit and has no room, or one of both nodes takes no
+                more migrations at once.
             DeclarationError: the test scripted what a non-live migration can't do.
             TypeError: the target is no text.
         """
@@ -98,6 +102,7 @@ class Migrating(NodeStage, Hooks):
                 node = self._target(target)  # until the migration has begun, it doesn't go down
                 if node and (record := inner.store.read(place)):
                     node.refuse_overcommit(record.memory)
+                crowded = shared.crowd.enters(name, inner, node)
                 shared.traffic.begin(
                     name,
                     source=inner.store,
@@ -108,6 +113,7 @@ class Migrating(NodeStage, Hooks):
                     is_accepted=node is None or shared.watcher.has_accepted(node.name, name),
                     call=shared.door.current_call,
                 )
+                shared.crowd.entered(name, crowded)
 
     def GetMigrationStatus(self, instance: InstanceLike) -> MigrationStatus:
         """Say, on the source, how far an instance's last migration is.
@@ -203,6 +209,12 @@ class Migrating(NodeStage, Hooks):
         super()._check_script(spec)
         if spec.outcome == "failed_but_moved" and self.cluster is None:
             raise DeclarationError("outcome 'failed_but_moved' needs a cluster: there is no node to move to")
+
+    def _peer(self, name: str) -> "Migrating | None":
+        """Return a node of the same cluster, or this one; None if there is none of that name."""
+        if name == self.name:
+            return self
+        return self.cluster[name] if self.cluster is not None and name in self.cluster else None
 
     def _target(self, target: str) -> InnerNode | None:
         """Return the node that an address or a name means; None if this node knows no others."""

@@ -18,6 +18,7 @@ class NodeOptions(TypedDict, total=False):
     cpus: int
     reserved_memory: int
     overcommit: bool
+    max_migrations: int | None
     address: str | None
     version: str | None
     cpu_nodes: int
@@ -35,6 +36,8 @@ class NodeSpec:
         reserved_memory: what the node keeps for itself, in MiB; no instance can have it.
         overcommit: whether instances may be given more memory than is free, as Ganeti's fake allows;
             with False, a call that would do so raises.
+        max_migrations: how many migrations the node takes at once, in and out together, a count; a call
+            that would begin one more raises. None for any number.
         address: where the other nodes reach it; None for its name.
         version: the hypervisor's version there, which ``GetNodeInfo`` then has as ``hv_version``.
         cpu_nodes: its NUMA nodes, a count.
@@ -50,6 +53,7 @@ class NodeSpec:
     cpus: int = 16
     reserved_memory: int = 0
     overcommit: bool = True
+    max_migrations: int | None = None
     address: str | None = None
     version: str | None = None
     cpu_nodes: int = 1
@@ -69,6 +73,8 @@ class NodeSpec:
                 f"reserved_memory ({self.reserved_memory}) is more than memory ({self.memory})"
             )
         check_choice("overcommit", self.overcommit, (True, False))
+        if self.max_migrations is not None:
+            check_amount("max_migrations", self.max_migrations, least=0)
         for key in ("address", "version"):
             value = getattr(self, key)
             if value is not None and not (isinstance(value, str) and value):

@@ -3,16 +3,18 @@
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pytest_fakehv.calls.clock import Clock
-from pytest_fakehv.calls.faults import Fault, FaultSpec
+from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.faultspec import FaultSpec
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import ANY
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.inner import InnerNode
 from pytest_fakehv.cluster.shared import Shared
+from pytest_fakehv.interface.constants import MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
 from pytest_fakehv.judgement import messages
 from pytest_fakehv.judgement.violations import Violation
@@ -73,16 +75,19 @@ class Scope:
         """
         if node is None:
             return None
-        given, nodes = self.name_of_node(node), self.everywhere
-        for each in nodes:
-            if given in (each.name, each.address):
-                return each.name
+        given = self.name_of_node(node)
+        if there := self._name_there(given):
+            return there
         # One that was taken out of the cluster may still have a past.
-        if self.shared.door.journal.calls(node=given):
-            return given
-        raise DeclarationError(
-            f"no node is named {shown(given)}; there are: {listed(each.name for each in nodes)}"
-        )
+        return given if self.shared.door.journal.calls(node=given) else self._refuse_node(given)
+
+    def _name_there(self, given: str) -> str | None:
+        """Return the name of the node of a name or an address; None if there is none now."""
+        return next((each.name for each in self.everywhere if given in (each.name, each.address)), None)
+
+    def _refuse_node(self, given: str) -> NoReturn:
+        names = listed(each.name for each in self.everywhere)
+        raise DeclarationError(f"no node is named {shown(given)}; there are: {names}")
 
     def own_node_name(self, given: str | BaseHypervisor | None) -> str | None:
         """Return the same, of a node that the test sees here.
@@ -132,7 +137,7 @@ class Scope:
             last_call=next((each for each in reversed(list(journal)) if each.instance == name), None),
         )
 
-    def check_call(self, method: str, node: str | BaseHypervisor | None) -> str | None:
+    def check_call(self, method: MethodName, node: str | BaseHypervisor | None) -> str | None:
         """Check the method and the node of a fault or a hold, and return the node's name.
 
         Raises:
@@ -141,6 +146,17 @@ class Scope:
         if method != ANY:
             check_method(method)
         return self.own_name if node is None else self.own_node_name(node)
+
+    def crashing(self, crash: bool | str | BaseHypervisor) -> bool | str:
+        """Return the name of the node that a fault takes down, any of the cluster; else what was given.
+
+        Raises:
+            DeclarationError: there is no such node.
+        """
+        if not isinstance(crash, str | BaseHypervisor):
+            return crash
+        given = self.name_of_node(crash)
+        return self._name_there(given) or self._refuse_node(given)
 
     def inject(self, spec: FaultSpec, origin: str) -> Fault:
         """Put a fault in force.
@@ -152,7 +168,8 @@ class Scope:
         Raises:
             DeclarationError: there is no such method or node.
         """
-        return self.shared.faults.add(replace(spec, node=self.check_call(spec.method, spec.node)), origin)
+        node, crash = self.check_call(spec.method, spec.node), self.crashing(spec.crash)
+        return self.shared.faults.add(replace(spec, node=node, crash=crash), origin)
 
     # What happened
 
@@ -172,7 +189,7 @@ class Scope:
         return [
             each
             for each in found
-            if (each.invariant, None) not in allowed and (each.invariant, each.instance) not in allowed
+            if allowed.isdisjoint((each.invariant, name) for name in (None, each.instance, *each.others))
         ]
 
     def news(self) -> list[Violation]:
@@ -191,6 +208,7 @@ class Scope:
         shared, nodes = self.shared, self.everywhere
         shared.watcher.look(self._files)
         found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
+        found += shared.crowd.seen
         for node in nodes:
             if surplus := node.surplus():
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))

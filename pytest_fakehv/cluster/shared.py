@@ -6,6 +6,7 @@ from pytest_fakehv.calls.clock import Clock, ClockMode
 from pytest_fakehv.calls.door import Door
 from pytest_fakehv.calls.faults import Faults
 from pytest_fakehv.checks import check_amount
+from pytest_fakehv.judgement.crowd import Crowd
 from pytest_fakehv.judgement.invariants import Watcher
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock
@@ -37,6 +38,7 @@ class Shared:
         traffic: the migrations.
         chronicle: where instances came and went, and what the test did.
         watcher: where instances run, and what is wrong with that.
+        crowd: how many migrations each node has.
         declared: the instances that the test has declared, by name.
         hanging: where the test let a guest hang, in words, by the instance's name.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
@@ -53,6 +55,7 @@ class Shared:
         self.traffic = Traffic(self.clock, self.lock)
         self.chronicle = Chronicle(self.door, self.lock)
         self.watcher = Watcher(self.traffic, self.door.journal, lambda: self.door.current_call, self.lock)
+        self.crowd = Crowd(self.traffic, self.watcher, lambda: self.door.current_call)
         self.traffic.on_loss = self.watcher.lost
         self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
             node, instance, state, self.door.current_call

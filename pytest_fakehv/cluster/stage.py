@@ -6,12 +6,13 @@ from types import MappingProxyType
 from typing import Any, Final, Unpack
 
 from pytest_fakehv.calls.callers import caller
-from pytest_fakehv.calls.faults import Fault, FaultOptions, FaultSpec
+from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.faultspec import FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.calls.selection import Selection, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.befalling import Befalling
-from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
+from pytest_fakehv.interface.constants import HV_MIGRATION_MODE, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.objects import (
     Instance,
@@ -21,6 +22,8 @@ from pytest_fakehv.interface.objects import (
     name_of,
     options_of,
 )
+from pytest_fakehv.judgement.apart import check_group
+from pytest_fakehv.judgement.crowd import Most
 from pytest_fakehv.judgement.violations import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.script import MigrationOptions, MigrationSpec
@@ -82,13 +85,13 @@ class Stage(Befalling):
     @takes(FaultSpec)
     def fault(
         self,
-        method: str,
+        method: MethodName,
         *,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         **options: Unpack[FaultOptions],
     ) -> Fault:
-        """Let calls fail, from now on. Of several faults, the most narrowed one strikes.
+        """Let calls fail, lie or do harm, from now on. Of several faults, the most narrowed one strikes.
 
         One that never strikes fails the test, unless it is optional.
 
@@ -106,14 +109,17 @@ class Stage(Befalling):
             DeclarationError: an argument is wrong, or there is no such method or node.
         """
         name = None if instance is None else name_of(instance)
-        spec = FaultSpec(method, node=self._scope.check_call(method, node), instance=name, **options)
+        where = self._scope.check_call(method, node)
+        if "crash" in options:  # before the spec makes a name of it: it may be a node of another cluster
+            options["crash"] = self._scope.crashing(options["crash"])
+        spec = FaultSpec(method, node=where, instance=name, **options)
         filename, line = caller(1)
         return self._scope.inject(spec, place_text(filename, line))
 
     @takes(Selection)
     def hold(
         self,
-        method: str,
+        method: MethodName,
         *,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
@@ -122,7 +128,7 @@ class Stage(Befalling):
     ) -> Hold:
         """Stop calls at the door until they are released: a context manager.
 
-        The calls must come from other threads. Where a fault has struck a call before, it isn't held.
+        The calls must come from other threads. Where a fault has let a call fail before, it isn't held.
 
         Args:
             method: the interface method's name; "*" for every one.
@@ -150,6 +156,40 @@ class Stage(Befalling):
         return hold
 
     # Invariants
+
+    def keep_apart(self, *instances: str | InstanceLike) -> None:
+        """Want instances never to be on one node of the cluster, from now on, not for a moment either.
+
+        Where a call brings one of them to a node where another is, the invariant ``together`` is broken.
+
+        Args:
+            *instances: two or more, by name or as the objects that the interface takes; they need not be
+                declared yet.
+
+        Raises:
+            DeclarationError: there are fewer than two, one is given twice, or is none.
+        """
+        group = check_group(*instances)
+        with self._scope.shared.lock:
+            self._scope.shared.watcher.apart.keep(group)
+
+    def keep_at_most(self, *, migrations: int, node: str | BaseHypervisor | None = None) -> None:
+        """Want a node never to have more migrations than so many at once, from now on.
+
+        Where a call begins one more, it goes on, and the invariant ``crowded`` is broken. For a node that
+        refuses it, see ``max_migrations`` of `NodeSpec`.
+
+        Args:
+            migrations: how many at most, in and out together.
+            node: which, by name or address or as itself; None for each that none is said of, or on a node for
+                that node.
+
+        Raises:
+            DeclarationError: an argument is wrong, or there is no such node.
+        """
+        most, scope = Most(migrations=migrations, node=node), self._scope
+        of = scope.own_name if most.node is None else scope.own_node_name(most.node)
+        scope.shared.crowd.most[of] = most.migrations
 
     def allow(self, *invariants: Invariant, instance: str | InstanceLike | None = None) -> None:
         """Let invariants of the whole cluster be broken: what was wrong before is allowed, too.

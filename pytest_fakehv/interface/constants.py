@@ -17,6 +17,62 @@ MIGRATION_STATES: Final[frozenset[str]] = frozenset(get_args(MigrationState))
 MIGRATION_ACTIVE_STATES: Final = frozenset({"active", "postcopy-active"})
 MIGRATION_FAILED_STATES: Final = frozenset({"failed", "cancelled"})
 
+MethodName = Literal[
+    "*",
+    "StartInstance",
+    "StopInstance",
+    "CleanupInstance",
+    "RebootInstance",
+    "ListInstances",
+    "GetInstanceInfo",
+    "GetAllInstancesInfo",
+    "BalloonInstanceMemory",
+    "VerifyInstance",
+    "RestoreInstance",
+    "GetInstanceConsole",
+    "GetNodeInfo",
+    "Verify",
+    "PowercycleNode",
+    "GetLinuxNodeInfo",
+    "GetAncillaryFiles",
+    "MigrationInfo",
+    "AcceptInstance",
+    "MigrateInstance",
+    "GetMigrationStatus",
+    "FinalizeMigrationSource",
+    "FinalizeMigrationDst",
+    "VersionsSafeForMigration",
+    "HotplugSupported",
+    "VerifyHotplugSupport",
+    "HotAddDevice",
+    "HotDelDevice",
+    "HotModDevice",
+    "ResizeDisk",
+    "AssessParameters",
+    "CheckParameterSyntax",
+    "ValidateParameters",
+]
+"""A method of the interface, or "*" for every one."""
+
+COMMANDS: Final[tuple[MethodName, ...]] = (
+    "StartInstance",
+    "StopInstance",
+    "CleanupInstance",
+    "RebootInstance",
+    "BalloonInstanceMemory",
+    "RestoreInstance",
+    "PowercycleNode",
+    "AcceptInstance",
+    "MigrateInstance",
+    "FinalizeMigrationSource",
+    "FinalizeMigrationDst",
+    "HotAddDevice",
+    "HotDelDevice",
+    "HotModDevice",
+    "ResizeDisk",
+)
+"""The methods that are there for their effect: each returns None where it worked. The others only tell."""
+
 ConsoleKind = Literal["msg", "ssh", "vnc", "spice"]
 CONSOLE_KINDS: Final[frozenset[str]] = frozenset(get_args(ConsoleKind))
 

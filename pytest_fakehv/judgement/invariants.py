@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.judgement.apart import Apart
 from pytest_fakehv.judgement.departures import Departure
-from pytest_fakehv.judgement.told import Told
+from pytest_fakehv.judgement.told import Told, status_of
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.text import listed, printable
+from pytest_fakehv.text import listed, printable, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
@@ -31,6 +32,7 @@ class Watcher:
     Attributes:
         events: how much has happened so far, a count.
         is_there: tells of a node and an instance whether that has a file there now.
+        apart: which instances must not meet.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Watcher:
         self._stopped: set[tuple[str, str]] = set()
         self.events = 0
         self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
+        self.apart = Apart()
 
     @property
     def known(self) -> set[str]:
@@ -82,6 +85,8 @@ class Watcher:
                 self._appeared_again(node, instance, call)
             else:
                 self._arrive_alone(node, instance)
+            if self.apart.others and call:  # what the test itself, or a script, brings together may be so
+                self._seen += self.apart.broken(node, instance, call, self.is_there)
 
     def _arrives(self, node: str, instance: str, gone: "_Gone", call: Call | None) -> None:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
@@ -89,6 +94,9 @@ class Watcher:
             return
         if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
             return
+        run = self._traffic.arriving(gone.target, instance)
+        if run and self._told.lie("FinalizeMigrationDst", gone.target, instance, run.call):
+            return  # as far as anybody knows, it has arrived, and ended there
         what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
         self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
         self._overtaken[instance] = call
@@ -204,6 +212,10 @@ class Watcher:
             self._forgotten.discard((node, instance))
             self.events += 1
 
+    def accepted_on(self, node: str) -> list[str]:
+        """Return the names of the instances that a node is ready for."""
+        return [instance for place, instance in self._accepted if place == node]
+
     def has_accepted(self, node: str, instance: str) -> bool:
         """Tell, as a migration begins, whether its target is ready for it.
 
@@ -212,7 +224,7 @@ class Watcher:
         with self._lock:
             ready = (node, instance) in self._accepted or (node, instance) in self._forgotten
             self._forgotten.discard((node, instance))
-            return ready
+            return ready or self._told.has_accepted(node, instance)
 
     def finalizes(
         self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool
@@ -230,18 +242,25 @@ class Watcher:
         # Nothing changes: not again, nor where it has moved, whoever did that.
         if runs == is_target and (run is None or before is not None or not run.is_still_there):
             return None
+        if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
+            return None
+        lie = run and self._told.lie("GetMigrationStatus", run.source_name, instance, run.call)
         if run is None:
             why = "none began"
         elif before is not None:
             why = f"it was {'finalized' if before else 'aborted'} there before"
-        elif run.outcome != "completed" and not run.has_moved:
+        elif lie and not run.has_moved and self._told.remembers(lie) and status_of(lie) != "completed":
+            why = f"its status said {shown(status_of(lie))}"
+        elif not lie and run.outcome != "completed" and not run.has_moved:
             words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
             why = f"it {words[run.outcome]}"
         elif not run.is_accepted:
             why = f"{run.target_name} had not accepted the instance"
         else:
             return None
-        return self._unearned(node, instance, f"finalized with success on {node}, though {why}")
+        return _unearned(
+            node, instance, f"finalized with success on {node}, though {why}", self._current_call()
+        )
 
     def aborts(self, node: str, run: Run | None) -> Violation | None:
         """Return what is wrong with finalizing a migration without success on a node, likewise.
@@ -261,12 +280,8 @@ class Watcher:
             return None
         if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
             return None
-        return self._unearned(node, run.instance, f"aborted on {node}, though its status said completed")
-
-    def _unearned(self, node: str, instance: str, how: str) -> Violation:
-        what = f"the migration of {printable(instance)} was {how}"
-        return Violation(
-            invariant="unearned", what=what, instance=instance, nodes=(node,), call=self._current_call()
+        return _unearned(
+            node, run.instance, f"aborted on {node}, though its status said completed", self._current_call()
         )
 
     def finalized(
@@ -417,13 +432,18 @@ class _Gone:
 
 
 def _vanished(instance: str, gone: _Gone) -> Violation:
-    name = printable(instance)
-    what = f"{name} runs nowhere: it left {gone.node}"
+    why = f"{gone.node} dropped its only copy"
     if gone.target:
-        what += f" and did not arrive on {printable(gone.target)}"
+        why = f"it left {gone.node} and did not arrive on {printable(gone.target)}"
+    what = f"{printable(instance)} runs nowhere: {why}"
     nodes = (gone.node, gone.target) if gone.target else (gone.node,)
     return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
 
 def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
     return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
+
+
+def _unearned(node: str, instance: str, how: str, call: Call | None) -> Violation:
+    what = f"the migration of {printable(instance)} was {how}"
+    return Violation(invariant="unearned", what=what, instance=instance, nodes=(node,), call=call)

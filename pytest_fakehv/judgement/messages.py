@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Protocol, TypeVar
 
-from pytest_fakehv.calls.faults import Fault
+from pytest_fakehv.calls.faults import DID_NOTHING, Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
 from pytest_fakehv.judgement.departures import Departure
@@ -26,11 +26,19 @@ def state_of(info: InstanceInfo | None) -> str:
     return "paused" if info.paused else "running"
 
 
+def has_lied(call: Call) -> bool:
+    """Tell whether a call answered what was not so, by a fault."""
+    return call.lie is not None and call.error is None
+
+
 def result_text(call: Call) -> str:
     """Show what came of a call, in one line."""
     if not call.ended:
         return "still running"
     text = shown(call.result, LONGEST_RESULT) if call.error is None else shown_error(call.error)
+    if has_lied(call):
+        said = "said it worked" if (call.result, call.lie) == (None, DID_NOTHING) else f"answered {text}"
+        text = f"{said}, {call.lie}"
     return f"{text} ({call.fault})" if call.fault else text
 
 
@@ -78,7 +86,7 @@ def wrong_state(
         parts += [f"it {departure.how}"] if departure and departure.node in nodes else []
         there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
-        parts += [f"nearest name: {each}" for each in nearest(name, {*there, *known} - {name})]
+        parts += _nearest(name, there, known)
     return "; ".join([*parts, _last_call(last_call)])
 
 
@@ -107,9 +115,16 @@ def absent(
     parts = [f"{printable(name)} {f'does not run on {node}' if node else 'runs nowhere'}"]
     if departure and node in (None, departure.node):
         parts.append(f"it {departure.how}")
-    parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
-    parts += [f"nearest name: {each}" for each in nearest(name, {*there, *known} - {name})]
+    where = " there" if node else ""
+    parts.append(f"running{where}: {listed(there)}" if there else f"nothing runs{where}")
+    parts += _nearest(name, there, known)
     return "; ".join([*parts, _last_call(last_call)])
+
+
+def _nearest(name: str, there: Collection[str], known: Iterable[str]) -> list[str]:
+    """Return which name was probably meant, where there never was such a one."""
+    others = {*known}
+    return [] if name in others else [f"nearest name: {each}" for each in nearest(name, {*there, *others})]
 
 
 def _states(found: Mapping[str, InstanceInfo]) -> str:
@@ -139,8 +154,10 @@ def wrong_figures(
 def _last_call(call: Call | None) -> str:
     if call is None:
         return "no call was about it"
-    failed = f", which raised {result_text(call)}" if call.error else ""
-    return f"last call: {call} at {call.place}{failed}"
+    how = ""
+    if call.error or has_lied(call):
+        how = f", which {'raised ' if call.error else ''}{result_text(call)}"
+    return f"last call: {call} at {call.place}{how}"
 
 
 Expected = Mapping[str, str | tuple[str, ...] | None]
@@ -385,9 +402,16 @@ def unfired(fault: Fault, journal: Journal) -> str:
     elif fault.seen:
         why = f"such a call came {_times(fault.seen)} alone, and {spec.after} were to pass"
     else:
-        nodes = {call.node for call in journal.calls(spec.method)}
-        why = f"no such call came{f', though {spec.method} was called on {listed(nodes)}' if nodes else ''}"
+        why = f"no such call came{_but_others(spec.method, journal)}"
     return f"{spec} at {fault.origin} never fired: {why}"
+
+
+def _but_others(method: str, journal: Journal) -> str:
+    """Say which calls of a method came that were not the ones in question."""
+    calls = journal.calls(method)
+    about = {call.instance for call in calls if call.instance is not None}
+    whose = f" about {listed(about)}" if about else ""
+    return f", though {method} was called{whose} on {listed({call.node for call in calls})}" if calls else ""
 
 
 def comparison(left: object, right: object) -> list[str] | None:

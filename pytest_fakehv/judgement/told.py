@@ -9,6 +9,11 @@ _LOOKS: Final = frozenset({"ListInstances", "GetInstanceInfo", "GetAllInstancesI
 """By which calls a program sees what runs on a node."""
 
 
+def status_of(poll: Call) -> object:
+    """Return what a status call said, which a lie may have made anything."""
+    return getattr(poll.result, "status", None)
+
+
 class Told:
     """What the callers of one cluster were told.
 
@@ -32,10 +37,35 @@ class Told:
             if call.error is not None
         )
 
+    def lie(self, method: str, node: str, instance: str, since: Call | None = None) -> Call | None:
+        """Return the lie that callers of a kind were told last since another call; None if that was true."""
+        lie = self._journal._lies.get((method, node, instance))
+        if lie is None or (since and lie.number <= since.number) or lie.error is not None:
+            return None
+        return None if any(call.ended for call in self._calls(method, node, instance, lie)) else lie
+
+    def remembers(self, call: Call) -> bool:
+        """Tell whether it is known what callers were told since a call."""
+        return call.number >= self._journal._first
+
+    def has_accepted(self, node: str, instance: str) -> bool:
+        """Tell whether a caller was told by a lie that a node is ready, and has not ended that since."""
+        lie = self.lie("AcceptInstance", node, instance)
+        return lie is not None and not any(
+            call.ended and call.error is None
+            for call in self._calls("FinalizeMigrationDst", node, instance, lie)
+        )
+
+    def has_begun(self, instance: str, since: Call | None) -> bool:
+        """Tell whether a caller was told since another call, by a lie, that an instance began to migrate."""
+        method = "MigrateInstance"
+        sources = [node for lied, node, name in [*self._journal._lies] if (lied, name) == (method, instance)]
+        return any(self.lie(method, node, instance, since) for node in sources)
+
     def completed(self, run: Run) -> Call | None:
         """Return the last call that was told that a migration completed."""
         polls = self._calls("GetMigrationStatus", run.source_name, run.instance, run.call)
-        return next((poll for poll in polls if getattr(poll.result, "status", None) == "completed"), None)
+        return next((poll for poll in polls if status_of(poll) == "completed"), None)
 
     def has_looked(self, run: Run, since: Call) -> bool:
         """Tell whether a caller was told since another call if the instance is on its migration's target."""

@@ -12,7 +12,15 @@ from pytest_fakehv.text import shown
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
 Invariant = Literal[
-    "split-brain", "vanished", "unfinished", "unearned", "double-start", "overcommit", "unfired"
+    "split-brain",
+    "vanished",
+    "unfinished",
+    "unearned",
+    "double-start",
+    "together",
+    "crowded",
+    "overcommit",
+    "unfired",
 ]
 
 INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
@@ -25,8 +33,8 @@ ADVICE: Final[dict[Invariant, str]] = {
         "a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
     ),
     "vanished": (
-        "a correct program finalizes a migration with success on both nodes or on none, and looks at both "
-        "before it aborts one"
+        "a correct program aborts a migration only once it has looked at both nodes, and finalizes one with "
+        "success on both or on none"
     ),
     "unfinished": (
         "a correct program ends every migration on both nodes, also a refused or failed one, and tries again "
@@ -36,11 +44,18 @@ ADVICE: Final[dict[Invariant, str]] = {
         "a correct program finalizes with success only once the status says completed; else it aborts on both"
     ),
     "double-start": (
-        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else"
+        "a correct program starts an instance only once it is confirmed that it is stopped everywhere else; "
+        "on a node that does not answer it may run"
+    ),
+    "together": (
+        "a correct program looks what runs on a node before it lets another one that is kept apart come there"
+    ),
+    "crowded": (
+        "a correct program begins one more migration only once another is finalized or aborted on the node"
     ),
     "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
     "unfired": (
-        "a correct test makes the call that its fault is about; one that may never fire is declared optional"
+        "a correct test has its fault strike a call that is made; one that may never fire has optional=True"
     ),
 }
 """What a correct program would have done."""
@@ -54,6 +69,7 @@ class Violation:
         invariant: which.
         what: what is wrong, in words.
         instance: the name of the instance that it is about, if any.
+        others: the names of those that it is about, too: what it met, or what else migrates there.
         nodes: the names of the nodes that it is about.
         call: the call at which it began; None if that was none, but the test's own doing.
         fault: the fault that never fired, if it is about one.
@@ -62,6 +78,7 @@ class Violation:
     invariant: Invariant
     what: str
     instance: str | None = None
+    others: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     call: Call | None = None
     fault: Fault | None = None

@@ -30,6 +30,9 @@ class Migration:
         postcopy: whether it went on as postcopy: from then on the instance runs on the target.
         finalized_on_source: with what ``success`` it was finalized there; None if it was not.
         finalized_on_target: likewise on the target.
+        finalized_on_source_at: when it was finalized there, in seconds of the cluster's clock; None if it was
+            not.
+        finalized_on_target_at: likewise on the target.
         migrated: whether the instance has moved, whatever the status says: it was finalized with success
             on both nodes, or has in truth moved and wasn't aborted on the target.
         lie: what is true where its status said otherwise, in words, and where that was scripted; None where
@@ -53,6 +56,8 @@ class Migration:
     postcopy: bool
     finalized_on_source: bool | None
     finalized_on_target: bool | None
+    finalized_on_source_at: float | None
+    finalized_on_target_at: float | None
     migrated: bool
     lie: str | None = field(default=None, compare=False)
 

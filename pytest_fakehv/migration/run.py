@@ -46,6 +46,9 @@ class Run:
         is_lost: whether in truth there is nothing to finalize on the target, whatever the status says.
         finalized_on_source: with what ``success``; None if it wasn't.
         finalized_on_target: likewise on the target.
+        finalized_on_source_at: when; None if it wasn't.
+        finalized_on_target_at: likewise on the target.
+        has_lost_instance: whether the instance was lost by the time that it ended.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
         lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
@@ -74,6 +77,9 @@ class Run:
     is_lost: bool = False
     finalized_on_source: bool | None = None
     finalized_on_target: bool | None = None
+    finalized_on_source_at: Fraction | None = None
+    finalized_on_target_at: Fraction | None = None
+    has_lost_instance: bool = False
     is_accepted: bool = False
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
@@ -86,6 +92,11 @@ class Run:
         if self.target is not None:  # else nothing is known of what happens there
             ends[self.target_name] = self.finalized_on_target
         return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it is no longer under way, whoever ends it: a node of it is lost, or the instance."""
+        return self.has_lost_instance or bool(self.lost_nodes)
 
     @property
     def has_paused(self) -> bool:
@@ -164,6 +175,16 @@ class Run:
         truth = "it had moved" if self.has_moved else "its memory was lost"
         return f"{truth} (script at {self.origin})"
 
+    def finalize_on_source(self, *, success: bool) -> None:
+        """Note that it is finalized on the source, and when; the first time counts."""
+        if self.finalized_on_source is None:
+            self.finalized_on_source, self.finalized_on_source_at = success, self.clock.exact_now
+
+    def finalize_on_target(self, *, success: bool) -> None:
+        """Note that it is finalized on the target, likewise."""
+        if self.finalized_on_target is None:
+            self.finalized_on_target, self.finalized_on_target_at = success, self.clock.exact_now
+
     def drop(self) -> None:
         """Take the instance off the source, where it is there.
 
@@ -226,6 +247,12 @@ class Run:
             postcopy=self.is_postcopy,
             finalized_on_source=self.finalized_on_source,
             finalized_on_target=self.finalized_on_target,
+            finalized_on_source_at=_seconds(self.finalized_on_source_at),
+            finalized_on_target_at=_seconds(self.finalized_on_target_at),
             lie=self.lie,
             migrated=finalized == (True, True) or (self.has_moved and self.finalized_on_target is not False),
         )
+
+
+def _seconds(time: Fraction | None) -> float | None:
+    return None if time is None else float(time)

@@ -227,11 +227,10 @@ class Traffic:
             self._end(run, "failed", reason, is_wanted=False)
         else:
             self._end_finalized(run, run.source_name, success=success)
-        if run.finalized_on_source is None:
-            run.finalized_on_source = success
+        run.finalize_on_source(success=success)
         for each in self._open.get(run.instance, []):  # forgotten, with nothing else left of them here
             if each.source_name == run.source_name and each is not run and not (success and each.has_paused):
-                each.finalized_on_source = False
+                each.finalize_on_source(success=False)
         self._close(run.instance)
 
     @under_lock
@@ -239,11 +238,10 @@ class Traffic:
         """Note that a migration was finalized on the target; the first time counts."""
         if run.spec is None or not success:
             self._end_finalized(run, run.target_name, success=success)
-        if run.finalized_on_target is None:
-            run.finalized_on_target = success
+        run.finalize_on_target(success=success)
         for each in self._open.get(run.instance, []):
             if each.target_name == run.target_name and each is not run:
-                each.finalized_on_target = False
+                each.finalize_on_target(success=False)
         self._close(run.instance)
 
     @under_lock
@@ -438,5 +436,6 @@ class Traffic:
             else:
                 if is_wanted:
                     self.on_loss(run.instance)
+        run.has_lost_instance = outcome != "completed" and not (run.has_moved or run.is_still_there)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]

@@ -11,7 +11,9 @@ from pytest_fakehv.plugin.markers import (
     MarkerError,
     check_names,
     declared_faults,
+    declared_groups,
     declared_instances,
+    declared_limits,
     declared_migrations,
     declared_nodes,
     for_test,
@@ -253,13 +255,15 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             for spec in declared_instances(item, settings.topology)
         ),
         *(
-            (f"fakehv_migration({spec.instance!r})", partial(cluster._script, spec, "its marker"))
-            for spec in declared_migrations(item)
+            (f"fakehv_migration({spec.instance!r})", partial(cluster._script, spec, place))
+            for place, spec in declared_migrations(item)
         ),
         *(
-            (label, partial(cluster._scope.inject, spec, "its marker"))
-            for label, spec in declared_faults(item)
+            (label, partial(cluster._scope.inject, spec, place))
+            for label, place, spec in declared_faults(item)
         ),
+        *(("fakehv_apart", partial(cluster.keep_apart, *names)) for names in declared_groups(item)),
+        *(("fakehv_at_most", partial(cluster.keep_at_most, **vars(most))) for most in declared_limits(item)),
     ]
     for label, declare in declarations:
         try:

@@ -16,10 +16,11 @@ import pytest
 from pytest_fakehv.plugin.settings import BACKENDS, SETTINGS, Settings, read_topology_file
 
 if TYPE_CHECKING:
-    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.calls.faultspec import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.judgement.crowd import Most
     from pytest_fakehv.migration.script import MigrationSpec
 
 
@@ -41,7 +42,9 @@ MARKERS: Final = {
         "an instance of this test's cluster; memory in MiB, state 'running', 'paused' or 'stopped'"
     ),
     "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
-    "fakehv_fault": "which calls of the interface fail in this test, and how",
+    "fakehv_fault": "which calls of the interface fail, lie or do harm in this test, and how",
+    "fakehv_apart": "instances of which never two may be on one node of this test's cluster",
+    "fakehv_at_most": "how many migrations a node of this test's cluster, or each, may have at once",
 }
 """What each is for, by its name."""
 
@@ -54,9 +57,11 @@ _ASK_FOR_NONE_OF_OURS: Final = ("_pytest.", "pytest_fakehv.")
 
 def with_arguments() -> Iterator[str]:
     """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
-    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.calls.faultspec import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.interface.objects import InstanceSpec
+    from pytest_fakehv.judgement.apart import check_group
+    from pytest_fakehv.judgement.crowd import Most
     from pytest_fakehv.migration.script import MigrationSpec
 
     makers: dict[str, Callable[..., object]] = {
@@ -65,6 +70,8 @@ def with_arguments() -> Iterator[str]:
         "fakehv_instance": InstanceSpec,
         "fakehv_migration": MigrationSpec,
         "fakehv_fault": FaultSpec,
+        "fakehv_apart": check_group,
+        "fakehv_at_most": Most,
     }
     for name, meaning in MARKERS.items():
         given = [
@@ -221,37 +228,85 @@ def declared_instances(item: pytest.Item, topology: "Topology | None") -> list["
     return _declared(item, "fakehv_instance", InstanceSpec, topology.instances if topology else ())
 
 
-def declared_migrations(item: pytest.Item) -> list["MigrationSpec"]:
+def declared_migrations(item: pytest.Item) -> list[tuple[str, "MigrationSpec"]]:
     """Return how a test's markers script migrations, in the order in which they are to be used.
+
+    Returns:
+        Of each, where its marker stands, in words.
 
     Raises:
         MarkerError: an argument is wrong, or two markers in one place contradict each other.
     """
     from pytest_fakehv.migration.script import MigrationSpec
 
-    scripts: dict[str, list[MigrationSpec]] = {}
+    scripts: dict[str, list[tuple[str, MigrationSpec]]] = {}
     for marks in _levels(item, "fakehv_migration"):
-        here: dict[str, list[MigrationSpec]] = {}
+        here: dict[str, list[tuple[str, MigrationSpec]]] = {}
         for mark in marks:
             spec = _call(mark, MigrationSpec)
             earlier = here.setdefault(spec.instance, [])
-            if earlier and earlier[-1].times is None:
+            if earlier and earlier[-1][1].times is None:
                 raise MarkerError(f"{_label(mark)}: there are two of this name; all but the last need times=")
-            earlier.append(spec)
+            earlier.append((_place(item, mark), spec))
         scripts |= here
     return [spec for specs in scripts.values() for spec in specs]
 
 
-def declared_faults(item: pytest.Item) -> list[tuple[str, "FaultSpec"]]:
-    """Return the faults that a test's markers declare, each with its marker's text; all of them count.
+def declared_faults(item: pytest.Item) -> list[tuple[str, str, "FaultSpec"]]:
+    """Return the faults that a test's markers declare; all of them count.
+
+    Returns:
+        Of each, its marker's text, and where that stands, in words.
 
     Raises:
         MarkerError: an argument is wrong.
     """
-    from pytest_fakehv.calls.faults import FaultSpec
+    from pytest_fakehv.calls.faultspec import FaultSpec
 
     marks = [mark for level in _levels(item, "fakehv_fault") for mark in level]
-    return [(_label(mark), _call(mark, FaultSpec)) for mark in marks]
+    return [(_label(mark), _place(item, mark), _call(mark, FaultSpec)) for mark in marks]
+
+
+def _place(item: pytest.Item, mark: pytest.Mark) -> str:
+    """Say where a test's marker stands: with others above the test, at the first of these, or elsewhere."""
+    from pytest_fakehv.text import place_text
+
+    function = inspect.unwrap(getattr(item, "function", _place))
+    if any(each is mark for each in getattr(function, "pytestmark", ())):
+        return place_text(function.__code__.co_filename, function.__code__.co_firstlineno)
+    return f"its marker in {item.path.name}"
+
+
+def declared_groups(item: pytest.Item) -> list[tuple[str, ...]]:
+    """Return the groups of instances that a test's markers keep apart; all of them count.
+
+    Raises:
+        MarkerError: an argument is wrong.
+    """
+    from pytest_fakehv.judgement.apart import check_group
+
+    return [_call(mark, check_group) for level in _levels(item, "fakehv_apart") for mark in level]
+
+
+def declared_limits(item: pytest.Item) -> list["Most"]:
+    """Return how many migrations a test's markers want at most, the closest to the test last.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place are for one node, or for each.
+    """
+    from pytest_fakehv.judgement.crowd import Most
+
+    limits: list[Most] = []
+    for marks in _levels(item, "fakehv_at_most"):
+        here: list[Most] = []
+        for mark in marks:
+            limit = _call(mark, Most)
+            if any(limit.node == each.node for each in here):
+                what = "each node" if limit.node is None else f"node {limit.node!r}"
+                raise MarkerError(f"{_label(mark)}: there are two for {what}")
+            here.append(limit)
+        limits += here
+    return limits
 
 
 def _declared(
@@ -302,12 +357,14 @@ def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
     """Call a function with a marker's arguments, and say of a wrong one which marker and what is valid."""
     from pytest_fakehv.text import shown
 
-    parameters = inspect.signature(function).parameters
+    every = inspect.signature(function).parameters.values()
+    parameters = {each.name: each for each in every if each.kind is not each.VAR_POSITIONAL}
+    takes_more = len(parameters) < len(every)
     positional = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
     required = [each.name for each in parameters.values() if each.default is each.empty]
     by_position = dict(zip(positional, mark.args, strict=False))
     problem = None
-    if len(mark.args) > len(positional):
+    if len(mark.args) > len(positional) and not takes_more:
         problem = f"argument {shown(mark.args[len(positional)])} needs a name"
     elif twice := by_position.keys() & mark.kwargs.keys():
         problem = f"argument {twice.pop()!r} is given twice"
@@ -316,7 +373,8 @@ def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
     elif missing := [name for name in required if name not in by_position and name not in mark.kwargs]:
         problem = f"missing argument {missing[0]!r}"
     if problem:
-        raise MarkerError(f"{_label(mark)}: {problem}; valid: {', '.join(parameters)}")
+        valid = [f"*{each.name}" if each.kind is each.VAR_POSITIONAL else each.name for each in every]
+        raise MarkerError(f"{_label(mark)}: {problem}; valid: {', '.join(valid)}")
     try:
         return function(*mark.args, **mark.kwargs)
     except ValueError as error:

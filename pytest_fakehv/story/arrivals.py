@@ -33,7 +33,9 @@ def arrival(run: "Run", calls: Sequence["Call"], events: Sequence[Event]) -> Mom
     if not run.finalized_on_target:
         return None
     # It was there already, or a class of the user's own brings it about in its own way.
-    worked = [number for number, call in finalizes.items() if call.ended and call.error is None]
+    worked = [
+        number for number, call in finalizes.items() if call.ended and call.error is None and not call.lie
+    ]
     return worked[0] if worked else None
 
 
@@ -47,6 +49,8 @@ def end(run: "Run", calls: Sequence["Call"], events: Sequence[Event]) -> Moment 
     """
     found: list[tuple[float, Moment]] = []
     for call in calls:
+        if call.lie:
+            continue
         is_told = isinstance(call.result, MigrationStatus) and call.result.status != "active"
         if is_told or call.method.startswith("Finalize"):
             found.append((call.number, call.number))

@@ -49,7 +49,7 @@ class Involved:
         instances: set[str | None] = set()
         nodes: set[str | None] = set()
         for each in violations:
-            instances.add(each.instance)
+            instances.update((each.instance, *each.others))
             nodes.update(each.nodes)
             if each.invariant == "overcommit":  # which is about all that is there
                 instances.update(*(there.get(node, ()) for node in each.nodes))

@@ -184,7 +184,7 @@ class Chronicle:
     ) -> None:
         call = self._door.current_call
         event = Event(
-            after=self._door.journal.total if call is None else call.number,
+            after=self._door.calls_before if call is None else call.number,
             call=None if call is None else call.number,
             time=self._door.clock.now,
             what=what,

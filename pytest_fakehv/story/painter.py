@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from pytest_fakehv.calls.selection import STEPS
+from pytest_fakehv.story import nowhere
 from pytest_fakehv.story.arrivals import arrival
 from pytest_fakehv.story.arrivals import end as end_of
 from pytest_fakehv.story.choice import Involved
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_LANES: Final = 16
 MOST_INSTANCES: Final = 24
+MOST_ASIDE: Final = 6
+"""Of so many instances, how many are shown beside those that went wrong."""
+
 MOST_ARROWS: Final = 100
 
 
@@ -107,6 +111,7 @@ class _Painter:
             ],
             involved=[printable(name) for name in sorted(self._involved.instances, key=natural_order)],
             involved_nodes=[printable(name) for name in sorted(self._involved.nodes, key=natural_order)],
+            nowhere=nowhere.told(self._nodes, self._calls, self._events, self._involved.instances),
             rules=self._rules,
             left_out=self._left_out,
             calls=self._total,
@@ -239,7 +244,8 @@ class _Painter:
         by_rank = sorted(names, key=natural_order)
         involved = {printable(name) for name in self._involved.instances}
         by_rank.sort(key=lambda name: (name in involved, latest.get(name, -1)), reverse=True)
-        kept = {*by_rank[:MOST_INSTANCES]}
+        most = len(involved & names) + MOST_ASIDE if involved else MOST_INSTANCES
+        kept = {*by_rank[: min(most, MOST_INSTANCES)]}
         hidden_ones = len((involved & names) - kept)
         which = f", {hidden_ones} of which what went wrong is about, too" if hidden_ones else ""
         self._left_out.append(f"the bars of {len(names) - len(kept)} of {len(names)} instances{which}")
@@ -315,7 +321,6 @@ def _about(node: "NodeView") -> str:
     if node.info is None:
         return "the size of this machine"
     info = node.info
-    overcommit = "" if node.overcommit else ", no overcommit"
     gib, rest = divmod(info["memory_total"], 1024)
     memory = f"{info['memory_total']} MiB" if rest else f"{gib} GiB"
-    return f"{memory}, {info['cpu_total']} CPUs{overcommit}"
+    return f"{memory}, {info['cpu_total']} CPUs{node.refusals}"

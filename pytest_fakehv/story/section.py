@@ -28,6 +28,9 @@ MOST_LANES: Final = 3
 WIDEST_LANE: Final = 30
 LONGEST_NAME: Final = 12
 
+_TAKES_ALL: Final = "PowercycleNode"
+"""The call after which nothing runs on its node: it is never left out, as one that raised."""
+
 Paint = Callable[[str, Step], str]
 """Gives the text of a step its colour."""
 
@@ -40,6 +43,7 @@ class NodeView:
         name: the node's name.
         info: its figures with nothing running on it; None for those of the machine that runs the test.
         overcommit: whether its instances may be given more memory than it has.
+        max_migrations: how many migrations it takes at once; None for any number.
         unreachable: why no call reaches it; None if calls do.
         instances: the running and the paused instances there.
         malformed: the instances whose files can't be made sense of.
@@ -48,9 +52,17 @@ class NodeView:
     name: str
     info: NodeInfo | None
     overcommit: bool
+    max_migrations: int | None
     unreachable: str | None
     instances: Mapping[str, InstanceInfo]
     malformed: Sequence[str]
+
+    @property
+    def refusals(self) -> str:
+        """What it refuses, to stand behind its size."""
+        told = "" if self.overcommit else ", no overcommit"
+        most = self.max_migrations
+        return told if most is None else f"{told}, at most {most} migration{'' if most == 1 else 's'} at once"
 
 
 def section(
@@ -79,15 +91,17 @@ def section(
         Lines of at most 100 columns, unless names are long.
     """
     lines = _nodes_lines(nodes, calls, timeline)
+    lines += _listed("running nowhere any more:", timeline.nowhere)
     lines += _migration_lines(migrations, timeline.involved)
-    if timeline.rules:
-        lines += ["scripts and faults:", *(line for each in timeline.rules for line in _wrapped(each))]
+    lines += _listed("scripts and faults:", timeline.rules)
     if not calls:
         return "\n".join([*lines, "no calls since the journal was cleared" if total else "no calls"])
-    steps = timeline.steps
-    named = {steps[index].last for index in _named_steps(timeline)}
     lines += timeline_lines(timeline, most_calls=most_calls)
-    return "\n".join([*lines, *_call_lines(calls, total, named, timeline.involved, most_calls)])
+    return "\n".join([*lines, *_call_lines(calls, total, timeline, most_calls)])
+
+
+def _listed(title: str, texts: Sequence[str]) -> list[str]:
+    return [title, *(line for each in texts for line in _wrapped(each))] if texts else []
 
 
 def _migration_lines(migrations: Sequence[Migration], involved: Collection[str]) -> list[str]:
@@ -142,38 +156,17 @@ def _title(what: str, count: int, total: int) -> str:
     return f"{what}:" if count == total else f"{what}, the last {count} of {total}:"
 
 
-def _call_lines(
-    calls: Sequence[Call], total: int, named: Collection[int], involved: Collection[str], most: int
-) -> list[str]:
+def _call_lines(calls: Sequence[Call], total: int, timeline: Timeline, most: int) -> list[str]:
     """List the named calls, those that raised or that a fault struck, and as many more as wanted.
 
     Like ones in a row make one line, with the last one's result.
     """
-    places: dict[int, range] = {}  # by their first call
-
-    covered: set[int] = set()
-
-    def take(indexes: Iterable[int], count: int) -> None:
-        for index in indexes:
-            if len(places) >= count:
-                break
-            if index not in covered:
-                place = _like_ones(calls, index)
-                places[place.start] = place
-                covered.update(place)
-
-    kinds: dict[Hashable, list[int]] = defaultdict(list)
-    for index, call in enumerate(calls):
-        if call.error is not None or call.fault:
-            kinds[call.method, call.node, type(call.error).__name__, call.fault].append(index)
-    instances = [printable(call.instance or "") for call in calls]
-    take((index for index, call in enumerate(calls) if call.number in named), len(calls))
-    take(by_turns(kinds, most), len(calls))
-    take(newest_first(instances, involved), len(places) + most)
-    groups = [calls[places[start].start : places[start].stop] for start in sorted(places)]
+    groups = _chosen(calls, timeline, most)
     shown = sum(map(len, groups))
-    is_tail = shown == len(calls) - min(places)
-    lines = [_title("calls", shown, total) if is_tail else f"calls, {shown} of {total}:"]
+    is_tail = groups[0][0].number + shown - 1 == calls[-1].number
+    broken = {timeline.steps[each.step].last for each in timeline.troubles if each.step is not None}
+    title = _title("calls", shown, total) if is_tail else f"calls, {shown} of {total}:"
+    lines = [f"{title[:-1]}, > for one that broke an invariant:" if broken else title]
     numbers = [call.number for call in calls if call.error is not None]
     spans = [
         f"{group[0].number}-{group[-1].number}" if group[1:] else str(group[0].number) for group in groups
@@ -189,8 +182,45 @@ def _call_lines(
         before = group[-1].number
         call = group[-1]
         text = f"{span:>{number}} {call.node:<{node}} {call} at {printable(call.place)}"
-        lines += _wrapped(text, f"-> {result_text(call)}")
+        first, *rest = _wrapped(text, f"-> {_at_last(group)}{result_text(call)}")
+        is_broken = any(each.number in broken for each in group)
+        lines += [f"> {first.removeprefix('  ')}" if is_broken else first, *rest]
     return lines
+
+
+def _at_last(group: Sequence[Call]) -> str:
+    """Return what to say before the last one's result, where others had other ones."""
+    return "at last " if len({*map(result_text, group)}) > 1 else ""
+
+
+def _chosen(calls: Sequence[Call], timeline: Timeline, most: int) -> list[Sequence[Call]]:
+    """Choose the calls to list; those that make one line are together."""
+    places: dict[int, range] = {}  # by their first call
+
+    covered: set[int] = set()
+
+    def take(indexes: Iterable[int], count: int) -> None:
+        for index in indexes:
+            if len(places) >= count:
+                break
+            if index not in covered:
+                place = _like_ones(calls, index)
+                places[place.start] = place
+                covered.update(place)
+
+    named = {timeline.steps[index].last for index in _named_steps(timeline)}
+    kinds: dict[Hashable, list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        if call.error is not None or call.fault or call.method == _TAKES_ALL:
+            kinds[call.method, call.node, type(call.error).__name__, call.fault].append(index)
+    instances = [printable(call.instance or "") for call in calls]
+    take((index for index, call in enumerate(calls) if call.number in named), len(calls))
+    take(by_turns(kinds, most), len(calls))
+    take(newest_first(instances, timeline.involved), len(places) + most)
+    # What is left out alone needs no less room than itself.
+    ends = covered | {-1, len(calls)}
+    take((index for index in range(len(calls)) if {index - 1, index + 1} <= ends), len(calls))
+    return [calls[places[start].start : places[start].stop] for start in sorted(places)]
 
 
 def _like_ones(calls: Sequence[Call], index: int) -> range:
@@ -210,7 +240,8 @@ def _gap_lines(count: int, what: str = "call", which: str = "") -> list[str]:
 
 def _sameness(call: Call) -> tuple[object, ...]:
     """Return what calls have in common that make one line."""
-    outcome = result_text(call) if call.error is not None else call.ended or call.number
+    is_told = call.error is not None or call.fault
+    outcome = result_text(call) if is_told else call.ended or call.number
     return call.node, str(call), call.place, outcome
 
 
@@ -337,7 +368,8 @@ def _gap_lines_of(steps: Sequence[Step]) -> list[str]:
 def _timeline_title(rows: Sequence[Step], names: Collection[str], part: str) -> str:
     whose = f" of {printable(next(iter(names)))}" if len(names) == 1 and "" not in names else ""
     test = ", * for what the test did" if any(not row.count for row in rows) else ""
-    return f"timeline{whose}{part}, ! for a call that raised{test}:"
+    lie = ", ? for one that lied" if any(row.lied for row in rows) else ""
+    return f"timeline{whose}{part}, ! for a call that raised{lie}{test}:"
 
 
 def _step_text(step: Step) -> str:
@@ -345,7 +377,7 @@ def _step_text(step: Step) -> str:
     times = f" x{count}" if count > 1 else ""
     if not step.count:
         return f"*{step.what}{times}"
-    return f"{'!' if step.raised else ''}{step.what}{times}"
+    return f"{'!' if step.raised else '?' if step.lied else ''}{step.what}{times}"
 
 
 def _cut(text: str, width: int) -> str:
@@ -410,7 +442,7 @@ def _node_lines(node: NodeView, involved: Collection[str], *, is_crowded: bool) 
         free = f"{less_used(info, used)['memory_free']} of {info['memory_total']} MiB free"
         head = (
             f"{printable(node.name)}: {free}{f', overcommitted by {surplus} MiB' if surplus > 0 else ''}, "
-            f"{info['cpu_total']} CPUs{'' if node.overcommit else ', no overcommit'}"
+            f"{info['cpu_total']} CPUs{node.refusals}"
         )
     if node.unreachable:
         head += f", {node.unreachable}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_fakehv.judgement.messages import first_of_each, result_text
+from pytest_fakehv.judgement.messages import first_of_each, has_lied, result_text
 from pytest_fakehv.story.choice import Involved, by_turns, newest_first
 from pytest_fakehv.story.chronicle import Event
 from pytest_fakehv.story.timeline import Mark, Step
@@ -242,6 +242,7 @@ class Steps:
             result=_short(result_text(call)),
             place=printable(call.place),
             raised=sum(each.error is not None for each in group.calls),
+            lied=sum(has_lied(each) for each in group.calls),
             notes=notes,
         )
 

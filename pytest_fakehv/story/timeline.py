@@ -29,6 +29,7 @@ class Step:
         result: what came of the last call.
         place: where it was made.
         raised: how many of its calls raised.
+        lied: how many of them answered what was not so, by a fault.
         deeds: how many deeds of the test it stands for.
         notes: what else is to know: faults, holds, what the test did meanwhile, invariants.
     """
@@ -44,6 +45,7 @@ class Step:
     result: str = ""
     place: str = ""
     raised: int = 0
+    lied: int = 0
     deeds: int = 0
     notes: Sequence[str] = field(default_factory=list)
 
@@ -158,6 +160,7 @@ class Timeline:
         troubles: which invariants did not hold.
         involved: the names of the instances that what went wrong is about.
         involved_nodes: the names of the nodes that it is about.
+        nowhere: what runs nowhere any more, with what took it away.
         rules: the scripts and the faults, with where each stands, and what came of it.
         left_out: what is not there because there is too much of it, in words.
         calls: how many calls there were in all.
@@ -171,6 +174,7 @@ class Timeline:
     troubles: Sequence[Trouble]
     involved: Sequence[str]
     involved_nodes: Sequence[str]
+    nowhere: Sequence[str]
     rules: Sequence[str]
     left_out: Sequence[str]
     calls: int
@@ -194,6 +198,7 @@ class Timeline:
             troubles=[Trouble(**each) for each in data["troubles"]],
             involved=data["involved"],
             involved_nodes=data["involved_nodes"],
+            nowhere=data["nowhere"],
             rules=data["rules"],
             left_out=data["left_out"],
             calls=data["calls"],

@@ -7,7 +7,7 @@ from wrong_faults import WRONG
 from pytest_fakehv import FakeCluster
 
 
-@pytest.mark.parametrize(("args", "kwargs", "text"), WRONG, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("args", "kwargs", "text"), WRONG, ids=map(str, range(len(WRONG))))
 def test_a_wrong_argument(cluster, args, kwargs, text):
     assert declared(cluster.fault, *args, **kwargs) == text
     assert cluster.faults == []
@@ -127,7 +127,7 @@ class TestUnfired:
             cluster.assert_consistent()
         assert str(caught.value) == (
             f"unfired: fault('ListInstances') at {fault.origin} never fired: no such call came\n"
-            "  a correct test makes the call that its fault is about; one that may never fire is declared "
-            "optional"
+            "  a correct test has its fault strike a call that is made; one that may never fire has "
+            "optional=True"
         )
         cluster.assert_consistent(allow=["unfired"])

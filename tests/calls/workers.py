@@ -125,3 +125,14 @@ class Louder(FakeHypervisor):
     def StartInstance(self, instance, block_devices, startup_paused):
         self.started.append(instance.name)
         super().StartInstance(instance, block_devices, startup_paused)
+
+
+def crash_it(cluster):
+    """Let a start take the other node down; tell what it said, and whether that is down."""
+    with cluster.fault("StartInstance", crash=cluster["node2"], do=seen):
+        return texts(start, cluster["node1"], "web2"), cluster["node2"].is_down
+
+
+def seen(call):
+    """Look at a call."""
+    assert call.method == "StartInstance"

@@ -71,13 +71,16 @@ class TestWhere:
 
     def test_nowhere(self, cluster, deed):
         cluster["node2"].StopInstance(cluster.instance("web1"))
-        last = f"nothing runs there; last call: StopInstance('web1') at {HERE}:{line() - 1}"
+        last = f"last call: StopInstance('web1') at {HERE}:{line() - 1}"
         assert message(getattr(cluster, deed), "web1").replace(str(Path(__file__)), HERE) == (
-            f"web1 runs nowhere; {last}"
+            f"web1 runs nowhere; nothing runs; {last}"
         )
         for place, node in ((cluster["node2"], None), (cluster, "node2")):
             said = message(getattr(place, deed), "web1", node=node)
-            assert said.replace(str(Path(__file__)), HERE) == f"web1 does not run on node2; {last}"
+            assert (
+                said.replace(str(Path(__file__)), HERE)
+                == f"web1 does not run on node2; nothing runs there; {last}"
+            )
 
     @pytest.mark.parametrize("name", ["wbe1", "a/b", 5])
     def test_what_nobody_knows(self, cluster, deed, name):
@@ -99,7 +102,7 @@ class TestWhere:
         assert message(getattr(node3, deed), "web1") == "node3 is no longer in the cluster"
         assert message(getattr(cluster, deed), "web1", node="node3") == "node3 is no longer in the cluster"
         assert message(getattr(cluster, deed), "web1").startswith(
-            "web1 runs nowhere; it went down with node2; nothing runs there; "
+            "web1 runs nowhere; it went down with node2; nothing runs; "
         )
 
     def test_on_a_node_that_is_cut_off(self, cluster, deed):
@@ -324,7 +327,7 @@ class TestKill:
             "elsewhere": "web1 is not running on node1; nothing runs there; no call was about it",
             "place": f"the placement is not as expected:\n  web1: nowhere ({killed}), expected on node2",
             "look up": f"web1 does not run on node2; {killed}; nothing runs there; no call was about it",
-            "again": f"web1 runs nowhere; {killed}; nothing runs there; no call was about it",
+            "again": f"web1 runs nowhere; {killed}; nothing runs; no call was about it",
         }
         cluster.add_instance("web1", node="node1")
         cluster["node1"].StopInstance(cluster.instance("web1"))

@@ -67,6 +67,8 @@ PLACED = {"instance": "web1", "on": "node1", "memory": 512, "vcpus": 1}
 
 OF_BOTH = {
     "allow": {"invariants": ["vanished"], "instance": "web1"},
+    "keep_apart": {"instances": ["web1", "db1"]},
+    "keep_at_most": {"migrations": 1, "node": "node1"},
     "instance": {"name": "x", **DESCRIBED},
     "add_instance": {"name": "x", "state": "running", **DESCRIBED},
     "fault": {
@@ -127,6 +129,7 @@ OF_CLUSTER = {
         "cpus": 1,
         "reserved_memory": 1,
         "overcommit": True,
+        "max_migrations": 1,
         "address": "a",
         "version": "v",
         "cpu_nodes": 1,
@@ -200,7 +203,7 @@ def call(thing, method, arguments):
     arguments = dict(arguments)
     if method in INTERFACE or method.startswith("__"):
         return getattr(thing, method)(*arguments.values())
-    several = [arguments.pop(each) for each in ("steps", "invariants") if each in arguments]
+    several = [arguments.pop(each) for each in ("steps", "invariants", "instances") if each in arguments]
     positional = several[0] if several and isinstance(several[0], list) else several
     return getattr(thing, method)(*positional, **arguments)
 

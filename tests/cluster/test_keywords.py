@@ -84,8 +84,9 @@ def test_help_shows_them():
     _title, _, text = pydoc.plain(pydoc.render_doc(FakeCluster.add_node)).partition("\n")
     expected = """
         add_node(self, name: str, *, memory: int = 65536, cpus: int = 16, reserved_memory: int = 0,
-            overcommit: bool = True, address: str | None = None, version: str | None = None,
-            cpu_nodes: int = 1, cpu_sockets: int = 1) -> pytest_fakehv.FakeHypervisor
+            overcommit: bool = True, max_migrations: int | None = None, address: str | None = None,
+            version: str | None = None, cpu_nodes: int = 1, cpu_sockets: int = 1)
+            -> pytest_fakehv.FakeHypervisor
         Add a node; the cluster may be in full swing.
         Args:
             name: its name.

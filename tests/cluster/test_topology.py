@@ -6,7 +6,10 @@ import pytest
 
 from pytest_fakehv import DeclarationError, FakeCluster, InstanceSpec, NodeSpec, read_topology
 
-NODE_KEYS = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets, count"
+NODE_KEYS = (
+    "name, memory, cpus, reserved_memory, overcommit, max_migrations, address, version, cpu_nodes, "
+    "cpu_sockets, count"
+)
 INSTANCE_KEYS = "name, node, memory, min_memory, vcpus, state, hvparams, count"
 
 FILE = """
@@ -19,6 +22,7 @@ address = "192.0.2.{n}"
 [[node]]
 name = "small"
 overcommit = false
+max_migrations = 2
 
 [[instance]]
 name = "web{n:03}"
@@ -51,7 +55,7 @@ def test_nodes_and_instances(read):
     assert topology.nodes == (
         NodeSpec("big1", memory=131072, address="192.0.2.1"),
         NodeSpec("big2", memory=131072, address="192.0.2.2"),
-        NodeSpec("small", overcommit=False),
+        NodeSpec("small", overcommit=False, max_migrations=2),
     )
     live = {"migration_mode": "live"}
     assert topology.instances == (
@@ -295,6 +299,6 @@ def test_what_does_not_fit_fails_the_test_that_uses_it(pytester):
     result = pytester.runpytest("--fakehv-topology=t.toml")
     result.assert_outcomes(errors=1)
     assert (
-        "topology: [[instance]] 'i': Failed to place i on a: a does not overcommit: 6 MiB more are needed, "
+        "topology: [[instance]] 'i': Failed to place i on a: a does not overcommit: 6 MiB are needed, "
         "5 MiB are free"
     ) in result.stdout.lines

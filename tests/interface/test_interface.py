@@ -3,6 +3,7 @@
 import inspect
 import logging
 from types import MappingProxyType, SimpleNamespace
+from typing import get_args
 
 import pytest
 from calling import make, message, start
@@ -17,9 +18,11 @@ from pytest_fakehv import (
     InstanceConsole,
     InstanceInfo,
     InstanceState,
+    MethodName,
     MigrationStatus,
     NodeSpec,
 )
+from pytest_fakehv.interface.constants import COMMANDS
 from pytest_fakehv.interface.contract import INTERFACE
 
 SIGNATURES = {
@@ -69,6 +72,20 @@ def test_signatures_and_defaults():
     assert set(SIGNATURES) == set(INTERFACE)
     for cls in (FakeHypervisor, BaseHypervisor):
         assert {method: signature(cls, method) for method in SIGNATURES} == SIGNATURES
+
+
+def test_names_for_type_checkers():
+    assert get_args(MethodName) == ("*", *INTERFACE)
+
+
+def test_a_command_returns_none_and_what_only_tells_is_none():
+    commands = {name for name in INTERFACE if name in COMMANDS}
+    assert commands == {*COMMANDS}
+    returning = {
+        name: inspect.signature(getattr(BaseHypervisor, name)).return_annotation for name in INTERFACE
+    }
+    checks = {"HotplugSupported", "VerifyHotplugSupport", "CheckParameterSyntax", "ValidateParameters"}
+    assert {name for name, returned in returning.items() if returned is None} - checks == commands
 
 
 class TestStart:
@@ -364,8 +381,7 @@ class TestStrictNode:
     def test_start(self, hv):
         start(hv, "web1", maxmem=600)
         assert message(hv.StartInstance, make("web2"), [], False) == (
-            "Failed to start instance web2: "
-            "node1 does not overcommit: 512 MiB more are needed, 424 MiB are free"
+            "Failed to start instance web2: node1 does not overcommit: 512 MiB are needed, 424 MiB are free"
         )
         start(hv, "web3", minmem=424)
         assert hv.GetNodeInfo()["memory_free"] == 0
@@ -375,20 +391,18 @@ class TestStrictNode:
         hv.BalloonInstanceMemory(make(), 512)
         hv.BalloonInstanceMemory(make(), 1024)
         assert message(hv.BalloonInstanceMemory, make(), 1025) == (
-            "Failed to balloon memory for web1: "
-            "node1 does not overcommit: 1 MiB more are needed, 0 MiB are free"
+            "Failed to balloon memory for web1: node1 does not overcommit: 1 MiB are needed, 0 MiB are free"
         )
         assert hv.instances["web1"].memory == 1024
 
     def test_accept_and_finalize(self, hv):
         start(hv, "web1", maxmem=600)
         assert message(hv.AcceptInstance, make("web2"), "", "node1") == (
-            "Failed to accept instance web2: "
-            "node1 does not overcommit: 512 MiB more are needed, 424 MiB are free"
+            "Failed to accept instance web2: node1 does not overcommit: 512 MiB are needed, 424 MiB are free"
         )
         assert message(hv.FinalizeMigrationDst, make("web2"), "", True) == (
             "Failed to finalize the migration of web2 on the target: "
-            "node1 does not overcommit: 512 MiB more are needed, 424 MiB are free"
+            "node1 does not overcommit: 512 MiB are needed, 424 MiB are free"
         )
         assert hv.ListInstances() == ["web1"]
         hv.AcceptInstance(make("web3", minmem=424), "", "node1")

@@ -266,8 +266,7 @@ class TestDeclaring:
     def test_does_not_fit(self, root):
         hv = FakeHypervisor(root, spec=NodeSpec("node1", memory=1000, overcommit=False))
         assert message(DeclarationError, hv.add_instance, "web1") == (
-            "Failed to place web1 on node1: "
-            "node1 does not overcommit: 1024 MiB more are needed, 1000 MiB are free"
+            "Failed to place web1 on node1: node1 does not overcommit: 1024 MiB are needed, 1000 MiB are free"
         )
         assert hv.instances == {}
 

@@ -93,7 +93,7 @@ class TestSubclass:
         assert [info.memory for info in hv.instances.values()] == [2048, 2048]
         for name, why in (
             ("web2", "already running"),
-            ("web3", "node1 does not overcommit: 2048 MiB more are needed, 1404 MiB are free"),
+            ("web3", "node1 does not overcommit: 2048 MiB are needed, 1404 MiB are free"),
             ("web1", "already running"),
         ):
             assert (

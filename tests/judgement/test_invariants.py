@@ -31,7 +31,7 @@ def vanished_by_aborting_what_has_moved(cluster, master):
     assert master.begin() == "failed"
     master.end_target(success=False)
     master.end_source(success=False)
-    return [("vanished", "web1 runs nowhere: it left node2", 5, ("node2",))]
+    return [("vanished", "web1 runs nowhere: node2 dropped its only copy", 5, ("node2",))]
 
 
 def vanished_on_the_way(cluster, master):
@@ -116,7 +116,7 @@ def unearned_where_none_began_on_the_source(cluster, master):
     master.end_source()
     return [
         ("unearned", unearned("node1", "none began"), 1, ("node1",)),
-        ("vanished", "web1 runs nowhere: it left node1", 1, ("node1",)),
+        ("vanished", "web1 runs nowhere: node1 dropped its only copy", 1, ("node1",)),
     ]
 
 
@@ -262,7 +262,7 @@ def test_the_whole_text(cluster, master):
         "  since call 1, StartInstance('web1', [], False) on node2 "
         f"at tests/judgement/test_invariants.py:{line}\n"
         "  a correct program starts an instance only once it is confirmed that it is stopped everywhere "
-        "else\n"
+        "else; on a node that does not answer it may run\n"
         "split-brain: web1 ran on node1 and node2 at once\n"
         "  since call 1, StartInstance('web1', [], False) on node2 "
         f"at tests/judgement/test_invariants.py:{line}\n"

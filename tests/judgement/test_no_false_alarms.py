@@ -60,7 +60,7 @@ def test_a_migration_driven_to_its_end_is_quiet_whatever_befalls_a_node(tmp_path
         found = cluster.violations()
         if "postcopy" in script and event == "disconnect":
             # Whoever aborts it then, for want of an answer, has ended the instance.
-            found = [each for each in found if each.what != "web1 runs nowhere: it left node1"]
+            found = [each for each in found if each.what != "web1 runs nowhere: node1 dropped its only copy"]
         assert (node, at, found) == (node, at, [])
 
 
@@ -227,7 +227,7 @@ def test_of_a_call_that_fails_once_only_the_documented_consequences_are_reported
     completed = "failed" not in script and script != "cancelled"
     expected = CONSEQUENCES.get((completed, method, when), set())
     if script == "postcopy failed" and (method, when) in _UNTOLD:
-        expected = {("vanished", "web1 runs nowhere: it left node1")}
+        expected = {("vanished", "web1 runs nowhere: node1 dropped its only copy")}
     assert {(each.invariant, each.what) for each in cluster.violations()} == expected
     cluster.clean_up("web1", to="node2", source="node1", live=live)
     vanished = {each for each in expected if each[0] == "vanished"}
@@ -338,6 +338,56 @@ def test_a_correct_program_is_never_reported(todo):
         for name, *arguments in todo:
             getattr(program, name)(*arguments)
             assert cluster.violations() == []
+
+
+class KeepsApart(Program):
+    """A correct program, which also looks where the other one is."""
+
+    def may_go(self, instance, node):
+        return all(self.where(each) != node for each in INSTANCES if each != instance)
+
+    def start(self, instance, node):
+        if self.may_go(instance, node):
+            super().start(instance, node)
+
+    def migrate(self, instance, node, live):
+        if self.may_go(instance, node):
+            super().migrate(instance, node, live)
+
+    def failover(self, instance, node):
+        if self.may_go(instance, node):
+            super().failover(instance, node)
+
+
+@settings(deadline=None)
+@given(st.lists(operations, min_size=10, max_size=40))
+def test_a_correct_program_that_keeps_instances_apart_is_never_reported(todo):
+    with FakeCluster.temporary(*map(NodeSpec, NODES)) as cluster:
+        for name in INSTANCES:
+            cluster.add_instance(name)
+        cluster.keep_apart(*INSTANCES)
+        program = KeepsApart(cluster)
+        for name, *arguments in todo:
+            getattr(program, name)(*arguments)
+            assert cluster.violations() == []
+
+
+@settings(deadline=None)
+@given(st.lists(operations, min_size=10, max_size=40))
+def test_one_that_does_not_is_reported_each_time(todo):
+    with FakeCluster.temporary(*map(NodeSpec, NODES)) as cluster:
+        for name in INSTANCES:
+            cluster.add_instance(name, state="stopped")
+        cluster.keep_apart(*INSTANCES)
+        program, met, were_together = Program(cluster), 0, False
+        for name, *arguments in todo:
+            getattr(program, name)(*arguments)
+            places = [program.where(each) for each in INSTANCES]
+            are_together = None not in places and len({*places}) == 1
+            met += are_together and not were_together
+            were_together = are_together
+            found = [each for each in cluster.violations() if each.invariant == "together"]
+            assert len(found) == met
 
 
 @settings(deadline=None)
@@ -494,6 +544,18 @@ def test_programs_that_go_by_the_rules_are_never_reported(todo):
 @given(rounds(st.one_of(deeds, foreign_deeds), st.just(0)))
 def test_programs_that_go_by_the_rules_are_never_blamed_for_another_one(todo):
     assert [each for each in run(todo) if each.call or each.invariant != "split-brain"] == []
+
+
+@settings(deadline=None)
+@given(rounds(deeds, st.integers(1, 12)))
+def test_a_correct_program_that_migrates_one_by_one_is_never_reported(todo):
+    with FakeCluster.temporary(*(NodeSpec(name, max_migrations=1) for name in NODES)) as cluster:
+        cluster.keep_at_most(migrations=1)
+        scene = Scene(cluster, Migration, Second)
+        for each in todo:
+            scene.migrate(**each)
+        assert cluster.violations() == []
+        assert not [each for each in cluster.journal if "at once" in str(each.error)]
 
 
 class GivesUpOnce(Migration):

@@ -98,18 +98,18 @@ class TestPostcopy:
         assert cluster.placement() == {}
         (violation,) = cluster.violations()
         assert violation.invariant == "vanished"
-        method, node = {
-            "source": ("FinalizeMigrationSource", "node1"),
-            "target": ("FinalizeMigrationDst", "node2"),
+        method, node, why = {
+            "source": ("FinalizeMigrationSource", "node1", "it left node1 and did not arrive on node2"),
+            "target": ("FinalizeMigrationDst", "node2", "node1 dropped its only copy"),
         }[first]
         assert (violation.call.method, violation.call.node) == (method, node)
-        assert violation.what.startswith("web1 runs nowhere: it left node1")
+        assert violation.what == f"web1 runs nowhere: {why}"
 
     def test_the_drivers_own_limit(self, cluster):
         cluster.script_migration("web1", postcopy=0, bandwidth=1)
         assert cluster.migrate("web1", to="node2", timeout=3).outcome == "failed"
         assert wrong(cluster) == [
-            ("vanished", "web1 runs nowhere: it left node1", "FinalizeMigrationDst", "node2")
+            ("vanished", "web1 runs nowhere: node1 dropped its only copy", "FinalizeMigrationDst", "node2")
         ]
 
     @pytest.mark.parametrize("lose", ["script", "fail_migration", "crash"])
@@ -141,7 +141,7 @@ class TestPostcopy:
         master.end_target(success=False)
         master.end_source(success=False)
         assert wrong(cluster) == [
-            ("vanished", "web1 runs nowhere: it left node1", "FinalizeMigrationDst", "node1")
+            ("vanished", "web1 runs nowhere: node1 dropped its only copy", "FinalizeMigrationDst", "node1")
         ]
 
     def test_a_copy_elsewhere_is_not_lost_with_it(self, cluster, master):
@@ -165,9 +165,9 @@ class TestAbortOfWhatCompleted:
         ends = {"source": master.end_source, "target": master.end_target}
         for side in (first, *(ends.keys() - {first})):
             ends[side](success=False)
-        method, node = {
-            "source": ("FinalizeMigrationSource", "node1"),
-            "target": ("FinalizeMigrationDst", "node2"),
+        method, node, why = {
+            "source": ("FinalizeMigrationSource", "node1", "it left node1 and did not arrive on node2"),
+            "target": ("FinalizeMigrationDst", "node2", "node1 dropped its only copy"),
         }[first]
         what = f"the migration of web1 was aborted on {node}, though its status said completed"
         assert wrong(cluster) == [("unearned", what, method, node)]
@@ -339,7 +339,7 @@ class TestOtherPrograms:
         split, vanished = cluster.violations()
         assert (split.invariant, split.call) == ("split-brain", None)
         assert (vanished.what, vanished.call.method) == (
-            "web1 runs nowhere: it left node2",
+            "web1 runs nowhere: node2 dropped its only copy",
             "FinalizeMigrationDst",
         )
 

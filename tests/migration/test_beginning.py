@@ -139,7 +139,7 @@ class TestNoRoom:
             instances=[replace(WEB1, min_memory=2048)],
         )
 
-    REFUSED = "node2 does not overcommit: 4096 MiB more are needed, 3000 MiB are free"
+    REFUSED = "node2 does not overcommit: 4096 MiB are needed, 3000 MiB are free"
 
     def test_a_migration_does_not_begin(self, cluster, web1):
         assert message(begin, cluster, web1, live=False, error=HypervisorError) == (
@@ -176,7 +176,7 @@ class TestNoRoom:
         for _ in range(2):
             assert message(cluster["node2"].FinalizeMigrationDst, web1, "", True, error=HypervisorError) == (
                 "Failed to finalize the migration of web1 on the target: "
-                "node2 does not overcommit: 3000 MiB more are needed, 2999 MiB are free"
+                "node2 does not overcommit: 3000 MiB are needed, 2999 MiB are free"
             )
         assert cluster.placement() == {"web1": "node1", "web2": "node2"}
         assert cluster.migrations[0].finalized_on_target is None

@@ -24,7 +24,16 @@ class TestUnscripted:
         poll(cluster, web1, 3)
         assert cluster.migrations == [record("completed", polls=1, duration=1.0)]
         finalize(cluster, web1, success=True)
-        assert cluster.migrations == [record("completed", polls=1, duration=1.0, **FINALIZED)]
+        assert cluster.migrations == [
+            record(
+                "completed",
+                polls=1,
+                duration=1.0,
+                finalized_on_source_at=3.0,
+                finalized_on_target_at=3.0,
+                **FINALIZED,
+            )
+        ]
 
     @pytest.mark.parametrize("order", [("source", "target"), ("target", "source")])
     def test_finalizing_it_without_any_status_call_completes_it(self, cluster, web1, order):
@@ -206,7 +215,16 @@ class TestCourse:
         now += 100
         finalize(cluster, web1, success=True)
         assert cluster.migrations == [
-            record("completed", polls=1, duration=4.0, transferred_ram=4096, rounds=1, **FINALIZED)
+            record(
+                "completed",
+                polls=1,
+                duration=4.0,
+                transferred_ram=4096,
+                rounds=1,
+                finalized_on_source_at=103.5,
+                finalized_on_target_at=103.5,
+                **FINALIZED,
+            )
         ]
 
     @pytest.mark.parametrize(
@@ -350,6 +368,59 @@ class TestPostcopy:
 
 
 class TestRecords:
+    def ends(self, migration):
+        return [
+            (migration.finalized_on_source, migration.finalized_on_source_at),
+            (migration.finalized_on_target, migration.finalized_on_target_at),
+        ]
+
+    @pytest.mark.parametrize("success", [True, False])
+    def test_when_it_was_finalized_on_each_side(self, cluster, web1, success):
+        clock, (node1, node2, *_) = cluster.clock, cluster
+        begin(cluster, web1)
+        poll(cluster, web1)
+        assert self.ends(cluster.migrations[0]) == [(None, None), (None, None)]
+        clock.advance(4)
+        node2.FinalizeMigrationDst(web1, "", success)
+        assert self.ends(cluster.migrations[0]) == [(None, None), (success, 5.0)]
+        clock.advance(2)
+        node1.FinalizeMigrationSource(web1, success, True)
+        assert self.ends(cluster.migrations[0]) == [(success, 7.0), (success, 5.0)]
+        clock.advance(1)
+        node1.FinalizeMigrationSource(web1, success, True)
+        node2.FinalizeMigrationDst(web1, "", success)
+        assert self.ends(cluster.migrations[0]) == [(success, 7.0), (success, 5.0)]
+
+    def test_one_that_is_forgotten_was_aborted_with_the_next_one(self, cluster, web1):
+        node1, node2, node3 = cluster
+        begin(cluster, web1)
+        cluster.fail_migration("web1")
+        node3.AcceptInstance(web1, "", "node3")
+        node1.MigrateInstance("cluster", web1, "node3", True)
+        poll(cluster, web1)
+        node1.FinalizeMigrationSource(web1, True, True)
+        cluster.clock.advance(1)
+        node3.FinalizeMigrationDst(web1, "", True)
+        first, second = cluster.migrations
+        assert self.ends(first) == [(False, 1.0), (None, None)]
+        assert self.ends(second) == [(True, 1.0), (True, 2.0)]
+        node2.FinalizeMigrationDst(web1, "", False)
+
+    def test_a_later_one_changes_nothing_of_where_it_was_finalized(self, cluster, web1):
+        begin(cluster, web1)
+        poll(cluster, web1)
+        cluster["node1"].FinalizeMigrationSource(web1, True, True)
+        cluster.add_instance("web1", node="node1")
+        cluster.migrate("web1", to="node3")
+        assert self.ends(cluster.migrations[0]) == [(True, 1.0), (None, None)]
+
+    def test_on_a_node_that_went_down_it_is_not_finalized(self, cluster, web1):
+        begin(cluster, web1)
+        poll(cluster, web1)
+        cluster["node2"].crash()
+        cluster["node1"].FinalizeMigrationSource(web1, False, True)
+        assert self.ends(cluster.migrations[0]) == [(False, 1.0), (None, None)]
+
     def test_a_record_is_frozen_and_does_not_change_later(self, cluster, web1):
         begin(cluster, web1)
         (before,) = cluster.migrations
@@ -391,7 +462,16 @@ class TestRecords:
         by_hand = cluster.migrations
         cluster.migrate("web1", to="node1")
         cluster.migrate("web1", to="node2")
-        assert replace(cluster.migrations[-1], number=1, started=0.0) == by_hand[0]
+        assert (
+            replace(
+                cluster.migrations[-1],
+                number=1,
+                started=0.0,
+                finalized_on_source_at=1.0,
+                finalized_on_target_at=1.0,
+            )
+            == by_hand[0]
+        )
 
     def test_a_failover_is_no_migration(self, cluster):
         cluster.failover("web1", to="node2")

@@ -123,9 +123,7 @@ class TestWhatArrives:
         poll(cluster, web1)
         cluster["node1"].FinalizeMigrationSource(web1, True, True)
         for deed in (cluster.pause, cluster.resume):
-            assert message(deed, "web1").startswith(
-                "web1 runs nowhere; nothing runs there; last call: Finalize"
-            )
+            assert message(deed, "web1").startswith("web1 runs nowhere; nothing runs; last call: Finalize")
 
 
 class TestNonLive:

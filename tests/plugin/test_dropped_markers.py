@@ -43,6 +43,8 @@ MARKERS = {
     "fakehv_instance(name='web1')": "fakehv_instance('web1')",
     "fakehv_migration('web1')": "fakehv_migration('web1')",
     "fakehv_fault('StopInstance')": "fakehv_fault('StopInstance')",
+    "fakehv_apart('web1', 'web2')": "fakehv_apart('web1', 'web2')",
+    "fakehv_at_most(migrations=2)": "fakehv_at_most()",
     "fakehv(strict=False)": "fakehv()",
     "fakehv(clock='manual')": "fakehv()",
 }

@@ -40,12 +40,42 @@ class TestIt:
         node2 = fakehv_cluster["node2"]
         with pytest.raises(NodeDownError):
             node2.MigrationInfo(node2.instance("web1"))
-        assert [fault.origin for fault in fakehv_cluster.faults] == ["its marker"] * 4
+        places = [fault.origin for fault in fakehv_cluster.faults]
+        assert places[:2] == ["its marker in test_markers_declare_faults.py"] * 2
+        assert places[2:] == ["test_markers_declare_faults.py:13"] * 2
 """,
     ).assert_outcomes(passed=1)
 
 
-FAULT = "method, node, instance, phase, side, error, when, after, times, probability, delay, crash, optional"
+def test_markers_declare_lies_and_deeds(pytester):
+    run(
+        pytester,
+        """
+def look(call):
+    assert call.method == "GetNodeInfo"
+    seen.append(call.node)
+
+seen = []
+
+@mark.fakehv_instance("web1")
+@mark.fakehv_fault("StopInstance", effect=False)
+@mark.fakehv_fault("ListInstances", result=None)
+@mark.fakehv_fault("GetNodeInfo", do=look, crash="node2")
+def test_it(fakehv, fakehv_cluster):
+    fakehv.StopInstance(fakehv.instance("web1"))
+    fakehv.assert_running("web1")
+    assert fakehv.ListInstances() is None
+    fakehv.GetNodeInfo()
+    assert seen == ["node1"]
+    assert fakehv_cluster["node2"].is_down
+""",
+    ).assert_outcomes(passed=1)
+
+
+FAULT = (
+    "method, node, instance, phase, side, error, result, effect, do, when, after, times, probability, "
+    "delay, crash, optional"
+)
 WRONG_MARKERS = [
     ("fakehv_fault()", f"fakehv_fault(): missing argument 'method'; valid: {FAULT}"),
     ("fakehv_fault('A', 'B')", f"fakehv_fault('A', 'B'): argument 'B' needs a name; valid: {FAULT}"),
@@ -57,7 +87,7 @@ WRONG_MARKERS = [
             f"fakehv_fault({args[0]!r}): {text}",
         )
         for args, kwargs, text in WRONG
-        if "nan" not in text and "<class" not in text
+        if "nan" not in text and "<class" not in text and not callable(kwargs.get("do"))
     ),
     (
         "fakehv_fault('ListInstances', error=int)",
@@ -113,11 +143,12 @@ class TestIt:
     result.assert_outcomes(passed=2, failed=1)
     lines = result.stdout.lines
     start = next(number for number, line in enumerate(lines) if line.startswith("____"))
+    place = "test_an_unfired_fault_of_a_marker_fails_the_test_with_its_own_lines.py:9"
     assert lines[start + 1 : start + 4] == [
-        "unfired: fault('StartInstance', instance='web1') at its marker never fired: no such call came",
+        f"unfired: fault('StartInstance', instance='web1') at {place} never fired: no such call came",
         (
-            "  a correct test makes the call that its fault is about; one that may never fire is declared "
-            "optional"
+            "  a correct test has its fault strike a call that is made; one that may never fire has "
+            "optional=True"
         ),
         "------------------------------------ fakehv ------------------------------------",
     ]

@@ -18,7 +18,10 @@ def run(pytester, source, *args):
     return pytester.runpytest_subprocess(*args) if args else pytester.runpytest()
 
 
-NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
+NODE = (
+    "name, memory, cpus, reserved_memory, overcommit, max_migrations, address, version, cpu_nodes, "
+    "cpu_sockets"
+)
 INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams"
 FAKEHV = "backend, strict, allow, clock, seed, topology"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
@@ -46,6 +49,57 @@ WRONG = [
     (
         "fakehv_node('n', overcommit='no')",
         "fakehv_node('n'): overcommit must be one of True, False, not 'no'",
+    ),
+    (
+        "fakehv_node('n', max_migrations=-1)",
+        "fakehv_node('n'): max_migrations must be an integer that is not negative, not -1",
+    ),
+    ("fakehv_apart()", "fakehv_apart(): at least two instances are kept apart, not 0"),
+    ("fakehv_apart('web1')", "fakehv_apart('web1'): at least two instances are kept apart, not 1"),
+    (
+        "fakehv_apart('web1', 'db1', 'web1')",
+        "fakehv_apart('web1', 'db1', 'web1'): 'web1' is given twice",
+    ),
+    (
+        "fakehv_apart(['web1', 'web2'])",
+        (
+            "fakehv_apart(['web1', 'web2']): an instance is given by its name, or as itself, "
+            "not as ['web1', 'web2']"
+        ),
+    ),
+    (
+        "fakehv_apart('web1', 'a/b')",
+        "fakehv_apart('web1', 'a/b'): instance is invalid: 'a/b': it contains '/'",
+    ),
+    (
+        "fakehv_apart('web1', 'web2', node='node1')",
+        "fakehv_apart('web1', 'web2'): unknown argument 'node'; valid: *instances",
+    ),
+    (
+        "fakehv_apart(instances=['web1', 'web2'])",
+        "fakehv_apart(): unknown argument 'instances'; valid: *instances",
+    ),
+    ("fakehv_at_most()", "fakehv_at_most(): missing argument 'migrations'; valid: migrations, node"),
+    ("fakehv_at_most(2)", "fakehv_at_most(2): argument 2 needs a name; valid: migrations, node"),
+    (
+        "fakehv_at_most(migrations='2')",
+        "fakehv_at_most(): migrations must be an integer that is not negative, not '2'",
+    ),
+    (
+        "fakehv_at_most(migrations=2, node='node9')",
+        "fakehv_at_most: no node is named 'node9'; there are: node1, node2",
+    ),
+    (
+        "fakehv_at_most(migrations=2, node=5)",
+        "fakehv_at_most: a node is given by its name or address, or as itself, not as 5",
+    ),
+    (
+        "fakehv_at_most(migrations=2)\n@mark.fakehv_at_most(migrations=3)",
+        "fakehv_at_most(): there are two for each node",
+    ),
+    (
+        "fakehv_at_most(migrations=2, node='node1')\n@mark.fakehv_at_most(migrations=3, node='node1')",
+        "fakehv_at_most(): there are two for node 'node1'",
     ),
     (
         "fakehv_node('n', memory=5)\n@mark.fakehv_node('n', memory=6)",
@@ -83,7 +137,7 @@ WRONG = [
         "fakehv_node('n', memory=5, overcommit=False)\n@mark.fakehv_instance('i', memory=6)",
         (
             "fakehv_instance('i'): Failed to place i on n: "
-            "n does not overcommit: 6 MiB more are needed, 5 MiB are free"
+            "n does not overcommit: 6 MiB are needed, 5 MiB are free"
         ),
     ),
     ("fakehv('pyfakefs')", f"fakehv('pyfakefs'): argument 'pyfakefs' needs a name; valid: {FAKEHV}"),

@@ -171,9 +171,12 @@ def test_markers_are_registered(pytester):
     result.stdout.fnmatch_lines(
         [
             "@pytest.mark.fakehv(?, backend, strict, allow, clock, seed, topology): *",
-            "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, address, *): *",
+            "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, max_*): *",
             "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams): *",
             "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",
+            "@pytest.mark.fakehv_fault(method, ?, node, instance, phase, side, error, when, after, *): *",
+            "@pytest.mark.fakehv_apart(?instances): *",
+            "@pytest.mark.fakehv_at_most(?, migrations, node): *",
         ]
     )
 

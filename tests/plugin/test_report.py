@@ -82,24 +82,27 @@ MANY_CALLS = """
 """
 
 
+BROKEN = ", > for one that broke an invariant"
+
+
 def calls_and_timeline(result):
     """Return the numbers of the calls that a report lists, and how many lines its timeline has."""
     lines = result.stdout.lines
     begin = next(number for number, line in enumerate(lines) if line.startswith("timeline"))
     middle = next(number for number, line in enumerate(lines) if line.startswith("calls"))
-    numbers = [int(line.split()[0]) for line in lines[middle + 1 :] if line[:4].strip().isdecimal()]
+    numbers = [int(line[1:].split()[0]) for line in lines[middle + 1 :] if line[1:4].strip().isdecimal()]
     return numbers, middle - begin - 2
 
 
 @pytest.mark.parametrize(
     ("option", "ini", "calls", "steps", "titles"),
     [
-        (None, None, [1, *range(22, 32)], 22, ["timeline, 21 of 31 calls, !", "calls, 11 of 31:"]),
-        ("3", None, [1, 29, 30, 31], 8, ["timeline, 7 of 31 calls, !", "calls, 4 of 31:"]),
-        ("1", "all", [1, 31], 4, ["timeline, 3 of 31 calls, !", "calls, 2 of 31:"]),
-        (None, "16", [1, *range(16, 32)], 31, ["timeline, !", "calls, 17 of 31:"]),
-        ("all", "3", [*range(1, 32)], 31, ["timeline, !", "calls:"]),
-        ("9223372036854775807", None, [*range(1, 32)], 31, ["timeline, !", "calls:"]),
+        (None, None, [1, *range(22, 32)], 22, ["timeline, 21 of 31 calls, !", f"calls, 11 of 31{BROKEN}:"]),
+        ("3", None, [1, 29, 30, 31], 8, ["timeline, 7 of 31 calls, !", f"calls, 4 of 31{BROKEN}:"]),
+        ("1", "all", [1, 31], 4, ["timeline, 3 of 31 calls, !", f"calls, 2 of 31{BROKEN}:"]),
+        (None, "16", [1, *range(16, 32)], 31, ["timeline, !", f"calls, 17 of 31{BROKEN}:"]),
+        ("all", "3", [*range(1, 32)], 31, ["timeline, !", f"calls{BROKEN}:"]),
+        ("9223372036854775807", None, [*range(1, 32)], 31, ["timeline, !", f"calls{BROKEN}:"]),
     ],
 )
 def test_how_many_calls_are_shown(pytester, option, ini, calls, steps, titles):
@@ -276,10 +279,10 @@ def test_like_calls_after_the_one_that_a_violation_names_make_one_line_with_it()
     for number in range(20):
         node1.GetInstanceInfo(f"web{number}")
     lines = cluster._scope.describe(cluster.timeline()).splitlines()
-    start = lines.index("calls, 13 of 24:")
+    start = lines.index(f"calls, 15 of 24{BROKEN}:")
     place = cluster.journal[1].place
-    assert lines[start + 1 : start + 4] == [
-        "  ... 1 call ...",
-        f"  2-4 node2 FinalizeMigrationDst('web1', '', True) at {place} -> None",
-        "  ... 1 call ...",
+    info = cluster.journal[4].place
+    assert lines[start + 4 : start + 6] == [
+        f"> 2-4 node2 FinalizeMigrationDst('web1', '', True) at {place} -> None",
+        f"    5 node1 GetInstanceInfo('web0') at {info} -> None",
     ]

@@ -46,7 +46,7 @@ def test_nothing(fakehv): pass
         ),
         "test_vanished": text(
             "vanished",
-            "web1 runs nowhere: it left node1",
+            "web1 runs nowhere: node1 dropped its only copy",
             "call 1, FinalizeMigrationDst('web1', '', False) on node1 at test_it.py:22",
         ),
         "test_unfinished": ACCEPTED,
@@ -130,7 +130,7 @@ def test_a_wrong_value_in_the_ini_file_stops_the_run(pytester):
     ]
 
 
-VALID = "split-brain, vanished, unfinished, unearned, double-start, overcommit, unfired"
+VALID = "split-brain, vanished, unfinished, unearned, double-start, together, crowded, overcommit, unfired"
 
 
 WRONG_MARKERS = [

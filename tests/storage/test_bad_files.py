@@ -74,8 +74,7 @@ def test_one_that_can_not_be_read_is_one_problem(place):
     assert cluster.migrate("web1", to="node1").outcome == "completed"
     node1.StopInstance(make("web1"))
     assert str(failure(node1.StartInstance, make("web3", 8000), [], False)) == (
-        "Failed to start instance web3: "
-        "node1 does not overcommit: 8000 MiB more are needed, 7168 MiB are free"
+        "Failed to start instance web3: node1 does not overcommit: 8000 MiB are needed, 7168 MiB are free"
     )
     cluster.assert_consistent()
     assert "  bad malformed or unreadable file" in cluster.describe().splitlines()

@@ -450,7 +450,7 @@ def test_what_could_not_be_read_once_is_counted_again(place):
         failure = Failure(number, errno.EMFILE)
         with place.failing(failure), suppress(HypervisorError):
             other.StartInstance(make("web2", 1000), [], False)
-        with pytest.raises(HypervisorError, match=r"does not overcommit: 4000 MiB more are needed"):
+        with pytest.raises(HypervisorError, match=r"does not overcommit: 4000 MiB are needed"):
             other.StartInstance(make("web3", 4000), [], False)
         with suppress(HypervisorError):
             other.StopInstance(make("web2"))

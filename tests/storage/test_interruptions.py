@@ -91,7 +91,7 @@ def test_an_interrupted_change_is_counted_as_it_ended(tmp_path, monkeypatch, ope
         error = failure(hv.StartInstance, make("web2", free + 1), [], False)
         assert str(error) == (
             "Failed to start instance web2: "
-            f"node1 does not overcommit: {free + 1} MiB more are needed, {free} MiB are free"
+            f"node1 does not overcommit: {free + 1} MiB are needed, {free} MiB are free"
         )
 
 
@@ -172,6 +172,5 @@ def test_an_interrupted_balloon_is_counted_as_it_ended_in_a_fake_filesystem(fs, 
         with pytest.raises(KeyboardInterrupt):
             hv.BalloonInstanceMemory(make("web1"), 3000)
     assert str(failure(hv.StartInstance, make("web2", 1001), [], False)) == (
-        "Failed to start instance web2: "
-        "node1 does not overcommit: 1001 MiB more are needed, 1000 MiB are free"
+        "Failed to start instance web2: node1 does not overcommit: 1001 MiB are needed, 1000 MiB are free"
     )

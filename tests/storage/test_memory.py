@@ -79,7 +79,7 @@ def test_an_interrupted_start_is_counted_as_it_ended(hv):
         hv.StartInstance(make("web1", Interrupted(1000)), [], False)
     hv.StartInstance(make("web2", 2000), [], False)
     hv.BalloonInstanceMemory(make("web2"), 3000)
-    with pytest.raises(HypervisorError, match="1097 MiB more are needed, 96 MiB are free"):
+    with pytest.raises(HypervisorError, match="1097 MiB are needed, 96 MiB are free"):
         hv.StartInstance(make("web3", 1097), [], False)
     hv.StopInstance(make("web1"))
     hv.StartInstance(make("web3", 1096), [], False)

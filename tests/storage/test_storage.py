@@ -52,7 +52,7 @@ def test_in_a_directory_of_somebody_else(tmp_path, monkeypatch):
     for number in range(4):
         hv.StartInstance(make(f"web{number}"), [], False)
     assert str(failure(hv.StartInstance, make("web4"), [], False)) == (
-        "Failed to start instance web4: node1 does not overcommit: 1024 MiB more are needed, 0 MiB are free"
+        "Failed to start instance web4: node1 does not overcommit: 1024 MiB are needed, 0 MiB are free"
     )
 
 
@@ -425,7 +425,7 @@ def test_where_times_are_kept_coarsely_starts_are_counted_all_the_same(tmp_path,
     os.unlink(tmp_path / "web0")
     hv.StartInstance(make("web4"), [], False)
     assert str(failure(hv.StartInstance, make("web5"), [], False)) == (
-        "Failed to start instance web5: node1 does not overcommit: 1024 MiB more are needed, 0 MiB are free"
+        "Failed to start instance web5: node1 does not overcommit: 1024 MiB are needed, 0 MiB are free"
     )
 
 

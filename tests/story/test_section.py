@@ -316,11 +316,11 @@ class TestDescribe:
             "  0 s web8                                 GetInstanceInfo",
         ]
         assert lines[19:] == [
-            "calls, 8 of 21:",
-            "  ... 1 call ...",
+            "calls, 10 of 21, > for one that broke an invariant:",
+            f"    1 node1 ListInstances() at {places[0]} -> ['web1']",
             f"  2-4 node2 GetInstanceInfo('web1') at {places[1]} -> None",
-            "  ... 1 call ...",
-            f"    6 node2 StartInstance('web1', [], False) at {places[5]} -> None",
+            f"    5 node1 ListInstances() at {places[4]} -> ['web1']",
+            f">   6 node2 StartInstance('web1', [], False) at {places[5]} -> None",
             "  ... 2 calls ...",
             f"    9 node1 StopInstance('web1') at {places[8]} -> None",
             "  ... 9 calls ...",

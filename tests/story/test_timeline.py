@@ -28,6 +28,7 @@ class TestSteps:
             "result": "None",
             "place": call.place,
             "raised": 0,
+            "lied": 0,
             "deeds": 0,
             "notes": [],
         }
@@ -392,9 +393,13 @@ def test_a_nodes_has_the_other_nodes_too(root):
 
 def test_sizes(tmp_path):
     cluster = FakeCluster(tmp_path, NodeSpec("a", memory=4096), NodeSpec("b", memory=1000, overcommit=False))
+    cluster.add_node("c", max_migrations=1)
+    cluster.add_node("d", overcommit=False, max_migrations=2)
     assert [lane.about for lane in cluster.timeline().lanes] == [
         "4 GiB, 16 CPUs",
         "1000 MiB, 16 CPUs, no overcommit",
+        "64 GiB, 16 CPUs, at most 1 migration at once",
+        "64 GiB, 16 CPUs, no overcommit, at most 2 migrations at once",
     ]
     (lane,) = FakeHypervisor(tmp_path).timeline().lanes
     assert lane.about == "the size of this machine"

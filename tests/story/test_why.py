@@ -1,5 +1,6 @@
 """What is never folded: what raised, what a fault struck, what a violation names, and what that is about."""
 
+import inspect
 import os
 import threading
 
@@ -43,9 +44,15 @@ def described(cluster):
     return cluster._scope.describe(cluster.timeline())
 
 
+def crashed(node):
+    """Let it crash; return where that stands."""
+    node.crash()
+    return f"{HERE}:{inspect.currentframe().f_lineno - 1}"
+
+
 class TestOf61Instances:
     def test_nodes_show_the_two_that_matter(self):
-        assert part(described(evacuated()), "node1", "migrations") == [
+        assert part(described(evacuated()), "node1", "running nowhere") == [
             "node1: 65024 of 65536 MiB free, 16 CPUs",
             "  web9 running, 512 MiB, 1 vcpus",
             "node2: 50176 of 65536 MiB free, 16 CPUs",
@@ -81,7 +88,9 @@ class TestOf61Instances:
 
     def test_their_bars_come_first(self):
         timeline = evacuated().timeline()
-        assert {"web7", "web9"} <= {bar.instance for bar in timeline.bars}
+        bars = {bar.instance for bar in timeline.bars}
+        assert bars >= {"web7", "web9"}
+        assert len(bars) == 8
         assert timeline.involved == ["web7", "web9"]
         assert timeline.involved_nodes == ["node1", "node3"]
 
@@ -95,7 +104,93 @@ class TestOf61Instances:
         ]
 
 
+class TestNowhere:
+    """What runs nowhere any more, with what took it away."""
+
+    def told(self, cluster):
+        return [*cluster.timeline().nowhere]
+
+    def test_what_calls_took_away(self, root):
+        cluster = FakeCluster(
+            root, instances=[InstanceSpec("web1"), InstanceSpec("web2"), InstanceSpec("web3")]
+        )
+        node1, node2 = cluster
+        node1.StopInstance(cluster.instance("web1"), force=True)
+        node1.StopInstance(cluster.instance("web2"))
+        start(node2, "web2")
+        cluster.migrate("web3", to="node2")
+        line = cluster.journal[0].line
+        text = f"web1, since call 1, StopInstance('web1', force=True) on node1 at {HERE}:{line}"
+        assert self.told(cluster) == [text]
+        lines = part(described(cluster), "running nowhere", "migrations")
+        assert " ".join(" ".join(lines).split()) == f"running nowhere any more: {text}"
+
+    def test_what_the_test_took_away(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2", node="node2")])
+        cluster["node1"].ListInstances()
+        place = crashed(cluster["node1"])
+        assert self.told(cluster) == [f"web1, since crash of node1 at {place}"]
+
+    def test_what_a_fault_took_away(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        cluster.fault("StopInstance", crash=True)
+        with pytest.raises(NodeDownError):
+            cluster["node1"].StopInstance(cluster.instance("web2"))
+        line = cluster.journal[0].line
+        call = f"call 1, StopInstance('web2') on node1 at {HERE}:{line}"
+        assert self.told(cluster) == [f"web1, since crash of node1 in {call}"]
+
+    def test_what_the_journal_no_longer_has(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        cluster["node1"].StopInstance(cluster.instance("web1"))
+        cluster.journal.clear()
+        assert self.told(cluster) == ["web1, since call 1"]
+
+    def test_what_another_program_took_away(self, tmp_path):
+        cluster = FakeCluster(tmp_path, instances=[InstanceSpec("web1")])
+        cluster["node1"].ListInstances()
+        (tmp_path / "node1" / "web1").unlink()
+        cluster.assert_consistent()
+        assert self.told(cluster) == []
+
+    def test_of_many_the_involved_and_the_last_ones(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec(f"web{number}") for number in range(12)])
+        node1, node2 = cluster
+        start(node2, "web1")
+        for number in range(12):
+            node1.StopInstance(cluster.instance(f"web{number}"))
+        node2.StopInstance(cluster.instance("web1"))
+        told = cluster._scope.timeline(cluster.violations()).nowhere
+        assert [line.split(",")[0] for line in told[:-1]] == [
+            *[f"web{each}" for each in range(5, 12)],
+            "web1",
+        ]
+        assert told[-1] == "and 4 more: web0, web2, web3, web4"
+
+
 class TestCallsThatRaised:
+    def test_a_power_cycle_is_never_left_out(self, root):
+        cluster = FakeCluster(root)
+        cluster["node1"].PowercycleNode()
+        for _ in range(30):
+            for node in cluster:
+                node.ListInstances()
+        line = cluster.journal[0].line
+        calls = part(described(cluster), "calls", "no such line")
+        assert calls[:3] == [
+            "calls, 11 of 61:",
+            f"   1 node1 PowercycleNode() at {HERE}:{line} -> None",
+            "  ... 50 calls ...",
+        ]
+
+    def test_the_last_result_of_several_is_told_as_such(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        cluster.script_migration("web1", outcome="failed", polls=3)
+        cluster.migrate("web1", to="node2")
+        lines = part(described(cluster), "calls", "no such line")
+        (number,) = [index for index, line in enumerate(lines) if "GetMigrationStatus" in line]
+        assert lines[number + 1].split("(")[0] == "      -> at last MigrationStatus"
+
     def test_one_long_ago(self, root):
         cluster = FakeCluster(root)
         node1, node2 = cluster
@@ -108,8 +203,8 @@ class TestCallsThatRaised:
         text = cluster.describe()
         assert "  0 s web1                                !StopInstance" in part(text, "timeline", "calls")
         assert part(text, "calls", "no such line")[:5] == [
-            "calls, 11 of 62:",
-            "  ... 1 call ...",
+            "calls, 12 of 62:",
+            f"   1 node1 ListInstances() at {HERE}:{cluster.journal[0].line} -> []",
             f"   2 node2 StopInstance('web1') at {HERE}:{cluster.journal[1].line}",
             "      -> HypervisorError: Failed to stop instance web1: not running",
             "  ... 50 calls ...",
@@ -221,6 +316,28 @@ class TestNodes:
         timeline = cluster.timeline()
         assert [each.invariant for each in timeline.troubles] == ["overcommit"]
         assert (timeline.involved, timeline.involved_nodes) == (["db1", "db2"], ["node2"])
+
+    def test_being_together_is_about_who_was_there_too(self, root):
+        cluster = FakeCluster(root)
+        for name in ("web1", "db1"):
+            cluster.add_instance(name, node="node1")
+        cluster.keep_apart("web1", "web2")
+        start(cluster["node1"], "web2")
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["together"]
+        assert (timeline.involved, timeline.involved_nodes) == (["web1", "web2"], ["node1"])
+
+    def test_a_crowd_is_about_all_that_is_under_way(self, root):
+        cluster = FakeCluster(root)
+        node2 = cluster["node2"]
+        cluster.keep_at_most(migrations=1)
+        for name in ("web1", "db1"):
+            node2.AcceptInstance(cluster.instance(name), "", "node2")
+        for name in ("web1", "db1"):
+            node2.FinalizeMigrationDst(cluster.instance(name), "", False)
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["crowded"]
+        assert (timeline.involved, timeline.involved_nodes) == (["db1", "web1"], ["node2"])
 
     def test_of_many_those_that_matter_come_first(self, root):
         cluster = FakeCluster(root, *numbered(30))

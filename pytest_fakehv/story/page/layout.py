@@ -22,6 +22,7 @@ _WIDEST_STEP: Final = 72
 _STRIP: Final = 28
 _ROW: Final = 22
 _PADDING: Final = 8
+_LOWEST_LANE: Final = 54  # its name, and two lines about it
 _LETTER: Final = 6.3  # the width of one, in a sans-serif of 11 pixels
 _LONGEST_LABEL: Final = 30
 _LONGEST_NAME: Final = 16
@@ -233,6 +234,7 @@ class _Layout:
         for lane in self._lanes:
             rows_end = y + _STRIP + _ROW * self._row_counts[lane.name]
             height = rows_end + (_ROW if lane.crowd else 0) + _PADDING + (12 if lane.periods else 0) - y
+            height = max(height, _LOWEST_LANE)
             boxes.append(
                 LaneBox(
                     lane=lane,

@@ -74,7 +74,7 @@ class TestStart:
     def test_of_what_does_not_fit(self, node1):
         assert failure(start) == (
             "Hypervisor error: Failed to start instance web1: "
-            "node1 does not overcommit: 512 MiB more are needed, 256 MiB are free"
+            "node1 does not overcommit: 512 MiB are needed, 256 MiB are free"
         )
         node1.assert_stopped("web1")
 
@@ -195,7 +195,7 @@ class TestBalloon:
         assert failure(backend.InstanceBalloonMemory, WEB1, 4096) == (
             "Failed to balloon instance memory: "
             "Failed to balloon memory for web1: "
-            "node1 does not overcommit: 3072 MiB more are needed, 1024 MiB are free"
+            "node1 does not overcommit: 3072 MiB are needed, 1024 MiB are free"
         )
         node1.assert_running("web1", memory=1024)
 

@@ -113,7 +113,7 @@ class TestFailover:
             "failed",
             live=False,
             error="StartInstance on node2 raised HypervisorError: Failed to start instance web1: "
-            "node2 does not overcommit: 1024 MiB more are needed, 1000 MiB are free",
+            "node2 does not overcommit: 1024 MiB are needed, 1000 MiB are free",
         )
         assert cluster.placement() == {}
 

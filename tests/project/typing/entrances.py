@@ -11,6 +11,7 @@ from pytest_fakehv import (
     FaultSpec,
     InstanceOptions,
     InstanceSpec,
+    MethodName,
     MigrationOptions,
     MigrationSpec,
     NodeOptions,
@@ -51,14 +52,20 @@ def test_faults(cluster: FakeCluster, hv: FakeHypervisor) -> None:
     FaultSpec("StartInstance", instance="web1", phase=None, error=ConnectionError)
     FaultSpec("StartInstance", odds=0.5)  # type: ignore[call-arg]
     FaultSpec("StartInstance", when="later")  # type: ignore[arg-type]
+    FaultSpec("StratInstance")  # type: ignore[arg-type]
     cluster.fault("StartInstance", instance=web1, phase=None, error=ConnectionError)
     cluster.fault("StartInstance", odds=0.5)  # type: ignore[call-arg]
+    cluster.fault("StratInstance")  # type: ignore[arg-type]
+    cluster.fault("*", node=hv, result=[], crash="node2")
+    cluster.fault("StopInstance", effect=False, crash=cluster["node2"], do=lambda call: call.method)
+    cluster.fault("StopInstance", do=lambda: None)  # type: ignore[arg-type, misc]
     cluster.fault("StartInstance", when="later")  # type: ignore[arg-type]
     hv.fault("StartInstance", instance=web1, phase=None, error=ConnectionError)
     hv.fault("StartInstance", odds=0.5)  # type: ignore[call-arg]
     hv.fault("StartInstance", phase="begin")  # type: ignore[arg-type]
     cluster.hold("StartInstance", node="node1", instance=web1, side="source", timeout=1)
     cluster.hold("StartInstance", when="after")  # type: ignore[call-arg]
+    cluster.hold("StratInstance")  # type: ignore[arg-type]
     cluster.hold("StartInstance", side="left")  # type: ignore[arg-type]
     hv.hold("StartInstance", node="node1", instance=web1, side="source", timeout=1)
     hv.hold("StartInstance", when="after")  # type: ignore[call-arg]
@@ -104,7 +111,7 @@ def paused(hv: FakeHypervisor, name: str, **options: Unpack[InstanceOptions]) ->
     hv.add_instance(name, state="paused", **options)
 
 
-def late(hv: FakeHypervisor, method: str, **options: Unpack[FaultOptions]) -> None:
+def late(hv: FakeHypervisor, method: MethodName, **options: Unpack[FaultOptions]) -> None:
     options["when"] = "after"
     hv.fault(method, **options)
 
