@@ -181,6 +181,21 @@ def befall(scene: Scene) -> None:
         scene.do(deed)
 
 
+def befall_an_instance(scene: Scene) -> None:
+    node, target = scene.two_nodes()
+    web, cluster = scene.new(node), scene.cluster
+    scene.do(cluster.script_migration, web, bandwidth=64, dirty_rate=128, times=1)
+    scene.do(target.AcceptInstance, web, "", target.address)
+    scene.do(node.MigrateInstance, "cluster", web, target.address, True)
+    for deed in (node.pause, cluster.resume, node.hang):
+        scene.do(deed, web)
+    scene.do(node.StopInstance, web)
+    scene.do(scene.generator.choice([cluster, node, target]).kill, web)
+    scene.do(target.FinalizeMigrationDst, web, "", False)
+    scene.do(node.FinalizeMigrationSource, web, False, True)
+    scene.do(node.StopInstance, web, True)
+
+
 def judge(scene: Scene) -> None:
     cluster = scene.cluster
     scene.look(cluster, "migrations")
@@ -234,6 +249,7 @@ DEEDS: Final[tuple[Callable[[Scene], None], ...]] = (
     direct_a_migration,
     drive,
     befall,
+    befall_an_instance,
     judge,
     add_and_remove,
     fail,

@@ -1,5 +1,7 @@
 """The calls of a migration of web1 from node1 to node2, and its record."""
 
+from pathlib import Path
+
 import pytest
 
 from pytest_fakehv import DeclarationError, InstanceSpec, Migration, NodeSpec
@@ -78,3 +80,41 @@ FINALIZED = {"finalized_on_source": True, "finalized_on_target": True, "migrated
 
 
 ABORTED = {"finalized_on_source": False, "finalized_on_target": False}
+
+
+def table(page: Path, head: str) -> dict[tuple[str, str], str]:
+    """Return the cells of a page's table, by stage and by what is lost."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    begin = lines.index(head)
+    rows = [line.strip("|").split("|") for line in lines[begin + 2 : lines.index("", begin)]]
+    return {
+        (stage.strip(), lost): cell.strip()
+        for stage, *cells in rows
+        for lost, cell in zip(("source", "target", "both"), cells, strict=True)
+    }
+
+
+def reach(cluster, stage):
+    """Bring a migration of web1 from node1 to node2 to a stage; return the instance."""
+    source, target, *_ = cluster
+    web1 = source.instance("web1")
+    cluster.script_migration(web1, dirty_rate=5000, postcopy=1 if stage == "postcopy" else None)
+    target.AcceptInstance(web1, "", "node2")
+    if stage == "accepted, not begun":
+        return web1
+    source.MigrateInstance("cluster", web1, "node2", True)
+    polls = 5 if stage == "postcopy" else 1
+    statuses = [source.GetMigrationStatus(web1) for _ in range(polls)]
+    assert statuses[-1].status == "active"
+    assert statuses[-1].postcopy_status == ("postcopy-active" if stage == "postcopy" else None)
+    if stage in ("precopy", "postcopy"):
+        return web1
+    cluster.complete_migration(web1)
+    assert source.GetMigrationStatus(web1).status == "completed"
+    if stage == "finalized on the source alone":
+        source.FinalizeMigrationSource(web1, True, True)
+    elif stage == "finalized on the target alone":
+        target.FinalizeMigrationDst(web1, "", True)
+    else:
+        assert stage == "completed, not finalized"
+    return web1

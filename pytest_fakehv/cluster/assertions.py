@@ -120,7 +120,7 @@ class Assertions(History):
         memory: int | str | None = None,
         vcpus: int | None = None,
     ) -> None:
-        """Assert that an instance was started and is paused.
+        """Assert that an instance is paused: since its start, by the test, or for a migration.
 
         Args:
             instance: which, by name or as the object that the interface takes.
@@ -169,7 +169,7 @@ class Assertions(History):
             self.placement(),
             wanted,
             partial=partial,
-            went_down_with=self._scope.shared.watcher.went_down_with,
+            departure=self._scope.shared.watcher.departure,
         )
         if differences:
             raise AssertionError("\n".join(["the placement is not as expected:", *differences]))
@@ -221,6 +221,8 @@ class Assertions(History):
                     elsewhere=elsewhere,
                     alone=alone is not None,
                     known=self._scope.shared.declared,
+                    departure=self._scope.shared.watcher.departure(name),
+                    hangs_since=self._scope.shared.hanging.get(name),
                     last_call=self.journal.last_about(name),
                 )
             )

@@ -84,7 +84,6 @@ class FakeCluster(Stage, Assertions):
                 f"the class of a node must be {self.node_class.__name__} or a subclass, not {shown(given)}"
             )
         self._shared = Shared(clock, seed)
-        self._lock = self._shared.lock
         self._shared.watcher.is_there = self._has_file
         self._scope = Scope(
             shared=self._shared,

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import local
 from typing import Any, ClassVar, Final, Literal
 
-from pytest_fakehv.cluster.inner import InnerNode, amount_of, beparam
+from pytest_fakehv.cluster.beparams import amount_of, beparam
+from pytest_fakehv.cluster.inner import InnerNode
 from pytest_fakehv.cluster.node import startup_memory
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS

@@ -153,12 +153,15 @@ class FakeHypervisor(Migrating):
     ) -> None:
         """Stop an instance, at once; of any number of concurrent stops, one succeeds.
 
+        Without ``force``, one whose guest hangs runs on, and nobody is told: Ganeti's hypervisors signal to
+        the guest, too, and don't wait for it. Who has to know looks, tries again, and forces it.
+
         Args:
             instance: which; None will do if ``name`` is given.
-            force: ignored, but for None with a timeout, which no hypervisor takes.
+            force: whether also a guest that hangs is stopped; None goes with no timeout, as in no hypervisor.
             retry: ignored.
             name: which, by name alone.
-            timeout: in seconds; ignored.
+            timeout: in seconds; ignored, as no time passes here: callers wait, and try again.
 
         Raises:
             HypervisorError: it does not run, its file can't be removed, or an argument is missing.
@@ -172,7 +175,10 @@ class FakeHypervisor(Migrating):
             raise HypervisorError(
                 f"Failed to stop instance {name}: a timeout goes with force True or False, not None"
             )
+        hanging = self._shared.hanging
         try:
+            if hanging and not force and name in hanging and self._IsAlive(name):
+                return
             with self._together:
                 if self._has_own_hooks:
                     self._refuse_stopped(name)

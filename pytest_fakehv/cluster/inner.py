@@ -2,26 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from operator import itemgetter
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pytest_fakehv.calls.door import Trouble, Troubles, check_not_lost
-from pytest_fakehv.checks import LARGEST_AMOUNT, is_amount
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.cluster.beparams import amount_of, fixed_record, pause_of, wanted_of
 from pytest_fakehv.cluster.node import NodeSpec, startup_memory
 from pytest_fakehv.cluster.shared import Shared
-from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, RefusedError
 from pytest_fakehv.interface.objects import InstanceInfo, InstanceLike, NodeInfo, less_used
 from pytest_fakehv.storage.filesystem import reason
-from pytest_fakehv.storage.store import Pause, Record, Store, still_holds
+from pytest_fakehv.storage.store import Record, Store, still_holds
 from pytest_fakehv.story.chronicle import Deed
 from pytest_fakehv.story.section import NodeView
-from pytest_fakehv.text import natural_order, shown
+from pytest_fakehv.text import natural_order
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-_WHAT_A_START_NEEDS = itemgetter(BE_MINMEM, BE_MAXMEM, BE_VCPUS)
 
 
 class InnerNode:
@@ -66,6 +63,8 @@ class InnerNode:
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
         doer = None if shared.traffic.is_acting else call
         if runs:
+            if shared.hanging and not self._lets_arrive(call):
+                shared.hanging.pop(instance, None)
             shared.watcher.appeared(self.name, instance, doer)
             return
         shared.traffic.moved.pop((self.name, instance), None)
@@ -73,6 +72,11 @@ class InnerNode:
             shared.watcher.taken_along(self.name, instance)
         else:
             shared.watcher.disappeared(self.name, instance, doer)
+
+    def _lets_arrive(self, call: Call | None) -> bool:
+        """Tell whether what begins to run here was running elsewhere, and so is not started anew."""
+        is_finalized = call is not None and call.method == "FinalizeMigrationDst"
+        return is_finalized or self.shared.traffic.is_acting
 
     # What befalls it
 
@@ -115,6 +119,14 @@ class InnerNode:
             self.shared.look()
             self.lose_everything()
             self.begin("down", "crash")
+
+    def holds(self, instance: str) -> bool:
+        """Tell whether an instance runs or is paused here, whatever its file says of it and whatever is due.
+
+        Raises:
+            OSError: nobody can tell.
+        """
+        return self.store.holds_instance(self.store.path(instance))
 
     def leave(self) -> None:
         """Let it be no longer of its cluster, for good."""
@@ -188,7 +200,7 @@ class InnerNode:
         """Tell whether an instance runs or is paused here, whatever its file says of it."""
         with self.doing(f"look for instance {name}"):
             self.shared.look()
-            return self.store.holds_instance(self.store.path(name))
+            return self.holds(name)
 
     def has_file(self, name: str) -> bool:
         """Tell whether an instance has a file now, whatever is due; where nobody can tell, it still has."""
@@ -228,7 +240,7 @@ class InnerNode:
             OSError: it can't be written.
         """
         path = self.store.path(instance.name)  # a class that names files itself makes them itself
-        fixed = None if memory is not None or self.is_strict else _fixed_record(instance, paused=paused)
+        fixed = None if memory is not None or self.is_strict else fixed_record(instance, paused=paused)
         try:
             if fixed is not None:  # nothing is to be counted, and so no other process to be locked out
                 with self.shared.lock:
@@ -237,7 +249,7 @@ class InnerNode:
                     if paused:
                         self._note_paused(path)
                 return
-            wanted = _wanted(instance, memory)
+            wanted = wanted_of(instance, memory)
             # What is given whatever is free needs no count, which costs each later start.
             size = self.size() if memory is None or self.is_strict else None
 
@@ -250,7 +262,7 @@ class InnerNode:
                     free = self._free(size)
                     given = startup_memory(minimum, maximum, free)
                     self._refuse_more_than(free, given)
-                return Record(given, vcpus, _pause(paused))
+                return Record(given, vcpus, pause_of(paused))
 
             with self.shared.lock:
                 self.check_up()
@@ -301,7 +313,7 @@ class InnerNode:
             OSError: its file can't be read or written.
         """
         path, size = self.path_of(instance.name), self.size() if self.is_strict else None
-        wanted = _wanted(instance, memory)
+        wanted = wanted_of(instance, memory)
 
         def decide(old: Record) -> Record:
             self.check_up()
@@ -421,68 +433,3 @@ def info(name: str, record: Record) -> InstanceInfo:
 
 def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
     return {name: info(name, records[name]) for name in sorted(records, key=natural_order)}
-
-
-def amount_of(what: str, value: object) -> int:
-    """Return a value that is a positive integer.
-
-    Raises:
-        RefusedError: it isn't.
-    """
-    if not is_amount(value):
-        raise RefusedError(f"{what} must be a positive integer, not {shown(value)}")
-    return value
-
-
-def beparam(instance: InstanceLike, key: str) -> int:
-    """Return one of an instance's beparams.
-
-    Raises:
-        RefusedError: it is missing, or no positive integer.
-    """
-    beparams: Mapping[str, Any] | None = instance.beparams  # Ganeti's own class says None for what isn't set
-    if beparams is None or key not in beparams:
-        raise RefusedError(
-            f"beparams lack {key!r}; they have: {', '.join(sorted(map(str, beparams or ()))) or 'nothing'}"
-        )
-    return amount_of(f"beparams[{key!r}]", beparams[key])
-
-
-def _fixed_record(instance: InstanceLike, *, paused: bool) -> Record | None:
-    """Return what a start makes of an instance whatever is free; None where it depends, or can't be done."""
-    beparams = instance.beparams
-    if type(beparams) is not dict:  # another mapping may make up what it lacks
-        return None
-    try:
-        minimum, maximum, vcpus = _WHAT_A_START_NEEDS(beparams)
-    except KeyError:
-        return None
-    if not type(minimum) is type(maximum) is type(vcpus) is int:
-        return None
-    # As `is_amount` has it, in one go.
-    is_fixed = 0 < maximum <= minimum <= LARGEST_AMOUNT and 0 < vcpus <= LARGEST_AMOUNT
-    return Record(minimum, vcpus, _pause(paused)) if is_fixed else None
-
-
-def _pause(paused: bool) -> Pause | None:
-    return "paused" if paused else None
-
-
-def _wanted(instance: InstanceLike, memory: int | None) -> tuple[int, int, int] | RefusedError:
-    """Return what an instance's beparams say of its memory, at least and at most, and of its CPUs.
-
-    Args:
-        instance: which.
-        memory: what it gets whatever they say; None where they count.
-
-    Returns:
-        That, or what is wrong, to be raised once nothing else is.
-    """
-    try:
-        if memory is None:
-            minimum, maximum = beparam(instance, BE_MINMEM), beparam(instance, BE_MAXMEM)
-        else:
-            minimum = maximum = memory
-        return minimum, maximum, beparam(instance, BE_VCPUS)
-    except RefusedError as error:
-        return error

@@ -117,22 +117,23 @@ class Scope:
             there = f"nearest: {close}"
         raise DeclarationError(f"no instance is named {shown(name)}; {there}")
 
-    def why_not(self, name: object, others: Collection[str]) -> str:
+    def why_not(self, name: object, others: Collection[str], *, where: str | None = None) -> str:
         """Say that an instance runs nowhere here, and what took it away.
 
         Args:
             name: which; anything will do.
             others: the names of what runs here.
+            where: the name of the one node that counts; None for all that the test sees.
         """
         if not isinstance(name, str):
             return f"{shown(name)} is no instance's name"
         watcher, journal = self.shared.watcher, self.shared.door.journal
         return messages.absent(
             name,
-            node=self.own_name,
+            node=where or self.own_name,
             there=others,
             known=self.shared.declared,
-            went_down_with=watcher.went_down_with(name),
+            departure=watcher.departure(name),
             last_call=next((each for each in reversed(list(journal)) if each.instance == name), None),
         )
 
@@ -232,7 +233,7 @@ class Scope:
         with shared.lock:
             nodes, (calls, total) = _seen(self.everywhere), self._calls()
             (scene, events), runs = shared.chronicle.read(), shared.traffic.runs
-            scripts, faults = [*shared.traffic.scripts], shared.faults.every
+            scripts, faults = [*shared.traffic.scripts.every], shared.faults.every
         return paint(
             nodes,
             calls=calls,
@@ -278,6 +279,10 @@ class View(Referent):
     """One or more nodes, as the test sees them."""
 
     _scope: Scope
+
+    @property
+    def _lock(self) -> Lock:
+        return self._scope.shared.lock
 
     if not TYPE_CHECKING:  # pragma: no branch  # type checkers are to know what is not there
 

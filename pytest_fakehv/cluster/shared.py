@@ -40,6 +40,7 @@ class Shared:
         watcher: where instances run, and what is wrong with that.
         crowd: how many migrations each node has.
         declared: the instances that the test has declared, by name.
+        hanging: where the test let a guest hang, in words, by the instance's name.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
         told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
@@ -60,6 +61,7 @@ class Shared:
             node, instance, state, self.door.current_call
         )
         self.declared: dict[str, InstanceSpec] = {}
+        self.hanging: dict[str, str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
         self.told: tuple[frozenset[object], object] = frozenset(), None
 

@@ -11,7 +11,7 @@ from pytest_fakehv.calls.faultspec import FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
 from pytest_fakehv.calls.selection import Selection, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_number
-from pytest_fakehv.cluster.scope import View
+from pytest_fakehv.cluster.befalling import Befalling
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.objects import (
@@ -38,7 +38,7 @@ _NO_HVPARAMS: Final[Mapping[str, Any]] = MappingProxyType({})
 _NEVER_DECLARED: Final = InstanceSpec("any", hvparams=_NO_HVPARAMS)
 
 
-class Stage(View):
+class Stage(Befalling):
     """One or more nodes, as the test that sets the scene and directs it sees them."""
 
     @property
@@ -281,7 +281,7 @@ class Stage(View):
     def _script(self, spec: MigrationSpec, origin: str) -> None:
         """Put a script in force, and say where it was declared."""
         self._check_script(spec)
-        self._scope.shared.traffic.script(spec, origin)
+        self._scope.shared.traffic.scripts.add(spec, origin)
 
     def _check_script(self, spec: MigrationSpec) -> None:
         name, declared = spec.instance, self._scope.shared.declared

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.judgement.apart import Apart
+from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.told import Told, status_of
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
@@ -43,8 +44,8 @@ class Watcher:
         self._lock = lock
         self._where: dict[str, tuple[str, ...]] = {}
         self._alone: dict[str, tuple[str, ...]] = {}
-        # What runs nowhere any more; and the node with which it went down, where that took it.
-        self._departed: dict[str, str | None] = {}
+        # What runs nowhere any more; and what took it, where that was no call.
+        self._departed: dict[str, Departure | None] = {}
         self._gone: dict[str, _Gone] = {}
         self._overtaken: dict[str, Call] = {}  # by which start, what was on its way
         self._accepted: dict[tuple[str, str], Call | None] = {}
@@ -65,8 +66,8 @@ class Watcher:
         """Tell whether an instance ever ran."""
         return instance in self._where or instance in self._departed
 
-    def went_down_with(self, instance: str) -> str | None:
-        """Return the node that took an instance along as it went down; None if that is not why it is gone."""
+    def departure(self, instance: str) -> Departure | None:
+        """Return what took an instance that runs nowhere; None if that was a call, or is not known."""
         return None if instance in self._where else self._departed.get(instance)
 
     # What happens
@@ -170,6 +171,16 @@ class Watcher:
         with self._lock:
             self._gone.pop(instance, None)
 
+    def killed(self, node: str, instance: str, place: str) -> None:
+        """Note that what there was of an instance on a node was killed by the test, and where it did that."""
+        with self._lock:
+            self._lost_on_its_way(instance, node)
+            run = self._traffic.arriving(node, instance)
+            if run and node in run.lost_nodes:  # whose finalize there will be refused
+                self._accepted.pop((node, instance), None)
+            if instance not in self._where and not self._departed.get(instance):
+                self._departed[instance] = Departure(node, f"was killed on {node} at {place}")
+
     def taken_along(self, node: str, instance: str) -> None:
         """Note that an instance is gone with what is left of its node, which goes down."""
         with self._lock:
@@ -183,12 +194,16 @@ class Watcher:
         self.events += 1
         for instance in [each for each, places in self._where.items() if node in places]:
             self._forget(node, instance, took_it=True)
-        for instance, gone in list(self._gone.items()):
-            if gone.is_on_its_way and gone.target == node:
-                del self._gone[instance]
+        for instance in list(self._gone):
+            self._lost_on_its_way(instance, node)
         for place in [each for each in self._accepted if each[0] == node]:
             del self._accepted[place]
             self._forgotten.add(place)
+
+    def _lost_on_its_way(self, instance: str, node: str) -> None:
+        """Note that a node has lost an instance, which has not vanished if it was on its way there."""
+        if (gone := self._gone.get(instance)) and gone.is_on_its_way and gone.target == node:
+            del self._gone[instance]
 
     def accepted(self, node: str, instance: str) -> None:
         """Note that a node is ready for an instance."""
@@ -243,7 +258,9 @@ class Watcher:
             why = f"{run.target_name} had not accepted the instance"
         else:
             return None
-        return self._unearned(node, instance, f"finalized with success on {node}, though {why}")
+        return _unearned(
+            node, instance, f"finalized with success on {node}, though {why}", self._current_call()
+        )
 
     def aborts(self, node: str, run: Run | None) -> Violation | None:
         """Return what is wrong with finalizing a migration without success on a node, likewise.
@@ -263,12 +280,8 @@ class Watcher:
             return None
         if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
             return None
-        return self._unearned(node, run.instance, f"aborted on {node}, though its status said completed")
-
-    def _unearned(self, node: str, instance: str, how: str) -> Violation:
-        what = f"the migration of {printable(instance)} was {how}"
-        return Violation(
-            invariant="unearned", what=what, instance=instance, nodes=(node,), call=self._current_call()
+        return _unearned(
+            node, run.instance, f"aborted on {node}, though its status said completed", self._current_call()
         )
 
     def finalized(
@@ -300,7 +313,7 @@ class Watcher:
         """
         found = list(self._seen)
         found += [
-            self._vanished(instance, gone)
+            _vanished(instance, gone)
             for instance, gone in self._gone.items()
             if not (gone.is_on_its_way and gone.target in unreachable)
         ]
@@ -354,7 +367,7 @@ class Watcher:
         if len(places) > 1:
             self._where[instance] = tuple(each for each in places if each != node)
         else:
-            self._departed[instance] = node if took_it else None
+            self._departed[instance] = Departure(node, f"went down with {node}") if took_it else None
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
@@ -368,17 +381,9 @@ class Watcher:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
         return run.finalized_on_source is None and (
             run.target is None  # nothing is known of what happens there
-            or run.went_down_with_target
+            or run.was_lost_on_target
             or (run.finalized_on_target is True and (run.target_name, run.instance) in self._stopped)
         )
-
-    def _vanished(self, instance: str, gone: "_Gone") -> Violation:
-        why = f"{gone.node} dropped its only copy"
-        if gone.target:
-            why = f"it left {gone.node} and did not arrive on {printable(gone.target)}"
-        what = f"{printable(instance)} runs nowhere: {why}"
-        nodes = (gone.node, gone.target) if gone.target else (gone.node,)
-        return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
     def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:
         found = []
@@ -393,16 +398,12 @@ class Watcher:
                     f"the migration of {name} from {run.source_name} to {printable(run.target_name)} "
                     f"is not finalized on {listed(sides)}"
                 )
-                found.append(self._unfinished_one(what, run.instance, sides, run.call))
+                found.append(_unfinished_one(what, run.instance, sides, run.call))
         for (node, instance), call in self._accepted.items():
             if (node, instance) not in begun and node not in unreachable:
                 what = f"{printable(instance)} was accepted on {node} and neither migrated nor aborted"
-                found.append(self._unfinished_one(what, instance, [node], call))
+                found.append(_unfinished_one(what, instance, [node], call))
         return found
-
-    @staticmethod
-    def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
-        return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
 
     def _saw_split(self, instance: str, call: Call | None) -> None:
         nodes = list(self._where[instance])
@@ -428,3 +429,21 @@ class _Gone:
     call: Call
     target: str | None
     is_on_its_way: bool
+
+
+def _vanished(instance: str, gone: _Gone) -> Violation:
+    why = f"{gone.node} dropped its only copy"
+    if gone.target:
+        why = f"it left {gone.node} and did not arrive on {printable(gone.target)}"
+    what = f"{printable(instance)} runs nowhere: {why}"
+    nodes = (gone.node, gone.target) if gone.target else (gone.node,)
+    return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
+
+
+def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
+    return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
+
+
+def _unearned(node: str, instance: str, how: str, call: Call | None) -> Violation:
+    what = f"the migration of {printable(instance)} was {how}"
+    return Violation(invariant="unearned", what=what, instance=instance, nodes=(node,), call=call)

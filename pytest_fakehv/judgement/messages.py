@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from pytest_fakehv.calls.faults import DID_NOTHING, Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
+from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.text import listed, natural_order, nearest, printable, shown, shown_error
@@ -50,6 +51,8 @@ def wrong_state(
     elsewhere: Mapping[str, InstanceInfo],
     alone: bool,
     known: Iterable[str],
+    departure: Departure | None,
+    hangs_since: str | None,
     last_call: Call | None,
 ) -> str:
     """Say that an instance is not in the state that a test expected.
@@ -62,6 +65,8 @@ def wrong_state(
         elsewhere: its figures, by the node where it was found beside those.
         alone: whether it was expected to be nowhere else.
         known: every name that the test has declared.
+        departure: what took it away, if that was no call.
+        hangs_since: where the test let its guest hang, in words, if it did.
         last_call: the last call about the instance, if any.
 
     Returns:
@@ -73,10 +78,12 @@ def wrong_state(
         parts = [f"{name} {_states({**found, **elsewhere})}, not {expected} {where} alone"]
     elif found:
         parts = [f"{name} {_states(found)}, not {expected}"]
+        parts += [f"its guest hangs since {hangs_since}"] if hangs_since and expected == "stopped" else []
     elif elsewhere:
         parts = [f"{name} is not {expected} {where}, but {_states(elsewhere)}"]
     else:
         parts = [f"{name} is not {expected} {where}"]
+        parts += [f"it {departure.how}"] if departure and departure.node in nodes else []
         there = {each for names in nodes.values() for each in names}
         parts.append(f"running there: {listed(there)}" if there else "nothing runs there")
         parts += _nearest(name, there, known)
@@ -89,7 +96,7 @@ def absent(
     node: str | None,
     there: Collection[str],
     known: Iterable[str],
-    went_down_with: str | None,
+    departure: Departure | None,
     last_call: Call | None,
 ) -> str:
     """Say that an instance does not run where a test looks for it.
@@ -99,15 +106,15 @@ def absent(
         node: the one node that was looked at; None for a whole cluster.
         there: the names of what runs, or is paused, there.
         known: every name that the test has declared.
-        went_down_with: the node that took it along as it went down, if one did.
+        departure: what took it away, if that was no call.
         last_call: the last call about the instance, if any.
 
     Returns:
         The message, in one line.
     """
     parts = [f"{printable(name)} {f'does not run on {node}' if node else 'runs nowhere'}"]
-    if went_down_with and node in (None, went_down_with):
-        parts.append(f"it went down with {went_down_with}")
+    if departure and node in (None, departure.node):
+        parts.append(f"it {departure.how}")
     where = " there" if node else ""
     parts.append(f"running{where}: {listed(there)}" if there else f"nothing runs{where}")
     parts += _nearest(name, there, known)
@@ -162,7 +169,7 @@ def placement_differences(
     expected: Expected,
     *,
     partial: bool,
-    went_down_with: Callable[[str], str | None] = lambda _instance: None,
+    departure: Callable[[str], Departure | None] = lambda _instance: None,
 ) -> list[str]:
     """Say, a line an instance, where a placement is not the expected one.
 
@@ -170,15 +177,15 @@ def placement_differences(
         actual: the placement.
         expected: what was expected of it.
         partial: whether others may run too.
-        went_down_with: returns the node that took an instance along as it went down, if one did.
+        departure: returns what took an instance away, if that was no call.
     """
     lines = []
     for name in sorted({*actual, *expected}, key=natural_order):
         where, wanted = actual.get(name), expected.get(name)
         if _places(where) == _places(wanted) or (partial and name not in expected):
             continue
-        lost_with = None if where else went_down_with(name)
-        why = f" (it went down with {lost_with})" if lost_with else ""
+        taken = None if where else departure(name)
+        why = f" (it {taken.how})" if taken else ""
         lines.append(f"  {printable(name)}: {_where(where)}{why}, expected {_where(wanted)}")
     most = 4 * MOST_CALLS
     return [*lines[:most], *([f"  and {len(lines) - most} more"] if len(lines) > most else [])]

@@ -134,16 +134,20 @@ class Driver:
             source_is_down: whether it is known that nothing runs on the source any more. Only then can it
                 be left alone: an instance on a node that just doesn't answer may be running.
         """
-        name = self.instance.name
         if not source_is_down:
-            if name in (self._try(self.source, "ListInstances") or ()):
+            if self._is_on_source():
                 self._try(self.source, "StopInstance", self.instance)
+                if not self.errors and self._is_on_source():  # its guest took no notice
+                    self._try(self.source, "StopInstance", self.instance, True)
             if not self.errors:
-                self._try(self.source, "CleanupInstance", name)
+                self._try(self.source, "CleanupInstance", self.instance.name)
         if self.errors:
             return "failed"
         self._try(self.target, "StartInstance", self.instance, [], False)
         return "failed" if self.errors else "completed"
+
+    def _is_on_source(self) -> bool:
+        return self.instance.name in (self._try(self.source, "ListInstances") or ())
 
     def _follow(self, timeout: float) -> Ending:
         """Ask the source how far the migration is, until it is over one way or another."""

@@ -34,6 +34,7 @@ class Run:
         spec: how it is scripted; None if it isn't.
         origin: where that was declared, in words; None if it isn't.
         course: how it goes; None if it isn't scripted.
+        unpaused: how it would go had the test not paused the instance; None where it hasn't.
         clock: what it runs on.
         started: when it began.
         ended: when it ended; None before.
@@ -50,7 +51,7 @@ class Run:
         has_lost_instance: whether the instance was lost by the time that it ended.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
-        lost_nodes: those of its two nodes that went down since.
+        lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
 
     number: int
@@ -82,6 +83,7 @@ class Run:
     is_accepted: bool = False
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
+    unpaused: Course | None = None
 
     @property
     def open_nodes(self) -> list[str]:
@@ -107,8 +109,23 @@ class Run:
         return self.outcome == "active"
 
     @property
-    def went_down_with_target(self) -> bool:
-        """Whether it had completed when its target went down: nobody on the source could save it."""
+    def is_half_arrived(self) -> bool:
+        """Whether the target has some or all of the instance, which is not finalized there yet."""
+        return (
+            self.target is not None
+            and self.finalized_on_target is None
+            and not (self.is_lost or self.target_name in self.lost_nodes)
+            and self.outcome in {"active", "completed"}
+        )
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether all of the instance has come to the target, finalized there or not."""
+        return (self.outcome == "completed" or self.has_moved) and self.finalized_on_target is not False
+
+    @property
+    def was_lost_on_target(self) -> bool:
+        """Whether it had completed when the target lost the instance: nobody on the source could save it."""
         return self.outcome == "completed" and self.target_name in self.lost_nodes
 
     @property
@@ -177,11 +194,25 @@ class Run:
         with suppress(FileNotFoundError):
             self.source.remove(self.source.path(self.instance))
 
+    def pause(self) -> None:
+        """Let the instance write nothing from now on, so that it converges, where that says when it ends."""
+        if self.course and self.spec and self.spec.ends_with_ram and not self.is_postcopy:
+            self.unpaused, self.course = self.course, self.course.without_writes(self.elapsed)
+
+    def resume(self) -> None:
+        """Let it go on as it would have gone without the pause, but for one that goes on as postcopy."""
+        if self.unpaused and not self.is_postcopy:
+            self.course = self.unpaused
+        self.unpaused = None
+
     def remember(self) -> None:
         """Take what the instance is on the source now, if it is still there, for what it will be."""
         with suppress(OSError, HypervisorError):
             if now := self.source.read(self.source.path(self.instance)):
-                self.record = self.record._replace(memory=now.memory, vcpus=now.vcpus)
+                pause = self.record.pause
+                if self.live:  # else it is paused for this
+                    pause = "paused" if now.is_paused else None
+                self.record = Record(now.memory, now.vcpus, pause)
 
     def snapshot(self) -> Migration:
         """Return what a test may know of it."""

@@ -1,6 +1,7 @@
 """How a test scripts an instance's migrations, and the course that each takes then."""
 
 import dataclasses
+from collections import deque
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypedDict, get_args
@@ -8,6 +9,7 @@ from typing import Literal, TypedDict, get_args
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, exact
 from pytest_fakehv.interface.objects import name_of
 from pytest_fakehv.migration.precopy import Precopy
+from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.text import shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
@@ -91,6 +93,11 @@ class MigrationSpec:
         """Show it as it was declared."""
         return f"script_migration({shown_arguments(self)})"
 
+    @property
+    def ends_with_ram(self) -> bool:
+        """Whether a migration ends once all RAM is sent, and nothing else says when."""
+        return self.at is None and self.polls is None and self.outcome not in {"failed", "cancelled"}
+
     def course(self, ram: int, *, runs: bool) -> "Course":
         """Return how one migration will go.
 
@@ -138,6 +145,47 @@ class Script:
         return self.spec.times is not None and self.used >= self.spec.times
 
 
+class Scripts:
+    """The scripts of one cluster, and which of them an instance's next migration goes by.
+
+    Args:
+        lock: the cluster's.
+
+    Attributes:
+        every: all that there were, in the order in which they were declared.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self.every: list[Script] = []
+        self._lock = lock
+        self._in_force: dict[str, deque[Script]] = {}
+
+    def add(self, spec: MigrationSpec, origin: str) -> None:
+        """Take a script: after those of limited ``times``, and in place of one without a limit.
+
+        Args:
+            spec: how migrations are to go.
+            origin: where it was declared, in words.
+        """
+        script = Script(spec, origin)
+        with self._lock:
+            scripts = self._in_force.setdefault(spec.instance, deque())
+            if scripts and scripts[-1].spec.times is None:
+                scripts.pop().is_replaced = True
+            scripts.append(script)
+            self.every.append(script)
+
+    def next_of(self, instance: str) -> Script | None:
+        """Return the script by which an instance's next migration goes; None for none."""
+        return self._in_force[instance][0] if self._in_force.get(instance) else None
+
+    def use(self, script: Script) -> None:
+        """Note that a migration goes by the next script of its instance."""
+        script.used += 1
+        if script.is_used_up:
+            self._in_force[script.spec.instance].popleft()
+
+
 @dataclass(frozen=True)
 class Course:
     """How a scripted migration goes if nothing intervenes; all times in seconds since it began.
@@ -158,6 +206,10 @@ class Course:
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
         lasts = after + self.model.rest_at(after) / self.model.bandwidth
         return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
+
+    def without_writes(self, after: Fraction) -> "Course":
+        """Return the same, of an instance that writes nothing from a time on: what is left is sent once."""
+        return replace(self, lasts=after + self.model.rest_at(after) / self.model.bandwidth, downtime=None)
 
     def cut_short(self) -> "Course":
         """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""

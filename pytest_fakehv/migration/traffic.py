@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import MigrationStatus
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.migration.run import Run
-from pytest_fakehv.migration.script import MigrationSpec, Outcome, Script
+from pytest_fakehv.migration.script import Outcome, Scripts
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Record, Store
 from pytest_fakehv.text import listed, shown
@@ -50,10 +49,10 @@ class Traffic:
 
     Attributes:
         clock: as given.
-        is_acting: whether what happens now is a script's doing, in whatever call that shows.
+        is_acting: whether what happens now is a script's doing or a deed's, in whatever call that shows.
         moved: what scripts have moved behind everybody's back, in MiB, by node and instance.
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
-        scripts: all that there were, in the order in which they were declared.
+        scripts: how the next ones go.
         on_loss: called with the name of an instance that is lost as the test wanted it.
     """
 
@@ -70,8 +69,7 @@ class Traffic:
         self._latest: dict[str, Run] = {}
         self._leaving: dict[tuple[str, str], Run] = {}
         self._arriving: dict[tuple[str, str], Run] = {}
-        self.scripts: list[Script] = []
-        self._scripts: dict[str, deque[Script]] = {}
+        self.scripts = Scripts(lock)
         self._due: list[tuple[Fraction, int, Run]] = []
         self._tickets = itertools.count()
         clock._on_move = self.settle
@@ -149,7 +147,7 @@ class Traffic:
                 and not last.lost_nodes
             ):
                 raise RefusedError(f"it has migrated to {last.target_name}, and is to be finalized first")
-            script = self._scripts[instance][0] if self._scripts.get(instance) else None
+            script = self.scripts.next_of(instance)
             spec = script.spec if script else None
             if spec and spec.postcopy is not None and not live:
                 raise DeclarationError(
@@ -179,7 +177,7 @@ class Traffic:
                 source.change(path, lambda now: now._replace(pause="migrating"))
                 self.on_pause(source_name, instance, "paused")
             if script:
-                self._use(script)
+                self.scripts.use(script)
             self._runs.append(run)
             self._active[instance] = self._latest[instance] = run
             self._open.setdefault(instance, []).append(run)
@@ -257,27 +255,33 @@ class Traffic:
                 run.lost_nodes.add(node)
                 self._close(run.instance)
 
+    def was_paused(self, node: str, instance: str, *, paused: bool) -> None:
+        """Note that the test has paused an instance on a node, or let it run again."""
+        with self._lock:
+            run = self._active.get(instance)
+            if run and run.live and run.source_name == node:
+                if paused:
+                    run.pause()
+                else:
+                    run.resume()
+                self._schedule(run)
+
+    def was_killed(self, node: str, instance: str) -> None:
+        """Note that what there was of an instance on a node has ended by itself."""
+        with self._lock:
+            run = self._active.get(instance)
+            if run and node in (run.source_name, run.target_name):
+                self._end(run, "failed", f"{instance} was killed on {node}")
+            elif (run := self.arriving(node, instance)) and run.has_arrived:
+                run.lost_nodes.add(node)
+                self._close(instance)
+
     def instance_stopped(self, run: Run) -> None:
         """Note that an instance was stopped on the source: even if it is started again, that is another."""
         if run.is_active and not run.is_still_there:
             self._lose(run, self.clock.exact_now)
 
     # The test's side
-
-    def script(self, spec: MigrationSpec, origin: str) -> None:
-        """Take a script: after those of limited ``times``, and in place of one without a limit.
-
-        Args:
-            spec: how migrations are to go.
-            origin: where it was declared, in words.
-        """
-        script = Script(spec, origin)
-        with self._lock:
-            scripts = self._scripts.setdefault(spec.instance, deque())
-            if scripts and scripts[-1].spec.times is None:
-                scripts.pop().is_replaced = True
-            scripts.append(script)
-            self.scripts.append(script)
 
     def cancel(self, instance: str) -> None:
         """Cancel a migration."""
@@ -344,11 +348,6 @@ class Traffic:
         if run.due is not None:
             heapq.heappush(self._due, (run.due, next(self._tickets), run))
             self.settle()
-
-    def _use(self, script: Script) -> None:
-        script.used += 1
-        if script.is_used_up:
-            self._scripts[script.spec.instance].popleft()
 
     def _running(self, instance: str) -> Run:
         self.settle()

@@ -56,7 +56,7 @@ def end(run: "Run", calls: Sequence["Call"], events: Sequence[Event]) -> Moment 
             found.append((call.number, call.number))
             break
     for event in events:
-        is_down = event.what == "crash" and event.node in (run.source_name, run.target_name)
+        is_down = event.what in {"crash", "kill"} and event.node in (run.source_name, run.target_name)
         is_gone = event.what == "gone" and event.node == run.source_name
         if is_down or is_gone or event.what in _ENDS:
             found.append((event.after + (event.call is None) / 2, event))

@@ -25,6 +25,10 @@ Deed = Literal[
     "fail_migration",
     "complete_migration",
     "start_postcopy",
+    "kill",
+    "pause",
+    "resume",
+    "hang",
     "hold",
 ]
 """What a test does, by the name of the method that does it."""

@@ -49,8 +49,8 @@ def _why(index: int, calls: "dict[int, Call]", events: Sequence["Event"]) -> str
     number = "" if event.call is None else f"call {event.call}"
     where = f", {call} on {call.node} at {printable(call.place)}" if call else ""
     later = (each for each in events[index:] if not each.is_change and each.call == event.call)
-    deed = next((each for each in later if each.node == event.node), None)
+    deed = next((each for each in later if each.node == event.node or each.instance == event.instance), None)
     if deed is None:
         return f"since {number}{where}" if number else f"which was on {node}"
     at = f" in {number}{where}" if number else f" at {printable(place_text(*deed.origin or ('', 0)))}"
-    return f"since {deed.what} of {node}{at}"
+    return f"since {deed.what} {'on' if deed.instance else 'of'} {node}{at}"

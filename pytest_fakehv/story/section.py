@@ -313,7 +313,7 @@ def timeline_lines(
 def _since_the_first_call(timeline: Timeline) -> range:
     """Return where the steps are that tell something: what the test does before any call sets the scene.
 
-    But where it took away nodes that calls raised on, or that it brings back later, one would miss that.
+    But where it took away what went wrong then, or nodes that it brings back later, one would miss that.
     """
     steps = timeline.steps
     first = next((index for index, step in enumerate(steps) if step.count), None)
@@ -324,7 +324,8 @@ def _since_the_first_call(timeline: Timeline) -> range:
     taken_away = (
         index
         for index, step in enumerate(steps[:first])
-        if step.what in {"crash", "disconnect"} and step.node in matter
+        if (step.what in {"crash", "disconnect"} and step.node in matter)
+        or (step.what == "kill" and step.instance in timeline.involved)
     )
     return range(next(taken_away, first), len(steps))
 

@@ -130,6 +130,18 @@ def test_the_test_s_side(cluster, method):
         done_by(method, call, cluster["node2"], "assert_running", "web1")
 
 
+@pytest.mark.parametrize("deed", ["kill", "pause", "resume", "hang"])
+def test_what_befalls_an_instance(cluster, method, deed):
+    cluster.add_instance("web1", node="node2", state="paused" if deed == "resume" else "running")
+    cluster["node1"].ListInstances()
+    done_by(method, call, cluster["node2"], deed, web())
+    (step,) = [each for each in cluster.timeline().steps if each.what == deed]
+    assert step.place.partition(":")[0] == "tests/calls/workers.py"
+    assert texts(done_by, method, call, cluster, deed, "web2") == (
+        "DeclarationError: no instance is named 'web2'; nearest: web1"
+    )
+
+
 def test_the_reference_driver(cluster, method):
     cluster.add_instance("web1", node="node2")
     result = done_by(method, migrate, cluster)

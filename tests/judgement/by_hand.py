@@ -1,6 +1,8 @@
 """A migration that is made call by call: its scripts, and what may befall its nodes."""
 
-from pytest_fakehv import FakeCluster, FakeHypervisor, InstanceSpec, NodeSpec
+from contextlib import suppress
+
+from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, InstanceSpec, NodeSpec
 
 
 def small_cluster(root, **kwargs) -> FakeCluster:
@@ -75,6 +77,16 @@ def stop(node):
         node.StopInstance(node.instance("web1"))
 
 
+def kill(node):
+    with suppress(DeclarationError):  # nothing of it is there
+        node.kill("web1")
+
+
+def kill_everywhere(node):
+    with suppress(DeclarationError):
+        node.cluster.kill("web1")
+
+
 def restart(node):
     node.crash()
     node.boot()
@@ -87,4 +99,6 @@ EVENTS = {
     "power cycle": FakeHypervisor.PowercycleNode,
     "disconnect": FakeHypervisor.disconnect,
     "stop": stop,
+    "kill": kill,
+    "kill everywhere": kill_everywhere,
 }

@@ -1,6 +1,7 @@
 """No false alarm: whatever befalls the nodes, whatever a correct program does, also in threads."""
 
 import threading
+from contextlib import suppress
 from itertools import product
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from random_programs import Foreign, Migration, Second
 
-from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeSpec
+from pytest_fakehv import DeclarationError, FakeCluster, HypervisorError, InstanceSpec, NodeSpec
 
 
 def drive(master, order, before_step):
@@ -123,8 +124,9 @@ def test_cleaning_up_after_an_interruption(tmp_path, steps, event):
         cluster[node].boot()
         cluster[node].reconnect()
         cluster.clean_up("web1", to="node2", source="node1")
-        target_is_gone = node == "node2" and event in ("crash", "crash and boot", "power cycle")
-        lost = ["vanished"] if steps == "iamsd" and not target_is_gone else []
+        target_is_gone = node == "node2" and event in ("crash", "crash and boot", "power cycle", "kill")
+        is_lost = target_is_gone or event == "kill everywhere"
+        lost = ["vanished"] if steps == "iamsd" and not is_lost else []
         assert (node, [each.invariant for each in cluster.violations()]) == (node, lost)
 
 
@@ -247,6 +249,9 @@ nodes = st.sampled_from(NODES)
 instances = st.sampled_from(INSTANCES)
 
 
+BEFALL = ("kill", "pause", "resume", "hang")
+
+
 operations = st.one_of(
     *(st.tuples(st.just("start"), instances, nodes) for _ in range(3)),
     st.tuples(st.just("stop"), instances),
@@ -257,6 +262,7 @@ operations = st.one_of(
     *(st.tuples(st.just("boot"), nodes) for _ in range(2)),
     st.tuples(st.just("powercycle"), nodes),
     st.tuples(st.just("disconnect"), nodes),
+    *(st.tuples(st.just(deed), instances) for deed in BEFALL),
 )
 
 
@@ -304,6 +310,22 @@ class Program:
 
     def disconnect(self, node):
         self.cluster[node].disconnect()
+
+    def kill(self, instance):
+        if self.where(instance):
+            self.cluster.kill(instance)
+
+    def pause(self, instance):
+        if self.where(instance):
+            self.cluster.pause(instance)
+
+    def resume(self, instance):
+        if self.where(instance):
+            self.cluster.resume(instance)
+
+    def hang(self, instance):
+        if self.where(instance):
+            self.cluster.hang(instance)
 
 
 @settings(deadline=None)
@@ -414,6 +436,7 @@ deeds = st.one_of(
     st.tuples(st.just("second starts"), instances, nodes),
     st.tuples(st.just("second stops"), instances),
     st.tuples(st.just("look")),
+    st.tuples(st.sampled_from(BEFALL), instances, st.none() | nodes),
     st.tuples(st.just("disconnect"), nodes),
     st.tuples(st.just("crash"), nodes),
     st.tuples(st.just("boot"), nodes),
@@ -461,6 +484,10 @@ class Scene:
                 self.cluster.violations()
             case "disconnect" | "crash" | "boot":
                 getattr(self.cluster[arguments[0]], what)()
+            case _ if what in BEFALL:
+                name, node = arguments
+                with suppress(DeclarationError):  # it is not there, or split, or must stay paused
+                    getattr(self.cluster[node] if node else self.cluster, what)(name)
             case "second starts":
                 self.second.start(*arguments)
             case "second stops":

@@ -8,7 +8,14 @@ from types import SimpleNamespace
 import pytest
 from by_hand import Master, small_cluster
 
-from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeSpec
+from pytest_fakehv import (
+    DeclarationError,
+    FakeCluster,
+    FakeHypervisor,
+    HypervisorError,
+    InstanceSpec,
+    NodeSpec,
+)
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.disk import Disk
 
@@ -205,6 +212,50 @@ class TestAbortOfWhatCompleted:
         cluster["node2"].crash()
         master.end_source(success=False)
         cluster.assert_consistent()
+
+
+class TestKills:
+    """An instance that ends by itself is nobody's fault; what a program makes of that is its own."""
+
+    @pytest.mark.parametrize("node", ["node1", "node2", "node3"])
+    def test_a_start_of_what_was_killed(self, cluster, master, node):
+        cluster.kill("web1")
+        cluster[node].StartInstance(master.web1, [], False)
+        cluster.assert_consistent()
+
+    @pytest.mark.parametrize("node", ["node1", "node2", "node3"])
+    def test_a_start_of_what_was_killed_on_its_way(self, cluster, master, node):
+        master.begin()
+        master.end_source()
+        cluster.kill("web1")
+        cluster[node].StartInstance(master.web1, [], False)
+        cluster.assert_consistent()
+
+    def test_a_start_of_what_has_died_on_one_node_alone(self, cluster, master):
+        cluster["node2"].add_instance("web1")
+        cluster["node2"].kill("web1")
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert [each.what for each in cluster.violations() if each.call] == [
+            "web1 was started on node3 while it ran on node1",
+            "web1 ran on node1 and node3 at once",
+        ]
+
+    def test_an_abort_of_the_only_copy_before(self, cluster, master):
+        cluster.script_migration("web1", postcopy=0, bandwidth=1)
+        master.accept()
+        master.migrate()
+        master.end_target(success=False)
+        with pytest.raises(DeclarationError):
+            cluster.kill("web1")
+        assert [each[0] for each in wrong(cluster)] == ["vanished", "unfinished"]
+
+    def test_an_abort_of_the_only_copy_after_another_one_was_killed(self, cluster, master):
+        """It had arrived, and its source was killed: the program takes what was left."""
+        master.begin()
+        master.end_target()
+        cluster["node1"].kill("web1")
+        master.end_target(success=False)
+        assert [each[0] for each in wrong(cluster)] == ["vanished", "unfinished"]
 
 
 TRUE = [1, "yes", [0], 2.5, object()]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from migrating import reach, table
 
 from pytest_fakehv import FakeCluster, NodeDownError, NodeSpec
 
@@ -10,49 +11,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "faults.md"
 NODES = {"source": "node1", "target": "node2"}
 
 
-def table() -> dict[tuple[str, str], str]:
-    """Return the cells, by stage and by what is lost."""
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
-    begin = lines.index("| | source lost | target lost | both lost |")
-    rows = [line.strip("|").split("|") for line in lines[begin + 2 : lines.index("", begin)]]
-    return {
-        (stage.strip(), lost): cell.strip()
-        for stage, *cells in rows
-        for lost, cell in zip(("source", "target", "both"), cells, strict=True)
-    }
-
-
-CELLS = table()
+CELLS = table(PAGE, "| | source lost | target lost | both lost |")
 
 
 def test_the_table_has_every_stage():
     assert len(CELLS) == 6 * 3
-
-
-def reach(cluster, stage):
-    """Bring a migration of web1 from node1 to node2 to a stage; return the instance."""
-    source, target = cluster
-    web1 = source.instance("web1")
-    cluster.script_migration(web1, dirty_rate=5000, postcopy=1 if stage == "postcopy" else None)
-    target.AcceptInstance(web1, "", "node2")
-    if stage == "accepted, not begun":
-        return web1
-    source.MigrateInstance("cluster", web1, "node2", True)
-    polls = 5 if stage == "postcopy" else 1
-    statuses = [source.GetMigrationStatus(web1) for _ in range(polls)]
-    assert statuses[-1].status == "active"
-    assert statuses[-1].postcopy_status == ("postcopy-active" if stage == "postcopy" else None)
-    if stage in ("precopy", "postcopy"):
-        return web1
-    cluster.complete_migration(web1)
-    assert source.GetMigrationStatus(web1).status == "completed"
-    if stage == "finalized on the source alone":
-        source.FinalizeMigrationSource(web1, True, True)
-    elif stage == "finalized on the target alone":
-        target.FinalizeMigrationDst(web1, "", True)
-    else:
-        assert stage == "completed, not finalized"
-    return web1
 
 
 @pytest.mark.parametrize(("stage", "lost"), CELLS, ids=lambda value: value.replace(" ", "-"))

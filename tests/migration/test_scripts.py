@@ -381,7 +381,7 @@ class TestWrongScripts:
 
     def test_what_is_scripted_past_that_refusal_has_not_moved(self, hv):
         web1 = hv.add_instance("web1", memory=4096)
-        hv._shared.traffic.script(MigrationSpec("web1", outcome="failed_but_moved", at=0), "here")
+        hv._shared.traffic.scripts.add(MigrationSpec("web1", outcome="failed_but_moved", at=0), "here")
         hv.MigrateInstance("cluster", web1, "node2", True)
         assert hv.GetMigrationStatus(web1).status == "failed"
         assert hv.ListInstances() == ["web1"]

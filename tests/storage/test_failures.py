@@ -48,6 +48,11 @@ def running(node1, _node2):
         node1.StartInstance(make(name), [], False)
 
 
+def paused(node1, node2):
+    running(node1, node2)
+    node1.pause("web1")
+
+
 def another(node1, _node2):
     node1.StartInstance(WEB2, [], False)
 
@@ -124,6 +129,16 @@ CALLS = {
     ),
     "powercycle": (running, lambda one, _: one.PowercycleNode(), "powercycle the node"),
     "crash": (running, lambda one, _: one.crash(), "crash node1"),
+    "pause": (running, lambda one, _: one.pause("web1"), "pause web1 on node1"),
+    "pause what migrates": (
+        scripted(dirty_rate=2048),
+        lambda one, _: one.pause("web1"),
+        "pause web1 on node1",
+    ),
+    "resume": (paused, lambda one, _: one.resume("web1"), "resume web1 on node1"),
+    "kill": (running, lambda one, _: one.kill("web1"), "kill web1 on node1"),
+    "kill what is counted": (counted, lambda one, _: one.kill("web1"), "kill web1 on node1"),
+    "kill what migrates": (migrating, lambda one, _: one.kill("web1"), "kill web1 on node1"),
     "list": (running, lambda one, _: one.ListInstances(), "list the instances"),
     "info": (running, lambda one, _: one.GetInstanceInfo("web1"), "get info of instance web1"),
     "infos": (running, lambda one, _: one.GetAllInstancesInfo(), "get info of all instances"),

@@ -28,7 +28,7 @@ ABORT = [("node2", "FinalizeMigrationDst", False), ("node1", "FinalizeMigrationS
 LIST = [("node1", "ListInstances"), ("node2", "ListInstances")]
 
 
-STOP = [("node1", "StopInstance"), ("node1", "CleanupInstance")]
+STOP = [("node1", "StopInstance"), LIST[0], ("node1", "CleanupInstance")]
 
 
 START = ("node2", "StartInstance")

@@ -18,6 +18,7 @@ class TestFailover:
         assert [(call.arguments, call.keywords) for call in cluster.journal] == [
             ((), {}),
             (("web1",), {}),
+            ((), {}),
             (("web1",), {}),
             (("web1", [], False), {}),
         ]
@@ -25,7 +26,7 @@ class TestFailover:
     def test_the_instance_is_down_all_the_time(self, root):
         cluster = FakeCluster(root, hypervisor=Slow, clock="manual", instances=[InstanceSpec("web1")])
         assert cluster.failover("web1", to="node2") == result(
-            "completed", live=False, downtime=10.0, duration=10.0
+            "completed", live=False, downtime=15.0, duration=15.0
         )
 
     def test_how_long_it_is_down_after_a_failure_nobody_knows(self, root):
@@ -34,7 +35,7 @@ class TestFailover:
         assert cluster.failover("web1", to="node2", source="node1") == result(
             "failed",
             live=False,
-            duration=10.0,
+            duration=15.0,
             error="StartInstance on node2 raised HypervisorError: "
             "Failed to start instance web1: already running",
         )
@@ -43,7 +44,7 @@ class TestFailover:
         cluster.add_instance("web2", state="stopped")
         assert cluster.failover("web2", to="node2") == result("completed", instance="web2", live=False)
         assert cluster.placement() == {"web1": "node1", "web2": "node2"}
-        assert calls(cluster) == [LIST[0], STOP[1], START]
+        assert calls(cluster) == [LIST[0], STOP[-1], START]
 
     def test_a_paused_instance_runs_afterwards(self, cluster):
         cluster.add_instance("web2", state="paused")
@@ -78,7 +79,7 @@ class TestFailover:
         [
             (LIST[0], LIST[:1], "node1"),
             (STOP[0], [LIST[0], STOP[0]], "node1"),
-            (STOP[1], [LIST[0], *STOP], None),
+            (STOP[-1], [LIST[0], *STOP], None),
             (START, [LIST[0], *STOP, START], None),
         ],
         ids=lambda value: value[1] if isinstance(value, tuple) else None,
@@ -115,6 +116,17 @@ class TestFailover:
             "node2 does not overcommit: 1024 MiB are needed, 1000 MiB are free",
         )
         assert cluster.placement() == {}
+
+    def test_a_guest_that_takes_no_notice_is_forced(self, cluster):
+        cluster.hang("web1")
+        assert cluster.failover("web1", to="node2") == result("completed", live=False)
+        assert calls(cluster) == [LIST[0], *STOP[:2], STOP[0], STOP[-1], START]
+        assert [call.arguments for call in cluster.journal.calls("StopInstance")] == [
+            ("web1",),
+            ("web1", True),
+        ]
+        cluster.assert_running("web1", on="node2")
+        cluster.assert_consistent()
 
     def test_in_the_middle_of_a_migration_it_ends_that(self, cluster):
         interrupt(cluster, *BEGIN)
