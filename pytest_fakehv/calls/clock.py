@@ -4,10 +4,11 @@ from fractions import Fraction
 from operator import index
 from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, get_args
 
+from pytest_fakehv.calls.events import EventError, Events, TimedEvent
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
 from pytest_fakehv.machine import Time
-from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.locks import Lock, is_held
 from pytest_fakehv.text import shown
 
 if TYPE_CHECKING:
@@ -46,10 +47,16 @@ class Clock(Referent):
         self.mode = mode
         # What is called when the time has moved or is about to be looked at.
         self._on_move: Callable[[], None] = lambda: None
+        self._source: Callable[[], float] | None = Time.monotonic if mode == "real" else None
         self._began = Time.monotonic()
         self.advanced = Fraction(0)
         self._rounded = 0.0
         self._lock = lock or Lock()
+        self._events = Events(self._lock)
+        # What was raised to end a test, whatever the code under test made of it.
+        self._halts: list[BaseException] = []
+        # At whose time it stands still, be it later by the machine's clock, which doesn't wait for it.
+        self._event: TimedEvent | None = None
 
     def __repr__(self) -> str:
         """Show the time."""
@@ -58,36 +65,92 @@ class Clock(Referent):
     @property
     def now(self) -> float:
         """The time, in seconds since the cluster was made."""
-        return float(self.exact_now) if self.mode == "real" else self._rounded
+        return float(self.exact_now) if self._source else self._rounded
 
     @property
     def exact_now(self) -> Fraction:
         """The same without rounding, so that ten times 0.1 seconds are one second."""
-        if self.mode == "real":
-            return Fraction(Time.monotonic() - self._began)
-        return self.advanced
+        if self._source is None:
+            return self.advanced
+        return self._event._exact_time if self._event else self._told()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass.
+        """Let time pass, and meanwhile come about what is due.
 
         Args:
-            seconds: how much; 0 or more.
+            seconds: how much; 0 or more. What an event itself advances the clock by comes on top.
 
         Raises:
             DeclarationError: it is no such number, or the clock is the machine's.
+            EventError: an event raised; the clock stays where that was.
         """
         check_number("seconds", seconds)
-        if self.mode == "real":
+        if self._source:
             raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
-        with self._lock:
-            self.advanced += exact(seconds)
-            self._rounded = float(self.advanced)  # once, not at each call
+        left = exact(seconds)
+        while self._events.are_coming:
+            left -= self._go_on(left)
+            self._come_due()
+            if not left:
+                return
+        self._go_on(left)
         self._on_move()
+
+    def _go_on(self, duration: Fraction) -> Fraction:
+        """Let so much time pass, but at most until the next event; return how much that was."""
+        with self._lock:
+            due = self._events.next_time()
+            if due is not None:
+                duration = min(duration, due - self.advanced)
+            self.advanced += duration
+            self._rounded = float(self.advanced)  # once, not at each call
+        return duration
+
+    def _expect(self, event: TimedEvent) -> None:
+        """Let an event come about at its time; at once, if that is now.
+
+        Raises:
+            DeclarationError: it is over.
+            EventError: it raised.
+        """
+        self._events.add(event, self.exact_now)
+        self._come_due()
+
+    def _come_due(self) -> None:
+        """Let come about what is due: each event, and before it the migrations as they are at its time.
+
+        Never under the lock, as events are the test's own code: then they wait until somebody looks again.
+        """
+        while self._events.are_coming and not is_held(self._lock) and (event := self._next_due()):
+            try:
+                self._on_move()
+                event._come_due()
+            except EventError as error:
+                self._halts.append(error)
+                raise
+            finally:
+                self._event = None
+        self._on_move()
+
+    def _next_due(self) -> TimedEvent | None:
+        """Take an event that is due; the machine's clock, which has gone on, stands still for it."""
+        with self._lock:
+            if self._event:  # another thread is at it, or it looks itself
+                return None
+            now = self.advanced if self._source is None else self._told()
+            event = self._events.take(now)
+            if self._source:
+                self._event = event
+            return event
+
+    def _told(self) -> Fraction:
+        """Return what the machine's clock says."""
+        return Fraction(Time.monotonic() - self._began)
 
     def _look(self) -> None:
         """Let what is due come about before anybody looks: the machine's time moves without telling."""
-        if self.mode == "real":
-            self._on_move()
+        if self._source:
+            self._come_due()
 
     def _poll(self) -> None:
         """Note that somebody asks how far a migration is."""

@@ -2,7 +2,8 @@
 
 import threading
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CoroutineType, GeneratorType
 from typing import Any, Final
@@ -52,6 +53,18 @@ class Within:
         if around.get():  # which is rare
             return next((call for call in self._around if call.node == node), None)
         return None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let the thread be in no call meanwhile: what it does is the test's own doing."""
+        calls, outer = self.thread.calls, around.get()
+        try:
+            self.thread.calls = []
+            around.set(())
+            yield
+        finally:
+            around.set(outer)
+            self.thread.calls = calls
 
     @property
     def _around(self) -> list[Call]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_fakehv.calls.clock import Clock
+from pytest_fakehv.calls.events import EventError
 from pytest_fakehv.calls.faults import Fault, FaultSpec
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.calls.proxies import Referent
@@ -168,6 +169,9 @@ class Scope:
         for fault in shared.faults.unfired:
             what = messages.unfired(fault, shared.door.journal)
             found.append(Violation(invariant="unfired", what=what, fault=fault))
+        for event in shared.clock._events.unmet:
+            what = messages.never_due(event, shared.clock.now)
+            found.append(Violation(invariant="unfired", what=what, event=event))
         return [
             each
             for each in found
@@ -176,9 +180,24 @@ class Scope:
 
     def news(self) -> list[Violation]:
         """Return what does not hold, and was not wrong already when somebody last asked for news."""
+        while self._raises():
+            pass
         (known, _), found = self.shared.told, self.violations()
         self.shared.told = frozenset(each._identity for each in found), self.shared.pulse
         return [each for each in found if each._identity not in known]
+
+    def _raises(self) -> bool:
+        """Let what is due come about, and tell whether an event raised, which is among the halts then."""
+        try:
+            self.shared.look()
+        except EventError:
+            return True
+        return False
+
+    def halts(self) -> list[BaseException]:
+        """Return what was raised to end a test since somebody last asked, whoever has caught it."""
+        halts = self.shared.clock._halts
+        return [halts.pop(0) for _ in range(len(halts))]
 
     @property
     def is_stirred(self) -> bool:
@@ -215,6 +234,7 @@ class Scope:
             nodes, (calls, total) = _seen(self.everywhere), self._calls()
             (scene, events), runs = shared.chronicle.read(), shared.traffic.runs
             scripts, faults = [*shared.traffic.scripts], shared.faults.every
+            timed = [*shared.clock._events.every]
         return paint(
             nodes,
             calls=calls,
@@ -223,7 +243,7 @@ class Scope:
             events=events,
             runs=runs,
             violations=violations,
-            rules=rules.told(scripts, faults),
+            rules=rules.told(scripts, faults, timed),
             clock=shared.clock.mode,
         )
 

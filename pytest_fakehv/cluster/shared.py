@@ -68,6 +68,7 @@ class Shared:
             self.watcher.events,
             self.chronicle.deeds,
             len(self.faults.rules),
+            len(self.clock._events.every),
             self.clock.advanced,
         )
 

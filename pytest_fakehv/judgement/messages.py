@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Protocol, TypeVar
 
+from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
@@ -341,14 +342,14 @@ def first_of_each(found: Iterable[_Broken]) -> list[_Broken]:
 def violations(found: Sequence[Violation]) -> str:
     """Say which invariants do not hold: what is wrong, since when, and what would have been right.
 
-    The latter is said once for each invariant, after its last violation.
+    The latter is said once, after the last violation that it is about.
 
     Args:
         found: all of them; of many with one invariant, only the first few are told.
     """
     told = first_of_each(found)
     counts = Counter(each.invariant for each in found)
-    last = {each.invariant: index for index, each in enumerate(told)}
+    last = {key: index for index, each in enumerate(told) for key in (each.invariant, each.advice)}
     lines = []
     for index, each in enumerate(told):
         lines.append(f"{each.invariant}: {each.what}")
@@ -361,6 +362,7 @@ def violations(found: Sequence[Violation]) -> str:
         if index == last[each.invariant]:
             more = counts[each.invariant] - MOST_VIOLATIONS
             lines += [f"{each.invariant}: and {more} more"] if more > 0 else []
+        if index == last[each.advice]:
             lines.append(f"  {each.advice}")
     return "\n".join(lines)
 
@@ -381,6 +383,17 @@ def unfired(fault: Fault, journal: Journal) -> str:
         nodes = {call.node for call in journal.calls(spec.method)}
         why = f"no such call came{f', though {spec.method} was called on {listed(nodes)}' if nodes else ''}"
     return f"{spec} at {fault.origin} never fired: {why}"
+
+
+def never_due(event: TimedEvent, now: float) -> str:
+    """Say of an event that its time never came, and why.
+
+    Args:
+        event: which.
+        now: the time, in seconds of the cluster's clock.
+    """
+    why = "it was withdrawn" if event.withdrawn else f"the clock got to {now:g} s"
+    return f"{event} at {event.origin} never came due: {why}"
 
 
 def comparison(left: object, right: object) -> list[str] | None:
