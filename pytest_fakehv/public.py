@@ -16,6 +16,7 @@ from pytest_fakehv.cluster.cluster import ClusterFactory as ClusterFactory
 from pytest_fakehv.cluster.cluster import ClusterOptions as ClusterOptions
 from pytest_fakehv.cluster.cluster import FakeCluster as FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor as FakeHypervisor
+from pytest_fakehv.cluster.limits import LimitError as LimitError
 from pytest_fakehv.cluster.node import NodeOptions as NodeOptions
 from pytest_fakehv.cluster.node import NodeSpec as NodeSpec
 from pytest_fakehv.cluster.topology import Topology as Topology

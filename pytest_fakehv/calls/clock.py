@@ -1,10 +1,13 @@
 """The time that migrations run on."""
 
+import itertools
 from fractions import Fraction
+from math import inf
 from operator import index
-from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, get_args
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, SupportsIndex, get_args
 
 from pytest_fakehv.calls.events import EventError, Events, TimedEvent
+from pytest_fakehv.calls.limited import limited
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
 from pytest_fakehv.machine import Time
@@ -12,7 +15,7 @@ from pytest_fakehv.storage.locks import Lock, is_held
 from pytest_fakehv.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
@@ -55,6 +58,10 @@ class Clock(Referent):
         self._events = Events(self._lock)
         # What was raised to end a test, whatever the code under test made of it.
         self._halts: list[BaseException] = []
+        self._numbers = itertools.count(1)
+        self._moves: Iterator[int] = self._numbers
+        self._latest = inf
+        self._on_late: Callable[[], object] = lambda: None
         # At whose time it stands still, be it later by the machine's clock, which doesn't wait for it.
         self._event: TimedEvent | None = None
 
@@ -83,10 +90,17 @@ class Clock(Referent):
         Raises:
             DeclarationError: it is no such number, or the clock is the machine's.
             EventError: an event raised; the clock stays where that was.
+            LimitError: that is too far, or the clock was moved too often, for one test.
         """
         check_number("seconds", seconds)
         if self._source:
             raise DeclarationError("a real clock can't be advanced; choose clock='manual' or 'polls'")
+        next(self._moves)
+        self._advance(seconds)
+
+    def _advance(self, seconds: float) -> None:
+        if self._rounded + seconds > self._latest:
+            self._on_late()
         left = exact(seconds)
         while self._events.are_coming:
             left -= self._go_on(left)
@@ -155,9 +169,29 @@ class Clock(Referent):
     def _poll(self) -> None:
         """Note that somebody asks how far a migration is."""
         if self.mode == "polls":
-            self.advance(1)
-        else:
-            self._look()
+            self._advance(1)
+            return
+        self._look()
+        if self.now > self._latest:
+            self._on_late()
+
+    def _limit(
+        self,
+        most_moves: int,
+        on_many: "Callable[[], NoReturn]",
+        most_time: float,
+        on_late: "Callable[[], NoReturn]",
+    ) -> None:
+        """Let it be moved so often, by tests and code under test, and so far from now on.
+
+        Args:
+            most_moves: how often.
+            on_many: called where it is to be moved once more; raises.
+            most_time: how far, in seconds.
+            on_late: called where it is to go further; raises.
+        """
+        self._moves = limited(self._numbers, most_moves, on_many)
+        self._latest, self._on_late = self.now + most_time, on_late
 
     def sleep(self, seconds: float | SupportsIndex) -> None:
         """Let time pass as `time.sleep` would; only with the machine's clock does anybody wait for it.
@@ -169,9 +203,12 @@ class Clock(Referent):
 
         Raises:
             DeclarationError: that doesn't take it; of the kind that it raises itself, too.
+            EventError: as for `advance`, and so is the next.
+            LimitError: see there.
         """
         duration = _duration(seconds)
         if self.mode == "real":
+            next(self._moves)
             Time.sleep(duration)
         else:
             self.advance(duration)

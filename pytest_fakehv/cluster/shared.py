@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from pytest_fakehv.calls.clock import Clock, ClockMode
 from pytest_fakehv.calls.door import Door
 from pytest_fakehv.calls.faults import Faults
-from pytest_fakehv.checks import check_amount
+from pytest_fakehv.checks import LARGEST_AMOUNT, check_amount
+from pytest_fakehv.cluster.limits import Limits
 from pytest_fakehv.judgement.invariants import Watcher
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock
@@ -28,6 +29,8 @@ class Shared:
     Args:
         clock: what makes the time go.
         seed: of the random faults; None for a fresh one.
+        max_calls: as in `Limits`, and so ``max_time``; a node on its own, perhaps of no test, has none.
+        max_time: see there.
 
     Attributes:
         lock: the one lock.
@@ -37,12 +40,20 @@ class Shared:
         traffic: the migrations.
         chronicle: where instances came and went, and what the test did.
         watcher: where instances run, and what is wrong with that.
+        limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
         told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
 
-    def __init__(self, clock: ClockMode, seed: int | None) -> None:
+    def __init__(
+        self,
+        clock: ClockMode,
+        seed: int | None,
+        *,
+        max_calls: int = LARGEST_AMOUNT,
+        max_time: float = LARGEST_AMOUNT,
+    ) -> None:
         if seed is not None:
             check_amount("seed", seed, least=0)
         self.lock = Lock()
@@ -55,6 +66,14 @@ class Shared:
         self.traffic.on_loss = self.watcher.lost
         self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
             node, instance, state, self.door.current_call
+        )
+        self.limits = Limits(
+            max_calls,
+            max_time,
+            journal=self.door.journal,
+            clock=self.clock,
+            traffic=self.traffic,
+            faults=self.faults,
         )
         self.declared: dict[str, InstanceSpec] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()

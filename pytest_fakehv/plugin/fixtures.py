@@ -99,6 +99,7 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     @takes(FakeCluster)
     def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
         options.setdefault("seed", settings.seed)
+        options = {**settings.limits, **options}
         if settings.topology and not nodes:
             nodes = settings.topology.nodes
             options.setdefault("instances", settings.topology.instances)
@@ -212,6 +213,7 @@ def _cluster_of_test(
                 hypervisor=hypervisor,
                 clock=settings.clock,
                 seed=settings.seed,
+                **settings.limits,
             )
         except DeclarationError as error:
             raise MarkerError(f"fakehv_node: {error}") from None

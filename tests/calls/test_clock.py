@@ -36,7 +36,7 @@ def any_cluster(request, machine, tmp_path):
 
 
 def make(root, clock="manual"):
-    return FakeCluster(root, clock=clock)
+    return FakeCluster(root, clock=clock, max_time=LARGEST)
 
 
 def start(cluster, name="web1", *, memory=1024, to="node2", **script):

@@ -210,13 +210,13 @@ class TestUnmet:
         assert str(caught.value).splitlines() == [
             f"unfired: fault('StopInstance') at {HERE}:{line + 2} never fired: no such call came",
             (
-                "  a correct test makes the call that its fault is about; one that may never fire is declared "
-                "optional"
+                "  a correct test makes the call that its fault is about; one that may never fire is "
+                "declared optional"
             ),
             f"unfired: at(30, node2.crash) at {HERE}:{line} never came due: the clock got to 12 s",
             (
-                "  a correct test lets the clock get to the time of its event; one whose time may never come is "
-                "declared optional"
+                "  a correct test lets the clock get to the time of its event; one whose time may "
+                "never come is declared optional"
             ),
         ]
         cluster.jump(18)
@@ -231,8 +231,8 @@ class TestUnmet:
         assert str(caught.value).splitlines()[-2:] == [
             "unfired: and 3 more",
             (
-                "  a correct test lets the clock get to the time of its event; one whose time may never come is "
-                "declared optional"
+                "  a correct test lets the clock get to the time of its event; one whose time may "
+                "never come is declared optional"
             ),
         ]
 

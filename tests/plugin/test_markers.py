@@ -20,7 +20,7 @@ def run(pytester, source, *args):
 
 NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
 INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams"
-FAKEHV = "backend, strict, allow, clock, seed, topology"
+FAKEHV = "backend, strict, allow, clock, seed, topology, max_calls, max_time"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
 POSITIVE = "must be a positive integer, not"
 
