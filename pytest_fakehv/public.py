@@ -2,6 +2,7 @@
 
 from pytest_fakehv.calls.clock import Clock as Clock
 from pytest_fakehv.calls.clock import ClockMode as ClockMode
+from pytest_fakehv.calls.clock import TimeFunction as TimeFunction
 from pytest_fakehv.calls.events import EventError as EventError
 from pytest_fakehv.calls.events import TimedEvent as TimedEvent
 from pytest_fakehv.calls.faults import Fault as Fault

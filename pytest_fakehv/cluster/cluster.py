@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import ClassVar, Final, Protocol, Self, Unpack
 
-from pytest_fakehv.calls.clock import ClockMode
+from pytest_fakehv.calls.clock import ClockMode, TimeFunction
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number
 from pytest_fakehv.cluster.assertions import Assertions
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
@@ -43,7 +43,7 @@ class ClusterOptions(LimitOptions, total=False):
 
     instances: Iterable[InstanceSpec]
     hypervisor: type[FakeHypervisor] | None
-    clock: ClockMode
+    clock: ClockMode | TimeFunction
     seed: int | None
 
 
@@ -56,7 +56,8 @@ class FakeCluster(Stage, Assertions):
         *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
         instances: the instances to begin with.
         hypervisor: the class of each node, ``node_class`` or a subclass of it; None for ``node_class``.
-        clock: what makes the time of its migrations go: "polls", "manual" or "real"; see `Clock`.
+        clock: what makes the time of its migrations go: "polls", "manual" or "real", or a function that
+            returns seconds; see `Clock`.
         seed: of its random faults; the same one makes the same decisions. None for a fresh one.
         max_calls: how many calls of the interface a test may make, and how often it may sleep on the clock or
             advance it. Then each call raises `LimitError`.
@@ -77,7 +78,7 @@ class FakeCluster(Stage, Assertions):
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] | None = None,
-        clock: ClockMode = "polls",
+        clock: ClockMode | TimeFunction = "polls",
         seed: int | None = None,
         max_calls: int = MOST_CALLS,
         max_time: float = MOST_TIME,

@@ -150,8 +150,10 @@ class Scope:
             origin: where it was declared, in words.
 
         Raises:
-            DeclarationError: there is no such method or node.
+            DeclarationError: there is no such method or node, or a delay can't be.
         """
+        if spec.delay and self.shared.clock.mode == "function":
+            raise DeclarationError("delay can't be: the clock follows a function, which no call makes go")
         return self.shared.faults.add(replace(spec, node=self.check_call(spec.method, spec.node)), origin)
 
     # What happened

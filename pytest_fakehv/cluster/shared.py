@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pytest_fakehv.calls.clock import Clock, ClockMode
+from pytest_fakehv.calls.clock import Clock, ClockMode, TimeFunction
 from pytest_fakehv.calls.door import Door
 from pytest_fakehv.calls.faults import Faults
 from pytest_fakehv.checks import LARGEST_AMOUNT, check_amount
@@ -48,7 +48,7 @@ class Shared:
 
     def __init__(
         self,
-        clock: ClockMode,
+        clock: ClockMode | TimeFunction,
         seed: int | None,
         *,
         max_calls: int = LARGEST_AMOUNT,

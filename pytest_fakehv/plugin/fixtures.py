@@ -211,7 +211,7 @@ def _cluster_of_test(
                 _root(settings, find),
                 *nodes,
                 hypervisor=hypervisor,
-                clock=settings.clock,
+                clock="manual" if callable(settings.clock) else settings.clock,
                 seed=settings.seed,
                 **settings.limits,
             )
@@ -249,7 +249,11 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
     """
     from pytest_fakehv.checks import DeclarationError
 
+    follow: list[Callable[[], object]] = []
+    if callable(settings.clock):
+        follow = [partial(cluster.clock.follow, settings.clock)]
     declarations: list[tuple[str, Callable[[], object]]] = [
+        *(("fakehv()", each) for each in follow),
         *(
             (_origin(spec, settings), partial(cluster.add_instance, **vars(spec)))
             for spec in declared_instances(item, settings.topology)

@@ -34,8 +34,8 @@ _Made = TypeVar("_Made")
 MARKERS: Final = {
     "fakehv": (
         "the settings of this test's fake hypervisors; "
-        "allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file, "
-        "max_time in seconds"
+        "allow a list of invariants, clock 'polls', 'manual', 'real' or a function that returns seconds, "
+        "topology a TOML file, max_time in seconds"
     ),
     "fakehv_node": "a node of this test's cluster; memory in MiB",
     "fakehv_instance": (
@@ -177,7 +177,7 @@ def _fakehv_arguments(
     max_time: object = None,
 ) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
-    from pytest_fakehv.calls.clock import CLOCK_MODES
+    from pytest_fakehv.calls.clock import check_clock
     from pytest_fakehv.checks import check_amount, check_choice, check_number
     from pytest_fakehv.judgement.violations import check_allowed
     from pytest_fakehv.reading import check_path
@@ -185,12 +185,14 @@ def _fakehv_arguments(
     given: dict[str, object] = {}
     for key, value, valid in (
         ("backend", backend, BACKENDS),
-        ("clock", clock, CLOCK_MODES),
         ("strict", strict, (True, False)),
     ):
         if value is not None:
             check_choice(key, value, valid)
             given[key] = value
+    if clock is not None:
+        check_clock(clock)
+        given["clock"] = clock
     if allow is not None:
         given["allow"] = check_allowed(allow)
     if seed is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_fakehv.calls.clock import ClockMode
+    from pytest_fakehv.calls.clock import ClockMode, TimeFunction
     from pytest_fakehv.cluster.limits import LimitOptions
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.judgement.violations import Invariant
@@ -60,7 +60,7 @@ class Settings:
     root_origin: str
     report: Path | None
     report_origin: str
-    clock: "ClockMode"
+    clock: "ClockMode | TimeFunction"
     topology: "Topology | None"
     seed: int | None
     seed_origin: str

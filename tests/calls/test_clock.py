@@ -117,7 +117,8 @@ class TestModes:
         ],
     )
     def test_there_are_no_others(self, root, mode, text):
-        expected = f"clock must be one of 'polls', 'manual', 'real', not {text}"
+        valid = "'polls', 'manual', 'real', or a function that returns seconds"
+        expected = f"clock must be one of {valid}, not {text}"
         assert message(FakeCluster, root, clock=mode) == expected
         assert message(Clock, mode) == expected
         assert message(FakeCluster.temporary(clock=mode).__enter__) == expected

@@ -20,6 +20,7 @@ def run(pytester, source, *args):
 
 NODE = "name, memory, cpus, reserved_memory, overcommit, address, version, cpu_nodes, cpu_sockets"
 INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams"
+CLOCKS = "'polls', 'manual', 'real', or a function that returns seconds"
 FAKEHV = "backend, strict, allow, clock, seed, topology, max_calls, max_time"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
 POSITIVE = "must be a positive integer, not"
@@ -92,8 +93,18 @@ WRONG = [
     ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 5"),
     ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {POSITIVE} <Bad that can't be shown>"),
     ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not ['x']"),
-    ("fakehv(clock='x')", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 'x'"),
-    ("fakehv(clock=1)", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 1"),
+    (
+        "fakehv(clock='x')",
+        f"fakehv(): clock must be one of {CLOCKS}, not 'x'",
+    ),
+    (
+        "fakehv(clock=1)",
+        f"fakehv(): clock must be one of {CLOCKS}, not 1",
+    ),
+    (
+        "fakehv(clock=lambda: 'noon')",
+        "fakehv(): clock must be a function that returns seconds, not 'noon'",
+    ),
     (
         "fakehv(clock='manual')\n@mark.fakehv(clock='polls', strict=False)",
         "fakehv(): clock is given twice, by two markers in one place",
