@@ -51,5 +51,8 @@ nitpick_ignore_regex = [
     ),
     ("py:class", r"optional|Self|Any|PathLike|Fraction|TypeAlias|NoneType"),
     # Types that only the package's own code names.
-    ("py:class", r"pytest_fakehv\.(calls\.(selection|within)|cluster\.migrating|storage\.(locks|memory|root))\..*"),
+    (
+        "py:class",
+        r"pytest_fakehv\.(calls\.(selection|within)|cluster\.migrating|storage\.(locks|memory|root))\..*",
+    ),
 ]

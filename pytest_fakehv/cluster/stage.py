@@ -133,7 +133,8 @@ class Stage(View):
             **options: ``phase`` and ``side``, as in `FaultSpec`.
 
         Returns:
-            ``wait()`` for a call, look at ``call``, and ``release()`` it; so does the end of the block.
+            ``wait()`` for a call, or ``wait(count=3)`` for three, look at ``call``, and ``release()`` it; so
+            does the end of the block.
 
         Raises:
             DeclarationError: an argument is wrong, or there is no such method or node.
