@@ -101,15 +101,14 @@ class Limits:
         self._stop(f"{self._max_time:,g} s passed in this test, the last of them at {place}", "max_time")
 
     def _stop(self, what: str, limit: str) -> NoReturn:
-        if not self._reached:
-            lines = [f"{what}, which is {limit}: it waits for what never comes"]
-            lines += [f"  {each}" for each in (*self._commonest(), *self._awaited())]
-            option = limit.replace("_", "-")
-            lines.append(f"  a test that takes more says so: fakehv({limit}=...), or --fakehv-{option}")
-            self._reached = "\n".join(lines)
-            self._clock._halts.append(LimitError(self._reached))
-            self._journal._limit(0, self._again)
-            self._clock._limit(0, self._again, self._max_time, self._again)
+        lines = [f"{what}, which is {limit}: it waits for what never comes"]
+        lines += [f"  {each}" for each in (*self._commonest(), *self._awaited())]
+        option = limit.replace("_", "-")
+        lines.append(f"  a test that takes more says so: fakehv({limit}=...), or --fakehv-{option}")
+        self._reached = self._reached or "\n".join(lines)  # another thread may have been faster
+        self._clock._halts.append(LimitError(self._reached))
+        self._journal._limit(0, self._again)
+        self._clock._limit(0, self._again, self._max_time, self._again)
         self._again()
 
     def _again(self) -> NoReturn:

@@ -79,7 +79,8 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
-    halts = [str(each) for cluster in clusters for each in cluster._scope.halts() if str(each) != str(error)]
+    halts = dict.fromkeys(str(each) for cluster in clusters for each in cluster._scope.halts())
+    halts.pop(str(error), None)
     if error and len(used) > _MOST_CLUSTERS:
         news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
     text = ""

@@ -186,6 +186,7 @@ def test_public_names(pytester):
         "Invariant",
         "Outcome",
         "Parameters",
+        "TimeFunction",
     }:  # aliases have no home
         assert getattr(pytest_fakehv, name).__module__ == "pytest_fakehv"
     assert pytest_fakehv.__all__ == dir(pytest_fakehv)
