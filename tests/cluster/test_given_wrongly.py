@@ -67,6 +67,7 @@ PLACED = {"instance": "web1", "on": "node1", "memory": 512, "vcpus": 1}
 
 OF_BOTH = {
     "allow": {"invariants": ["vanished"], "instance": "web1"},
+    "at": {"time": 30, "deed": int, "optional": False},
     "instance": {"name": "x", **DESCRIBED},
     "add_instance": {"name": "x", "state": "running", **DESCRIBED},
     "fault": {
