@@ -53,5 +53,8 @@ nitpick_ignore_regex = [
     # What Sphinx makes of a type with a comma, in a signature where a default is "<factory>".
     ("py:class", r"tuple\[str"),
     # Types that only the package's own code names.
-    ("py:class", r"pytest_fakehv\.(calls\.selection|cluster\.migrating|storage\.(locks|memory|root))\..*"),
+    (
+        "py:class",
+        r"pytest_fakehv\.(calls\.(selection|within)|cluster\.migrating|storage\.(locks|memory|root))\..*",
+    ),
 ]

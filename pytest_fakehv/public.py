@@ -2,6 +2,9 @@
 
 from pytest_fakehv.calls.clock import Clock as Clock
 from pytest_fakehv.calls.clock import ClockMode as ClockMode
+from pytest_fakehv.calls.clock import TimeFunction as TimeFunction
+from pytest_fakehv.calls.events import EventError as EventError
+from pytest_fakehv.calls.events import TimedEvent as TimedEvent
 from pytest_fakehv.calls.faults import Fault as Fault
 from pytest_fakehv.calls.faultspec import FaultOptions as FaultOptions
 from pytest_fakehv.calls.faultspec import FaultSpec as FaultSpec
@@ -14,6 +17,7 @@ from pytest_fakehv.cluster.cluster import ClusterFactory as ClusterFactory
 from pytest_fakehv.cluster.cluster import ClusterOptions as ClusterOptions
 from pytest_fakehv.cluster.cluster import FakeCluster as FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor as FakeHypervisor
+from pytest_fakehv.cluster.limits import LimitError as LimitError
 from pytest_fakehv.cluster.node import NodeOptions as NodeOptions
 from pytest_fakehv.cluster.node import NodeSpec as NodeSpec
 from pytest_fakehv.cluster.topology import Topology as Topology

@@ -10,12 +10,15 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pyfakefs.fake_filesystem_unittest import Patcher
 
 import pytest_fakehv
 from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HoldError, HypervisorError, NodeSpec
+
+if TYPE_CHECKING:
+    from pytest_fakehv.cluster.limits import LimitOptions
 
 BACKENDS: Final = ("files", "memory", "pyfakefs")
 
@@ -84,7 +87,8 @@ class Backend:
     @staticmethod
     def cluster(place: str | None, *nodes: NodeSpec) -> FakeCluster:
         """Make a cluster at a place."""
-        return FakeCluster(place, *nodes) if place else FakeCluster.in_memory(*nodes)
+        limits: LimitOptions = {"max_calls": 10**9, "max_time": 10**18}  # some programs run for hours
+        return FakeCluster(place, *nodes, **limits) if place else FakeCluster.in_memory(*nodes, **limits)
 
     def descriptors(self, place: str | None) -> dict[int, str]:
         """Return what is open of real files and directories at a place: the paths by descriptor."""

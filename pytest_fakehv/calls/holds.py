@@ -10,7 +10,8 @@ from typing import Any, Final, Self
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import Selection
-from pytest_fakehv.checks import check_number
+from pytest_fakehv.checks import check_amount, check_number
+from pytest_fakehv.machine import Time
 
 __tracebackhide__ = True  # a hold that went wrong is shown at the test's own line
 
@@ -61,24 +62,27 @@ class Hold(Referent):
         """Whether it stops no call any more."""
         return self._is_released
 
-    def wait(self, timeout: float | None = None) -> Call:
-        """Wait until a call is stopped. In a coroutine, await ``asyncio.to_thread(hold.wait)``.
+    def wait(self, timeout: float | None = None, *, count: int = 1) -> Call:
+        """Wait until calls are stopped. In a coroutine, await ``asyncio.to_thread(hold.wait)``.
 
         Args:
             timeout: how long at most, in seconds of the machine's time; None for the hold's own.
+            count: how many, of as many threads.
 
         Returns:
             The first call that was.
 
         Raises:
-            HoldError: none came in time, or it was released before.
+            HoldError: too few came in time, or it was released before.
         """
+        check_amount("count", count)
         if self.is_over and not self._mistake:
             raise HoldError(f"hold({self._selection}): it was released, and stops no more; begin another one")
         limit = self._timeout if timeout is None else timeout
         check_number("timeout", limit)
-        if not _is_called(self._waiting, lambda: bool(self._calls), limit):
-            text = f"hold({self._selection}): no such call came within {limit:g} s"
+        if not _is_called(self._waiting, lambda: len(self._calls) >= count, limit):
+            came = f"{len(self._calls)} of {count} such calls" if self._calls else "no such call"
+            text = f"hold({self._selection}): {came} came within {limit:g} s"
             raise HoldError(self._mistake or text + _in_a_coroutine())
         return self._calls[0]
 
@@ -140,13 +144,13 @@ class Hold(Referent):
 def _is_called(waiting: "list[SimpleQueue[None]]", is_done: Callable[[], bool], timeout: float) -> bool:
     """Wait to be called, in line with others, unless it is done already; tell whether that came in time."""
     mine: SimpleQueue[None] = SimpleQueue()
+    end = Time.monotonic() + timeout
     waiting.append(mine)
-    if is_done():  # after that: whoever does it now finds us in the line
-        return True
-    try:
-        mine.get(timeout=timeout)
-    except Empty:
-        return is_done()
+    while not is_done():  # after that: whoever does it now finds us in the line
+        try:
+            mine.get(timeout=max(0, end - Time.monotonic()))
+        except Empty:
+            return is_done()
     return True
 
 

@@ -2,12 +2,13 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+from pytest_fakehv.calls.limited import limited
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError, check_amount
 from pytest_fakehv.interface import objects
@@ -91,7 +92,8 @@ class Journal(Referent):
         super().__init__()
         # Without a lock, which a fork could leave held: both the counter and the queue are atomic.
         self._calls: deque[Call] = deque()
-        self._numbers = itertools.count(1)
+        self._every_number = itertools.count(1)
+        self._numbers: Iterator[int] = self._every_number
         self._total_before = 0
         # The last lie to callers by method, node and instance.
         self._lies: dict[tuple[str, str, str | None], Call] = {}
@@ -177,6 +179,15 @@ class Journal(Referent):
         """
         check_amount("most", most)
         self._calls = deque(self._calls.copy(), maxlen=most)
+
+    def _limit(self, most: int, on_many: Callable[[], NoReturn]) -> None:
+        """Take so many calls from now on.
+
+        Args:
+            most: how many.
+            on_many: called where one more comes, each time; raises.
+        """
+        self._numbers = limited(self._every_number, most, on_many)
 
     def _begin(
         self,

@@ -61,11 +61,11 @@ class Within:
         return [call for within, call in around.get() if within is self and not call.ended]
 
     @contextmanager
-    def aside(self, after: int) -> Iterator[None]:
+    def aside(self, after: int | None = None) -> Iterator[None]:
         """Let what this thread does meanwhile be the test's own, and no part of a call that it is in.
 
         Args:
-            after: how many calls were there before, as far as anybody can see.
+            after: how many calls were there before, as far as anybody can see; None for all that were.
         """
         thread = self.thread
         outer = thread.calls, thread.aside, around.get()

@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import ClassVar, Final, Protocol, Self, TypedDict, Unpack
+from typing import ClassVar, Final, Protocol, Self, Unpack
 
-from pytest_fakehv.calls.clock import ClockMode
+from pytest_fakehv.calls.clock import ClockMode, TimeFunction
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number
 from pytest_fakehv.cluster.assertions import Assertions
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.cluster.limits import MOST_CALLS, MOST_TIME, LimitOptions
 from pytest_fakehv.cluster.node import NodeOptions, NodeSpec
 from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
@@ -37,12 +38,12 @@ __tracebackhide__ = True  # a wrong declaration is shown at the line that made i
 _TWO_NODES: Final = (NodeSpec("node1"), NodeSpec("node2"))
 
 
-class ClusterOptions(TypedDict, total=False):
+class ClusterOptions(LimitOptions, total=False):
     """The keywords of `FakeCluster`, for what hands them on to it."""
 
     instances: Iterable[InstanceSpec]
     hypervisor: type[FakeHypervisor] | None
-    clock: ClockMode
+    clock: ClockMode | TimeFunction
     seed: int | None
 
 
@@ -55,8 +56,12 @@ class FakeCluster(Stage, Assertions):
         *nodes: the nodes' sizes; two equal ones, "node1" and "node2", unless given.
         instances: the instances to begin with.
         hypervisor: the class of each node, ``node_class`` or a subclass of it; None for ``node_class``.
-        clock: what makes the time of its migrations go: "polls", "manual" or "real"; see `Clock`.
+        clock: what makes the time of its migrations go: "polls", "manual" or "real", or a function that
+            returns seconds; see `Clock`.
         seed: of its random faults; the same one makes the same decisions. None for a fresh one.
+        max_calls: how many calls of the interface a test may make, and how often it may sleep on the clock or
+            advance it. Then each call raises `LimitError`.
+        max_time: how far the clock may go in a test, in seconds; likewise.
 
     Attributes:
         node_class: what each node is at least: `FakeHypervisor`.
@@ -73,8 +78,10 @@ class FakeCluster(Stage, Assertions):
         *nodes: NodeSpec,
         instances: Iterable[InstanceSpec] = (),
         hypervisor: type[FakeHypervisor] | None = None,
-        clock: ClockMode = "polls",
+        clock: ClockMode | TimeFunction = "polls",
         seed: int | None = None,
+        max_calls: int = MOST_CALLS,
+        max_time: float = MOST_TIME,
     ) -> None:
         super().__init__()
         self._hypervisor = self.node_class if hypervisor is None else hypervisor
@@ -83,7 +90,7 @@ class FakeCluster(Stage, Assertions):
             raise DeclarationError(
                 f"the class of a node must be {self.node_class.__name__} or a subclass, not {shown(given)}"
             )
-        self._shared = Shared(clock, seed)
+        self._shared = Shared(clock, seed, max_calls=max_calls, max_time=max_time)
         self._shared.watcher.is_there = self._has_file
         self._scope = Scope(
             shared=self._shared,

@@ -115,8 +115,8 @@ class InnerNode:
 
     def crash(self) -> None:
         """Let it go down, with what runs on it."""
+        self.shared.look()
         with self.shared.lock:
-            self.shared.look()
             self.lose_everything()
             self.begin("down", "crash")
 

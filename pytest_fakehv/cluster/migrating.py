@@ -93,6 +93,7 @@ class Migrating(NodeStage, Hooks):
         live = bool(
             live
         )  # any value will do, and is asked once, before anything happens and outside of the lock
+        shared.clock._need()
         with inner.doing(f"migrate instance {name}"):
             if not self._IsAlive(name):
                 raise RefusedError("not running")

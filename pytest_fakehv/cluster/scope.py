@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from pytest_fakehv.calls.clock import Clock
+from pytest_fakehv.calls.events import EventError
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.faultspec import FaultSpec
 from pytest_fakehv.calls.journal import Call, Journal
@@ -166,8 +167,10 @@ class Scope:
             origin: where it was declared, in words.
 
         Raises:
-            DeclarationError: there is no such method or node.
+            DeclarationError: there is no such method or node, or a delay can't be.
         """
+        if spec.delay and self.shared.clock.mode == "function":
+            raise DeclarationError("delay can't be: the clock follows a function, which no call makes go")
         node, crash = self.check_call(spec.method, spec.node), self.crashing(spec.crash)
         return self.shared.faults.add(replace(spec, node=node, crash=crash), origin)
 
@@ -186,6 +189,9 @@ class Scope:
         for fault in shared.faults.unfired:
             what = messages.unfired(fault, shared.door.journal)
             found.append(Violation(invariant="unfired", what=what, fault=fault))
+        for event in shared.clock._events.unmet:
+            what = messages.never_due(event, shared.clock.now)
+            found.append(Violation(invariant="unfired", what=what, event=event))
         return [
             each
             for each in found
@@ -194,9 +200,24 @@ class Scope:
 
     def news(self) -> list[Violation]:
         """Return what does not hold, and was not wrong already when somebody last asked for news."""
+        while self._raises():
+            pass
         (known, _), found = self.shared.told, self.violations()
         self.shared.told = frozenset(each._identity for each in found), self.shared.pulse
         return [each for each in found if each._identity not in known]
+
+    def _raises(self) -> bool:
+        """Let what is due come about, and tell whether an event raised, which is among the halts then."""
+        try:
+            self.shared.look()
+        except EventError:
+            return True
+        return False
+
+    def halts(self) -> list[BaseException]:
+        """Return what was raised to end a test since somebody last asked, whoever has caught it."""
+        halts = self.shared.clock._halts
+        return [halts.pop(0) for _ in range(len(halts))]
 
     @property
     def is_stirred(self) -> bool:
@@ -234,6 +255,7 @@ class Scope:
             nodes, (calls, total) = _seen(self.everywhere), self._calls()
             (scene, events), runs = shared.chronicle.read(), shared.traffic.runs
             scripts, faults = [*shared.traffic.scripts.every], shared.faults.every
+            timed = [*shared.clock._events.every]
         return paint(
             nodes,
             calls=calls,
@@ -242,7 +264,7 @@ class Scope:
             events=events,
             runs=runs,
             violations=violations,
-            rules=rules.told(scripts, faults),
+            rules=rules.told(scripts, faults, timed),
             clock=shared.clock.mode,
         )
 

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from pytest_fakehv.calls.clock import Clock, ClockMode
+from pytest_fakehv.calls.clock import Clock, ClockMode, TimeFunction
 from pytest_fakehv.calls.door import Door
 from pytest_fakehv.calls.faults import Faults
-from pytest_fakehv.checks import check_amount
+from pytest_fakehv.checks import LARGEST_AMOUNT, check_amount
+from pytest_fakehv.cluster.limits import Limits
 from pytest_fakehv.judgement.crowd import Crowd
 from pytest_fakehv.judgement.invariants import Watcher
 from pytest_fakehv.migration.traffic import Traffic
@@ -29,6 +30,8 @@ class Shared:
     Args:
         clock: what makes the time go.
         seed: of the random faults; None for a fresh one.
+        max_calls: as in `Limits`, and so ``max_time``; a node on its own, perhaps of no test, has none.
+        max_time: see there.
 
     Attributes:
         lock: the one lock.
@@ -39,13 +42,21 @@ class Shared:
         chronicle: where instances came and went, and what the test did.
         watcher: where instances run, and what is wrong with that.
         crowd: how many migrations each node has.
+        limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
         hanging: where the test let a guest hang, in words, by the instance's name.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
         told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
 
-    def __init__(self, clock: ClockMode, seed: int | None) -> None:
+    def __init__(
+        self,
+        clock: ClockMode | TimeFunction,
+        seed: int | None,
+        *,
+        max_calls: int = LARGEST_AMOUNT,
+        max_time: float = LARGEST_AMOUNT,
+    ) -> None:
         if seed is not None:
             check_amount("seed", seed, least=0)
         self.lock = Lock()
@@ -60,6 +71,14 @@ class Shared:
         self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(
             node, instance, state, self.door.current_call
         )
+        self.limits = Limits(
+            max_calls,
+            max_time,
+            journal=self.door.journal,
+            clock=self.clock,
+            traffic=self.traffic,
+            faults=self.faults,
+        )
         self.declared: dict[str, InstanceSpec] = {}
         self.hanging: dict[str, str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
@@ -73,6 +92,7 @@ class Shared:
             self.watcher.events,
             self.chronicle.deeds,
             len(self.faults.rules),
+            len(self.clock._events.every),
             self.clock.advanced,
         )
 

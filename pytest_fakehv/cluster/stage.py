@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Unpack
 
 from pytest_fakehv.calls.callers import caller
+from pytest_fakehv.calls.events import Deed, TimedEvent
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.faultspec import FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
@@ -138,7 +139,8 @@ class Stage(Befalling):
             **options: ``phase`` and ``side``, as in `FaultSpec`.
 
         Returns:
-            ``wait()`` for a call, look at ``call``, and ``release()`` it; so does the end of the block.
+            ``wait()`` for a call, or ``wait(count=3)`` for three, look at ``call``, and ``release()`` it; so
+            does the end of the block.
 
         Raises:
             DeclarationError: an argument is wrong, or there is no such method or node.
@@ -154,6 +156,35 @@ class Stage(Befalling):
         self._scope.shared.door.holds.append(hold)
         self._scope.shared.chronicle.did("hold", node=selection.node, instance=selection.instance, hold=hold)
         return hold
+
+    # Events in time
+
+    def at(self, time: float, deed: Deed, *, optional: bool = False) -> TimedEvent:
+        """Do something when the cluster's clock gets to a time: ``cluster.at(30, node2.crash)``.
+
+        Migrations first go as far as they are by then, also where the clock jumps; of several events, the
+        earliest is first, and of those at one time the one declared first. On a clock that moves by itself,
+        it is done when the next call comes or the test looks, and the clock says that time meanwhile. One
+        whose time never comes fails the test, unless it is optional.
+
+        Args:
+            time: when, in seconds of the clock, so since the cluster was made; at once if that is now.
+            deed: a function without arguments. It is the test's own doing, also where a call of the code
+                under test has moved the clock.
+            optional: whether its time may never come.
+
+        Returns:
+            A handle that tells whether it `came_due`, and can `withdraw`; as a context manager it withdraws
+            itself.
+
+        Raises:
+            DeclarationError: an argument is wrong, or the time is over.
+            EventError: it is done at once, and raised.
+        """
+        shared = self._scope.shared
+        event = TimedEvent(time, deed, caller(1), optional=optional, within=shared.door.within)
+        shared.clock._expect(event)
+        return event
 
     # Invariants
 

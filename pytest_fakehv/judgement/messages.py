@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Protocol, TypeVar
 
+from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import DID_NOTHING, Fault
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
@@ -365,14 +366,14 @@ def first_of_each(found: Iterable[_Broken]) -> list[_Broken]:
 def violations(found: Sequence[Violation]) -> str:
     """Say which invariants do not hold: what is wrong, since when, and what would have been right.
 
-    The latter is said once for each invariant, after its last violation.
+    The latter is said once, after the last violation that it is about.
 
     Args:
         found: all of them; of many with one invariant, only the first few are told.
     """
     told = first_of_each(found)
     counts = Counter(each.invariant for each in found)
-    last = {each.invariant: index for index, each in enumerate(told)}
+    last = {key: index for index, each in enumerate(told) for key in (each.invariant, each.advice)}
     lines = []
     for index, each in enumerate(told):
         lines.append(f"{each.invariant}: {each.what}")
@@ -385,6 +386,7 @@ def violations(found: Sequence[Violation]) -> str:
         if index == last[each.invariant]:
             more = counts[each.invariant] - MOST_VIOLATIONS
             lines += [f"{each.invariant}: and {more} more"] if more > 0 else []
+        if index == last[each.advice]:
             lines.append(f"  {each.advice}")
     return "\n".join(lines)
 
@@ -412,6 +414,17 @@ def _but_others(method: str, journal: Journal) -> str:
     about = {call.instance for call in calls if call.instance is not None}
     whose = f" about {listed(about)}" if about else ""
     return f", though {method} was called{whose} on {listed({call.node for call in calls})}" if calls else ""
+
+
+def never_due(event: TimedEvent, now: float) -> str:
+    """Say of an event that its time never came, and why.
+
+    Args:
+        event: which.
+        now: the time, in seconds of the cluster's clock.
+    """
+    why = "it was withdrawn" if event.withdrawn else f"the clock got to {now:g} s"
+    return f"{event} at {event.origin} never came due: {why}"
 
 
 def comparison(left: object, right: object) -> list[str] | None:

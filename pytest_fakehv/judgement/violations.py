@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
@@ -26,7 +27,7 @@ Invariant = Literal[
 INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
 
 OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
-"""Those that are about a node, or a fault."""
+"""Those that are about a node, a fault or an event."""
 
 ADVICE: Final[dict[Invariant, str]] = {
     "split-brain": (
@@ -60,6 +61,12 @@ ADVICE: Final[dict[Invariant, str]] = {
 }
 """What a correct program would have done."""
 
+ADVICE_ON_EVENTS: Final = (
+    "a correct test lets the clock get to the time of its event; one whose time may never come is declared "
+    "optional"
+)
+"""The same, where it is not a fault that never fired, but an event that never came due."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
@@ -73,6 +80,7 @@ class Violation:
         nodes: the names of the nodes that it is about.
         call: the call at which it began; None if that was none, but the test's own doing.
         fault: the fault that never fired, if it is about one.
+        event: the event that never came due, likewise.
     """
 
     invariant: Invariant
@@ -82,16 +90,18 @@ class Violation:
     nodes: tuple[str, ...] = ()
     call: Call | None = None
     fault: Fault | None = None
+    event: TimedEvent | None = None
 
     @property
     def _identity(self) -> tuple[object, ...]:
         """What stays the same of it, however it is worded when somebody looks again."""
-        return self.invariant, self.instance, self.call, self.fault, None if self.call else self.nodes
+        nodes = None if self.call else self.nodes
+        return self.invariant, self.instance, self.call, self.fault, self.event, nodes
 
     @property
     def advice(self) -> str:
         """What a correct program would have done."""
-        return ADVICE[self.invariant]
+        return ADVICE_ON_EVENTS if self.event else ADVICE[self.invariant]
 
 
 def check_allowed(allow: object) -> frozenset[Invariant]:

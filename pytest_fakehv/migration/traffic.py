@@ -202,8 +202,8 @@ class Traffic:
 
         The latter is as in Ganeti's fake hypervisor.
         """
+        self.clock._poll()  # not under the lock: an event may come due
         with self._lock:
-            self.clock._poll()
             run = self.leaving(node, instance)
             if run is None:
                 return MigrationStatus(status="completed")

@@ -246,12 +246,12 @@ def _judged(item: pytest.Item, last: "LastLine | None" = None) -> Generator[None
     try:
         with last.watched() if last else nullcontext():
             result = yield
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):  # what the test has patched may still be
             if verdict := _verdict():
-                verdict.end(item, has_failed=True)
+                verdict.end(item, error)
         raise
-    if (verdict := _verdict()) and (problem := verdict.end(item, has_failed=False)):
+    if (verdict := _verdict()) and (problem := verdict.end(item, None)):
         failure = verdict.Failed(problem, pytrace=False)
         raise last.raised_there(failure) if last else failure
     return result

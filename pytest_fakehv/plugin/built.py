@@ -51,8 +51,10 @@ class Built:
         return [each for each in self._older if id(each) in ids or each._scope.is_stirred]
 
     def next_test(self) -> None:
-        """Let a test's clusters go."""
+        """Let a test's clusters go; what lives on counts the next one's calls anew."""
         for cluster in self.new:
             self._older.add(cluster)
+        for cluster in self._older:
+            cluster._shared.limits.begin()
         self.new.clear()
         self._left.clear()

@@ -112,6 +112,7 @@ def fakehv_factory(request: pytest.FixtureRequest, _fakehv_folders: "Folders") -
     @takes(FakeCluster)
     def build(*nodes: "NodeSpec", **options: Unpack[ClusterOptions]) -> FakeCluster:
         options.setdefault("seed", settings.seed)
+        options = {**settings.limits, **options}
         if not nodes and (topology := _topology_of_asker(request.session)):
             nodes = topology.nodes
             options.setdefault("instances", topology.instances)
@@ -282,8 +283,9 @@ def _cluster_of_test(
                 _root(settings, find),
                 *nodes,
                 hypervisor=hypervisor,
-                clock=settings.clock,
+                clock="manual" if callable(settings.clock) else settings.clock,
                 seed=settings.seed,
+                **settings.limits,
             )
         except DeclarationError as error:
             raise MarkerError(f"fakehv_node: {error}") from None
@@ -319,7 +321,11 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
     """
     from pytest_fakehv.checks import DeclarationError
 
+    follow: list[Callable[[], object]] = []
+    if callable(settings.clock):
+        follow = [partial(cluster.clock.follow, settings.clock)]
     declarations: list[tuple[str, Callable[[], object]]] = [
+        *(("fakehv()", each) for each in follow),
         *(
             (_origin(spec, settings), partial(cluster.add_instance, **vars(spec)))
             for spec in declared_instances(item, settings.topology)

@@ -35,7 +35,8 @@ _Made = TypeVar("_Made")
 MARKERS: Final = {
     "fakehv": (
         "the settings of this test's fake hypervisors; "
-        "allow a list of invariants, clock 'polls', 'manual' or 'real', topology a TOML file"
+        "allow a list of invariants, clock 'polls', 'manual', 'real' or a function that returns seconds, "
+        "topology a TOML file, max_time in seconds"
     ),
     "fakehv_node": "a node of this test's cluster; memory in MiB, or as '24G'",
     "fakehv_instance": (
@@ -183,27 +184,37 @@ def _fakehv_arguments(
     clock: object = None,
     seed: object = None,
     topology: object = None,
+    max_calls: object = None,
+    max_time: object = None,
 ) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
-    from pytest_fakehv.calls.clock import CLOCK_MODES
-    from pytest_fakehv.checks import check_amount, check_choice
+    from pytest_fakehv.calls.clock import check_clock
+    from pytest_fakehv.checks import check_amount, check_choice, check_number
     from pytest_fakehv.judgement.violations import check_allowed
     from pytest_fakehv.reading import check_path
 
     given: dict[str, object] = {}
     for key, value, valid in (
         ("backend", backend, BACKENDS),
-        ("clock", clock, CLOCK_MODES),
         ("strict", strict, (True, False)),
     ):
         if value is not None:
             check_choice(key, value, valid)
             given[key] = value
+    if clock is not None:
+        check_clock(clock)
+        given["clock"] = clock
     if allow is not None:
         given["allow"] = check_allowed(allow)
     if seed is not None:
         check_amount("seed", seed, least=0)
         given["seed"] = seed
+    if max_calls is not None:
+        check_amount("max_calls", max_calls)
+        given["max_calls"] = max_calls
+    if max_time is not None:
+        check_number("max_time", max_time, zero=False)
+        given["max_time"] = max_time
     if topology is not None:
         path = check_path("topology must be the path of a file", topology)
         given["topology"] = read_topology_file(config, config.rootpath, path)

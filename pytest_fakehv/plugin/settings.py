@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_fakehv.calls.clock import ClockMode
+    from pytest_fakehv.calls.clock import ClockMode, TimeFunction
+    from pytest_fakehv.cluster.limits import LimitOptions
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.judgement.violations import Invariant
 
@@ -46,6 +47,8 @@ class Settings:
         topology: the nodes and instances that are there beside those of the markers; None for none.
         seed: of random faults; None for a fresh one in each test.
         seed_origin: the name of the option or ini value that set it, be it another plugin's.
+        max_calls: how many calls of a cluster a test may make; None for its default.
+        max_time: how far a cluster's clock may go in a test, in seconds; likewise.
         strict: whether the invariants are checked at the end of a test.
         allow: the names of invariants that need not hold.
     """
@@ -57,12 +60,24 @@ class Settings:
     root_origin: str
     report: Path | None
     report_origin: str
-    clock: "ClockMode"
+    clock: "ClockMode | TimeFunction"
     topology: "Topology | None"
     seed: int | None
     seed_origin: str
+    max_calls: int | None
+    max_time: float | None
     strict: bool
     allow: "frozenset[Invariant]"
+
+    @property
+    def limits(self) -> "LimitOptions":
+        """The limits that were set, for a cluster's constructor, which knows its own defaults."""
+        limits: LimitOptions = {}
+        if self.max_calls is not None:
+            limits["max_calls"] = self.max_calls
+        if self.max_time is not None:
+            limits["max_time"] = self.max_time
+        return limits
 
 
 SETTINGS: Final = pytest.StashKey[Settings]()
@@ -86,9 +101,11 @@ def add_options(parser: pytest.Parser) -> None:
         ("topology", "FILE", "TOML file with nodes and instances for every test that uses a cluster"),
         ("report", "FILE", "write a page with a timeline of each test that uses the fixtures to FILE (HTML)"),
         ("seed", "N", "seed of random faults; pytest-randomly's, or a fresh one in each test, unless given"),
+        ("max-calls", "N", "how many calls, and how many sleeps, a test may make; 100000 unless given"),
+        ("max-time", "SECONDS", "how far a cluster's clock may go in a test; ten years unless given"),
     ):
         group.addoption(f"--fakehv-{name}", metavar=metavar, default=None, help=text)
-        parser.addini(f"fakehv_{name}", f"{text} (as --fakehv-{name})", default=None)
+        parser.addini(_ini_name(name), f"{text} (as --fakehv-{name})", default=None)
     parser.addini(
         "fakehv_strict",
         "whether the invariants are checked at the end of each test; true unless given",
@@ -113,6 +130,7 @@ def read_options(config: pytest.Config) -> Settings:
         )
     report, report_origin = _path_option(config, "report")
     seed, seed_origin = _seed_option(config)
+    max_calls, max_time = _limit_options(config)
     return Settings(
         backend=cast("Backend", backend),
         show=cast("Show", show),
@@ -125,6 +143,8 @@ def read_options(config: pytest.Config) -> Settings:
         topology=_topology_option(config),
         seed=seed,
         seed_origin=seed_origin,
+        max_calls=max_calls,
+        max_time=max_time,
         strict=_strict_option(config),
         allow=frozenset(),
     )
@@ -138,6 +158,23 @@ def _calls_option(config: pytest.Config) -> int | None:
     if not calls:
         raise pytest.UsageError(f"{origin}: calls must be a positive integer or 'all', not {text!r}")
     return calls
+
+
+def _limit_options(config: pytest.Config) -> tuple[int | None, float | None]:
+    text, origin = _option(config, "max-calls", None)
+    calls = None if text is None else _whole_number(text)
+    if text is not None and not calls:
+        raise pytest.UsageError(f"{origin}: max_calls must be a positive integer, not {text!r}")
+    text, origin = _option(config, "max-time", None)
+    if text is None:
+        return calls, None
+    try:
+        time = float(text)
+    except ValueError:
+        time = 0
+    if not 0 < time < 2**63:
+        raise pytest.UsageError(f"{origin}: max_time must be a positive number of seconds, not {text!r}")
+    return calls, time
 
 
 def _seed_option(config: pytest.Config) -> tuple[int | None, str]:
@@ -240,13 +277,17 @@ def _option(config: pytest.Config, name: str, default: str | None) -> tuple[str 
     """Return an option's value and which setting it comes from."""
     for origin, value in (
         (f"--fakehv-{name}", config.getoption(f"--fakehv-{name}")),
-        (f"fakehv_{name}", config.getini(f"fakehv_{name}")),
+        (_ini_name(name), config.getini(_ini_name(name))),
     ):
         if value is not None:
             if name in _CHOICES and value not in _CHOICES[name]:
                 raise pytest.UsageError(f"{origin}: {_not_among(value, name)}")
             return str(value), origin
     return default, "default"
+
+
+def _ini_name(name: str) -> str:
+    return f"fakehv_{name.replace('-', '_')}"
 
 
 def _not_among(value: object, name: str) -> str:

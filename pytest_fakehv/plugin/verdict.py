@@ -64,28 +64,35 @@ def give_up(item: pytest.Item) -> None:
     clusters, used = _clusters(item)
     for cluster in clusters:
         cluster._scope.news()
+        cluster._scope.halts()
     item.stash[_VERDICT] = Verdict(used=used, text="", violations={})
 
 
-def end(item: pytest.Item, *, has_failed: bool) -> str:
-    """Look at the clusters that a test may have touched, and return what to say of the invariants.
+def end(item: pytest.Item, error: BaseException | None) -> str:
+    """Look at the clusters that a test may have touched, and return what to say of it.
 
     Args:
         item: the test, which has run or is torn down.
-        has_failed: whether that has raised. A property test has done so with its last cluster: what is wrong
-            with others has nothing to do with it.
+        error: what that has raised, if it has: it is told of what was to end the test before. A property
+            test has raised with its last cluster: what is wrong with others has nothing to do with it.
     """
     before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
-    if has_failed and len(used) > _MOST_CLUSTERS:
+    halts = dict.fromkeys(str(each) for cluster in clusters for each in cluster._scope.halts())
+    halts.pop(str(error), None)
+    if error and len(used) > _MOST_CLUSTERS:
         news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
     text = ""
     try:
         faulty = _faulty(item, news) if clusters else {}
         text = _said(faulty) if faulty else ""
-    except MarkerError as error:  # of a test that uses the factory alone
-        faulty, text = {}, "" if before else str(error)
+    except MarkerError as problem:  # of a test that uses the factory alone
+        faulty, text = {}, "" if before else str(problem)
+    if error:
+        for each in halts:
+            error.add_note(each)
+    text = "\n".join([*halts, *([text] if text else [])])
     earlier = before.violations if before else {}
     violations = {each: [*earlier.get(each, ()), *faulty.get(each, ())] for each in (*faulty, *earlier)}
     every = dict.fromkeys([*(before.used if before else ()), *used, *faulty])

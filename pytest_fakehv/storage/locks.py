@@ -31,6 +31,11 @@ else:
 _Some = TypeVar("_Some")
 
 
+def is_held(lock: Lock) -> bool:
+    """Tell whether this thread holds a lock."""
+    return bool(lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001  # as `threading.Condition` asks
+
+
 class Living(Generic[_Some]):
     """Those of some objects that are still there.
 

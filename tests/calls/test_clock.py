@@ -36,7 +36,7 @@ def any_cluster(request, machine, tmp_path):
 
 
 def make(root, clock="manual"):
-    return FakeCluster(root, clock=clock)
+    return FakeCluster(root, clock=clock, max_time=LARGEST)
 
 
 def start(cluster, name="web1", *, memory=1024, to="node2", **script):
@@ -117,7 +117,8 @@ class TestModes:
         ],
     )
     def test_there_are_no_others(self, root, mode, text):
-        expected = f"clock must be one of 'polls', 'manual', 'real', not {text}"
+        valid = "'polls', 'manual', 'real', or a function that returns seconds"
+        expected = f"clock must be one of {valid}, not {text}"
         assert message(FakeCluster, root, clock=mode) == expected
         assert message(Clock, mode) == expected
         assert message(FakeCluster.temporary(clock=mode).__enter__) == expected

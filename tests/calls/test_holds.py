@@ -497,3 +497,37 @@ def test_a_call_that_was_held_is_refused_where_its_node_went_down_whatever_came_
         held._is_released = True  # and whoever comes next forgets the hold
         node2.GetNodeInfo()
     assert repr(listing.end()) == repr(NodeDownError("node1 does not answer"))
+
+
+class TestSeveral:
+    def test_it_waits_until_all_are_stopped(self, cluster):
+        with cluster.hold("ListInstances", timeout=LONG) as held:
+            first = Caller(cluster["node1"].ListInstances)
+            held.wait()
+            waiting = Caller(lambda: held.wait(count=3))
+            second = Caller(cluster["node2"].ListInstances)
+            until(lambda: len(held.calls) == 2)
+            assert waiting._thread.is_alive()
+            third = Caller(cluster["node2"].ListInstances)
+            assert waiting.end() is held.call
+            assert len(held.calls) == 3
+            held.wait(count=2)
+            held.release()
+        assert [each.end() for each in (first, second, third)] == [["web1", "web2"], [], []]
+
+    def test_where_too_few_come_it_says_how_many_did(self, cluster):
+        held = cluster.hold("ListInstances")
+        caller = Caller(cluster["node1"].ListInstances)
+        held.wait()
+        with pytest.raises(HoldError) as caught:
+            held.wait(0.01, count=3)
+        assert str(caught.value) == "hold('ListInstances'): 1 of 3 such calls came within 0.01 s"
+        held.release()
+        caller.end()
+
+    @pytest.mark.parametrize("count", [0, -1, 1.5, "2", True])
+    def test_what_is_no_count(self, cluster, count):
+        held = cluster.hold("ListInstances")
+        with pytest.raises(DeclarationError) as caught:
+            held.wait(count=count)
+        assert str(caught.value) == f"count must be a positive integer, not {count!r}"

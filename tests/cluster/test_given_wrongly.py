@@ -69,6 +69,7 @@ OF_BOTH = {
     "allow": {"invariants": ["vanished"], "instance": "web1"},
     "keep_apart": {"instances": ["web1", "db1"]},
     "keep_at_most": {"migrations": 1, "node": "node1"},
+    "at": {"time": 30, "deed": int, "optional": False},
     "instance": {"name": "x", **DESCRIBED},
     "add_instance": {"name": "x", "state": "running", **DESCRIBED},
     "fault": {

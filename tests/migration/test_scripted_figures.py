@@ -25,7 +25,7 @@ def start(cluster, *, ram=1024, name="web1", **script):
 
 def migrated(**script):
     """Return the record of a migration after all the time that a clock can be advanced at once."""
-    with FakeCluster.temporary(clock="manual") as cluster:
+    with FakeCluster.temporary(clock="manual", max_time=LARGEST) as cluster:
         start(cluster, **script)
         cluster.clock.advance(LARGEST)
         (record,) = cluster.migrations
@@ -212,7 +212,7 @@ class TestShape:
         # A second more or less than what all RAM takes.
         max_downtime = -(-ram // bandwidth) + 1 if fits else ram // bandwidth - 1
         assume(max_downtime > 0)
-        with FakeCluster.temporary(clock="manual") as cluster:
+        with FakeCluster.temporary(clock="manual", max_time=LARGEST) as cluster:
             start(cluster, ram=ram, bandwidth=bandwidth, dirty_rate=dirty_rate, max_downtime=max_downtime)
             cluster.clock.advance(10 * (ram // bandwidth + 1))
             (record,) = cluster.migrations
@@ -239,7 +239,7 @@ class TestExactEnd:
         # Each round lasts whole seconds: the first times * denominator ** rounds, and so on, and the rest
         # after the last is just what is allowed.
         lasted = [times * denominator ** (rounds - n) * numerator**n for n in range(rounds + 1)]
-        with FakeCluster.temporary(clock="manual") as cluster:
+        with FakeCluster.temporary(clock="manual", max_time=LARGEST) as cluster:
             web1 = start(
                 cluster,
                 ram=denominator * lasted[0],
@@ -272,7 +272,7 @@ class TestExactEnd:
     @pytest.mark.parametrize("postcopy", [1, 2, 3])
     def test_postcopy_begins_just_after_so_many_rounds(self, postcopy):
         """Rounds of 27, 9, 3 and 1 seconds."""
-        with FakeCluster.temporary(clock="manual") as cluster:
+        with FakeCluster.temporary(clock="manual", max_time=LARGEST) as cluster:
             web1 = start(cluster, ram=81, bandwidth=3, dirty_rate=1, max_downtime=0.01, postcopy=postcopy)
             cluster.clock.advance(sum([27, 9, 3][:postcopy]) - 1)
             assert cluster["node1"].GetMigrationStatus(web1).postcopy_status is None
@@ -287,7 +287,7 @@ class TestExactEnd:
 
     def test_postcopy_that_starts_while_the_instance_is_stopped_makes_nothing_longer(self):
         """Ten seconds for the first round, then it is stopped, and five for the rest."""
-        with FakeCluster.temporary(clock="manual") as cluster:
+        with FakeCluster.temporary(clock="manual", max_time=LARGEST) as cluster:
             start(cluster, ram=1000, bandwidth=100, dirty_rate=50, max_downtime=5)
             cluster.clock.advance(14)
             cluster.start_postcopy("web1")
@@ -414,7 +414,7 @@ class TestCost:
 
     def test_of_the_numbers_themselves(self):
         """A clock's fractions stay as short as what it was advanced by."""
-        with FakeCluster.temporary(clock="manual") as cluster:
+        with FakeCluster.temporary(clock="manual", max_time=LARGEST) as cluster:
             web1 = start(cluster, ram=1000, bandwidth=7, dirty_rate=7)
             times = []
             for _ in range(10_000):

@@ -23,7 +23,8 @@ NODE = (
     "cpu_sockets, tags"
 )
 INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams, tags"
-FAKEHV = "backend, strict, allow, clock, seed, topology"
+FAKEHV = "backend, strict, allow, clock, seed, topology, max_calls, max_time"
+CLOCKS = "'polls', 'manual', 'real', or a function that returns seconds"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
 POSITIVE = "must be a positive integer, not"
 IN_MIB = "must be a positive integer, of MiB, or a text like '512M', '24G' or '1.5 TiB', not"
@@ -147,8 +148,18 @@ WRONG = [
     ("fakehv(backend=5)", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not 5"),
     ("fakehv_node('n', memory=Bad())", f"fakehv_node('n'): memory {IN_MIB} <Bad that can't be shown>"),
     ("fakehv(backend=['x'])", "fakehv(): backend must be one of 'tmp_path', 'pyfakefs', 'memory', not ['x']"),
-    ("fakehv(clock='x')", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 'x'"),
-    ("fakehv(clock=1)", "fakehv(): clock must be one of 'polls', 'manual', 'real', not 1"),
+    (
+        "fakehv(clock='x')",
+        f"fakehv(): clock must be one of {CLOCKS}, not 'x'",
+    ),
+    (
+        "fakehv(clock=1)",
+        f"fakehv(): clock must be one of {CLOCKS}, not 1",
+    ),
+    (
+        "fakehv(clock=lambda: 'noon')",
+        "fakehv(): clock must be a function that returns seconds, not 'noon'",
+    ),
     (
         "fakehv(clock='manual')\n@mark.fakehv(clock='polls', strict=False)",
         "fakehv(): clock is given twice, by two markers in one place",

@@ -140,7 +140,12 @@ WRONG_MARKERS = [
     ("allow=5", "allow must be a list of invariants, not 5"),
     ("strict='no'", "strict must be one of True, False, not 'no'"),
     ("strict=0", "strict must be one of True, False, not 0"),
-    ("stric=True", "unknown argument 'stric'; valid: backend, clock, strict, allow, seed, topology"),
+    (
+        "stric=True",
+        "unknown argument 'stric'; valid: backend, clock, strict, allow, seed, topology, max_calls, max_time",
+    ),
+    ("max_calls=0", "max_calls must be a positive integer, not 0"),
+    ("max_time=0", "max_time must be a positive number, not 0"),
 ]
 
 
