@@ -3,13 +3,16 @@
     python benchmarks/soak_driver.py [--steps N]
 
 A state machine drives small clusters with it, by at least that many steps (50,000 unless given), while any
-method of the interface fails now and then, before or after its effect, and nodes crash and are cut off.
-Ganeti's master, which the driver follows, never repeats a finalize that failed; what that leaves behind is a
-consequence of the protocol. Each violation whose instance had such a finalize is counted under the name of
-the method that failed; any other one ends the run, with the way there as a test to paste and exit status 1.
+method of the interface fails now and then, before or after its effect, nodes crash and are cut off, also in
+the middle of a step, and instances end, pause and hang. In every fifth run, methods lie, too.
+Ganeti's master, which the driver follows, never repeats a finalize that failed, and believes what it is told;
+what that leaves behind is a consequence of the protocol. Each violation whose instance had such a finalize,
+or such a lie, is counted under the name of the method that failed or lied; any other one ends the run, with
+the way there as a test to paste and exit status 1.
 """
 
 import argparse
+import itertools
 import sys
 from collections import Counter
 
@@ -18,6 +21,15 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from pytest_fakehv import FakeCluster, HypervisorError, NodeDownError, Violation
 from pytest_fakehv.stateful import state_machine
+
+LYING = (
+    "StartInstance",
+    "StopInstance",
+    "AcceptInstance",
+    "MigrateInstance",
+    "FinalizeMigrationSource",
+    "FinalizeMigrationDst",
+)
 
 STEPS_OF_A_RUN = 50
 
@@ -57,13 +69,16 @@ class Machine(state_machine(Reference)):  # type: ignore[misc]  # a class that i
     """The machine, which counts."""
 
     def is_excused(self, violation: Violation) -> bool:
-        """Excuse what a failed finalize leaves behind, and name it."""
+        """Excuse what a failed finalize or a lie leaves behind, and name it."""
         failed = {
             call.method
             for call in self.cluster.journal.calls(instance=violation.instance)
-            if call.method.startswith("FinalizeMigration")
-            and call.error
-            and not isinstance(call.error, NodeDownError)
+            if call.lie
+            or (
+                call.method.startswith("FinalizeMigration")
+                and call.error
+                and not isinstance(call.error, NodeDownError)
+            )
         }
         for method in failed:
             consequences[method, violation.invariant] += 1
@@ -75,17 +90,25 @@ class Machine(state_machine(Reference)):  # type: ignore[misc]  # a class that i
         super()._check()
 
 
+class WithLies(Machine):
+    """The same where methods lie."""
+
+    lying_methods = LYING
+
+
 def main() -> int:
     """Run until there were enough steps."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--steps", type=int, default=50_000)
     wanted = parser.parse_args().steps
-    while steps < wanted:
+    for kind in itertools.cycle([Machine, Machine, Machine, Machine, WithLies]):
+        if steps >= wanted:
+            break
         try:
             run_state_machine_as_test(
-                Machine,
+                kind,
                 settings=settings(
-                    max_examples=500,
+                    max_examples=100,
                     stateful_step_count=STEPS_OF_A_RUN,
                     deadline=None,
                     database=None,
@@ -97,7 +120,7 @@ def main() -> int:
             print(error)
             return 1
         print(f"{steps} steps", flush=True)
-    print(f"{steps} steps that were checked; consequences of a failed finalize:")
+    print(f"{steps} steps that were checked; consequences of a failed finalize or a lie:")
     for (method, invariant), count in sorted(consequences.items()):
         print(f"  {method:<24} {invariant:<12} seen {count} times")
     return 0

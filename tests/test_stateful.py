@@ -129,7 +129,7 @@ def test_it_finds_an_instance_that_was_forgotten():
 def stop_and_start(instance, source, target):
     """Move an instance without a migration, and give it up where a call fails, whatever that has done."""
     with suppress(HypervisorError):
-        source.StopInstance(source.instance(instance))
+        source.StopInstance(source.instance(instance), force=True)
         target.StartInstance(target.instance(instance), [], False)
 
 
@@ -188,6 +188,111 @@ def test_who_says_that_it_could_not_move_something_has_not_forgotten_it():
     machine.cluster.fault("StopInstance", when="after")
     machine.drain(0)
     assert machine.running == []
+    machine.teardown()
+
+
+class BelievesStops(Reference):
+    """Moves by a stop that it neither forces nor looks after."""
+
+    def migrate(self, cluster, instance, target):
+        for node in cluster:
+            if node.runs(instance) and node.name != target:
+                node.StopInstance(node.instance(instance))
+                cluster[target].StartInstance(cluster[target].instance(instance), [], False)
+
+
+def test_it_finds_a_guest_that_outlasted_its_stop():
+    what, script = finding(state_machine(BelievesStops, faulty_methods=[], outcomes=[]))
+    assert what.startswith("double-start: vm1 was started on node")
+    assert "        cluster.hang('vm1')" in script.splitlines()
+    with pytest.raises(AssertionError, match=r"^double-start: "):
+        run_script(script)
+
+
+class Looks(BelievesStops):
+    """The same, but forces what still runs."""
+
+    def migrate(self, cluster, instance, target):
+        for node in cluster:
+            if node.runs(instance) and node.name != target:
+                node.StopInstance(node.instance(instance), force=True)
+                cluster[target].StartInstance(cluster[target].instance(instance), [], False)
+
+
+@pytest.mark.parametrize(
+    ("lying", "line"),
+    [
+        ("StopInstance", "cluster.fault('StopInstance', effect=False, times=1, optional=True)"),
+        ("GetInstanceInfo", "cluster.fault('GetInstanceInfo', result=None, times=1, optional=True)"),
+        ("ListInstances", "cluster.fault('ListInstances', result=[], times=1, optional=True)"),
+    ],
+)
+def test_it_finds_who_believes_a_lie(lying, line):
+    class Believes(Looks):
+        def start(self, cluster, instance, node):
+            if not any(self.sees(each, instance) for each in cluster):
+                cluster[node].StartInstance(cluster[node].instance(instance), [], False)
+
+        def drain(self, cluster, node):
+            for instance in self.names:
+                self.start(cluster, instance, node)
+
+        def sees(self, node, instance):
+            if lying == "ListInstances":
+                return instance in node.ListInstances()
+            return node.GetInstanceInfo(instance) is not None
+
+        names = ("vm1",)
+
+    run(state_machine(Believes, faulty_methods=[], outcomes=[]), examples=30)
+    _, script = finding(state_machine(Believes, faulty_methods=[], outcomes=[], lying_methods=[lying]))
+    assert any(each.strip().startswith(line.partition(", times")[0]) for each in script.splitlines())
+
+
+def test_a_node_may_go_down_in_the_middle():
+    """Step by step: the target goes down while a migration is under way; its source then has all of it."""
+    machine = state_machine(Orchestrator)()
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
+    machine.script_migration(0, 0, 5, dirty_rate=0)
+    machine.plan(1, 2)
+    assert machine.script[-1] == "cluster.at(2, cluster['node2'].crash, optional=True)"
+    machine.migrate(0, 0)
+    assert machine.cluster["node2"].is_down
+    assert machine.cluster.placement() == {"vm1": "node1"}
+    machine.teardown()
+
+
+def test_a_fault_of_its_own_is_from_a_step():
+    class Fails(Reference):
+        def stop(self, cluster, instance):
+            origins.update(fault.origin for fault in cluster.faults)
+
+    origins = set()
+    run(state_machine(Fails), examples=30)
+    assert origins == {"a step of Hypothesis"}
+
+
+def test_what_can_not_befall_an_instance_is_no_step():
+    """Step by step: it runs on two nodes, which a machine may excuse."""
+    machine = state_machine(Reference)()
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
+    machine.cluster["node2"].add_instance("vm1")
+    before = [*machine.script]
+    machine.befall(0, "kill")
+    assert machine.script == before
+    machine.teardown()
+
+
+def test_what_was_killed_is_not_forgotten():
+    """Step by step: nobody has told the driver."""
+    machine = state_machine(CarelessDrain)()
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
+    machine.befall(0, "kill")
+    machine.drain(0)
+    assert machine.script[-2:] == [
+        "cluster.kill('vm1')",
+        "with suppress(HypervisorError):\n    driver.drain(cluster, 'node1')",
+    ]
     machine.teardown()
 
 
@@ -534,6 +639,17 @@ def test_what_a_driver_allows():
             Reference,
             {"faulty_methods": ["StartInstanc"]},
             "the interface has no method 'StartInstanc'; nearest: StartInstance",
+        ),
+        (
+            Reference,
+            {"lying_methods": ["GetNodeInfo"]},
+            (
+                "lying_methods must be one of 'StartInstance', 'StopInstance', 'CleanupInstance', "
+                "'RebootInstance', 'BalloonInstanceMemory', 'RestoreInstance', 'PowercycleNode', "
+                "'AcceptInstance', 'MigrateInstance', 'FinalizeMigrationSource', 'FinalizeMigrationDst', "
+                "'HotAddDevice', 'HotDelDevice', 'HotModDevice', 'ResizeDisk', 'GetInstanceInfo', "
+                "'ListInstances', 'GetAllInstancesInfo', not 'GetNodeInfo'"
+            ),
         ),
         (
             Reference,

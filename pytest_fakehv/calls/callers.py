@@ -13,6 +13,9 @@ _STARTERS_OF_THREADS: Final = {"threading", "concurrent.futures.thread"}
 
 _STARTERS_OF_PROCESSES: Final = {"multiprocessing.process", "concurrent.futures.process"}
 
+_PROPERTIES: Final = "hypothesis."
+"""The modules that take a state machine's steps."""
+
 _OWN_PACKAGE: Final = __name__.partition(".")[0] + "."
 
 _HIDES: Final = "__tracebackhide__"
@@ -55,6 +58,8 @@ def caller(depth: int) -> tuple[str, int]:
     frame = sys._getframe(depth).f_back  # noqa: SLF001  # the documented way to a caller
     while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
         frame = frame.f_back
+    if module.startswith(_PROPERTIES):
+        return "a step of Hypothesis", 0
     if module in _STARTERS_OF_PROCESSES:
         return f"process {sys.modules['multiprocessing'].current_process().name}", 0
     if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
