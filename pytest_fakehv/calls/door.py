@@ -95,9 +95,6 @@ class Strike(Protocol):
     def _after(self, call: Call, node: BehindDoor, door: "Door", result: Any) -> Any:
         """Do what comes after a call's effect; return what it answers."""
 
-    def _gave(self, error: BaseException) -> bool:
-        """Tell whether an error is one that it was given, or of the class that it was given."""
-
 
 @dataclass
 class Door:
@@ -285,16 +282,15 @@ def _fail(node: BehindDoor, call: Call, error: BaseException) -> None:
         NodeDownError: that was what the node itself says, and it got lost.
         HypervisorError: that was one, and here it is of the class, too, that the node's class declares.
     """
-    call.error = error
-    if not isinstance(error, HypervisorError):
+    given, call.error = call.error, error
+    if error is given or not isinstance(error, HypervisorError):
         return
     if call.fault is None and node._troubles.losses != call._losses:
         call.error = as_also(NodeDownError.of(call.node), node.error_class)
         raise call.error from error
-    if call.fault is None or not any(fault._gave(error) for fault in node._door.faults):
-        call.error = as_also(error, node.error_class)
-        if call.error is not error:
-            raise call.error from error.__cause__
+    call.error = as_also(error, node.error_class)
+    if call.error is not error:
+        raise call.error from error.__cause__
 
 
 def _raise_also(error: HypervisorError, kind: type[BehindDoor]) -> None:

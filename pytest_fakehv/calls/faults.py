@@ -87,10 +87,6 @@ class Fault(Referent):
         """Whether a call first has its effect."""
         return self.spec.when == "after"
 
-    def _gave(self, error: BaseException) -> bool:
-        """Tell whether an error is one that it was given, or of the class that it was given."""
-        return error is self.spec.error or type(error) is self.spec.error
-
     def withdraw(self) -> None:
         """Let it strike no more; one that never fired still counts as such."""
         self.withdrawn = True
@@ -156,13 +152,13 @@ class Fault(Referent):
             self._do(other.crash, call, door)
         if spec.do:
             self._do(partial(spec.do, call), call, door)
-        if isinstance(spec.error, BaseException):
-            raise spec.error.with_traceback(None)  # else it would grow at each call
         text = f"Injected fault: {call.method} on {node.name}"
-        if isinstance(spec.error, type):
-            raise made(spec.error, text)
-        if spec.error is not None:
-            raise HypervisorError(spec.error)
+        error = made(spec.error, text) if isinstance(spec.error, type) else spec.error
+        if isinstance(error, BaseException):
+            call.error = error  # so the door knows that it is to be raised as it is
+            raise error.with_traceback(None)  # else it would grow at each call
+        if error is not None:
+            raise HypervisorError(error)
         if spec.crash in (True, node.name):
             raise NodeDownError.of(node.name)
         if not (spec.delay or spec.crash or spec.do or spec.is_lie):

@@ -171,6 +171,12 @@ class TestFaults:
         cluster.fault("ListInstances", error=NodeDownError)
         assert type(caught(Exception, cluster["node1"].ListInstances)) is NodeDownError
 
+    def test_but_not_what_a_struck_call_raises_itself_where_another_fault_has_that_class(self, cluster, kind):
+        cluster.fault("ListInstances", error=HypervisorError, optional=True)
+        cluster.fault("StopInstance", delay=1)
+        error = caught(kind, cluster["node1"].StopInstance, cluster.instance("web1"))
+        assert str(error) == "Failed to stop instance web1: not running"
+
 
 class OwnError(HypervisorError):
     """One of a test's own."""
