@@ -166,6 +166,20 @@ _proxies: Final[dict[tuple[str, int], object]] = {}
 """Those that this process uses: what is the same there is the same here."""
 
 
+@dataclass(frozen=True)
+class _AskedMethod:
+    """A method of an object in another process; handed on to that one, it is the method itself there."""
+
+    proxy: _Proxy
+    name: str
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.proxy._ask(self.name, arguments, keywords)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return getattr, (self.proxy, self.name)
+
+
 class _Asked:
     """A method or a property of an object in another process."""
 
@@ -179,7 +193,7 @@ class _Asked:
         if proxy is None:
             return self._inner.__get__(None, owner)
         if self._is_method:
-            return lambda *arguments, **keywords: proxy._ask(name, arguments, keywords)
+            return _AskedMethod(proxy, name)
         value = proxy._ask(name)
         if isinstance(self._inner, found_once):  # it never changes
             vars(proxy)[name] = value

@@ -16,6 +16,7 @@ from workers import (
     Louder,
     UnpicklableError,
     call,
+    crash_later,
     done_by,
     hand_on,
     have_no_hold,
@@ -140,6 +141,12 @@ def test_what_befalls_an_instance(cluster, method, deed):
     assert texts(done_by, method, call, cluster, deed, "web2") == (
         "DeclarationError: no instance is named 'web2'; nearest: web1"
     )
+
+
+def test_a_deed_of_a_node_s_at_a_time(cluster, method):
+    done_by(method, crash_later, cluster)
+    (step,) = [each for each in cluster.timeline().steps if each.what == "crash"]
+    assert (step.node, step.time) == ("node2", 2)
 
 
 def test_the_reference_driver(cluster, method):

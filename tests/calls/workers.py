@@ -89,6 +89,12 @@ def withdraw(cluster):
     return first, try_to_start(cluster["node1"]), [each.fired for each in cluster.faults]
 
 
+def crash_later(cluster):
+    """Let a node go down at a time, and the time come."""
+    cluster.at(2, cluster["node2"].crash)
+    cluster.clock.advance(3)
+
+
 def have_no_hold(cluster):
     with cluster.hold("StartInstance"):
         pass
