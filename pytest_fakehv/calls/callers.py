@@ -92,6 +92,7 @@ def call_at(place: tuple[str, int], function: Callable[[], object]) -> None:
         place: the file and the line.
         function: what is called.
     """
+    __tracebackhide__ = True
     filename, line = place
     code = compile("function()", filename, "eval").replace(co_firstlineno=line)
     eval(code, {"function": function})  # noqa: S307  # of ours; nothing else makes a frame of another place

@@ -7,7 +7,7 @@ from math import inf
 from operator import index
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, SupportsIndex, get_args
 
-from pytest_fakehv.calls.events import EventError, Events, TimedEvent
+from pytest_fakehv.calls.events import Events, TimedEvent
 from pytest_fakehv.calls.limited import limited
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import LARGEST_AMOUNT, DeclarationError, check_number, exact
@@ -173,7 +173,9 @@ class Clock(Referent):
             try:
                 self._on_move()
                 event._come_due()
-            except EventError as error:
+            except (KeyboardInterrupt, SystemExit):  # of the whole run
+                raise
+            except BaseException as error:  # an `EventError`, or an outcome of the test's: `pytest.fail`
                 self._halts.append(error)
                 raise
             finally:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from pytest_fakehv.calls.clock import Clock
-from pytest_fakehv.calls.events import EventError
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.faultspec import FaultSpec
 from pytest_fakehv.calls.journal import Call, Journal
@@ -210,7 +209,9 @@ class Scope:
         """Let what is due come about, and tell whether an event raised, which is among the halts then."""
         try:
             self.shared.look()
-        except EventError:
+        except BaseException as error:
+            if error not in self.shared.clock._halts:
+                raise
             return True
         return False
 

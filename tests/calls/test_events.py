@@ -467,6 +467,45 @@ def test_it_is_no_longer_told(wider):
 """
 
 
+OUTCOMES = """
+import pytest
+
+def drain(cluster):
+    try:
+        cluster.clock.sleep(20)
+    except:
+        pass
+
+def test_swallowed(fakehv_cluster):
+    fakehv_cluster.at(10, lambda: pytest.fail("too late"))
+    drain(fakehv_cluster)
+
+@pytest.mark.fakehv(clock="real")
+def test_nobody_looks(fakehv_cluster, monkeypatch):
+    from pytest_fakehv.machine import Time
+    fakehv_cluster.at(10, lambda: pytest.fail("unseen"))
+    now = Time.monotonic()
+    monkeypatch.setattr(Time, "monotonic", lambda: now + 20)
+
+def test_skipped(fakehv_cluster):
+    fakehv_cluster.at(10, lambda: pytest.skip("for a reason"))
+    fakehv_cluster.clock.sleep(20)
+"""
+
+
+def test_an_outcome_that_one_raises_is_that_of_the_test_whoever_catches_it(pytester):
+    pytester.makepyfile(test_it=OUTCOMES)
+    result = pytester.runpytest("-p", "no:cacheprovider", "-p", "no:randomly")
+    result.assert_outcomes(failed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "FAILED test_it.py::test_swallowed - Failed: too late",
+            "FAILED test_it.py::test_nobody_looks - Failed: unseen",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*callers.py*")
+
+
 def test_what_one_raises_fails_the_test_whoever_catches_it(pytester):
     pytester.makepyfile(test_it=SWALLOWS)
     result = pytester.runpytest("-p", "no:cacheprovider", "--tb=short")

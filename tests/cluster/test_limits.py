@@ -292,6 +292,47 @@ def test_the_run_says_how_many_and_each_test_counts_for_itself(pytester, where):
     ]
 
 
+TEARDOWN = """
+import pytest
+
+@pytest.fixture
+def app(fakehv):
+    yield
+    while True:
+        fakehv.ListInstances()
+
+@pytest.fixture
+def beaten(fakehv_cluster):
+    fakehv_cluster.at(5, lambda: 1 / 0)
+    yield
+    fakehv_cluster.clock.advance(5)
+
+@pytest.mark.fakehv(max_calls=10)
+def test_limit(app):
+    pass
+
+@pytest.mark.fakehv(allow=["unfired"])
+def test_event(beaten):
+    pass
+
+@pytest.mark.fakehv_instance("web1")
+def test_next(fakehv):
+    fakehv.assert_running("web1")
+"""
+
+
+def test_reached_in_a_teardown_it_keeps_nothing_else_from_being_torn_down(pytester):
+    pytester.makepyfile(test_it=TEARDOWN)
+    result = pytester.runpytest("-p", "no:cacheprovider", "-p", "no:randomly")
+    result.assert_outcomes(passed=3, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "ERROR test_it.py::test_limit - pytest_fakehv.LimitError: 10 calls came *",
+            "ERROR test_it.py::test_event - pytest_fakehv.EventError: at(5, <lambda>) *",
+        ]
+    )
+
+
 @pytest.mark.parametrize(
     ("option", "text"),
     [
