@@ -177,8 +177,8 @@ def test_the_report_names_the_line_that_used_the_helper(pytester):
         [
             "double-start: db1 was started on node2 while it ran on node1",
             "  since call 1, StartInstance('db1', [[]], False) on node2 at test_it.py:6",
-            "calls:",
-            "  1 node2 StartInstance('db1', [[]], False) at test_it.py:6 -> None",
+            "calls, > for one that broke an invariant:",
+            "> 1 node2 StartInstance('db1', [[]], False) at test_it.py:6 -> None",
         ]
     )
 

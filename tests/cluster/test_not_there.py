@@ -33,7 +33,7 @@ def test_an_instance_that_vanished(cluster):
     line = inspect.currentframe().f_lineno - 1
     last = f"last call: StopInstance('db1') at {HERE}:{line}"
     assert before["db1"] == "node1"
-    assert said(cluster.placement().__getitem__, "db1") == f"db1 runs nowhere; running there: web1; {last}"
+    assert said(cluster.placement().__getitem__, "db1") == f"db1 runs nowhere; running: web1; {last}"
     assert said(node1.instances.__getitem__, "db1") == (
         f"db1 does not run on node1; running there: web1; {last}"
     )
@@ -45,7 +45,7 @@ def test_an_instance_that_vanished(cluster):
 def test_an_instance_that_went_down_with_its_node(cluster):
     cluster.add_instance("db1")
     cluster["node1"].crash()
-    text = "db1 runs nowhere; it went down with node1; nothing runs there; no call was about it"
+    text = "db1 runs nowhere; it went down with node1; nothing runs; no call was about it"
     assert said(cluster.placement().__getitem__, "db1") == text
     assert "it went down" not in said(cluster["node2"].instances.__getitem__, "db1")
 
@@ -53,7 +53,7 @@ def test_an_instance_that_went_down_with_its_node(cluster):
 def test_an_instance_that_never_was(cluster):
     cluster.add_instance("db1")
     assert said(cluster.placement().__getitem__, "db2") == (
-        "db2 runs nowhere; running there: db1; nearest name: db1; no call was about it"
+        "db2 runs nowhere; running: db1; nearest name: db1; no call was about it"
     )
     assert said(cluster.placement().__getitem__, 5) == "5 is no instance's name"
 

@@ -236,7 +236,7 @@ def test_what_is_forgotten_after_a_crash_is_missing_where_it_should_run(cluster,
     with pytest.raises(AssertionError) as caught:
         cluster.assert_running("web1")
     assert str(caught.value).startswith(
-        "web1 is not running on any of node1, node2, node3; nothing runs there"
+        "web1 is not running on any of node1, node2, node3; it went down with node1; nothing runs there"
     )
 
 

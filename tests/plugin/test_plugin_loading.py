@@ -187,6 +187,7 @@ def test_public_names(pytester):
     for name in set(pytest_fakehv.__all__) - {
         "ClockMode",
         "Invariant",
+        "MethodName",
         "Outcome",
         "Parameters",
         "TimeFunction",
