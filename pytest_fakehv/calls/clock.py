@@ -139,7 +139,7 @@ class Clock(Referent):
         while self._events.are_coming:
             left -= self._go_on(left)
             self._come_due()
-            if not left:
+            if not left or self._source:  # one has let it follow a function: only that lets it go on
                 return
         self._go_on(left)
         self._on_move()

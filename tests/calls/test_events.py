@@ -122,6 +122,17 @@ class TestWhen:
         cluster.clock.advance(30)
         assert (came, cluster.clock.now) == ([20], 45)
 
+    def test_one_that_lets_the_clock_follow_a_function_ends_its_advance(self):
+        cluster = FakeCluster.in_memory(clock="manual")
+        seconds = [0]
+        cluster.at(5, lambda: cluster.clock.follow(lambda: seconds[0]))
+        cluster.at(7, cluster["node2"].crash)
+        cluster.clock.advance(10)
+        assert cluster.clock.now == 5
+        seconds[0] = 2
+        assert cluster["node1"].ListInstances() == []
+        assert {"crash"} <= {each.what for each in cluster.timeline().steps if each.time == 7}
+
     def test_a_poll_and_a_sleep_bring_them_about(self):
         cluster = FakeCluster.in_memory()
         web1 = migrate(cluster, dirty_rate=2048)
@@ -210,8 +221,8 @@ class TestUnmet:
         assert str(caught.value).splitlines() == [
             f"unfired: fault('StopInstance') at {HERE}:{line + 2} never fired: no such call came",
             (
-                "  a correct test makes the call that its fault is about; one that may never fire is "
-                "declared optional"
+                "  a correct test has its fault strike a call that is made; one that may never fire has "
+                "optional=True"
             ),
             f"unfired: at(30, node2.crash) at {HERE}:{line} never came due: the clock got to 12 s",
             (
