@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, SupportsIndex, 
 from pytest_fakehv.calls.events import EventError, Events, TimedEvent
 from pytest_fakehv.calls.limited import limited
 from pytest_fakehv.calls.proxies import Referent
-from pytest_fakehv.checks import LARGEST_AMOUNT, DeclarationError, check_number, exact
+from pytest_fakehv.checks import LARGEST_AMOUNT, DeclarationError, check_number, exact, uncallable
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.locks import Lock, is_held
 from pytest_fakehv.text import shown, shown_error
@@ -102,10 +102,14 @@ class Clock(Referent):
             function: returns seconds; called without arguments, and under no lock.
 
         Raises:
-            DeclarationError: it is none, or returns no number.
+            DeclarationError: it is none, takes arguments, or returns no number.
         """
         if not callable(function):
             raise DeclarationError(f"a clock follows a function that returns seconds, not {shown(function)}")
+        if problem := uncallable(function):
+            raise DeclarationError(
+                f"clock must be callable without arguments, not {shown(function)}: {problem}"
+            )
         now = self.exact_now
         try:
             zero = _seconds_of(function) - now

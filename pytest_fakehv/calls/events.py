@@ -11,7 +11,7 @@ from typing import Any, Self
 from pytest_fakehv.calls.callers import call_at
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.within import Within
-from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
+from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact, uncallable
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.text import place_text, shown, shown_error
 
@@ -167,14 +167,7 @@ def _check_deed(deed: Any) -> None:
     elif inspect.iscoroutinefunction(deed):
         problem = "a coroutine would have to be awaited"
     else:
-        try:
-            signature = inspect.signature(deed)
-        except ValueError:  # of what is written in C, nothing may be known
-            return
-        try:
-            signature.bind()
-        except TypeError as error:
-            problem = str(error)
+        problem = uncallable(deed)
     if problem:
         raise DeclarationError(f"deed must be callable without arguments, not {shown(deed)}: {problem}")
 

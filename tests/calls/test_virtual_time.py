@@ -128,6 +128,14 @@ class TestWrong:
     def test_what_is_no_function(self):
         assert message(Clock().follow, 5) == "a clock follows a function that returns seconds, not 5"
 
+    def test_what_takes_an_argument(self):
+        def function(loop):
+            return loop.time()
+
+        said = message(FakeCluster.in_memory, clock=function)
+        assert said.startswith("clock must be callable without arguments, not <function ")
+        assert said.endswith(">: missing a required argument: 'loop'")
+
     @pytest.mark.parametrize("value", ["noon", None, True, float("nan"), float("inf")])
     def test_what_returns_no_number(self, value):
         text = f"clock must be a function that returns seconds, not {value!r}"
