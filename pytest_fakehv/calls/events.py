@@ -166,8 +166,8 @@ def _check_deed(deed: Any) -> None:
         problem = "give a function or a method itself, without calling it"
     elif inspect.iscoroutinefunction(deed):
         problem = "a coroutine would have to be awaited"
-    else:
-        problem = uncallable(deed)
+    elif problem := uncallable(deed):
+        problem += "; write lambda: ..."
     if problem:
         raise DeclarationError(f"deed must be callable without arguments, not {shown(deed)}: {problem}")
 

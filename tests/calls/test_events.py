@@ -381,7 +381,10 @@ class TestWrong:
             ),
             (
                 (30, Odd()),
-                "deed must be callable without arguments, not Odd(): missing a required argument: 'needed'",
+                (
+                    "deed must be callable without arguments, not Odd(): missing a required argument: "
+                    "'needed'; write lambda: ..."
+                ),
             ),
         ],
     )

@@ -73,6 +73,12 @@ def test_every_link_within_the_documentation_leads_somewhere(page):
     assert [anchor for path, anchor in targets if anchor and anchor not in anchors(path)] == []
 
 
+def test_the_readme_names_every_how_to():
+    readme = (TOP / "README.md").read_text()
+    pages = {str(page.relative_to(TOP)) for page in PAGES if title(page).startswith("how-to/")}
+    assert {page for page in pages if f"({page}" not in readme} == {"docs/how-to/index.md"}
+
+
 def is_module(block):
     """Tell whether a block is run for itself, as a test module."""
     return block.kind == "python fails" or (block.kind == "python" and block.file is None)
