@@ -30,6 +30,9 @@ CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
 _TOO_LONG: Final = 2**63 / 10**9
 """Seconds: so many nanoseconds `time.sleep` can't count."""
 
+_ELSEWHERE: Final = "make the call in the loop, or have one asked from anywhere: clock.follow(loop.time)"
+"""What to do where a function has no loop to ask."""
+
 
 class Clock(Referent):
     """One cluster's time, in seconds since the cluster was made.
@@ -213,6 +216,8 @@ class Clock(Referent):
         except Exception as error:
             if is_needed:
                 problem = f"the clock follows a function that tells no time here: {shown_error(error)}"
+                if isinstance(error, RuntimeError):
+                    problem += f"; {_ELSEWHERE}"
                 raise DeclarationError(problem) from error
             return self._last
         with self._lock:

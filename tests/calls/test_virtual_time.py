@@ -144,7 +144,13 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
-            (RuntimeError("no running event loop"), "RuntimeError: no running event loop"),
+            (
+                RuntimeError("no running event loop"),
+                (
+                    "RuntimeError: no running event loop; make the call in the loop, "
+                    "or have one asked from anywhere: clock.follow(loop.time)"
+                ),
+            ),
             ("noon", "DeclarationError: clock must be a function that returns seconds, not 'noon'"),
         ],
     )
