@@ -1,7 +1,8 @@
 """What a name, an amount or a choice must be, and what is said of one that is not."""
 
+import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, TypeGuard
@@ -125,3 +126,16 @@ def check_choice(key: str, value: object, valid: Sequence[object]) -> None:
     """Refuse a declared value that is none of the valid ones."""
     if not any(type(value) is type(each) and value == each for each in valid):
         raise DeclarationError(f"{key} must be one of {', '.join(map(repr, valid))}, not {shown(value)}")
+
+
+def uncallable(function: Callable[..., object], *arguments: object) -> str | None:
+    """Return why a function can't be called with arguments, as far as that can be known; None if it can."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of what is written in C, nothing may be known
+        return None
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        return str(error)
+    return None

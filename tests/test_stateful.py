@@ -627,7 +627,10 @@ def test_what_a_driver_allows():
         (
             None,
             {"move": print},
-            "unknown operation 'move'; valid: start, stop, migrate, drain, recover",
+            (
+                "unknown argument 'move'; valid: faulty_methods, lying_methods, outcomes, hypervisor, "
+                "start, stop, migrate, drain, recover"
+            ),
         ),
         (None, {"start": 5}, "start must be a function, not 5"),
         (
@@ -640,6 +643,23 @@ def test_what_a_driver_allows():
             {"faulty_methods": ["StartInstanc"]},
             "the interface has no method 'StartInstanc'; nearest: StartInstance",
         ),
+        (
+            Reference,
+            {"lying_methods": ["StopInstnace"]},
+            "the interface has no method 'StopInstnace'; nearest: StopInstance",
+        ),
+        (
+            Reference,
+            {"faulty_methods": "StopInstance"},
+            "faulty_methods must be a list of methods, not 'StopInstance'",
+        ),
+        (
+            Reference,
+            {"lying_methods": "StopInstance"},
+            "lying_methods must be a list of methods, not 'StopInstance'",
+        ),
+        (Reference, {"outcomes": "failed"}, "outcomes must be a list of outcomes, not 'failed'"),
+        (Reference, {"outcomes": None}, "outcomes must be a list of outcomes, not None"),
         (
             Reference,
             {"lying_methods": ["GetNodeInfo"]},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, SupportsIndex, 
 from pytest_fakehv.calls.events import Events, TimedEvent
 from pytest_fakehv.calls.limited import limited
 from pytest_fakehv.calls.proxies import Referent
-from pytest_fakehv.checks import LARGEST_AMOUNT, DeclarationError, check_number, exact
+from pytest_fakehv.checks import LARGEST_AMOUNT, DeclarationError, check_number, exact, uncallable
 from pytest_fakehv.machine import Time
 from pytest_fakehv.storage.locks import Lock, is_held
 from pytest_fakehv.text import shown, shown_error
@@ -29,6 +29,9 @@ CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
 
 _TOO_LONG: Final = 2**63 / 10**9
 """Seconds: so many nanoseconds `time.sleep` can't count."""
+
+_ELSEWHERE: Final = "make the call in the loop, or have one asked from anywhere: clock.follow(loop.time)"
+"""What to do where a function has no loop to ask."""
 
 
 class Clock(Referent):
@@ -102,10 +105,14 @@ class Clock(Referent):
             function: returns seconds; called without arguments, and under no lock.
 
         Raises:
-            DeclarationError: it is none, or returns no number.
+            DeclarationError: it is none, takes arguments, or returns no number.
         """
         if not callable(function):
             raise DeclarationError(f"a clock follows a function that returns seconds, not {shown(function)}")
+        if problem := uncallable(function):
+            raise DeclarationError(
+                f"clock must be callable without arguments, not {shown(function)}: {problem}"
+            )
         now = self.exact_now
         try:
             zero = _seconds_of(function) - now
@@ -211,6 +218,8 @@ class Clock(Referent):
         except Exception as error:
             if is_needed:
                 problem = f"the clock follows a function that tells no time here: {shown_error(error)}"
+                if isinstance(error, RuntimeError):
+                    problem += f"; {_ELSEWHERE}"
                 raise DeclarationError(problem) from error
             return self._last
         with self._lock:

@@ -12,7 +12,7 @@ from pytest_fakehv.calls.callers import call_at
 from pytest_fakehv.calls.halts import Halt
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.within import Within
-from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
+from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact, uncallable
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.text import place_text, shown, shown_error
 
@@ -167,15 +167,8 @@ def _check_deed(deed: Any) -> None:
         problem = "give a function or a method itself, without calling it"
     elif inspect.iscoroutinefunction(deed):
         problem = "a coroutine would have to be awaited"
-    else:
-        try:
-            signature = inspect.signature(deed)
-        except ValueError:  # of what is written in C, nothing may be known
-            return
-        try:
-            signature.bind()
-        except TypeError as error:
-            problem = str(error)
+    elif problem := uncallable(deed):
+        problem += "; write lambda: ..."
     if problem:
         raise DeclarationError(f"deed must be callable without arguments, not {shown(deed)}: {problem}")
 

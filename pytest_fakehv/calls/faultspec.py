@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.selection import ANY, Phase, Selection, Side, StepOptions
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, uncallable
 from pytest_fakehv.interface.constants import COMMANDS, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
 from pytest_fakehv.text import shown, shown_arguments
@@ -203,13 +203,7 @@ def _check_callback(do: object) -> None:
         raise DeclarationError(
             f"do must be a plain function, which {shown(do)} is not: nobody would await it"
         )
-    try:
-        signature = inspect.signature(do)
-    except (TypeError, ValueError):  # of one written in C
-        return
-    try:
-        signature.bind(None)
-    except TypeError:
+    if uncallable(do, None):
         raise DeclarationError(
             f"do must take one argument, the call, which {shown(do)} does not; write do=lambda call: ..."
-        ) from None
+        )

@@ -122,9 +122,10 @@ class Limits:
         last = {_kind(call): call for call in calls[-_RECENT:]}
         for kind in sorted(last, key=lambda each: -counts[each])[:_FEW]:
             call = last[kind]
-            answer = f"the last time {result_text(call)}"
-            often = "once" if counts[kind] == 1 else f"{counts[kind]:,} times"
-            yield f"{often} {call} on {call.node} at {call.place}, {answer}"
+            often, answer = f"{counts[kind]:,} times", f", the last time {result_text(call)}"
+            if counts[kind] == 1:
+                often, answer = "once", f" -> {result_text(call)}"
+            yield f"{often} {call} on {call.node} at {call.place}{answer}"
 
     def _awaited(self) -> Iterator[str]:
         """Say what has not come: the ends of migrations, faults and events."""

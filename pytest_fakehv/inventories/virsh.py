@@ -15,7 +15,6 @@ _TITLES: Final = re.compile(r"\s*Id\s+Name\s+State\b")
 _FIGURE: Final = re.compile(r"([A-Z][\w()\s]*?):\s*(.*)")
 _AMOUNT: Final = re.compile(r"([0-9]{1,19}) ?(KiB|kB|MiB|GiB)")
 _KIB: Final = {"KiB": 1, "kB": 1, "MiB": 2**10, "GiB": 2**20}
-_ROW: Final = re.compile(r"\s*(?:-|[0-9]+)\s+(\S+)\s+(\S.*?)(?:\s{2,}.*|\s*)")
 
 _STATES: Final = {
     "running": "running",
@@ -30,6 +29,12 @@ _STATES: Final = {
     "dying": "stopped",
 }
 _PLAIN: Final = {"running", "paused", "shut off"}
+
+# A name may have spaces in it; where it ends, a state tells that is known.
+_ROW, _ROW_OF_ANOTHER_STATE = (
+    re.compile(rf"\s*(?:-|[0-9]+)\s+{name}\s+({state})(?:\s{{2,}}.*|\s*)")
+    for name, state in ((r"(\S.*?)", "|".join(_STATES)), (r"(\S+)", r"\S.*?"))
+)
 
 _THE_NODE: Final = ""
 """What no domain is named."""
@@ -61,10 +66,13 @@ def read(source: Source, found: Found) -> None:
                 _node_figure(source, found, number, *figure.groups())
             elif subject is not None:
                 _domain_figure(source, found, number, subject, figure.groups())
-        elif is_list and (row := _ROW.fullmatch(line)):
+        elif is_list and (row := _ROW.fullmatch(line) or _ROW_OF_ANOTHER_STATE.fullmatch(line)):
             found.instance(row[1], node=source.node, state=_state(found, row[1], row[2]))
         elif not (is_list and set(line.strip()) <= {"-"}):
-            source.refuse("it is neither a line of virsh list, nor one of nodeinfo or dominfo", number)
+            source.refuse(
+                "it is neither a line of virsh list, nor one of nodeinfo or dominfo, in English (LC_ALL=C)",
+                number,
+            )
 
 
 def _subject(before: str | None, key: str, value: str) -> str | None:

@@ -62,8 +62,8 @@ ADVICE: Final[dict[Invariant, str]] = {
 """What a correct program would have done."""
 
 ADVICE_ON_EVENTS: Final = (
-    "a correct test lets the clock get to the time of its event; one whose time may never come is declared "
-    "optional"
+    "a correct test lets the clock get to the time of its event; one whose time may never come has "
+    "optional=True"
 )
 """The same, where it is not a fault that never fired, but an event that never came due."""
 

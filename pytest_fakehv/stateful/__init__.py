@@ -90,6 +90,9 @@ def state_machine(
     Raises:
         DeclarationError: there is nothing to drive with, or an argument is wrong.
     """
+    _check_list("faulty_methods", faulty_methods, "methods")
+    _check_list("lying_methods", lying_methods, "methods")
+    _check_list("outcomes", outcomes, "outcomes")
     faulty, lying, endings = tuple(faulty_methods), tuple(lying_methods), tuple(outcomes)
     methods = [name for name in OPERATIONS if callable(getattr(driver, name, None))]
     if not methods and not functions:
@@ -98,7 +101,7 @@ def state_machine(
         _check_operation(name, getattr(driver, name), is_method=isinstance(driver, type))
     for name, function in functions.items():
         _check_operation(name, function, is_method=False)
-    for method in faulty:
+    for method in (*faulty, *lying):
         check_method(method)
     for method in lying:
         check_choice("lying_methods", method, (*COMMANDS, *ANSWERS))
@@ -133,10 +136,17 @@ def state_machine(
     )
 
 
+def _check_list(key: str, value: object, kind: str) -> None:
+    """Refuse what is no list, as one text isn't."""
+    if not isinstance(value, Collection) or isinstance(value, str | bytes):
+        raise DeclarationError(f"{key} must be a list of {kind}, not {shown(value)}")
+
+
 def _check_operation(name: str, function: Callable[..., object], *, is_method: bool) -> None:
     """Refuse what is no operation, or can't take what the machine will give it."""
     if name not in OPERATIONS:
-        raise DeclarationError(f"unknown operation {shown(name)}; valid: {', '.join(OPERATIONS)}")
+        valid = ["faulty_methods", "lying_methods", "outcomes", "hypervisor", *OPERATIONS]
+        raise DeclarationError(f"unknown argument {shown(name)}; valid: {', '.join(valid)}")
     if not callable(function):
         raise DeclarationError(f"{name} must be a function, not {shown(function)}")
     wanted = [each for each in inspect.signature(getattr(Driver, name)).parameters if each != "self"]

@@ -313,7 +313,8 @@ def timeline_lines(
 def _since_the_first_call(timeline: Timeline) -> range:
     """Return where the steps are that tell something: what the test does before any call sets the scene.
 
-    But where it took away what went wrong then, or nodes that it brings back later, one would miss that.
+    But where it took away what went wrong then, or nodes that it brings back later, one would miss that; and
+    of a guest that it let hang nothing else tells.
     """
     steps = timeline.steps
     first = next((index for index, step in enumerate(steps) if step.count), None)
@@ -321,13 +322,14 @@ def _since_the_first_call(timeline: Timeline) -> range:
         return range(0)
     matter = {step.node for step in steps[first:] if step.what in {"boot", "reconnect"}}
     matter.update(timeline.involved_nodes)
-    taken_away = (
+    missed = (
         index
         for index, step in enumerate(steps[:first])
         if (step.what in {"crash", "disconnect"} and step.node in matter)
         or (step.what == "kill" and step.instance in timeline.involved)
+        or step.what == "hang"
     )
-    return range(next(taken_away, first), len(steps))
+    return range(next(missed, first), len(steps))
 
 
 def _shown_steps(timeline: Timeline, every: range, most_calls: int) -> set[int]:

@@ -227,7 +227,7 @@ class TestUnmet:
             f"unfired: at(30, node2.crash) at {HERE}:{line} never came due: the clock got to 12 s",
             (
                 "  a correct test lets the clock get to the time of its event; one whose time may "
-                "never come is declared optional"
+                "never come has optional=True"
             ),
         ]
         cluster.jump(18)
@@ -243,7 +243,7 @@ class TestUnmet:
             "unfired: and 3 more",
             (
                 "  a correct test lets the clock get to the time of its event; one whose time may "
-                "never come is declared optional"
+                "never come has optional=True"
             ),
         ]
 
@@ -392,7 +392,10 @@ class TestWrong:
             ),
             (
                 (30, Odd()),
-                "deed must be callable without arguments, not Odd(): missing a required argument: 'needed'",
+                (
+                    "deed must be callable without arguments, not Odd(): missing a required argument: "
+                    "'needed'; write lambda: ..."
+                ),
             ),
         ],
     )

@@ -128,6 +128,14 @@ class TestWrong:
     def test_what_is_no_function(self):
         assert message(Clock().follow, 5) == "a clock follows a function that returns seconds, not 5"
 
+    def test_what_takes_an_argument(self):
+        def function(loop):
+            return loop.time()
+
+        said = message(FakeCluster.in_memory, clock=function)
+        assert said.startswith("clock must be callable without arguments, not <function ")
+        assert said.endswith(">: missing a required argument: 'loop'")
+
     @pytest.mark.parametrize("value", ["noon", None, True, float("nan"), float("inf")])
     def test_what_returns_no_number(self, value):
         text = f"clock must be a function that returns seconds, not {value!r}"
@@ -136,7 +144,13 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
-            (RuntimeError("no running event loop"), "RuntimeError: no running event loop"),
+            (
+                RuntimeError("no running event loop"),
+                (
+                    "RuntimeError: no running event loop; make the call in the loop, "
+                    "or have one asked from anywhere: clock.follow(loop.time)"
+                ),
+            ),
             ("noon", "DeclarationError: clock must be a function that returns seconds, not 'noon'"),
         ],
     )

@@ -81,6 +81,20 @@ class TestCalls:
             ),
         ]
 
+    def test_what_came_once_has_no_last_time(self):
+        cluster = make(max_calls=3)
+        cluster["node2"].ListInstances()
+
+        def look():
+            while True:
+                cluster["node1"].ListInstances()
+
+        said = [re.sub(r" at \S+:\d+", "", line) for line in stopped(look)]
+        assert said[1:-1] == [
+            "  2 times ListInstances() on node1, the last time []",
+            "  once ListInstances() on node2 -> []",
+        ]
+
     def test_each_later_call_and_move_raises_it_again_and_it_is_no_exception(self):
         cluster = make(max_calls=3)
         first = stopped(lambda: [cluster["node1"].ListInstances() for _ in range(4)])

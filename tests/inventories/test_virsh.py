@@ -87,6 +87,15 @@ def test_units(make, memory, mib):
     assert made.node("hv1")["memory"] == mib
 
 
+def test_names_with_spaces(make):
+    listed = " Id   Name      State\n---\n 3    my  vm    in shutdown   Mine\n -    win 10   shut off\n"
+    domain = "Id:  3\nName:           my  vm\nState:          running\nMax memory:     1024 KiB\n"
+    assert make(listed + domain, args=["hv1=0"]).tables["instance"] == [
+        {"name": "my  vm", "node": "hv1", "memory": 1, "state": "running"},
+        {"name": "win 10", "node": "hv1", "state": "stopped"},
+    ]
+
+
 def test_an_unknown_state(make):
     made = make(" Id Name State\n---\n 1  web1 beaming\n")
     assert "instance whose state is 'beaming'; running: web1" in made.said
@@ -99,11 +108,11 @@ def test_an_unknown_state(make):
         ("CPU model: x86_64\nCPU(s): many\n", "0:2: 'many' is no number"),
         (
             " Id Name State\n\n 1 web1 running\nerror: failed\n",
-            "0:4: it is neither a line of virsh list, nor one of nodeinfo or dominfo",
+            "0:4: it is neither a line of virsh list, nor one of nodeinfo or dominfo, in English (LC_ALL=C)",
         ),
         (
             "OS Type: hvm\nwhat is that\n",
-            "0:2: it is neither a line of virsh list, nor one of nodeinfo or dominfo",
+            "0:2: it is neither a line of virsh list, nor one of nodeinfo or dominfo, in English (LC_ALL=C)",
         ),
     ],
 )

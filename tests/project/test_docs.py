@@ -54,6 +54,31 @@ def test_every_block_is_of_a_kind_that_is_tested(page):
     assert {block.kind for block in blocks(page)} - pages.KINDS == set()
 
 
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub and the builder make them."""
+    headings = re.findall(r"^#+ (.*)", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def prose(page):
+    """Return a page's text without its code blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+@TITLED
+def test_every_link_within_the_documentation_leads_somewhere(page):
+    links = re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#?([^)\s]*)\)", prose(page))
+    targets = [((page.parent / path if path else page), anchor) for path, anchor in links]
+    assert [str(path) for path, _ in targets if not path.exists()] == []
+    assert [anchor for path, anchor in targets if anchor and anchor not in anchors(path)] == []
+
+
+def test_the_readme_names_every_how_to():
+    readme = (TOP / "README.md").read_text()
+    pages = {str(page.relative_to(TOP)) for page in PAGES if title(page).startswith("how-to/")}
+    assert {page for page in pages if f"({page}" not in readme} == {"docs/how-to/index.md"}
+
+
 def is_module(block):
     """Tell whether a block is run for itself, as a test module."""
     return block.kind == "python fails" or (block.kind == "python" and block.file is None)

@@ -190,6 +190,13 @@ class TestPicture:
         assert not [each for each in svg.iter(f"{SVG}path") if each.get("class", "").startswith("sent")]
         assert "web29 node29 -> node30 live: completed at poll 1" in Page(timeline._repr_html_()).words
 
+    def test_a_lane_is_as_high_as_what_is_said_of_its_node(self, root):
+        limited = NodeSpec("node2", overcommit=False, max_migrations=1)
+        cluster = FakeCluster(root, NodeSpec("node1"), limited)
+        cluster["node1"].ListInstances()
+        heights = re.findall(r'<div style="top:[^;]*;height:([0-9]+)px"><b', cluster.timeline()._repr_html_())
+        assert heights == ["54", "80"]
+
     @pytest.mark.parametrize("name", ["x.svg", "x.html", "X.SVG"])
     def test_save(self, root, tmp_path, name):
         busy_cluster(root).timeline().save(tmp_path / name)

@@ -54,6 +54,19 @@ class TestText:
             "  0 s                                *reconnect",
         ]
 
+    def test_a_guest_that_it_let_hang_before_the_first_call(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("db1")])
+        cluster.hang("db1")
+        cluster["node1"].StopInstance(cluster.instance("db1"))
+        start(cluster["node2"], "db1")
+        assert str(cluster.timeline()).splitlines() == [
+            "timeline of db1, ! for a call that raised, * for what the test did:",
+            "      node1                          node2",
+            "  0 s *hang",
+            "  0 s StopInstance",
+            "  0 s                                StartInstance",
+        ]
+
     def test_what_it_did_to_one_that_was_never_called_is_in_its_own_column(self, root):
         cluster = FakeCluster(root)
         cluster["node1"].ListInstances()

@@ -1,6 +1,7 @@
 """Where everything of a timeline stands in its picture, in pixels."""
 
 import math
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ _WIDEST_STEP: Final = 72
 _STRIP: Final = 28
 _ROW: Final = 22
 _PADDING: Final = 8
-_LOWEST_LANE: Final = 54  # its name, and two lines about it
+_HEADING: Final = 28  # what a lane's name needs
+_LINE: Final = 13
+_FEWEST_LINES: Final = 2  # about a lane
 _LETTER: Final = 6.3  # the width of one, in a sans-serif of 11 pixels
 _LONGEST_LABEL: Final = 30
 _LONGEST_NAME: Final = 16
@@ -234,7 +237,8 @@ class _Layout:
         for lane in self._lanes:
             rows_end = y + _STRIP + _ROW * self._row_counts[lane.name]
             height = rows_end + (_ROW if lane.crowd else 0) + _PADDING + (12 if lane.periods else 0) - y
-            height = max(height, _LOWEST_LANE)
+            about = textwrap.wrap(lane.about, int((GUTTER - 12) / _LETTER))
+            height = max(height, _HEADING + _LINE * max(_FEWEST_LINES, len(about)))
             boxes.append(
                 LaneBox(
                     lane=lane,

@@ -129,7 +129,8 @@ def test_a_cluster_looks_at_every_node(cluster):
         "web1 is running on node2, not stopped; no call was about it"
     )
     assert failure(cluster.assert_running, "web2") == (
-        "web2 is not running on any of node1, node2; running there: web1; nearest name: web1; no call was about it"
+        "web2 is not running on any of node1, node2; running there: web1; nearest name: web1; "
+        "no call was about it"
     )
     cluster.add_instance("web1", node="node1", state="paused")
     assert failure(cluster.assert_running, "web1") == (
