@@ -156,6 +156,11 @@ class TestTime:
         assert cluster.clock.now == 2047
         stopped(cluster["node1"].ListInstances)
 
+    def test_a_long_one_is_said_in_full(self):
+        cluster = make()
+        said = stopped(cluster.clock.advance, 10**9)
+        assert said[0].startswith("316,224,000 s passed in this test, ")
+
     def test_polls_take_time(self):
         cluster = make(max_time=100)
         web1 = cluster.add_instance("web1")
