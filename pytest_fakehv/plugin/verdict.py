@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_fakehv.calls.events import EventError
+from pytest_fakehv.cluster.limits import LimitError
 from pytest_fakehv.plugin.fixtures import BUILT, CLUSTER
 from pytest_fakehv.plugin.markers import MarkerError, for_test
 from pytest_fakehv.storage.disk import Disk
@@ -80,7 +82,8 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     clusters, used = _clusters(item)
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
     halts = dict.fromkeys(str(each) for cluster in clusters for each in cluster._scope.halts())
-    halts.pop(str(error), None)
+    if isinstance(error, LimitError | EventError):  # what else says, no text of it may be asked for
+        halts.pop(str(error), None)
     if error and len(used) > _MOST_CLUSTERS:
         news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
     text = ""

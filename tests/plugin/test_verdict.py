@@ -267,3 +267,20 @@ def test_on_every_backend(pytester, args, fixtures):
     result = run(pytester, source, *args)
     result.assert_outcomes(failed=1)
     assert said(result) == {"test_it": TWICE}
+
+
+def test_an_error_that_has_no_text_keeps_nothing_from_being_said(pytester):
+    pytester.makepyfile("""
+        class MuteError(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        def test_mute(fakehv_cluster):
+            fakehv_cluster.fault("StartInstance")
+            raise MuteError
+    """)
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*fakehv: invariants that did not hold*", "unfired: fault('StartInstance')*"]
+    )
