@@ -297,6 +297,26 @@ def test_the_run_says_how_many_and_each_test_counts_for_itself(pytester, where):
     ]
 
 
+def test_of_unittests_it_is_said_once(pytester):
+    pytester.makepyfile("""
+        import pytest, unittest
+
+        class Test(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def cluster(self, fakehv_cluster):
+                self.cluster = fakehv_cluster
+
+            @pytest.mark.fakehv(max_calls=9)
+            def test_spin(self):
+                while True:
+                    self.cluster["node1"].ListInstances()
+    """)
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    heads = [line for line in result.stdout.lines if "9 calls came in" in line and "FAILED" not in line]
+    assert len(heads) == 1
+
+
 @pytest.mark.parametrize(
     ("option", "text"),
     [
