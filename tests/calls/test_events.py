@@ -210,8 +210,8 @@ class TestUnmet:
         assert str(caught.value).splitlines() == [
             f"unfired: fault('StopInstance') at {HERE}:{line + 2} never fired: no such call came",
             (
-                "  a correct test makes the call that its fault is about; one that may never fire is "
-                "declared optional"
+                "  a correct test has its fault strike a call that is made; one that may never fire "
+                "has optional=True"
             ),
             f"unfired: at(30, node2.crash) at {HERE}:{line} never came due: the clock got to 12 s",
             (

@@ -67,7 +67,7 @@ def test_nothing(fakehv): pass
 def test_the_short_summary_names_it(pytester):
     result = run(pytester, "def test_one(fakehv_cluster): accept(fakehv_cluster)")
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_one - Failed: unfinished: web1 was accepted*"])
-    result.stdout.fnmatch_lines(["*- fakehv -*", "node1: *", "calls:", "  1 node2 AcceptInstance*"])
+    result.stdout.fnmatch_lines(["*- fakehv -*", "node1: *", "calls, > *", "> 1 node2 AcceptInstance*"])
     assert not any("invariants that did not hold" in line for line in result.stdout.lines)
 
 
