@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pytest_fakehv.calls.callers import call_at
+from pytest_fakehv.calls.halts import Halt
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.within import Within
 from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact
@@ -20,7 +21,7 @@ __tracebackhide__ = True  # a wrong event is shown at the test's own line
 Deed = Callable[[], object]
 
 
-class EventError(BaseException):
+class EventError(Halt):
     """An event raised. No ``except Exception`` of the code whose call had moved the clock catches it."""
 
 

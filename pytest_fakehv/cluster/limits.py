@@ -7,6 +7,7 @@ from typing import Final, NoReturn, TypedDict
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.faults import Faults
+from pytest_fakehv.calls.halts import Halt
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.checks import check_amount, check_number
 from pytest_fakehv.judgement.messages import result_text
@@ -35,7 +36,7 @@ class LimitOptions(TypedDict, total=False):
     max_time: float
 
 
-class LimitError(BaseException):
+class LimitError(Halt):
     """A test has reached a limit. No ``except Exception`` of the code under test catches it.
 
     Every later call in that test raises it again; and where it is caught all the same, the test fails.
