@@ -1,5 +1,6 @@
 """What a name, an amount or a choice must be, and what is said of one that is not."""
 
+import inspect
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -101,6 +102,30 @@ def checked_tags(tags: Any) -> tuple[str, ...]:
     ):
         raise DeclarationError(f"tags must be a list of texts that are not empty, not {shown(tags)}")
     return tuple(sorted(tags) if isinstance(tags, set | frozenset) else tags)
+
+
+def check_function(key: str, value: Any, what: str, *arguments: object) -> None:
+    """Refuse a declared value that can't be called with some arguments, as far as that can be known.
+
+    Raises:
+        DeclarationError: it can't, or is to be awaited then; ``what`` says what it must be.
+    """
+    problem = None
+    if not callable(value):
+        problem = "give a function or a method itself, without calling it"
+    elif inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+        problem = "nobody would await it"
+    else:
+        try:
+            signature = inspect.signature(value)
+        except (TypeError, ValueError):  # of what is written in C, nothing may be known
+            return
+        try:
+            signature.bind(*arguments)
+        except TypeError as error:
+            problem = str(error)
+    if problem:
+        raise DeclarationError(f"{key} must be {what}, not {shown(value)}: {problem}")
 
 
 def check_number(key: str, value: Any, *, zero: bool = True, most: float = LARGEST_AMOUNT) -> None:

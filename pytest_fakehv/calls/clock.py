@@ -150,7 +150,8 @@ class Clock(Referent):
         with self._lock:
             due = self._events.next_time()
             if due is not None:
-                duration = min(duration, due - self.advanced)
+                # Not less than 0, where another thread has overtaken it while it was declared.
+                duration = min(duration, max(due - self.advanced, Fraction(0)))
             self.advanced += duration
             self._rounded = float(self.advanced)  # once, not at each call
         return duration
