@@ -104,6 +104,23 @@ def checked_tags(tags: Any) -> tuple[str, ...]:
     return tuple(sorted(tags) if isinstance(tags, set | frozenset) else tags)
 
 
+def check_function(key: str, value: Any, what: str, *arguments: object) -> None:
+    """Refuse a declared value that can't be called with some arguments, as far as that can be known.
+
+    Raises:
+        DeclarationError: it can't, or is to be awaited then; ``what`` says what it must be.
+    """
+    problem = None
+    if not callable(value):
+        problem = "give a function or a method itself, without calling it"
+    elif inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+        problem = "nobody would await it"
+    elif reason := uncallable(value, *arguments):
+        problem = f"{reason}; write lambda{' call' * len(arguments)}: ..."
+    if problem:
+        raise DeclarationError(f"{key} must be {what}, not {shown(value)}: {problem}")
+
+
 def check_number(key: str, value: Any, *, zero: bool = True, most: float = LARGEST_AMOUNT) -> None:
     """Refuse a declared value that is no number from 0, or if ``zero`` is False above it; a bool is none."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from orchestrators import ForgetsWhatWasLost, NoAbortAfterRefusal, Orchestrator, RacesItself
 
-from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError
+from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, LimitError
 from pytest_fakehv.stateful import FAULTY_METHODS, ClusterMachine, state_machine
 
 FINALIZERS = {"FinalizeMigrationSource", "FinalizeMigrationDst"}
@@ -255,11 +255,30 @@ def test_a_node_may_go_down_in_the_middle():
     machine.build([(4096, True), (4096, True)], [(0, 1024)])
     machine.script_migration(0, 0, 5, dirty_rate=0)
     machine.plan(1, 2)
-    assert machine.script[-1] == "cluster.at(2, cluster['node2'].crash, optional=True)"
+    assert machine.script[-1] == "cluster.at(2.0, cluster['node2'].crash, optional=True)"
     machine.migrate(0, 0)
     assert machine.cluster["node2"].is_down
     assert machine.cluster.placement() == {"vm1": "node1"}
     machine.teardown()
+
+
+def test_the_time_of_what_comes_is_as_exact_as_the_clock():
+    machine = state_machine(Reference)()
+    machine.build([(4096, True), (4096, True)], [(0, 1024)])
+    machine.cluster.clock.advance(1234567.25)
+    machine.plan(1, 2)
+    assert machine.script[-1] == "cluster.at(1234569.25, cluster['node2'].crash, optional=True)"
+    machine.teardown()
+
+
+def test_of_a_driver_that_never_ends_the_way_there_is_said_too():
+    def drain(cluster, node):
+        while True:
+            cluster.clock.sleep(10**8)
+
+    with pytest.raises(LimitError) as caught:
+        run(state_machine(drain=drain))
+    assert any("The way there, as a test to paste:" in each for each in caught.value.__notes__)
 
 
 def test_a_fault_of_its_own_is_from_a_step():

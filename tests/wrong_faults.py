@@ -23,6 +23,8 @@ class Later:
 
 METHOD = "the interface has no method"
 GIVE = f"give what is answered, result=, or a method that has one: {', '.join(COMMANDS)}"
+DO = "do must be a function that takes the call"
+ITSELF = "give a function or a method itself, without calling it"
 NO_CRASH = "goes without a crash of the called node: what is down doesn't answer"
 WRONG = [
     (("StratInstance",), {}, f"{METHOD} 'StratInstance'; nearest: StartInstance"),
@@ -119,21 +121,21 @@ WRONG = [
     (("StopInstance",), {"effect": False, "crash": True}, f"effect=False {NO_CRASH}"),
     (("ListInstances",), {"result": [], "crash": True}, f"result {NO_CRASH}"),
     (("ListInstances",), {"result": [], "crash": "node2", "node": "node2"}, f"result {NO_CRASH}"),
-    (("ListInstances",), {"do": "crash"}, "do must be a function that takes the call, not 'crash'"),
+    (("ListInstances",), {"do": "crash"}, f"{DO}, not 'crash': {ITSELF}"),
     (
         ("ListInstances",),
         {"do": nothing},
-        f"do must take one argument, the call, which {nothing!r} does not; write do=lambda call: ...",
+        f"{DO}, not {nothing!r}: too many positional arguments; write lambda call: ...",
     ),
     (
         ("ListInstances",),
         {"do": later},
-        f"do must be a plain function, which {later!r} is not: nobody would await it",
+        f"{DO}, not {later!r}: nobody would await it",
     ),
     (
         ("ListInstances",),
         {"do": Later()},
-        "do must be a plain function, which <Later> is not: nobody would await it",
+        f"{DO}, not <Later>: nobody would await it",
     ),
     (("ListInstances",), {"optional": "no"}, "optional must be one of True, False, not 'no'"),
     (

@@ -91,7 +91,8 @@ class Clock(Referent):
         """The same without rounding, so that ten times 0.1 seconds are one second."""
         if self._source is None:
             return self.advanced
-        return self._event._exact_time if self._event else self._told()
+        event = self._event  # read once, as another thread may be done with it
+        return event._exact_time if event else self._told()
 
     def follow(self, function: TimeFunction) -> None:
         """Go by a function from now on, as by an event loop's: ``clock.follow(loop.time)``.
@@ -156,7 +157,8 @@ class Clock(Referent):
         with self._lock:
             due = self._events.next_time()
             if due is not None:
-                duration = min(duration, due - self.advanced)
+                # Not less than 0, where another thread has overtaken it while it was declared.
+                duration = min(duration, max(due - self.advanced, Fraction(0)))
             self.advanced += duration
             self._rounded = float(self.advanced)  # once, not at each call
         return duration

@@ -1,18 +1,17 @@
 """Events in time: what a test does when the cluster's clock gets there."""
 
 import heapq
-import inspect
 import itertools
 from collections.abc import Callable
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from pytest_fakehv.calls.callers import call_at
 from pytest_fakehv.calls.halts import Halt
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.within import Within
-from pytest_fakehv.checks import DeclarationError, check_choice, check_number, exact, uncallable
+from pytest_fakehv.checks import DeclarationError, check_choice, check_function, check_number, exact
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.text import place_text, shown, shown_error
 
@@ -48,7 +47,7 @@ class TimedEvent(Referent):
     ) -> None:
         super().__init__()
         check_number("time", time)
-        _check_deed(deed)
+        check_function("deed", deed, "callable without arguments")
         check_choice("optional", optional, (True, False))
         self.time = time
         self.origin = place_text(*place)
@@ -154,23 +153,6 @@ class Events:
     def unmet(self) -> list[TimedEvent]:
         """Those whose time had to come, and never did."""
         return [each for each in self.every if not (each.came_due or each.optional)]
-
-
-def _check_deed(deed: Any) -> None:
-    """Refuse what can't be called without arguments, or does nothing if it is.
-
-    Raises:
-        DeclarationError: it is so.
-    """
-    problem = None
-    if not callable(deed):
-        problem = "give a function or a method itself, without calling it"
-    elif inspect.iscoroutinefunction(deed):
-        problem = "a coroutine would have to be awaited"
-    elif problem := uncallable(deed):
-        problem += "; write lambda: ..."
-    if problem:
-        raise DeclarationError(f"deed must be callable without arguments, not {shown(deed)}: {problem}")
 
 
 def _name_of(deed: Deed) -> str:

@@ -1,14 +1,13 @@
 """What a fault is: which calls it is about, and what it does to them; checked when it is declared."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.selection import ANY, Phase, Selection, Side, StepOptions
-from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_number, uncallable
+from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_function, check_number
 from pytest_fakehv.interface.constants import COMMANDS, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
 from pytest_fakehv.text import shown, shown_arguments
@@ -126,7 +125,7 @@ class FaultSpec:
         if not isinstance(self.crash, bool):
             object.__setattr__(self, "crash", name_of_node(self.crash))
         if self.do is not None:
-            _check_callback(self.do)
+            check_function("do", self.do, "a function that takes the call", None)
         if not self.effect:
             self._check_effect()
         self._check_lie()
@@ -193,17 +192,3 @@ def made(cls: type[BaseException], text: str) -> BaseException:
         except TypeError:
             continue
     raise DeclarationError(f"error: a {cls.__name__} needs arguments; give one that is made already")
-
-
-def _check_callback(do: object) -> None:
-    """Refuse what can't be called with a call, as far as that can be known."""
-    if not callable(do):
-        raise DeclarationError(f"do must be a function that takes the call, not {shown(do)}")
-    if inspect.iscoroutinefunction(do) or inspect.iscoroutinefunction(type(do).__call__):
-        raise DeclarationError(
-            f"do must be a plain function, which {shown(do)} is not: nobody would await it"
-        )
-    if uncallable(do, None):
-        raise DeclarationError(
-            f"do must take one argument, the call, which {shown(do)} does not; write do=lambda call: ..."
-        )

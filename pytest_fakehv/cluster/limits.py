@@ -99,7 +99,7 @@ class Limits:
 
     def _at_time(self) -> NoReturn:
         place = place_text(*caller(1))
-        self._stop(f"{self._max_time:,g} s passed in this test, the last of them at {place}", "max_time")
+        self._stop(f"{self._max_time:,.12g} s passed in this test, the last of them at {place}", "max_time")
 
     def _stop(self, what: str, limit: str) -> NoReturn:
         lines = [f"{what}, which is {limit}: it waits for what never comes"]

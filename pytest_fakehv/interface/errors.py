@@ -63,7 +63,7 @@ def of_both(kind: Any, other: Any) -> Any:
             "__module__": other.__module__,
             "__qualname__": other.__qualname__,
             "__doc__": other.__doc__,
-            "__reduce__": lambda self: (_unpickled, (kind, other, self.args)),
+            "__reduce__": lambda self: (_unpickled, (kind, other, self.args), vars(self)),
         },
     )
 

@@ -238,7 +238,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Check them again once it is torn down: that uses the clusters, too."""
-    return (yield from _judged(item))
+    verdict = _verdict()
+    with verdict.taken_for_failures() if verdict else nullcontext():
+        return (yield from _judged(item))
 
 
 def _judged(item: pytest.Item, last: "LastLine | None" = None) -> Generator[None, object, object]:

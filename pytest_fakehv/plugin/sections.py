@@ -3,6 +3,7 @@
 Whatever goes wrong in describing them is said there, and ends nothing: a run is not about its report.
 """
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -25,6 +26,9 @@ _SEED: Final = "fakehv-seed"
 
 _PICTURES: Final = "fakehv_timelines"
 """The attribute of a report with the pictures of the clusters that its sections describe."""
+
+_ERROR: Final = re.compile(r"^[\w.]*Error: ")
+"""What stands before an error's own text."""
 
 _COLOURS: Final[Mapping[str, Mapping[str, bool]]] = {
     "violation": {"red": True, "bold": True},
@@ -72,7 +76,7 @@ def describe(item: pytest.Item, report: pytest.TestReport) -> None:
 def _said(report: pytest.TestReport) -> list[str]:
     """Return what a failed test's error says already."""
     marked = [line.removeprefix("E").strip() for line in str(report.longrepr).splitlines()]
-    return [line.removeprefix("AssertionError: ") for line in marked]
+    return [_ERROR.sub("", line) for line in marked]
 
 
 def _described(cluster: "FakeCluster", picture: "Timeline", config: pytest.Config) -> str:

@@ -1,10 +1,12 @@
 """The end of a test, and of its teardown: which clusters it used, and whether the invariants hold of them."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_fakehv.calls.halts import Halt, are_also
 from pytest_fakehv.plugin.fixtures import BUILT, CLUSTER
 from pytest_fakehv.plugin.markers import MarkerError, for_test
 from pytest_fakehv.storage.disk import Disk
@@ -59,6 +61,15 @@ _VERDICT: Final = pytest.StashKey[Verdict]()
 """On a test, once a phase of it is over."""
 
 
+def taken_for_failures() -> AbstractContextManager[None]:
+    """Let pytest take what ends a test for an error of a teardown.
+
+    Of what is neither an `Exception` nor an outcome of its own, it breaks the teardown off there: the next
+    test then gets the fixtures of this one.
+    """
+    return are_also(pytest.fail.Exception)
+
+
 def give_up(item: pytest.Item) -> None:
     """Take what is wrong with a test that could not be set up as it is: it is not its teardown's doing."""
     clusters, used = _clusters(item)
@@ -80,7 +91,8 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     clusters, used = _clusters(item)
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
     halts = dict.fromkeys(str(each) for cluster in clusters for each in cluster._scope.halts())
-    halts.pop(str(error), None)
+    if isinstance(error, Halt):  # what else says, no text of it may be asked for
+        halts.pop(str(error), None)
     if error and len(used) > _MOST_CLUSTERS:
         news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
     text = ""

@@ -18,6 +18,7 @@ from pytest_fakehv.calls.faultspec import FaultSpec
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.cluster.limits import LimitError
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.interface.constants import MethodName
 from pytest_fakehv.interface.errors import HypervisorError
@@ -224,7 +225,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def plan(self, node: int, seconds: int) -> None:
         """Let a node go down in the middle of what comes, once the cluster's clock gets there."""
         name, time = self._node(node), self.cluster.clock.now + seconds
-        self.script.append(f"cluster.at({time:g}, cluster[{name!r}].crash, optional=True)")
+        self.script.append(f"cluster.at({time!r}, cluster[{name!r}].crash, optional=True)")
         self.cluster.at(time, self.cluster[name].crash, optional=True)
 
     @_something_runs
@@ -255,7 +256,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Remove the cluster; to what went wrong in this run, first add how it came to that."""
         error = sys.exception()  # Hypothesis comes here also while a step's error is on its way out
-        if isinstance(error, Exception) and self.script:
+        if isinstance(error, Exception | LimitError) and self.script:
             if (way_there := self._way_there()) not in str(error):
                 error.add_note(way_there)
             error.add_note(f"\nHow it ended:\n\n{self.cluster.describe()}")

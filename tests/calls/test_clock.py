@@ -5,6 +5,7 @@ import time
 from decimal import Decimal
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -520,3 +521,22 @@ class TestReal:
         start(cluster, bandwidth=1024, memory=3072)
         machine.now += 3
         assert message(cluster.cancel_migration, "web1") == "'web1' is not migrating; nothing is"
+
+
+def test_the_time_can_be_asked_while_another_thread_ends_an_event():
+    class Ends(Clock):
+        """An event is there when it is first asked for, and no more the next time."""
+
+        events: ClassVar = []
+
+        @property
+        def _event(self):
+            return self.events.pop() if self.events else None
+
+        @_event.setter
+        def _event(self, event):
+            pass
+
+    clock = Ends("real")
+    clock.events.append(SimpleNamespace(_exact_time=Fraction(5)))
+    assert clock.now == 5

@@ -221,8 +221,8 @@ class TestUnmet:
         assert str(caught.value).splitlines() == [
             f"unfired: fault('StopInstance') at {HERE}:{line + 2} never fired: no such call came",
             (
-                "  a correct test has its fault strike a call that is made; one that may never fire has "
-                "optional=True"
+                "  a correct test has its fault strike a call that is made; one that may never fire "
+                "has optional=True"
             ),
             f"unfired: at(30, node2.crash) at {HERE}:{line} never came due: the clock got to 12 s",
             (
@@ -369,6 +369,27 @@ async def later():
     pass
 
 
+class Later:
+    async def __call__(self):
+        pass
+
+    def __repr__(self):
+        return "Later()"
+
+
+def test_one_that_another_thread_has_overtaken_takes_no_time_back():
+    """It was declared when its time had not come yet, and in force when that was over."""
+    cluster = FakeCluster.in_memory(clock="manual")
+    times = []
+    event = cluster.at(10, lambda: times.append(cluster.clock.now))
+    cluster.clock._events._coming.clear()
+    cluster.clock.advance(15)
+    cluster.clock._events.add(event, Fraction(9))
+    cluster.clock.advance(1)
+    assert times == [15]
+    assert cluster.clock.now == 16
+
+
 class TestWrong:
     @pytest.mark.parametrize(
         ("arguments", "text"),
@@ -385,10 +406,11 @@ class TestWrong:
             ),
             (
                 (30, later),
-                (
-                    f"deed must be callable without arguments, not {later!r}: "
-                    "a coroutine would have to be awaited"
-                ),
+                f"deed must be callable without arguments, not {later!r}: nobody would await it",
+            ),
+            (
+                (30, Later()),
+                "deed must be callable without arguments, not Later(): nobody would await it",
             ),
             (
                 (30, Odd()),

@@ -170,6 +170,11 @@ class TestTime:
         assert cluster.clock.now == 2047
         stopped(cluster["node1"].ListInstances)
 
+    def test_a_long_one_is_said_in_full(self):
+        cluster = make()
+        said = stopped(cluster.clock.advance, 10**9)
+        assert said[0].startswith("316,224,000 s passed in this test, ")
+
     def test_polls_take_time(self):
         cluster = make(max_time=100)
         web1 = cluster.add_instance("web1")
@@ -345,6 +350,26 @@ def test_reached_in_a_teardown_it_keeps_nothing_else_from_being_torn_down(pytest
             "ERROR test_it.py::test_event - pytest_fakehv.EventError: at(5, <lambda>) *",
         ]
     )
+
+
+def test_of_unittests_it_is_said_once(pytester):
+    pytester.makepyfile("""
+        import pytest, unittest
+
+        class Test(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def cluster(self, fakehv_cluster):
+                self.cluster = fakehv_cluster
+
+            @pytest.mark.fakehv(max_calls=9)
+            def test_spin(self):
+                while True:
+                    self.cluster["node1"].ListInstances()
+    """)
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    heads = [line for line in result.stdout.lines if "9 calls came in" in line and "FAILED" not in line]
+    assert len(heads) == 1
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,12 @@ class TestWhatIsRaised:
         copied = pickle.loads(pickle.dumps(error))
         assert (type(copied), copied.args) == (type(error), ("node1 does not answer",))
 
+    def test_what_was_noted_of_it_is_kept(self, cluster, kind):
+        cluster["node1"].crash()
+        error = caught(kind, cluster["node1"].ListInstances)
+        error.add_note("on the way to node2")
+        assert pickle.loads(pickle.dumps(error)).__notes__ == ["on the way to node2"]
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
     def test_in_another_process(self, cluster):
         with multiprocessing.get_context("fork").Pool(1) as pool:

@@ -67,7 +67,7 @@ def test_nothing(fakehv): pass
 def test_the_short_summary_names_it(pytester):
     result = run(pytester, "def test_one(fakehv_cluster): accept(fakehv_cluster)")
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_one - Failed: unfinished: web1 was accepted*"])
-    result.stdout.fnmatch_lines(["*- fakehv -*", "node1: *", "calls, >*", "> 1 node2 AcceptInstance*"])
+    result.stdout.fnmatch_lines(["*- fakehv -*", "node1: *", "calls, > *", "> 1 node2 AcceptInstance*"])
     assert not any("invariants that did not hold" in line for line in result.stdout.lines)
 
 
@@ -267,3 +267,20 @@ def test_on_every_backend(pytester, args, fixtures):
     result = run(pytester, source, *args)
     result.assert_outcomes(failed=1)
     assert said(result) == {"test_it": TWICE}
+
+
+def test_an_error_that_has_no_text_keeps_nothing_from_being_said(pytester):
+    pytester.makepyfile("""
+        class MuteError(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        def test_mute(fakehv_cluster):
+            fakehv_cluster.fault("StartInstance")
+            raise MuteError
+    """)
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*fakehv: invariants that did not hold*", "unfired: fault('StartInstance')*"]
+    )

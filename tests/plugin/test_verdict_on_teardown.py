@@ -277,3 +277,45 @@ def test_next(whole): pass
     )
     result.assert_outcomes(failed=1, errors=1)
     assert said(result)["ERROR at teardown of test_it"] == TWICE
+
+
+def test_what_ends_a_test_lets_its_teardown_go_on(pytester):
+    pytester.makepyfile("""
+        import os
+        import pytest
+        from pytest_fakehv import EventError, LimitError
+
+        @pytest.fixture
+        def never_ends(fakehv_cluster, monkeypatch):
+            monkeypatch.setenv("LEFT", "1")
+            yield
+            while True:
+                try:
+                    fakehv_cluster["node1"].ListInstances()
+                except Exception:
+                    pass
+
+        @pytest.fixture
+        def too_late(fakehv_cluster, monkeypatch):
+            monkeypatch.setenv("LEFT", "1")
+            fakehv_cluster.at(5, lambda: 1 / 0)
+            yield
+            fakehv_cluster.clock.advance(9)
+
+        @pytest.mark.fakehv(max_calls=9)
+        def test_limit(never_ends): pass
+
+        @pytest.mark.fakehv(allow=["unfired"])
+        def test_event(too_late): pass
+
+        def test_next(fakehv_cluster):
+            assert "LEFT" not in os.environ
+            assert not fakehv_cluster.journal
+            assert fakehv_cluster.clock.now == 0
+            for kind in (EventError, LimitError):
+                assert not isinstance(kind("text"), pytest.fail.Exception)
+    """)
+    result = pytester.runpytest("-p", "no:cacheprovider", "-p", "no:randomly")
+    result.assert_outcomes(passed=3, errors=2)
+    heads = ["E *pytest_fakehv.LimitError: 9 calls came in*", "E *pytest_fakehv.EventError: at(5, <lambda>)*"]
+    result.stdout.fnmatch_lines(heads)
