@@ -210,6 +210,7 @@ class Assertions(History):
             {node.name: info for node in each if (info := node.instance_info(name))}
             for each in (nodes, others)
         )
+        hanging = self._scope.shared.hanging
         states = {messages.state_of(info) for info in found.values()} or {messages.state_of(None)}
         if states != {expected} or (alone and elsewhere):
             raise AssertionError(
@@ -222,7 +223,7 @@ class Assertions(History):
                     alone=alone is not None,
                     known=self._scope.shared.declared,
                     departure=self._scope.shared.watcher.departure(name),
-                    hangs_since=self._scope.shared.hanging.get(name),
+                    hangs_since=next(filter(None, (hanging.get((node, name)) for node in found)), None),
                     last_call=self.journal.last_about(name),
                 )
             )

@@ -111,8 +111,8 @@ class Befalling(View):
     @under_lock
     def _hang(self, name: str, where: str | None) -> None:
         shared, node = self._scope.shared, self._whereabouts("hang", name, where)
-        if name not in shared.hanging:
-            shared.hanging[name] = place_text(*caller(1))
+        if (node.name, name) not in shared.hanging:
+            shared.hanging[node.name, name] = place_text(*caller(1))
             shared.chronicle.did("hang", node=node.name, instance=name)
 
     def _whereabouts(self, deed: str, name: str, where: str | None) -> InnerNode:

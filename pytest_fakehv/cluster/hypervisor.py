@@ -177,7 +177,7 @@ class FakeHypervisor(Migrating):
             )
         hanging = self._shared.hanging
         try:
-            if hanging and not force and name in hanging and self._IsAlive(name):
+            if hanging and not force and (self._inner.name, name) in hanging and self._IsAlive(name):
                 return
             with self._together:
                 if self._has_own_hooks:

@@ -63,8 +63,8 @@ class InnerNode:
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
         doer = None if shared.traffic.is_acting else call
         if runs:
-            if shared.hanging and not self._lets_arrive(call):
-                shared.hanging.pop(instance, None)
+            if shared.hanging:
+                self._hang_as_before(instance, call)
             shared.watcher.appeared(self.name, instance, doer)
             return
         shared.traffic.moved.pop((self.name, instance), None)
@@ -73,10 +73,16 @@ class InnerNode:
         else:
             shared.watcher.disappeared(self.name, instance, doer)
 
-    def _lets_arrive(self, call: Call | None) -> bool:
-        """Tell whether what begins to run here was running elsewhere, and so is not started anew."""
+    def _hang_as_before(self, instance: str, call: Call | None) -> None:
+        """Let what arrives here hang as it did on its migration's source, and nothing else that begins."""
+        hanging, traffic = self.shared.hanging, self.shared.traffic
         is_finalized = call is not None and call.method == "FinalizeMigrationDst"
-        return is_finalized or self.shared.traffic.is_acting
+        run = traffic.arriving(self.name, instance) if is_finalized or traffic.is_acting else None
+        place = hanging.get((run.source_name, instance)) if run else None
+        if place:
+            hanging[self.name, instance] = place
+        else:
+            hanging.pop((self.name, instance), None)
 
     # What befalls it
 

@@ -44,7 +44,7 @@ class Shared:
         crowd: how many migrations each node has.
         limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
-        hanging: where the test let a guest hang, in words, by the instance's name.
+        hanging: where the test let a guest hang, in words, by the names of its node and of the instance.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
         told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
@@ -80,7 +80,7 @@ class Shared:
             faults=self.faults,
         )
         self.declared: dict[str, InstanceSpec] = {}
-        self.hanging: dict[str, str] = {}
+        self.hanging: dict[tuple[str, str], str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
         self.told: tuple[frozenset[object], object] = frozenset(), None
 

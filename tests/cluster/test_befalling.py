@@ -255,6 +255,31 @@ class TestHang:
         cluster["node1"].StopInstance(web1)
         assert cluster.placement() == {"web1": "node1"}
 
+    def test_one_that_is_started_elsewhere_does_not_cure_it(self, cluster):
+        web1 = cluster.instance("web1")
+        cluster.hang("web1")
+        cluster["node1"].StartInstance(web1, [], False)
+        for node in ("node1", "node2"):
+            cluster[node].StopInstance(web1)
+        assert cluster.placement() == {"web1": "node2"}
+
+    def test_of_two_the_one_that_is_meant_hangs(self, cluster):
+        cluster.add_instance("web1", node="node1")
+        cluster.hang("web1", node="node1")
+        for node in ("node1", "node2"):
+            cluster[node].StopInstance(cluster.instance("web1"))
+        assert cluster.placement() == {"web1": "node1"}
+
+    def test_back_from_where_it_was_started_anew_it_does_not_hang(self, cluster):
+        node1, node2, web1 = cluster["node1"], cluster["node2"], cluster.instance("web1")
+        cluster.hang("web1")
+        cluster.migrate("web1", to="node1")
+        node1.StopInstance(web1, force=True)
+        node1.StartInstance(web1, [], False)
+        cluster.migrate("web1", to="node2")
+        node2.StopInstance(web1)
+        assert cluster.placement() == {}
+
     def test_who_takes_it_for_stopped_splits_the_brain(self, cluster):
         web1 = cluster.instance("web1")
         cluster.hang("web1")
