@@ -420,6 +420,7 @@ class TestWrong:
                 ),
             ),
         ],
+        ids=["negative", "text", "over", "nothing", "coroutine", "coroutines", "arguments"],
     )
     def test_an_argument(self, cluster, arguments, text):
         cluster.jump(5)
