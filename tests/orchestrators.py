@@ -203,6 +203,7 @@ class Orchestrator:
         if len(found) != 1:
             raise HypervisorError(f"{instance} runs on {found or 'no node'}, and so can't be migrated")
         source = cluster[found.pop()]
+        insist(cluster[target].ListInstances)  # what never could begin there is not there
         self.places[instance].add(target)
         try:
             self.move(source.instance(instance), source, cluster[target])

@@ -245,7 +245,8 @@ def test_it_finds_who_believes_a_lie(lying, line):
         names = ("vm1",)
 
     run(state_machine(Believes, faulty_methods=[], outcomes=[]), examples=30)
-    _, script = finding(state_machine(Believes, faulty_methods=[], outcomes=[], lying_methods=[lying]))
+    machine = state_machine(Believes, faulty_methods=[], outcomes=[], lying_methods=[lying])
+    _, script = finding(machine, examples=2000)
     assert any(each.strip().startswith(line.partition(", times")[0]) for each in script.splitlines())
 
 

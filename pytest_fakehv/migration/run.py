@@ -207,6 +207,8 @@ class Run:
 
     def remember(self) -> None:
         """Take what the instance is on the source now, if it is still there, for what it will be."""
+        if self.finalized_on_source is not None:  # what runs there now was started anew
+            return
         with suppress(OSError, HypervisorError):
             if now := self.source.read(self.source.path(self.instance)):
                 pause = self.record.pause

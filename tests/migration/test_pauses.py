@@ -3,7 +3,7 @@
 import pytest
 from migrating import WEB1, begin, finalize, message, poll
 
-from pytest_fakehv import FakeCluster, NodeSpec
+from pytest_fakehv import FakeCluster, InstanceSpec, NodeSpec
 
 
 class TestConverging:
@@ -158,3 +158,17 @@ class TestNonLive:
         cluster.assert_paused(WEB1.instance())
         cluster.resume("web1")
         cluster.assert_running("web1", memory=4096, vcpus=2)
+
+
+@pytest.mark.parametrize("before", ["running", "paused"])
+def test_what_arrives_is_what_has_left_not_what_was_started_there_anew(before):
+    cluster = FakeCluster.in_memory(instances=[InstanceSpec("web1", memory=8192, state=before)])
+    node1, node2 = cluster
+    web1 = cluster.instance("web1")
+    node2.AcceptInstance(web1, "", "node2")
+    node1.MigrateInstance("cluster", web1, "node2", True)
+    node1.GetMigrationStatus(web1)
+    node1.FinalizeMigrationSource(web1, True, True)
+    node1.StartInstance(cluster.instance("web1", memory=1024), [], before == "running")
+    node2.FinalizeMigrationDst(web1, "", True)
+    assert (node2.instances["web1"].memory, node2.instances["web1"].paused) == (8192, before == "paused")
