@@ -81,7 +81,7 @@ class BehindDoor(Protocol):
         """Let it go down."""
 
     def _peer(self, name: str) -> "BehindDoor | None":
-        """Return a node of the same cluster, or itself; None if there is none of that name."""
+        """Return another node of the same cluster; None if there is none of that name."""
 
 
 class Strike(Protocol):

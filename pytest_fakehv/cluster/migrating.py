@@ -212,9 +212,7 @@ class Migrating(NodeStage, Hooks):
             raise DeclarationError("outcome 'failed_but_moved' needs a cluster: there is no node to move to")
 
     def _peer(self, name: str) -> "Migrating | None":
-        """Return a node of the same cluster, or this one; None if there is none of that name."""
-        if name == self.name:
-            return self
+        """Return another node of the same cluster; None if there is none of that name."""
         return self.cluster[name] if self.cluster is not None and name in self.cluster else None
 
     def _target(self, target: str) -> InnerNode | None:

@@ -4,6 +4,7 @@ It needs Hypothesis, which the extra ``pytest-fakehv[hypothesis]`` brings along.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol, cast, get_args
 
@@ -158,8 +159,5 @@ def _check_operation(name: str, function: Callable[..., object], *, is_method: b
 
 def _caller() -> tuple[str, str]:
     """Return of the module that calls `state_machine`, to which its result belongs, the name and the file."""
-    frame = inspect.currentframe()
-    caller = frame.f_back.f_back if frame and frame.f_back else None
-    if caller is None:
-        return __name__, __file__
+    caller = sys._getframe(2)  # noqa: SLF001  # the documented way to a caller
     return str(caller.f_globals.get("__name__", __name__)), caller.f_code.co_filename

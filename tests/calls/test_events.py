@@ -558,3 +558,16 @@ def test_what_one_raises_fails_the_test_whoever_catches_it(pytester):
             (38, ""),
         ]
     ]
+
+
+def test_what_ends_the_whole_run_goes_on_through_the_verdict():
+    def ends():
+        raise SystemExit(3)
+
+    now = [0.0]
+    cluster = FakeCluster.in_memory(clock=lambda: now[0])
+    cluster.clock.exact_now  # noqa: B018  # it begins
+    cluster.at(5, ends)
+    now[0] = 10.0
+    with pytest.raises(SystemExit):
+        cluster._scope.news()

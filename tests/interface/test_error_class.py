@@ -289,3 +289,20 @@ def test_a_wrong_one_is_refused_where_it_is_declared(given, problem):
         type("Own", (FakeHypervisor,), {"error_class": given})
     assert str(info.value).startswith(f"error_class of Own{problem}")
     assert "\n" not in str(info.value)
+
+
+class BothError(HypervisorError, VirtError):
+    """What a class of the user's own raises that knows both."""
+
+
+def test_on_the_class_what_is_both_already_is_raised_as_it_is():
+    error = BothError("wrong")
+
+    class Own(Virt):
+        @classmethod
+        def AssessParameters(cls, hvparams):
+            raise error
+
+    with pytest.raises(VirtError) as caught:
+        Own.AssessParameters({})
+    assert caught.value is error
