@@ -202,7 +202,7 @@ class BelievesStops(Reference):
 
 
 def test_it_finds_a_guest_that_outlasted_its_stop():
-    what, script = finding(state_machine(BelievesStops, faulty_methods=[], outcomes=[]))
+    what, script = finding(state_machine(BelievesStops, faulty_methods=[], outcomes=[]), examples=2000)
     assert what.startswith("double-start: vm1 was started on node")
     assert "        cluster.hang('vm1')" in script.splitlines()
     with pytest.raises(AssertionError, match=r"^double-start: "):
