@@ -29,7 +29,7 @@ def run_suite(session: nox.Session, *command: str) -> None:
     with tempfile.TemporaryDirectory() as away:
         for name in ("tests", "examples", "docs", ".github"):
             shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
-        for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
             shutil.copy(name, away)
         with session.chdir(away):
             session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
