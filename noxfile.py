@@ -81,8 +81,11 @@ def lowest(session: nox.Session) -> None:
     """The same with the lowest versions of all that the plugin needs, on the newest Python but one."""
     session.install("--resolution=lowest-direct", ".", *groups("test"))
     session.run("uv", "pip", "list")
-    # What checks the project's own texts needs no other versions.
-    run_suite(session, "pytest", "--override-ini=filterwarnings=default", "--ignore=tests/project")
+    # What a page shows of a finding is what a newer Hypothesis shrinks it to.
+    page = (
+        "tests/project/test_docs.py::test_the_commands_on_a_page_print_what_it_shows[how-to/property-tests]"
+    )
+    run_suite(session, "pytest", "--override-ini=filterwarnings=default", f"--deselect={page}")
 
 
 @nox.session(python=NEWEST)
