@@ -260,8 +260,8 @@ def test_it(late): pass
 
 
 @pytest.mark.skipif(
-    pytest.version_tuple < (9,),
-    reason="before pytest 9, -x tears the session's fixtures down after all reports",
+    pytest.version_tuple < (8, 4),
+    reason="before pytest 8.4, -x tears the session's fixtures down after all reports",
 )
 def test_a_run_that_stops_early_tears_down_all(pytester):
     result = run(
