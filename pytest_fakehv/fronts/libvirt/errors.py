@@ -164,7 +164,8 @@ def failure(code: int, detail: str | None = None, *, origin: int = Origin.QEMU) 
 
     Args:
         code: What went wrong.
-        detail: What stands behind the code's own words, or in their place where it has none; None: these alone.
+        detail: What stands behind the code's own words, or in their place where it has none; None: these
+            alone.
         origin: Who says it.
     """
     words = _TEMPLATES.get(code)

@@ -2,8 +2,8 @@
 
 The number, the function of libvirt's public interface that calls it, and of those that are answered: flags
 (``r``: on a read-only connection, too; ``f``: answered by the connection's reader at once, without any lock;
-``-``: neither), the arguments, and behind the arrow what is returned, in the notation of `wire.xdr`. A line that
-ends behind the name is of a procedure that is refused by that name.
+``-``: neither), the arguments, and behind the arrow what is returned, in the notation of `wire.xdr`. A line
+that ends behind the name is of a procedure that is refused by that name.
 """
 
 from typing import Final
@@ -47,9 +47,9 @@ REMOTE: Final = """
 36 virConnectListDefinedNetworks
 37 virConnectListDomains r maxids:i -> ids:[i]
 38 virConnectListNetworks
-39 virNetworkCreateXML
-40 virNetworkDefineXML
-41 virNetworkCreate
+39 virNetworkCreate
+40 virNetworkCreateXML
+41 virNetworkDefineXML
 42 virNetworkDestroy
 43 virNetworkGetXMLDesc
 44 virNetworkGetAutostart
@@ -423,5 +423,5 @@ EVENTS: Final = """
 21 363 job-completed params:T
 23 379 metadata-change type:i uri:?s
 """
-"""What clients are told: libvirt's number of the event, the procedure, a name, and what follows the number of the
-callback and the domain."""
+"""What clients are told: libvirt's number of the event, the procedure, a name, and what follows the number of
+the callback and the domain."""
