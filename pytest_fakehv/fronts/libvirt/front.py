@@ -1,7 +1,8 @@
 """The cluster behind libvirt's interface."""
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import RLock
 from types import TracebackType
 from typing import Final, Self
@@ -9,14 +10,15 @@ from typing import Final, Self
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
-from pytest_fakehv.fronts.libvirt import host as _host
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.machine import Os
+from pytest_fakehv.storage.filesystem import reason
 from pytest_fakehv.storage.temporary import temporary_directory
 from pytest_fakehv.story.chronicle import Change, Deed
+from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a mistake of the test is shown at the test's own line
 
@@ -31,18 +33,23 @@ class FakeLibvirt:
 
     Args:
         cluster: whose nodes the hosts are, and whose instances the domains.
+        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a temporary
+            one.
 
     Attributes:
         cluster: as given.
+
+    Raises:
+        DeclarationError: there can be no sockets in the folder; the message says why.
     """
 
-    def __init__(self, cluster: FakeCluster) -> None:
+    def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
         self._servers: dict[str, Server] = {}
         self._lock = RLock()
         self._left = ExitStack()
-        self._directory: str | None = None
+        self._directory = self._left.enter_context(_sockets_in(directory))
         cluster._shared.fronts.append(self)
         cluster._shared.chronicle.listeners.append(self)
 
@@ -123,8 +130,40 @@ class FakeLibvirt:
     # Inside
 
     def _path(self, node: str) -> str:
-        if self._directory is None:
-            directory = temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY)
-            self._directory = self._left.enter_context(directory)
         name = node if len(os.fsencode(node)) <= 40 else f"node{len(self._hosts)}"
         return f"{self._directory}/{name}"
+
+
+@contextmanager
+def _sockets_in(given: str | os.PathLike[str] | None) -> Iterator[str]:
+    """Have a folder for sockets meanwhile; what was there before stays.
+
+    Raises:
+        DeclarationError: there can be none; the message says why.
+    """
+    if given is None:
+        with temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY) as made:
+            yield made
+        return
+    path = Os.fspath(given)
+    if not path.startswith("/"):
+        path = f"{Os.getcwd()}/{path}"
+    if len(os.fsencode(path)) > _LONGEST_DIRECTORY:
+        raise DeclarationError(
+            f"the path of the sockets' folder has at most {_LONGEST_DIRECTORY} bytes, not {shown(path)}"
+        )
+    is_new = False
+    try:
+        with suppress(FileExistsError):
+            Os.mkdir(path, 0o700)
+            is_new = True
+        if not is_new and Os.listdir(path):
+            raise DeclarationError(f"{shown(path)} is not empty; name a new or empty folder")
+    except OSError as error:
+        raise DeclarationError(f"{shown(path)} can't have the sockets: {reason(error)}") from error
+    try:
+        yield path
+    finally:
+        if is_new:
+            with suppress(OSError):  # somebody has put something there
+                Os.rmdir(path)

@@ -60,7 +60,7 @@ class Wishes:
         events: the event and the domain's UUID, if it is about one alone, by number.
     """
 
-    next_id: count[int] = field(default_factory=count)
+    next_id: "count[int]" = field(default_factory=count)
     events: dict[int, tuple[int, bytes | None]] = field(default_factory=dict)
 
 
@@ -401,7 +401,7 @@ class Host:
         record = None if spec else self.machine.record(name)
         memory, vcpus = (spec or record).memory * 1024, (spec or record).vcpus
         key = uuid.uuid5(_NAMESPACE, f"instance {name}").bytes
-        definition = Definition.of_instance(name, uuid=key, memory=memory, vcpus=vcpus)
+        definition = Definition.of_instance(name, key, memory, vcpus)
         domain = Domain(name=name, uuid=definition.uuid, config=definition)
         if not is_persistent:
             domain.config, domain.live = None, definition
