@@ -1,0 +1,1 @@
+"""What one host of libvirt's does, which knows neither bytes nor sockets."""
