@@ -116,6 +116,13 @@ def serving(host):
     assert [each.name for each in threading.enumerate() if each.name.startswith("fakehv-libvirt")] == []
 
 
+def wait_for_end():
+    """Wait until the server has noticed that its connections are over."""
+    for thread in threading.enumerate():
+        if thread.name == "fakehv-libvirt node1":
+            thread.join(STARTED_AT_MOST)
+
+
 class Lost(Exception):
     """The server has broken the connection."""
 

@@ -11,7 +11,7 @@ import threading
 from unittest import mock
 
 import pytest
-from small_host import BOOTED, STARTED_AT_MOST, WEB1, Client, Lost, SmallHost, serving
+from small_host import BOOTED, STARTED_AT_MOST, WEB1, Client, Lost, SmallHost, serving, wait_for_end
 
 from pytest_fakehv.fronts.libvirt.errors import ConnectionLost, LibvirtError
 from pytest_fakehv.fronts.libvirt.server import outgoing, threads, workers
@@ -220,13 +220,6 @@ class TestDefects:
             (defect,) = server.defects
             assert str(defect) == "odd"
             server.defects.clear()
-
-
-def wait_for_end():
-    """Wait until the server has noticed that its connections are over."""
-    for thread in threading.enumerate():
-        if thread.name == "fakehv-libvirt node1":
-            thread.join(STARTED_AT_MOST)
 
 
 class TestCallsThatWait:
