@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 2 if something is wrong, of which one line was written to stderr.
     """
     parser = argparse.ArgumentParser(prog=_PROGRAM, allow_abbrev=False)
-    parser.add_argument("command", choices=["topology", "libvirt"], help="what to do; COMMAND --help says more")
+    parser.add_argument(
+        "command", choices=["topology", "libvirt"], help="what to do; COMMAND --help says more"
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the command's own")
     chosen = parser.parse_args(arguments)
     try:

@@ -400,4 +400,5 @@ def check_method(name: object) -> None:
     # As the methods of libvirt's objects are called in Python and elsewhere: dom.create, conn.defineXML.
     own = {f"vir{kind}{name[:1].upper()}{name[1:]}" for kind in ("Domain", "Connect", "Node")}
     close = sorted(own & LIBVIRT_NAMES) or nearest(name, [*INTERFACE, *LIBVIRT_NAMES])
-    raise DeclarationError(f"the interface has no method {shown(name)}{''.join(f'; nearest: {each}' for each in close)}")
+    hint = "".join(f"; nearest: {each}" for each in close)
+    raise DeclarationError(f"the interface has no method {shown(name)}{hint}")

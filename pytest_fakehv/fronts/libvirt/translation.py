@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from pytest_fakehv.cluster.befalling import set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
@@ -88,7 +89,7 @@ class Machine:
     def may_block(self) -> bool:
         """Whether any call may be stopped, slowed down, or run code of the test's now."""
         door = self._shared.door
-        return bool(door.holds or door.faults or self._shared.clock.has_events)
+        return bool(door.holds or door.faults or self._shared.clock._events.are_coming)
 
     @property
     def has_own_code(self) -> bool:
@@ -198,7 +199,7 @@ class Machine:
             HypervisorError: its file can't be read or written.
         """
         with self._inner.doing(f"{'pause' if paused else 'resume'} {name} on {self.name}"):
-            self._inner.set_paused(name, paused=paused)
+            set_paused_on(self._inner, name, paused=paused)
 
     # What is declared there
 

@@ -121,5 +121,3 @@ def api(
         return function
 
     return declare
-
-

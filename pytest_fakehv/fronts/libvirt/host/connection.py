@@ -17,6 +17,7 @@ _HYPERVISOR_VERSION: Final = 7_002_022
 _MOST_VCPUS: Final = {"kvm": 16, None: 16}
 _NS_PER_S: Final = 10**9
 
+
 @api("virConnectOpen", about="nothing")
 def opened(_host: Host, _session: Session, _uri: str | None, _flags: int) -> None:
     """Let a client in: the session is noted already."""
@@ -103,7 +104,9 @@ def cells_free_memory(host: Host, _session: Session, start: int, most: int) -> l
     """Return what is free on each NUMA node, in bytes: of each the same."""
     nodes = host.machine.size["cpu_nodes"]
     if start > nodes - 1:
-        raise failure(Code.INTERNAL_ERROR, f"start cell {start} out of range (0-{nodes - 1})", origin=Origin.NONE)
+        raise failure(
+            Code.INTERNAL_ERROR, f"start cell {start} out of range (0-{nodes - 1})", origin=Origin.NONE
+        )
     free = host.machine.free_memory * 1024 // nodes
     return [free] * min(most, nodes - start)
 
@@ -113,9 +116,16 @@ def memory_stats(host: Host, _session: Session, count: int, cell: int, flags: in
     """Return the host's memory, in KiB, by field."""
     nodes = host.machine.size["cpu_nodes"]
     if cell >= nodes:
-        raise wrong_argument("virNodeGetMemoryStats", "cellNum", f"cellNum in virNodeGetMemoryStats must be less than or equal to {nodes - 1}")
+        raise wrong_argument(
+            "virNodeGetMemoryStats",
+            "cellNum",
+            f"cellNum in virNodeGetMemoryStats must be less than or equal to {nodes - 1}",
+        )
     share = 1 if cell < 0 else nodes
-    figures = [("total", host.machine.size["memory_total"] * 1024 // share), ("free", host.machine.free_memory // share)]
+    figures = [
+        ("total", host.machine.size["memory_total"] * 1024 // share),
+        ("free", host.machine.free_memory // share),
+    ]
     if cell < 0:
         figures += [("buffers", 0), ("cached", 0)]
     return (figures if count else []), len(figures)
@@ -126,11 +136,18 @@ def cpu_stats(host: Host, _session: Session, cpu: int, count: int, flags: int) -
     """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, and else idle."""
     cpus = host.machine.size["cpu_total"]
     if cpu >= cpus:
-        raise wrong_argument("virNodeGetCPUStats", "cpuNum", f"Invalid cpuNum in virNodeGetCPUStats", origin=Origin.NONE)
+        raise wrong_argument(
+            "virNodeGetCPUStats", "cpuNum", f"Invalid cpuNum in virNodeGetCPUStats", origin=Origin.NONE
+        )
     total = int(host.machine.now * _NS_PER_S)
     busy = min(total * cpus, sum(host.cpu_time(each) for each in host.domains if each.is_active))
     share, number = (cpus, 1) if cpu >= 0 else (1, cpus)
-    figures = [("kernel", 0), ("user", busy // share), ("idle", (total * number) - busy // share), ("iowait", 0)]
+    figures = [
+        ("kernel", 0),
+        ("user", busy // share),
+        ("idle", (total * number) - busy // share),
+        ("iowait", 0),
+    ]
     return (figures if count else []), len(figures)
 
 

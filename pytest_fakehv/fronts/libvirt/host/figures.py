@@ -136,7 +136,9 @@ def abort_job_flags(_host: Host, _session: Session, domain: Domain, flags: int) 
 
 
 @api("virDomainMemoryStats", flags=0)
-def memory_stats(host: Host, _session: Session, domain: Domain, most: int, flags: int) -> list[tuple[int, int]]:
+def memory_stats(
+    host: Host, _session: Session, domain: Domain, most: int, flags: int
+) -> list[tuple[int, int]]:
     """Return what its guest and its process use, in KiB, by number of the figure."""
     check_active(domain)
     memory = host.memory_of(domain)

@@ -209,7 +209,9 @@ class Host:
             self.sync()
             domain = self._by_uuid.get(ref.uuid)
         if domain is None:
-            raise failure(Code.NO_DOMAIN, f"no domain with matching uuid '{uuid.UUID(bytes=ref.uuid)}' ({ref.name})")
+            raise failure(
+                Code.NO_DOMAIN, f"no domain with matching uuid '{uuid.UUID(bytes=ref.uuid)}' ({ref.name})"
+            )
         return domain
 
     def by_name(self, name: str) -> Domain | None:
@@ -370,7 +372,9 @@ class Host:
         """Note that a domain runs."""
         domain = self._starting.get(name) or self._by_name.get(name)
         if domain is None:
-            domain = self._made(name, self.machine.spec(name), is_persistent=method in (None, "StartInstance"))
+            domain = self._made(
+                name, self.machine.spec(name), is_persistent=method in (None, "StartInstance")
+            )
         if self._by_name.get(name) is not domain:
             self.add(domain)
         domain.runs(next(self._ids), domain.definition, self.machine.now)

@@ -107,7 +107,9 @@ def rename(host: Host, _session: Session, domain: Domain, name: str | None, flag
     renamed = domain.config.renamed(name)
     with host.machine.lock:
         if host.by_name(name):
-            raise failure(Code.OPERATION_INVALID, f"domain with name '{name}' already exists", origin=Origin.DOMAIN)
+            raise failure(
+                Code.OPERATION_INVALID, f"domain with name '{name}' already exists", origin=Origin.DOMAIN
+            )
         before = domain.ref
         host.machine.withdraw(domain.name)
         host.rename(domain, name)
@@ -127,7 +129,12 @@ def create(host: Host, session: Session, domain: Domain) -> None:
     create_flags(host, session, domain, 0)
 
 
-@api("virDomainCreateWithFlags", has_job=True, runs_instances=True, flags=Start.PAUSED | Start.AUTODESTROY | Start.BYPASS_CACHE | Start.FORCE_BOOT)
+@api(
+    "virDomainCreateWithFlags",
+    has_job=True,
+    runs_instances=True,
+    flags=Start.PAUSED | Start.AUTODESTROY | Start.BYPASS_CACHE | Start.FORCE_BOOT,
+)
 def create_flags(host: Host, session: Session, domain: Domain, flags: int) -> DomainRef:
     """Do the same, with flags."""
     if domain.is_active:
@@ -136,7 +143,12 @@ def create_flags(host: Host, session: Session, domain: Domain, flags: int) -> Do
     return domain.ref
 
 
-@api("virDomainCreateXML", about="xml", runs_instances=True, flags=Start.PAUSED | Start.AUTODESTROY | Start.VALIDATE)
+@api(
+    "virDomainCreateXML",
+    about="xml",
+    runs_instances=True,
+    flags=Start.PAUSED | Start.AUTODESTROY | Start.VALIDATE,
+)
 def create_xml(host: Host, session: Session, xml: str, flags: int) -> DomainRef:
     """Start a domain of a definition, which goes with it unless it is defined already."""
     definition = Definition.parse(xml, host.new_uuid)
@@ -145,7 +157,9 @@ def create_xml(host: Host, session: Session, xml: str, flags: int) -> DomainRef:
         if domain is None:
             domain = Domain(name=definition.name, uuid=definition.uuid, config=None, live=definition)
         elif domain.is_active:
-            raise failure(Code.OPERATION_INVALID, f"domain '{domain.name}' is already active", origin=Origin.DOMAIN)
+            raise failure(
+                Code.OPERATION_INVALID, f"domain '{domain.name}' is already active", origin=Origin.DOMAIN
+            )
         else:
             domain.live = definition
     _start(host, session, domain, flags)

@@ -74,7 +74,9 @@ def is_listed(domain: Domain, flags: int) -> bool:
         Listed.HAS_CHECKPOINT: False,
         Listed.NO_CHECKPOINT: True,
     }
-    return all(not flags & sum(group) or any(flags & each and has[each] for each in group) for group in _GROUPS)
+    return all(
+        not flags & sum(group) or any(flags & each and has[each] for each in group) for group in _GROUPS
+    )
 
 
 _GROUPS = (

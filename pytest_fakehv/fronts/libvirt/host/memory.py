@@ -35,7 +35,9 @@ def set_memory(host: Host, session: Session, domain: Domain, memory: int) -> Non
     set_memory_flags(host, session, domain, memory, Affect.LIVE)
 
 
-@api("virDomainSetMemoryFlags", has_job=True, runs_instances=True, flags=Affect.LIVE | Affect.CONFIG | _MAXIMUM)
+@api(
+    "virDomainSetMemoryFlags", has_job=True, runs_instances=True, flags=Affect.LIVE | Affect.CONFIG | _MAXIMUM
+)
 def set_memory_flags(host: Host, _session: Session, domain: Domain, memory: int, flags: int) -> None:
     """Do the same, with flags: in KiB."""
     is_live, is_config = affected(domain, flags)
@@ -85,7 +87,10 @@ def vcpus_flags(host: Host, _session: Session, domain: Domain, flags: int) -> in
     is_live, _ = affected(domain, flags)
     if flags & _GUEST:
         if not is_live:
-            raise failure(Code.INVALID_ARG, "vCPU count provided by the guest agent can only be requested for live domains")
+            raise failure(
+                Code.INVALID_ARG,
+                "vCPU count provided by the guest agent can only be requested for live domains",
+            )
         raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
     definition = domain.live if is_live else domain.config
     assert definition is not None  # by what the flags mean  # noqa: S101
@@ -100,7 +105,12 @@ def set_vcpus(host: Host, session: Session, domain: Domain, count: int) -> None:
     set_vcpus_flags(host, session, domain, count, Affect.LIVE)
 
 
-@api("virDomainSetVcpusFlags", has_job=True, runs_instances=True, flags=Affect.LIVE | Affect.CONFIG | _MAXIMUM | _GUEST | _HOTPLUGGABLE)
+@api(
+    "virDomainSetVcpusFlags",
+    has_job=True,
+    runs_instances=True,
+    flags=Affect.LIVE | Affect.CONFIG | _MAXIMUM | _GUEST | _HOTPLUGGABLE,
+)
 def set_vcpus_flags(host: Host, _session: Session, domain: Domain, count: int, flags: int) -> None:
     """Do the same, with flags."""
     is_live, is_config = affected(domain, flags)
@@ -150,7 +160,9 @@ def every_cpu(cpus: int, length: int) -> bytes:
 
 
 @api("virDomainGetVcpuPinInfo", flags=Affect.LIVE | Affect.CONFIG)
-def vcpu_pins(host: Host, _session: Session, domain: Domain, count: int, map_length: int, flags: int) -> tuple[bytes, int]:
+def vcpu_pins(
+    host: Host, _session: Session, domain: Domain, count: int, map_length: int, flags: int
+) -> tuple[bytes, int]:
     """Return on which CPUs of the host each of a domain's CPUs may run: on all."""
     affected(domain, flags)
     number = min(count, domain.definition.most_vcpus)

@@ -41,15 +41,26 @@ def metadata(_host: Host, _session: Session, domain: Domain, kind: int, uri: str
     elif kind in (_DESCRIPTION, _TITLE):
         found = definition.title if kind == _TITLE else definition.description
     else:
-        raise wrong_argument("virDomainGetMetadata", "type", f"type in virDomainGetMetadata must be one of 0, 1, 2")
+        raise wrong_argument(
+            "virDomainGetMetadata", "type", f"type in virDomainGetMetadata must be one of 0, 1, 2"
+        )
     if found is None:
-        raise failure(Code.NO_DOMAIN_METADATA, "Requested metadata element is not present", origin=Origin.DOMAIN)
+        raise failure(
+            Code.NO_DOMAIN_METADATA, "Requested metadata element is not present", origin=Origin.DOMAIN
+        )
     return found
 
 
 @api("virDomainSetMetadata", has_job=True, flags=Affect.LIVE | Affect.CONFIG)
 def set_metadata(
-    host: Host, _session: Session, domain: Domain, kind: int, text: str | None, key: str | None, uri: str | None, flags: int
+    host: Host,
+    _session: Session,
+    domain: Domain,
+    kind: int,
+    text: str | None,
+    key: str | None,
+    uri: str | None,
+    flags: int,
 ) -> None:
     """Change one of these; None takes it away."""
     is_live, is_config = affected(domain, flags)

@@ -121,7 +121,7 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
     new = [
         Element("name", {}, (name,)),
         Element("uuid", {}, (str(UUID(bytes=uuid)),)),
-        _amount(root, "maxMemory", most),
+        *([_amount(root, "maxMemory", most)] if most else []),
         _amount(root, "memory", memory),
         _amount(root, "currentMemory", min(current or memory, memory)),
         vcpu,
@@ -264,8 +264,8 @@ def _amount(root: Element, name: str, kib: int) -> Element:
 
 def _with_rest(root: Element, new: list[Element]) -> Iterator[Element]:
     """Give new elements, and those of the domain as a user wrote it that none of them replaces."""
-    done = {each.name for each in new}
-    yield from (each for each in new if each.text != "0" or each.name != "maxMemory")
+    done = {"maxMemory", *(each.name for each in new)}
+    yield from new
     for each in root.children:
         if each.name in done:
             continue

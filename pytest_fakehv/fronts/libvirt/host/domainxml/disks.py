@@ -1,6 +1,7 @@
 """A domain's disks."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
@@ -35,8 +36,15 @@ def check_disk(disk: Element) -> None:
     check_boot(disk)
 
 
-def complete_disk(disk: Element) -> Element:
-    """Return a disk with what a user may leave out."""
+def complete_disks(disks: Iterable[Element]) -> list[Element]:
+    """Return disks with what a user may leave out: those of each bus together, by their names."""
+    by_bus: dict[str | None, list[Element]] = {}
+    for disk in map(_complete_disk, disks):
+        by_bus.setdefault(part_of(disk, "target", "bus"), []).append(disk)
+    return [disk for group in by_bus.values() for disk in sorted(group, key=disk_index)]
+
+
+def _complete_disk(disk: Element) -> Element:
     disk = disk.defaulting(type="file", device="disk")
     form = {} if disk.attributes["type"] == "volume" else {"type": "raw"}
     disk = with_part(disk, "driver", name="qemu", **form)
