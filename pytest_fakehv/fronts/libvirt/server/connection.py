@@ -81,6 +81,8 @@ class Connection:
         self._name = name
         self._outgoing = Outgoing(connected, name)
         self._workers = Workers(name)
+        self._hears = threading.Event()
+        self._hears.set()
         self._is_open = False
         self._is_closing = False
         self._own: dict[str, _Function] = {
@@ -110,6 +112,19 @@ class Connection:
         """Break the connection, as that to a crashed host breaks; never waits."""
         with answering():
             self._outgoing.drop()
+            self._hears.set()
+
+    def silence(self) -> None:
+        """Neither hear nor say anything, as a host whose cable is pulled out, until `speak`; never waits."""
+        with answering():
+            self._hears.clear()
+            self._outgoing.hold()
+
+    def speak(self) -> None:
+        """Hear what came meanwhile, say what there was to say, and go on; never waits."""
+        with answering():
+            self._outgoing.release()
+            self._hears.set()
 
     @contextmanager
     def nudged(self) -> Iterator[None]:
@@ -142,6 +157,8 @@ class Connection:
         try:
             while not self._is_closing and (data := receive(_RECEIVED_AT_ONCE)):
                 for frame in frames.taken(data):
+                    if not self._hears.is_set():
+                        self._hears.wait()
                     self._take(frame)
             self._outgoing.drain()
         except (OSError, WireError, TooManyError):

@@ -28,6 +28,7 @@ class Outgoing:
         self._unsent: deque[bytes] = deque()
         self._size = 0
         self._sender: threading.Thread | None = None
+        self._is_held = False
         self._is_over = False
 
     def send(self, message: bytes, *, only_if_idle: bool = False) -> None:
@@ -40,7 +41,7 @@ class Outgoing:
         if self._is_over:
             return
         with self._lock:
-            if self._sender is not None:
+            if self._is_held or self._sender is not None:
                 if not only_if_idle:
                     self._keep(message)
                 return
@@ -74,8 +75,7 @@ class Outgoing:
         """Send what waits, as fast as the client reads."""
         while True:
             with self._lock:
-                if self._is_over or not self._unsent:
-                    self._unsent.clear()
+                if self._is_over or self._is_held or not self._unsent:
                     self._sender = None
                     return
                 message = self._unsent.popleft()
@@ -84,6 +84,18 @@ class Outgoing:
                 self._socket.sendall(message, socket.MSG_NOSIGNAL)
             except OSError:
                 self._is_over = True
+
+    def hold(self) -> None:
+        """Send nothing for now; what is sent waits."""
+        with self._lock:
+            self._is_held = True
+
+    def release(self) -> None:
+        """Send what waits, and go on."""
+        with self._lock:
+            self._is_held = False
+            if self._unsent and self._sender is None:
+                self._start_sender()
 
     def drain(self) -> None:
         """Wait until the client has read what waits, or the connection is over."""
