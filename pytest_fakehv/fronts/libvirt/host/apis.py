@@ -5,15 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pytest_fakehv.fronts.libvirt.errors import Origin, wrong_argument
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
+from pytest_fakehv.text import shown_error
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 Function = Callable[..., Any]
 """Takes the host, the session and the call's arguments; a domain in place of what refers to one."""
 
-About = Literal["domain", "name", "xml", "nothing"]
-"""What its first argument says of which domain it is about: a reference, a name, a definition, or nothing."""
+About = Literal["domain", "name", "uuid", "xml", "nothing"]
+"""What its first argument is: a domain, its name, its UUID, a definition of it; or it is about none."""
+
+_PARTS: Final = 9
+"""Of an error of libvirt's bindings."""
 
 _NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
 
@@ -50,13 +55,28 @@ class Api:
         self, arguments: tuple[Any, ...], _keywords: Mapping[str, Any], _kept: tuple[Any, ...]
     ) -> str | None:
         """Say which instance a call is about; None if about none."""
-        if self.about == "nothing":
+        if self.about in ("nothing", "uuid"):
             return None
         given: str = arguments[0]
         if self.about == "xml":
             found = _NAME.search(given)
             return found[1] if found else None
         return given
+
+    def told(self, error: BaseException) -> BaseException:
+        """Return an error of the cluster's, or of a fault's, as a client is told of it.
+
+        One of libvirt's bindings, which a test gives a fault, is told as it is.
+        """
+        if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
+            return error
+        given = getattr(error, "err", None)
+        if isinstance(given, tuple) and len(given) == _PARTS:
+            code, domain, message, level, str1, str2, str3, int1, int2 = given
+            return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
+        if isinstance(error, HypervisorError):
+            return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
+        return failure(Code.INTERNAL_ERROR, shown_error(error))
 
     def check_flags(self, arguments: tuple[Any, ...]) -> None:
         """Refuse flags that it doesn't know.

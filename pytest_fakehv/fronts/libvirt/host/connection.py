@@ -154,20 +154,20 @@ def security_model(_host: Host, _session: Session) -> tuple[str, str]:
 @api("virConnectDomainEventRegisterAny", about="nothing")
 def register(host: Host, session: Session, event: int, domain: DomainRef | None) -> int:
     """Note that a client wants to be told of an event."""
-    wishes = host.sessions.get(session)
-    if wishes is None or event not in list(EventKind):
+    client = host.sessions.get(session)
+    if client is None or event not in list(EventKind):
         raise wrong_argument(
             "virConnectDomainEventRegisterAny", "eventID", f"unsupported event ID {event}", origin=Origin.NONE
         )
     about = host.find(domain).uuid if domain else None
-    number = next(wishes.next_id)
-    wishes.events[number] = event, about
+    number = next(client.next_id)
+    client.events[number] = event, about
     return number
 
 
 @api("virConnectDomainEventDeregisterAny", about="nothing", is_free=True)
 def deregister(host: Host, session: Session, number: int) -> None:
     """Note that a client no longer wants that."""
-    wishes = host.sessions.get(session)
-    if wishes is None or wishes.events.pop(number, None) is None:
+    client = host.sessions.get(session)
+    if client is None or client.events.pop(number, None) is None:
         raise failure(Code.INVALID_ARG, f"domain event callback {number} not registered", origin=Origin.RPC)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Protocol
@@ -13,13 +14,13 @@ from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Shutoff
+from pytest_fakehv.fronts.libvirt.place import Peer
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainEvent, DomainRef
-from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
+from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.story.chronicle import Change, Deed
-from pytest_fakehv.text import shown_error
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -31,18 +32,15 @@ _NAMESPACE: Final = uuid.UUID("7d0d2a4f-3b7c-5d0e-9f55-7a6f6b657276")
 
 
 class Session(Protocol):
-    """A client's connection, as a host knows it.
-
-    Attributes:
-        is_read_only: whether it may only look.
-        place: where its client makes the call that is being answered: file and line, or words and 0.
-    """
-
-    is_read_only: bool
+    """A client's connection, as a host knows it."""
 
     @property
-    def place(self) -> tuple[str, int]:
-        """Where its client makes a call now: a file and a line; or words, and 0."""
+    def is_read_only(self) -> bool:
+        """Whether it may only look."""
+
+    @property
+    def peer(self) -> int:
+        """The number of its client's process; 0 where nobody tells."""
 
     def send_event(self, callback_id: int, event: DomainEvent) -> None:
         """Tell the client of something; blocks nobody."""
@@ -52,14 +50,16 @@ class Session(Protocol):
 
 
 @dataclass
-class Wishes:
-    """What one client wants to be told of.
+class Client:
+    """What a host knows of one client.
 
     Attributes:
+        peer: its process.
         next_id: numbers its wishes.
         events: the event and the domain's UUID, if it is about one alone, by number.
     """
 
+    peer: Peer
     next_id: "count[int]" = field(default_factory=count)
     events: dict[int, tuple[int, bytes | None]] = field(default_factory=dict)
 
@@ -81,7 +81,7 @@ class Host:
         self.machine = machine
         self.name = machine.name
         self.uuid = uuid.uuid5(_NAMESPACE, machine.name)
-        self.sessions: dict[Session, Wishes] = {}
+        self.sessions: dict[Session, Client] = {}
         self._lock: Lock = machine.lock
         self._by_name: dict[str, Domain] = {}
         self._by_uuid: dict[bytes, Domain] = {}
@@ -120,16 +120,15 @@ class Host:
             LibvirtError: a fault says so.
             ConnectionLost: the node does not answer.
         """
-        self.sessions[session] = Wishes()
+        self.sessions[session] = Client(Peer(session.peer))
         self.answer(session, "virConnectOpen", (uri, flags))
 
     def closed(self, session: Session) -> None:
         """Note that a client is gone, by whoever's doing."""
-        if self.sessions.pop(session, None) is None:
-            return
         for domain in [each for each in list(self._by_name.values()) if each.ends_with is session]:
-            if self.is_up:
-                self.machine.stop(domain.name, force=True)
+            with suppress(LibvirtError, ConnectionLost):
+                self.answer(session, "virDomainDestroy", (domain.ref,))
+        self.sessions.pop(session, None)
 
     def answer(self, session: Session, name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Do what a client asks for.
@@ -149,8 +148,11 @@ class Host:
         api = APIS[name]
         if api.is_free:
             return _results(api.function(self, session, *arguments))
-        is_about_domain = api.about == "domain"
-        seen = (arguments[0].name, *arguments[1:]) if is_about_domain else arguments
+        is_about_domain, seen = api.about == "domain", arguments
+        if is_about_domain:
+            seen = (arguments[0].name, *arguments[1:])
+        elif api.about == "uuid":
+            seen = (str(uuid.UUID(bytes=arguments[0])),)
 
         def effect(_node: object, *_seen: object) -> Any:
             api.check_flags(arguments)
@@ -161,17 +163,14 @@ class Host:
                 return self._alone(domain, api, session, arguments)
             return api.function(self, session, domain, *arguments[1:])
 
+        client = self.sessions.get(session)
+        if client is None:  # it is over
+            raise ConnectionLost(f"{self.name} has closed the connection")
         try:
-            with called_from(session.place):
+            with called_from(client.peer.place(name)):
                 return _results(self.machine.pass_door(api, seen, effect))
-        except LibvirtError:
-            raise
         except NodeDownError as error:
             raise ConnectionLost(str(error)) from error
-        except HypervisorError as error:
-            raise _told(error) from error
-        except Exception as error:
-            raise _foreign(error) from error
 
     def _alone(self, domain: Domain, api: Api, session: Session, arguments: tuple[Any, ...]) -> Any:
         """Do what changes a domain, once nobody else does that.
@@ -354,8 +353,8 @@ class Host:
             ref: what the clients know the domain by, if that is not what they do now.
         """
         event = DomainEvent(kind, ref or domain.ref, details)
-        for session, wishes in list(self.sessions.items()):
-            for number, (wanted, about) in list(wishes.events.items()):
+        for session, client in list(self.sessions.items()):
+            for number, (wanted, about) in list(client.events.items()):
                 if wanted == kind and about in (None, domain.uuid):
                     session.send_event(number, event)
 
@@ -416,19 +415,3 @@ def _results(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return value if type(value) is tuple else (value,)
-
-
-def _told(error: HypervisorError) -> LibvirtError:
-    """Return what a client is told of an error of the cluster's."""
-    if isinstance(error.code, int):
-        return failure(error.code, str(error))
-    return failure(Code.OPERATION_FAILED, str(error))
-
-
-def _foreign(error: Exception) -> LibvirtError:
-    """Return what a client is told of an error of somebody else's: one of libvirt's bindings, as it is."""
-    given = getattr(error, "err", None)
-    if isinstance(given, tuple) and len(given) == 9:
-        code, domain, message, level, str1, str2, str3, int1, int2 = given
-        return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
-    return failure(Code.INTERNAL_ERROR, shown_error(error))

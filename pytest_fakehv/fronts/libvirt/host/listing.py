@@ -22,7 +22,7 @@ def by_name(host: Host, _session: Session, name: str) -> DomainRef:
     raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")
 
 
-@api("virDomainLookupByUUID", about="nothing")
+@api("virDomainLookupByUUID", about="uuid")
 def by_uuid(host: Host, _session: Session, key: bytes) -> DomainRef:
     """Return the domain of a UUID."""
     if domain := host.by_uuid(key):

@@ -1,6 +1,7 @@
 """One client's connection: its reader, the calls that it makes, and what it is told."""
 
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,9 @@ _PONG: Final = framed(Program.KEEPALIVE, 2, Type.EVENT, 0, Status.OK, b"")
 _NUDGE_EVERY: Final = 0.005
 """In seconds of real time."""
 
+_CREDENTIALS: Final = struct.Struct("3i")
+"""Of the process at the other end: its number, its user's, and its group's."""
+
 _NOBODY: Final = 0x7FFFFFFF
 """A callback that no client has."""
 
@@ -66,10 +70,12 @@ class Connection:
 
     Attributes:
         is_read_only: Whether its client asked for that.
+        peer: The number of its client's process; 0 where the system doesn't tell.
     """
 
     def __init__(self, connected: socket.socket, host: Host, name: str) -> None:
         self.is_read_only = False
+        self.peer = _peer_of(connected)
         self._socket = connected
         self._host = host
         self._name = name
@@ -242,6 +248,15 @@ class Connection:
                 header.program, header.procedure, Type.REPLY, header.serial, status, payload, header.version
             )
         )
+
+
+def _peer_of(connected: socket.socket) -> int:
+    """Return the number of the process at the other end of a socket; 0 where the system doesn't tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    process, _, _ = _CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    return int(process)
 
 
 def _called(header: Header) -> Procedure:

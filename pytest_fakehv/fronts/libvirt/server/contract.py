@@ -13,6 +13,10 @@ class Session(Protocol):
     def is_read_only(self) -> bool:
         """Whether its client asked for that."""
 
+    @property
+    def peer(self) -> int:
+        """The number of its client's process; 0 where the system doesn't tell."""
+
     def send_event(self, callback_id: int, event: DomainEvent) -> None:
         """Tell the client's callback of an event; never waits, and says nothing where the connection is over."""
 
