@@ -91,7 +91,7 @@ def report(said, allowed):
             if not matching:
                 unknown[each.api, each.where, each.there, each.here].append(each)
     for found in sorted(unknown.values(), key=len, reverse=True):
-        first, more = found[0], f", and {len(found) - 1} more like it" if len(found) > 1 else ""
+        first, more = found[0], f", and {len(found) - 1} more calls alike" if len(found) > 1 else ""
         print(f"{first.script} {first.number}, {first.call}: {first.where}{more}")
         print(f"    there: {first.there}\n    here:  {first.here}")
     unused = [row for row in allowed if row not in used]

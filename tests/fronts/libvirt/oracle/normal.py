@@ -81,6 +81,8 @@ def _without_moment(api, key, value):
             if name == api:
                 value = _replaced(value, re.compile(path), "")
     elif key == "stdout":
+        if api == "virsh domstats":
+            value = "\n\n".join(sorted(value.strip("\n").split("\n\n"))) + "\n\n"
         for name, pattern in PRINTED:
             if api == f"virsh {name}":
                 value = re.sub(rf"^{pattern}$", _masked, value, flags=re.MULTILINE)

@@ -1,8 +1,8 @@
 """A real pair of hosts: libvirtd with QEMU, emulated, in namespaces of their own.
 
-It needs root and Debian's packages (see PACKAGES). A host's daemon sees folders of its own where the
-machine's would be, and its processes end with the first of them, and that with us: whatever happens, nothing
-is left behind.
+It needs root and Debian's packages: `nox -s oracle` installs them. A host's daemon sees folders of its own
+where the machine's would be, and its processes end with the first of them, and that with us: whatever
+happens, nothing is left behind.
 """
 
 import contextlib
@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 
 import libvirt
-
-PACKAGES = ["libvirt-daemon", "libvirt-daemon-driver-qemu", "qemu-system-x86", "libvirt-clients", "binutils"]
 
 UUIDS = {
     "node1": "11111111-1111-4111-8111-111111111111",
