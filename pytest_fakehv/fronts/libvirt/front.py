@@ -10,6 +10,7 @@ from typing import Final, Self
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
@@ -47,6 +48,7 @@ class FakeLibvirt:
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
         self._servers: dict[str, Server] = {}
+        self._known: dict[str, Definition] = {}
         self._lock = RLock()
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
@@ -105,7 +107,7 @@ class FakeLibvirt:
         with self._lock:
             path = self._path(found.name)
             if found.name not in self._hosts:
-                self._hosts[found.name] = Host(Machine(found))
+                self._hosts[found.name] = Host(Machine(found), self._known)
             if found.name not in self._servers and not found.is_down:
                 self._servers[found.name] = Server(path, self._hosts[found.name], found.name)
         return path
@@ -116,6 +118,11 @@ class FakeLibvirt:
         """Hear what has become of an instance on a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.changed(instance, what, call.method if call else None)
+
+    def ballooned(self, node: str, instance: str) -> None:
+        """Hear that an instance on a node was given other memory, or CPUs; under the cluster's lock."""
+        if host := self._hosts.get(node):
+            host.ballooned(instance)
 
     def befell(self, node: str, what: Deed) -> None:
         """Hear what the test has done to a node; under the cluster's lock."""
