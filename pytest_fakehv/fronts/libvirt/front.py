@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from threading import RLock
 from types import TracebackType
 from typing import Final, Self
 
@@ -26,6 +25,10 @@ _LONGEST_DIRECTORY: Final = 60
 """Bytes that the path of the sockets' directory may have: of a socket's, systems take 107."""
 
 
+_LONGEST_NAME: Final = 40
+"""Bytes of a node's name that may be a socket's."""
+
+
 class FakeLibvirt:
     """What libvirt's clients take for the hosts of a cluster: a server a node, each on a local socket.
 
@@ -46,8 +49,9 @@ class FakeLibvirt:
     def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
+        self._paths: dict[str, str] = {}
         self._servers: dict[str, Server] = {}
-        self._lock = RLock()
+        self._lock = cluster._shared.lock
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
         cluster._shared.fronts.append(self)
@@ -103,12 +107,12 @@ class FakeLibvirt:
         """
         found = self.cluster.nodes[0] if node is None else self.cluster._node(node)
         with self._lock:
-            path = self._path(found.name)
-            if found.name not in self._hosts:
+            if found.name not in self._paths:
+                self._paths[found.name] = self._path(found.name)
                 self._hosts[found.name] = Host(Machine(found))
-            if found.name not in self._servers and not found.is_down:
-                self._servers[found.name] = Server(path, self._hosts[found.name], found.name)
-        return path
+                if not found.is_down:
+                    self._serve(found.name)
+        return self._paths[found.name]
 
     # What the cluster tells
 
@@ -121,16 +125,26 @@ class FakeLibvirt:
         """Hear what the test has done to a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.befell(what)
+            if what in ("crash", "remove_node") and node in self._servers:
+                self._servers[node].go_down()
 
     def booted(self, node: str) -> None:
-        """Let what is to start with its host start, as it comes up."""
-        if host := self._hosts.get(node):
-            host.boots()
+        """Let clients in again, and let what is to start with its host start."""
+        if node not in self._hosts:
+            return
+        if before := self._servers.pop(node, None):
+            before.close()
+        self._hosts[node].boots()
+        with self._lock:
+            self._serve(node)
 
     # Inside
 
+    def _serve(self, node: str) -> None:
+        self._servers[node] = Server(self._paths[node], self._hosts[node], node)
+
     def _path(self, node: str) -> str:
-        name = node if len(os.fsencode(node)) <= 40 else f"node{len(self._hosts)}"
+        name = node if len(os.fsencode(node)) <= _LONGEST_NAME else f"node-{len(self._paths)}"
         return f"{self._directory}/{name}"
 
 
