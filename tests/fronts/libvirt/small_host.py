@@ -113,7 +113,7 @@ def serving(host):
         server.close()
         shutil.rmtree(folder)
     assert server.defects == []
-    assert [each.name for each in threading.enumerate() if each.name.startswith("fakehv-libvirt")] == []
+    assert [each.name for each in threading.enumerate() if each.name.startswith("fakehv-libvirt node1")] == []
 
 
 def wait_for_end():
