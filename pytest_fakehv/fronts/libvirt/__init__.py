@@ -1,0 +1,1 @@
+"""libvirt in front of a cluster: each node answers on a socket as a libvirt daemon does."""
