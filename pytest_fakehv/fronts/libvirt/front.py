@@ -1,15 +1,20 @@
 """The cluster behind libvirt's interface."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
 from types import TracebackType
 from typing import Final, Self
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
+from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.fronts.libvirt.environment import environment
+from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.contract import BaseHypervisor
@@ -27,6 +32,25 @@ _LONGEST_DIRECTORY: Final = 60
 
 _LONGEST_NAME: Final = 40
 """Bytes of a node's name that may be a socket's."""
+
+
+class _Nodes(Mapping[str, tuple[Collection[str], str]]):
+    """The nodes as routes know them; each has its socket once somebody asks for it."""
+
+    def __init__(self, front: "FakeLibvirt") -> None:
+        self._front = front
+
+    def __getitem__(self, name: str) -> tuple[Collection[str], str]:
+        for node in self._front.cluster.nodes:
+            if node.name == name:
+                return {node.address}, self._front.socket(node)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([node.name for node in self._front.cluster.nodes])
+
+    def __len__(self) -> int:
+        return len(self._front.cluster)
 
 
 class FakeLibvirt:
@@ -50,10 +74,13 @@ class FakeLibvirt:
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
         self._paths: dict[str, str] = {}
+        self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
         self._lock = cluster._shared.lock
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
+        with suppress(ImportError):  # then its clients are other processes
+            self._left.enter_context(kept_off_servers(import_module("libvirt")))
         cluster._shared.fronts.append(self)
         cluster._shared.chronicle.listeners.append(self)
 
@@ -85,6 +112,44 @@ class FakeLibvirt:
             each.close()
         self._left.close()
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment for subprocesses: ``subprocess.run(["virsh", "list"], env=front.env)``.
+
+        It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
+        to the node `here`. What else calls ssh has the real one.
+        """
+        folder = f"{self._directory}/env"
+        with suppress(FileExistsError):
+            Os.mkdir(folder, 0o700)
+        return environment(self._routes, folder)
+
+    @property
+    def here(self) -> str:
+        """The name of the node as which programs run: where URIs without a host lead. At first, the first one."""
+        return self._routes.here
+
+    @here.setter
+    def here(self, node: str | BaseHypervisor) -> None:
+        self._routes.here = self.cluster._node(node).name
+
+    @contextmanager
+    def routed(self) -> Iterator[Self]:
+        """Lead what this process opens by libvirt's Python binding to the nodes meanwhile.
+
+        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: URIs
+        with a node's name or address for their host, and those without a host, to `here`. A host that is no
+        node is refused as libvirt does. Other hypervisors' URIs are left alone.
+
+        Returns:
+            A context manager that yields the front itself.
+
+        Raises:
+            ImportError: the binding is not there; the message says how to get it.
+        """
+        with routed(self._routes):
+            yield self
+
     def uri(self, node: str | BaseHypervisor | None = None) -> str:
         """Return where a node's clients connect to, on this machine.
 
@@ -94,7 +159,7 @@ class FakeLibvirt:
         Raises:
             DeclarationError: there is no such node.
         """
-        return f"qemu+unix:///system?socket={self.socket(node)}"
+        return self._routes.uri(self._found(node).name)
 
     def socket(self, node: str | BaseHypervisor | None = None) -> str:
         """Return the path of a node's socket; it answers from now on, unless the node is down.
@@ -105,7 +170,7 @@ class FakeLibvirt:
         Raises:
             DeclarationError: there is no such node.
         """
-        found = self.cluster.nodes[0] if node is None else self.cluster._node(node)
+        found = self._found(node)
         with self._lock:
             if found.name not in self._paths:
                 self._paths[found.name] = self._path(found.name)
@@ -139,6 +204,9 @@ class FakeLibvirt:
             self._serve(node)
 
     # Inside
+
+    def _found(self, node: str | BaseHypervisor | None) -> FakeHypervisor:
+        return self.cluster._node(self.here if node is None else node)
 
     def _serve(self, node: str) -> None:
         self._servers[node] = Server(self._paths[node], self._hosts[node], node)

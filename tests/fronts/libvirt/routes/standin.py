@@ -16,7 +16,11 @@ def _string(text: str) -> bytes:
     return struct.pack(">I", len(data)) + data + bytes(-len(data) % 4)
 
 
-_ERROR = struct.pack(">IIII", 5, 10, 1, 19) + b"no such driver here\0" + struct.pack(">IIIIIiiI", 2, 0, 0, 0, 0, -1, -1, 0)
+_ERROR = (
+    struct.pack(">IIII", 5, 10, 1, 19)
+    + b"no such driver here\0"
+    + struct.pack(">IIIIIiiI", 2, 0, 0, 0, 0, -1, -1, 0)
+)
 
 
 class Host:
@@ -83,7 +87,9 @@ class Host:
                 status = int(self.refuses and procedure == _OPEN)
                 if status:
                     result = _ERROR
-                reply = _HEADER.pack(_HEADER.size + len(result), program, version, procedure, 1, serial, status)
+                reply = _HEADER.pack(
+                    _HEADER.size + len(result), program, version, procedure, 1, serial, status
+                )
                 connection.sendall(reply + result)
 
     def _answer(self, procedure: int, payload: bytes) -> bytes:

@@ -124,7 +124,10 @@ def test_a_host_is_told_what_a_real_one_would_be(there, led, monkeypatch, uri, n
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("qemu+ssh://root@node1:2222/system?no_verify=1&x=%20", "qemu+ssh://root@node1:2222/system?no_verify=1&x=%20"),
+        (
+            "qemu+ssh://root@node1:2222/system?no_verify=1&x=%20",
+            "qemu+ssh://root@node1:2222/system?no_verify=1&x=%20",
+        ),
         ("qemu+tls://Two.Example/session", "qemu+tls://Two.Example/session"),
         ("qemu:///session", "qemu:///session"),
         (None, "qemu:///system"),
@@ -147,8 +150,16 @@ def test_a_connection_tells_the_uri_that_the_program_gave(led, monkeypatch, uri,
             "Cannot recv data: ssh: Could not resolve hostname nosuch: Name or service not known: "
             "Connection reset by peer",
         ),
-        ("qemu+tcp://nosuch/system", -1, "Unable to resolve address 'nosuch' service '16509': Name or service not known"),
-        ("qemu://nosuch/system", -1, "Unable to resolve address 'nosuch' service '16514': Name or service not known"),
+        (
+            "qemu+tcp://nosuch/system",
+            -1,
+            "Unable to resolve address 'nosuch' service '16509': Name or service not known",
+        ),
+        (
+            "qemu://nosuch/system",
+            -1,
+            "Unable to resolve address 'nosuch' service '16514': Name or service not known",
+        ),
         (
             "qemu+libssh2://nosuch:2222/system",
             -1,
@@ -323,7 +334,9 @@ def test_and_of_what_a_connection_became(routes):
     connection.close()
 
 
-@pytest.mark.parametrize("ask", [lambda r: r.uri("node3"), lambda r: setattr(r, "here", "node3"), lambda r: r.socket("node3")])
+@pytest.mark.parametrize(
+    "ask", [lambda r: r.uri("node3"), lambda r: setattr(r, "here", "node3"), lambda r: r.socket("node3")]
+)
 def test_an_unknown_node_is_an_error(routes, ask):
     with pytest.raises(DeclarationError) as caught:
         ask(routes)
