@@ -59,6 +59,14 @@ class TestHandshake:
             assert host.opened == [(None, 0)]
             assert client.call("virConnectGetURI") == ("qemu:///system",)
 
+    def test_the_clients_process_is_known(self, host, client):
+        assert host.sessions[0].peer == os.getpid()
+
+    def test_it_is_not_where_the_system_does_not_tell(self, host, server, monkeypatch):
+        monkeypatch.delattr(socket, "SO_PEERCRED", raising=False)
+        with Client(server.path):
+            assert host.sessions[0].peer == 0
+
     def test_features(self, client):
         told = [each for each in range(20) if client.call("virConnectSupportsFeature", each) == (1,)]
         assert told == [2, 3, 4, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16]
