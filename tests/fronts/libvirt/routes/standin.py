@@ -1,4 +1,4 @@
-"""Hosts that stand in for the front's: they answer what a client asks to open a connection, and their name."""
+"""Hosts that stand in for the front's: they answer what opens a connection, and their name."""
 
 import socket
 import struct
@@ -16,7 +16,11 @@ def _string(text: str) -> bytes:
     return struct.pack(">I", len(data)) + data + bytes(-len(data) % 4)
 
 
-_ERROR = struct.pack(">IIII", 5, 10, 1, 19) + b"no such driver here\0" + struct.pack(">IIIIIiiI", 2, 0, 0, 0, 0, -1, -1, 0)
+_ERROR = (
+    struct.pack(">IIII", 5, 10, 1, 19)
+    + b"no such driver here\0"
+    + struct.pack(">IIIIIiiI", 2, 0, 0, 0, 0, -1, -1, 0)
+)
 
 
 class Host:
@@ -27,7 +31,7 @@ class Host:
         self.path = path
         self.opened: list[str] = []
         self.peers: list[int] = []
-        self.asked = lambda: None
+        self.asked = lambda api: None
         self.refuses = False
         self.greets = b""
         self._came = threading.Semaphore(0)
@@ -46,10 +50,8 @@ class Host:
             return
         Path(self.path).unlink()
         for connection in [self._listener, *self._connections]:
-            try:
+            with suppress(OSError):  # it has ended
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # it has ended
-                pass
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -83,7 +85,9 @@ class Host:
                 status = int(self.refuses and procedure == _OPEN)
                 if status:
                     result = _ERROR
-                reply = _HEADER.pack(_HEADER.size + len(result), program, version, procedure, 1, serial, status)
+                reply = _HEADER.pack(
+                    _HEADER.size + len(result), program, version, procedure, 1, serial, status
+                )
                 connection.sendall(reply + result)
 
     def _answer(self, procedure: int, payload: bytes) -> bytes:
@@ -92,10 +96,11 @@ class Host:
         if procedure == _FEATURE:
             return struct.pack(">I", 0)
         if procedure == _OPEN:
+            self.asked("virConnectOpen")
             length = struct.unpack_from(">I", payload, 4)[0]
             self.opened.append(payload[8 : 8 + length].decode())
         if procedure == _GET_HOSTNAME:
-            self.asked()
+            self.asked("virConnectGetHostname")
             return _string(self.name)
         return b""
 

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from pytest_fakehv.fronts.libvirt import ssh
-from pytest_fakehv.fronts.libvirt.environment import environment
-from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from standin import hosts
 
+from pytest_fakehv.fronts.libvirt.environment import environment
+from pytest_fakehv.fronts.libvirt.routes import Routes
+
 pytestmark = pytest.mark.skipif(not shutil.which("virsh"), reason="virsh isn't there")
+
+PROGRAM = [sys.executable, "-m", "pytest_fakehv.fronts.libvirt.ssh"]
 
 UNKNOWN = "ssh: Could not resolve hostname nosuch: Name or service not known"
 DOWN = "ssh: connect to host node2 port {}: No route to host"
@@ -150,10 +152,14 @@ def real_ssh(folder):
 
 
 @pytest.mark.parametrize("arguments", [("node1", "true"), ("nosuch", "true"), ("-T", "a b")])
-@pytest.mark.parametrize("path", ["{bin}:{real}:/bin", "{real}:{bin}:/bin", "/nowhere:{bin}:{real}", "{bin}:{bin}:{real}"])
+@pytest.mark.parametrize(
+    "path", ["{bin}:{real}:/bin", "{real}:{bin}:/bin", "/nowhere:{bin}:{real}", "{bin}:{bin}:{real}"]
+)
 def test_all_other_uses_of_ssh_reach_the_real_one(env, folder, own, arguments, path):
     env["PATH"] = path.format(bin=f"{own}/bin", real=real_ssh(folder))
-    done = subprocess.run([f"{own}/bin/ssh", *arguments], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [f"{own}/bin/ssh", *arguments], env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 3
     assert done.stdout.partition(" ")[2] == " ".join(arguments) + "\n"
     assert done.stderr == ""
@@ -172,7 +178,11 @@ def test_without_a_path_there_is_one(routes, own, monkeypatch):
 
 
 def test_only_the_user_sees_what_is_there(env, own):
-    modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in Path(own).rglob("*") if not path.is_symlink()}
+    modes = {
+        path.name: stat.S_IMODE(path.lstat().st_mode)
+        for path in Path(own).rglob("*")
+        if not path.is_symlink()
+    }
     assert modes == {"bin": 0o700, "ssh": 0o700, "hosts": 0o600, "libvirt": 0o700}
 
 
@@ -201,7 +211,7 @@ def test_an_interpreter_in_a_strange_folder(folder, own, routes, monkeypatch):
 
 
 def call(own, *arguments, **options):
-    command = [sys.executable, ssh.__file__, f"{own}/hosts", *arguments, "sh -c true"]
+    command = [*PROGRAM, f"{own}/hosts", *arguments, "sh -c true"]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
@@ -221,8 +231,17 @@ def test_the_program_ends_with_its_input(env, own):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_the_program_passes_on_what_is_longer_than_a_pipe(there, env, own):
+    there["node1"].greets = b"x" * 300_000
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as begun:
+        assert begun.stdout.read(300_000) == there["node1"].greets
+        begun.stdin.close()
+        assert begun.wait() == 0
+
+
 def test_the_program_ends_with_the_connection(there, env, own):
-    command = [sys.executable, ssh.__file__, f"{own}/hosts", "--", "node1", "sh -c true"]
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as begun:
         there["node1"].wait_for_a_client()
         there["node1"].crash()
@@ -231,9 +250,11 @@ def test_the_program_ends_with_the_connection(there, env, own):
 
 
 def test_the_program_ends_where_nobody_reads_what_it_writes(there, env, own):
-    command = [sys.executable, ssh.__file__, f"{own}/hosts", "--", "node1", "sh -c true"]
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
     there["node1"].greets = b"x"
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as begun:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as begun:
         begun.stdout.close()
         there["node1"].wait_for_a_client()
         assert begun.wait() == 0
