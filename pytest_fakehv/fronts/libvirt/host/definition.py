@@ -1,0 +1,306 @@
+"""A domain's definition: what a client wrote, checked and completed, and what is said of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, NamedTuple, Self
+from uuid import UUID
+
+from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
+from pytest_fakehv.fronts.libvirt.host.domainxml.completion import completed, replaced
+from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
+from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place, running
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
+
+SECURE: Final = 1
+"""The flag of `Definition.xml`: with the passwords."""
+INACTIVE: Final = 2
+"""The flag: as it is when the domain doesn't run."""
+UPDATE_CPU: Final = 4
+"""The flag: with what the CPU has; here it says all that it has anyway."""
+MIGRATABLE: Final = 8
+"""The flag: as another host can read it."""
+
+
+class Disk(NamedTuple):
+    """One disk of a domain."""
+
+    target: str
+    """Its name in the domain, such as ``vda``."""
+    source: str | None
+    """The file, device or volume; None: nothing is in it."""
+    type: str
+    """Of what kind the source is, such as ``file``."""
+    device: str
+    """What the domain sees, such as ``disk`` or ``cdrom``."""
+
+
+class Interface(NamedTuple):
+    """One network interface of a domain."""
+
+    mac: str
+    target: str | None
+    """The host's device, where the definition names one; None: a running domain gets one."""
+    type: str
+    source: str | None
+    model: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A domain as it is defined.
+
+    Attributes:
+        root: its XML, completed.
+    """
+
+    root: Element
+    _texts: dict[object, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, xml: str, make_uuid: Callable[[], bytes]) -> Self:
+        """Read a domain's XML as a user writes it.
+
+        Args:
+            xml: The document.
+            make_uuid: What gives 16 bytes for a domain without a uuid.
+
+        Raises:
+            LibvirtError: It is malformed, no domain, or there is something wrong in it; in the words of a
+                daemon with QEMU.
+        """
+        return cls(completed(read(xml), make_uuid))
+
+    # -- What it says
+
+    def _text(self, path: str) -> str:
+        element = self.root.at(path)
+        return element.text if element else ""
+
+    @cached_property
+    def name(self) -> str:
+        """The domain's name."""
+        return self._text("name")
+
+    @cached_property
+    def uuid(self) -> bytes:
+        """Its uuid, 16 bytes."""
+        return UUID(self._text("uuid")).bytes
+
+    @property
+    def type(self) -> str:
+        """Its kind: ``qemu`` or ``kvm``."""
+        return self.root.attributes["type"]
+
+    @property
+    def title(self) -> str | None:
+        """A line about it; None: there is none."""
+        return self._text("title") or None
+
+    @property
+    def description(self) -> str | None:
+        """A text about it; None: there is none."""
+        return self._text("description") or None
+
+    @cached_property
+    def memory(self) -> int:
+        """How much memory it may have, in KiB."""
+        return int(self._text("memory"))
+
+    @cached_property
+    def current_memory(self) -> int:
+        """How much memory it has when it starts, in KiB."""
+        return int(self._text("currentMemory"))
+
+    @property
+    def most_memory(self) -> int | None:
+        """How much it could have with all that can be plugged in, in KiB; None: nothing can."""
+        return int(self._text("maxMemory") or 0) or None
+
+    @cached_property
+    def most_vcpus(self) -> int:
+        """How many virtual CPUs it may have."""
+        return int(self._text("vcpu"))
+
+    @cached_property
+    def vcpus(self) -> int:
+        """How many virtual CPUs it has when it starts."""
+        return int(self._vcpu.attributes.get("current", self.most_vcpus))
+
+    @property
+    def _vcpu(self) -> Element:
+        return self.root.child("vcpu") or Element("vcpu")
+
+    @property
+    def on_poweroff(self) -> str:
+        """What comes of it when it shuts down."""
+        return self._text("on_poweroff")
+
+    @property
+    def on_reboot(self) -> str:
+        """What comes of it when it reboots."""
+        return self._text("on_reboot")
+
+    @property
+    def on_crash(self) -> str:
+        """What comes of it when it crashes."""
+        return self._text("on_crash")
+
+    @property
+    def os_type(self) -> str:
+        """``hvm``."""
+        return self._text("os/type")
+
+    def _of_os(self, attribute: str) -> str:
+        kind = self.root.at("os/type")
+        return kind.attributes[attribute] if kind else ""
+
+    @property
+    def architecture(self) -> str:
+        """Its CPU's, such as ``x86_64``."""
+        return self._of_os("arch")
+
+    @property
+    def machine(self) -> str:
+        """Its machine's whole name, such as ``pc-i440fx-7.2``."""
+        return self._of_os("machine")
+
+    def _devices(self, kind: str) -> list[Element]:
+        devices = self.root.child("devices")
+        return list(devices.named(kind)) if devices else []
+
+    @cached_property
+    def disks(self) -> tuple[Disk, ...]:
+        """Its disks, in libvirt's order."""
+        return tuple(
+            Disk(
+                part_of(each, "target", "dev") or "",
+                _source(each),
+                each.attributes["type"],
+                each.attributes["device"],
+            )
+            for each in self._devices("disk")
+        )
+
+    @cached_property
+    def interfaces(self) -> tuple[Interface, ...]:
+        """Its network interfaces."""
+        return tuple(
+            Interface(
+                part_of(each, "mac", "address") or "",
+                part_of(each, "target", "dev"),
+                each.attributes["type"],
+                _source(each),
+                part_of(each, "model", "type") or "",
+            )
+            for each in self._devices("interface")
+        )
+
+    @cached_property
+    def has_agent(self) -> bool:
+        """Whether there is a channel on which an agent in the guest could listen."""
+        return any(part_of(each, "target", "name") == AGENT for each in self._devices("channel"))
+
+    def metadata(self, uri: str) -> str | None:
+        """Return the metadata's element of a namespace as a text; None: there is none."""
+        return metadata.found(self.root.child("metadata"), uri)
+
+    # -- What differs
+
+    def _with(self, name: str, element: Element | None) -> Self:
+        """Return a copy with another element in the domain; None takes it away."""
+        return type(self)(replaced(self.root, name, element))
+
+    def _with_text(self, name: str, text: str | None) -> Self:
+        return self._with(name, Element(name, {}, (text,)) if text else None)
+
+    def with_memory(self, kib: int) -> Self:
+        """Return a copy that may have another amount of memory, in KiB, and has no more than that."""
+        changed = self._with_amount("memory", kib)
+        return changed.with_current_memory(min(self.current_memory, kib))
+
+    def with_current_memory(self, kib: int) -> Self:
+        """Return a copy that starts with another amount of memory, in KiB."""
+        return self._with_amount("currentMemory", kib)
+
+    def _with_amount(self, name: str, kib: int) -> Self:
+        given = self.root.child(name) or Element(name, {"unit": "KiB"})
+        return self._with(name, given.holding(str(kib)))
+
+    def with_vcpus(self, current: int) -> Self:
+        """Return a copy that starts with another number of virtual CPUs."""
+        return self._with("vcpu", counted(self._vcpu, current, self.most_vcpus))
+
+    def with_most_vcpus(self, most: int) -> Self:
+        """Return a copy that may have another number of virtual CPUs, and has no more than that."""
+        return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
+
+    def with_title(self, title: str | None) -> Self:
+        """Return a copy with another title; None or "" takes it away."""
+        return self._with_text("title", title)
+
+    def with_description(self, description: str | None) -> Self:
+        """Return a copy with another description; None or "" takes it away."""
+        return self._with_text("description", description)
+
+    def renamed(self, name: str) -> Self:
+        """Return a copy with another name."""
+        return self._with_text("name", name)
+
+    def with_metadata(self, uri: str, key: str, xml: str | None) -> Self:
+        """Return a copy with another element of a namespace in its metadata.
+
+        Args:
+            uri: The namespace.
+            key: The prefix that the element gets.
+            xml: The element; None takes it away.
+
+        Raises:
+            LibvirtError: It is malformed, or the prefix can't be one.
+        """
+        return self._with("metadata", metadata.changed(self.root.child("metadata"), uri, key, xml))
+
+    # -- How it is written
+
+    def xml(self, flags: int = 0, place: Place | None = None) -> str:
+        """Write it as libvirt does.
+
+        Args:
+            flags: `SECURE`, `INACTIVE`, `UPDATE_CPU`, `MIGRATABLE`.
+            place: Where it runs; None: it doesn't.
+        """
+        if flags & INACTIVE:
+            place = None
+        key = (flags & SECURE, place)
+        text = self._texts.get(key)
+        if text is None:
+            root = running(self.root, place) if place else self.root
+            text = written(root if flags & SECURE else _without_passwords(root))
+            if len(self._texts) > _MOST_TEXTS:
+                self._texts.clear()
+            self._texts[key] = text
+        return text
+
+
+_MOST_TEXTS: Final = 4
+"""How many texts of a definition are kept: those of the places where it once ran need not be."""
+
+
+def _source(device: Element) -> str | None:
+    source = device.child("source")
+    if source is None:
+        return None
+    for attribute in ("file", "dev", "dir", "volume", "name", "bridge", "network"):
+        if attribute in source.attributes:
+            return source.attributes[attribute]
+    return None
+
+
+def _without_passwords(root: Element) -> Element:
+    devices = root.child("devices")
+    if devices is None or not any("passwd" in each.attributes for each in devices.named("graphics")):
+        return root
+    hidden = [each.having(passwd=None) if each.name == "graphics" else each for each in devices.children]
+    return root.holding(*(each.holding(*hidden) if each is devices else each for each in root.children))

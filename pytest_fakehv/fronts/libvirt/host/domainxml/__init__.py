@@ -1,0 +1,1 @@
+"""XML of domains, as a daemon with QEMU reads and writes it."""

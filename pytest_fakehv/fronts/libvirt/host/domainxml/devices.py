@@ -1,0 +1,159 @@
+"""A domain's devices: checked, completed with what a user may leave out, put in libvirt's order."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import check_channel, check_line, complete_lines
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, complete_disks
+from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import check_interface, complete_interface
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
+from pytest_fakehv.fronts.libvirt.host.domainxml.screens import (
+    check_input,
+    check_screen,
+    check_video,
+    complete_inputs,
+    complete_screen,
+    complete_video,
+)
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, ranks, words
+
+_KINDS: Final = ranks(
+    "emulator disk controller lease filesystem interface smartcard serial parallel console channel input tpm "
+    "graphics sound audio video hostdev redirdev redirfilter hub watchdog memballoon rng nvram panic shmem "
+    "memory iommu vsock crypto"
+)
+_CONTROLLERS: Final = words("ide fdc scsi sata virtio-serial ccid usb pci xenbus isa")
+_BALLOONS: Final = words("virtio xen none virtio-transitional virtio-non-transitional")
+_SOUNDS: Final = words("sb16 es1370 pcspk ac97 ich6 ich9 usb ich7 virtio")
+_RNGS: Final = words("virtio virtio-transitional virtio-non-transitional")
+_DEFAULTS: Final = {
+    "filesystem": {"type": "mount", "accessmode": "passthrough"},
+    "hostdev": {"mode": "subsystem", "type": "usb", "managed": "no"},
+    "watchdog": {"model": "i6300esb", "action": "reset"},
+}
+"""Attributes that a user may leave out, of devices that have no more of that kind."""
+_OF_PC: Final = {"usb": "piix3-uhci", "pci": "pci-root"}
+_OF_Q35: Final = {"usb": "qemu-xhci", "sata": "", "pci": "pcie-root"}
+"""The controllers that every machine has, each with its model."""
+_OWN_ALIAS: Final = "ua-"
+"""How a name begins that a user gave to a device; others are a daemon's, and only while the domain runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The machine that the devices are in."""
+
+    uuid: bytes
+    """The domain's, from which addresses follow that nobody gave: 16 bytes."""
+    emulator: str
+    """The program that runs it where the domain names none."""
+    is_q35: bool
+    """Whether it is the newer of the two that x86 has."""
+
+
+def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
+    """Check devices, and add what a user may leave out.
+
+    Args:
+        devices: As a user wrote them. What only shows once all of them, and the rest of the domain, are seen
+            is not checked here.
+        machine: The machine.
+
+    Returns:
+        All that the domain has, in libvirt's order; what is of no known kind comes last.
+
+    Raises:
+        LibvirtError: One is wrong.
+    """
+    by_kind: defaultdict[str, list[Element]] = defaultdict(list)
+    for device in devices:
+        by_kind[device.name].append(_without_alias(device))
+    for kind, check in _CHECKS.items():
+        for device in by_kind[kind]:
+            check(device)
+    named = [each for each in by_kind["emulator"] if each.text]
+    by_kind["emulator"] = named[:1] or [Element("emulator", {}, (machine.emulator,))]
+    by_kind["disk"] = complete_disks(by_kind["disk"])
+    by_kind["interface"] = [
+        complete_interface(each, place, machine.uuid) for place, each in enumerate(by_kind["interface"])
+    ]
+    complete_lines(by_kind)
+    by_kind["input"] = complete_inputs(by_kind["input"])
+    by_kind["graphics"] = [complete_screen(each) for each in by_kind["graphics"]]
+    _add_implied(by_kind)
+    by_kind["video"] = [complete_video(each, number) for number, each in enumerate(by_kind["video"])]
+    by_kind["controller"] = list(_controllers(by_kind, machine.is_q35))
+    for kind, attributes in _DEFAULTS.items():
+        by_kind[kind] = [each.defaulting(**attributes) for each in by_kind[kind]]
+    return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
+
+
+def _place(kind: str) -> int:
+    return _KINDS.get(kind, len(_KINDS))
+
+
+def _without_alias(device: Element) -> Element:
+    if (part_of(device, "alias", "name") or _OWN_ALIAS).startswith(_OWN_ALIAS):
+        return device
+    return device.holding(*(each for each in device.children if each.name != "alias"))
+
+
+def _add_implied(by_kind: dict[str, list[Element]]) -> None:
+    """Add what a machine has though nobody asks for it."""
+    screens = [each.attributes["type"] for each in by_kind["graphics"]]
+    if screens and not by_kind["video"]:
+        by_kind["video"] = [Element("video")]
+    if not by_kind["audio"]:
+        kind = "spice" if "spice" in screens else "none"
+        by_kind["audio"] = [Element("audio", {"id": "1", "type": kind})]
+    if not by_kind["memballoon"]:
+        by_kind["memballoon"] = [Element("memballoon", {"model": "virtio"})]
+
+
+def _controllers(by_kind: dict[str, list[Element]], is_q35: bool) -> Iterator[Element]:
+    """Give the controllers that the devices hang on: those that a user wrote first."""
+    following: dict[str, int] = {}
+    for controller in by_kind["controller"]:
+        kind = controller.attributes["type"]
+        number = integer(controller.attributes.get("index", ""))
+        if number is None:
+            number = following.get(kind, 0)
+        following[kind] = max(following.get(kind, 0), number + 1)
+        yield controller.defaulting(type=kind, index=str(number))
+    buses = {part_of(each, "target", "bus") for each in by_kind["disk"]}
+    lines = {part_of(each, "target", "type") for kind in ("console", "channel") for each in by_kind[kind]}
+    wanted = _OF_Q35 if is_q35 else _OF_PC
+    by_bus = {"scsi": "lsilogic", "fdc": "", "ide": "", "sata": ""}
+    wanted = {**wanted, **{kind: model for kind, model in by_bus.items() if kind in buses}}
+    if "virtio" in lines:
+        wanted["virtio-serial"] = ""
+    for kind, model in wanted.items():
+        if kind not in following:
+            attributes = {"type": kind, "index": "0", "model": model}
+            yield Element("controller", {name: value for name, value in attributes.items() if value})
+
+
+def _check_rng(device: Element) -> None:
+    if (model := device.attributes.get("model", "virtio")) not in _RNGS:
+        raise unsupported(f"unknown RNG model '{model}'")
+
+
+_CHECKS: Final[dict[str, Callable[[Element], None]]] = {
+    "disk": check_disk,
+    "controller": lambda each: check_choice(each, "type", _CONTROLLERS, is_needed=True),
+    "interface": check_interface,
+    "serial": check_line,
+    "parallel": check_line,
+    "console": check_line,
+    "channel": check_channel,
+    "input": check_input,
+    "graphics": check_screen,
+    "sound": lambda each: check_choice(each, "model", _SOUNDS, is_needed=True),
+    "video": check_video,
+    "memballoon": lambda each: check_choice(each, "model", _BALLOONS, is_needed=True),
+    "rng": _check_rng,
+}
+"""The checks of each kind, in the order in which a daemon makes them."""

@@ -1,0 +1,73 @@
+"""A domain's network interfaces."""
+
+import re
+from hashlib import blake2b
+from typing import Final
+from uuid import UUID
+
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import check_boot, parts_in_order, with_part
+from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, check_given, wrong
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, ranks, words
+
+_TYPES: Final = words(
+    "user ethernet server client mcast network bridge internal direct hostdev udp vhostuser vdpa null vds"
+)
+_SOURCES: Final = {"bridge": "bridge", "network": "network", "direct": "dev"}
+"""What says where an interface of each type leads to."""
+_PARTS: Final = ranks(
+    "mac source bandwidth virtualport vlan backenddomain target model driver backend filterref link mtu "
+    "coalesce teaming guest script ip route tune boot rom alias address"
+)
+_MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
+_MODEL: Final = re.compile(r"[-A-Za-z0-9_]*")
+_FOR_RUNNING: Final = ("vnet", "vif", "macvtap", "macvlan")
+"""How the names begin that a daemon gives while a domain runs, and takes from nobody."""
+
+
+def check_interface(interface: Element) -> None:
+    """Refuse an interface that has a wrong value, or leads nowhere."""
+    check_choice(interface, "type", _TYPES)
+    kind = interface.attributes.get("type", "user")
+    if mac := interface.child("mac"):
+        address = mac.attributes.get("address", "")
+        if not _MAC.fullmatch(address):
+            raise wrong(f"unable to parse mac address '{address}'")
+        if int(address.partition(":")[0], 16) & 1:
+            raise wrong(f"expected unicast mac address, found multicast '{address}'")
+    if needed := _SOURCES.get(kind):
+        source = interface.child("source")
+        if source is None:
+            raise wrong(f"interface type='{kind}' requires a 'source' element")
+        check_given(source, needed)
+    model = interface.child("model")
+    if model and not _MODEL.fullmatch(model.attributes.get("type", "")):
+        raise failure(Code.INVALID_ARG, "Model name contains invalid characters", origin=Origin.DOMAIN)
+    check_boot(interface)
+
+
+def complete_interface(interface: Element, place: int, uuid: bytes) -> Element:
+    """Return an interface with what a user may leave out.
+
+    Args:
+        interface: As it is written.
+        place: Which of the domain's it is, from 0.
+        uuid: The domain's, 16 bytes: from both follows an address that nobody gave.
+    """
+    drawn = blake2b(uuid + place.to_bytes(4, "big"), digest_size=19).digest()
+    interface = interface.defaulting(type="user")
+    interface = with_part(interface, "mac", address="52:54:00:" + drawn[:3].hex(":"))
+    interface = with_part(interface, "model", type="rtl8139")
+    parts = []
+    for part in interface.children:
+        match part.name:
+            case "mac":
+                octets = part.attributes["address"].split(":")
+                parts.append(part.having(address=":".join(f"{int(each, 16):02x}" for each in octets)))
+            case "target" if part.attributes.get("dev", "").startswith(_FOR_RUNNING):
+                pass
+            case "virtualport" if part.attributes.get("type") == "openvswitch":
+                parts.append(with_part(part, "parameters", interfaceid=str(UUID(bytes=drawn[3:]))))
+            case _:
+                parts.append(part)
+    return parts_in_order(interface.holding(*parts), _PARTS)

@@ -1,0 +1,204 @@
+"""What the XML of a running domain says beyond its definition: where on the host its devices are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
+
+OWNER: Final = "+64055:+64055"
+"""Whose processes run domains: the user's and the group's number."""
+
+FIRST_PORT: Final = 5900
+"""Of the screens of a host."""
+
+_ALIASES: Final = {
+    "filesystem": "fs",
+    "interface": "net",
+    "memballoon": "balloon",
+    "redirdev": "redir",
+    **{
+        kind: kind
+        for kind in (
+            "smartcard",
+            "serial",
+            "parallel",
+            "console",
+            "channel",
+            "input",
+            "tpm",
+            "sound",
+            "video",
+        )
+    },
+    **{kind: kind for kind in ("hostdev", "hub", "watchdog", "rng", "shmem", "vsock")},
+}
+"""How the names begin that a daemon gives to devices of each kind."""
+_TAPS: Final = {"bridge": "vnet", "network": "vnet", "ethernet": "vnet", "direct": "macvtap"}
+"""How the host's devices are called, by the type of the interface that they are for."""
+_LONGEST_IN_PATHS: Final = 20
+"""Characters of a domain's name that are in the name of its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where on its host a domain runs.
+
+    Attributes:
+        id: its id, from 1.
+        tap: the number of its first interface's device on the host: 3 makes ``vnet3``, and the others follow.
+        port: the port of its first screen that names none; the others follow.
+        terminal: the number of the terminal of its first serial line; the others follow.
+    """
+
+    id: int
+    tap: int = 0
+    port: int = FIRST_PORT
+    terminal: int = 0
+
+
+def running(domain: Element, place: Place) -> Element:
+    """Return a domain's XML as it is while the domain runs.
+
+    Args:
+        domain: Its definition, completed.
+        place: Where it runs.
+    """
+    content = []
+    for each in domain.children:
+        if each.name == "os" and domain.child("resource") is None:
+            content.append(Element("resource", {}, (Element("partition", {}, ("/machine",)),)))
+        if each.name == "devices":
+            content.append(each.holding(*_Devices(domain, place).all(each)))
+            if domain.child("seclabel") is None:
+                labels = tuple(Element(name, {}, (OWNER,)) for name in ("label", "imagelabel"))
+                content.append(
+                    Element("seclabel", {"type": "dynamic", "model": "dac", "relabel": "yes"}, labels)
+                )
+        else:
+            content.append(each)
+    return Element(domain.name, {**domain.attributes, "id": str(place.id)}, tuple(content))
+
+
+class _Devices:
+    """Gives each device its place, one after the other."""
+
+    def __init__(self, domain: Element, place: Place) -> None:
+        name = domain.child("name")
+        short = name.text[:_LONGEST_IN_PATHS] if name else ""
+        self._folder = f"{CHANNELS}domain-{place.id}-{short}"
+        self._tap = place.tap
+        self._port = place.port
+        self._terminal = place.terminal
+        self._first_serial: Element | None = None
+
+    def all(self, devices: Element) -> Iterator[Element]:
+        counts: dict[str, int] = {}
+        for device in devices.children:
+            number = counts[device.name] = counts.get(device.name, -1) + 1
+            placed = self._placed(device)
+            alias = _alias(device, number)
+            if device.name == "serial" and not number:
+                self._first_serial = placed
+            if device.name == "console" and not number and self._first_serial:
+                placed, alias = self._twin(device, self._first_serial), _alias(self._first_serial, 0)
+            if alias and device.child("alias") is None:
+                placed = placed.holding(*placed.content, Element("alias", {"name": alias}))
+            yield placed
+
+    def _placed(self, device: Element) -> Element:
+        kind = device.attributes.get("type", "")
+        match device.name:
+            case "disk" if device.child("source") is None:
+                parts = (
+                    each.having(type=None) if each.name == "driver" else each for each in device.children
+                )
+                return device.holding(*parts)
+            case "interface" if kind in _TAPS and part_of(device, "target", "dev") is None:
+                self._tap += 1
+                return _with_target(device, f"{_TAPS[kind]}{self._tap - 1}")
+            case "serial" | "parallel" | "console" if kind == "pty" and not self._is_twin(device):
+                path = f"/dev/pts/{self._terminal}"
+                self._terminal += 1
+                device = _with_source(device, path=path)
+                return device.having(tty=path) if device.name == "console" else device
+            case "channel":
+                return self._channel(device)
+            case "graphics" if kind in {"vnc", "spice"}:
+                return self._screen(device)
+            case _:
+                return device
+
+    def _is_twin(self, device: Element) -> bool:
+        """Whether a device is a serial line once more, as a console."""
+        return device.name == "console" and part_of(device, "target", "type") == "serial"
+
+    def _twin(self, console: Element, serial: Element) -> Element:
+        path = part_of(serial, "source", "path")
+        if console.attributes["type"] != "pty" or path is None:
+            return console
+        return _with_source(console, path=path).having(tty=path)
+
+    def _channel(self, channel: Element) -> Element:
+        name = part_of(channel, "target", "name")
+        if channel.attributes["type"] == "unix" and channel.child("source") is None:
+            channel = _with_source(channel, mode="bind", path=f"{self._folder}/{name or 'channel'}")
+        if name != AGENT:
+            return channel
+        parts = (
+            each.having(state="disconnected") if each.name == "target" else each for each in channel.children
+        )
+        return channel.holding(*parts)
+
+    def _screen(self, screen: Element) -> Element:
+        if "autoport" not in screen.attributes:
+            return screen
+        given = dict(screen.attributes)
+        address = given.pop("listen", "127.0.0.1")
+        shown = {key: given.pop(key, "") for key in ("type", "port", "autoport")}
+        if shown["autoport"] == "yes":
+            shown["port"] = str(self._port)
+            self._port += 1
+        parts = (
+            each.having(address=address) if each.attributes.get("type") == "address" else each
+            for each in screen.children
+        )
+        return Element("graphics", {**shown, "listen": address, **given}, tuple(parts))
+
+
+def _with_source(device: Element, **attributes: str) -> Element:
+    return device.holding(Element("source", attributes), *device.content)
+
+
+def _with_target(interface: Element, name: str) -> Element:
+    """Return an interface with its device on the host, which libvirt writes before the model."""
+    place = next(number for number, each in enumerate(interface.children) if each.name == "model")
+    content = interface.content
+    return interface.holding(*content[:place], Element("target", {"dev": name}), *content[place:])
+
+
+def _alias(device: Element, number: int) -> str:
+    match device.name:
+        case "disk":
+            return _alias_of_disk(device)
+        case "controller":
+            kind, index = device.attributes["type"], device.attributes["index"]
+            if kind == "pci":
+                return "pcie.0" if device.attributes.get("model") == "pcie-root" else f"pci.{index}"
+            return kind if kind in {"usb", "ide"} and index == "0" else f"{kind}{index}"
+        case kind:
+            return f"{_ALIASES[kind]}{number}" if kind in _ALIASES else ""
+
+
+def _alias_of_disk(disk: Element) -> str:
+    index, bus = disk_index(disk), part_of(disk, "target", "bus")
+    match bus:
+        case "virtio":
+            return f"virtio-disk{index}"
+        case "ide":
+            return f"ide0-{index // 2}-{index % 2}"
+        case _:
+            return f"{bus}0-0-{index}"

@@ -1,0 +1,1 @@
+"""Sockets, connections and their threads: bytes in, bytes out."""

@@ -1,0 +1,53 @@
+"""What libvirt's callers and its hosts speak of, before it is bytes."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+NO_ID: Final = -1
+"""The id of a domain that doesn't run."""
+
+
+class DomainRef(NamedTuple):
+    """Which domain: what a client holds of one, and sends with each call about it."""
+
+    name: str
+    uuid: bytes
+    """16 bytes, which alone decide: a client's name and id may be old."""
+    id: int = NO_ID
+
+    def __repr__(self) -> str:
+        """Show what tells domains from each other, for people."""
+        return f"<domain {self.name}>"
+
+
+class Kind(IntEnum):
+    """Of what type a parameter's value is."""
+
+    INT = 1
+    UINT = 2
+    LLONG = 3
+    ULLONG = 4
+    DOUBLE = 5
+    BOOLEAN = 6
+    STRING = 7
+
+
+class Parameter(NamedTuple):
+    """One of the named values of which libvirt's newer calls take and return lists; names may repeat."""
+
+    field: str
+    type: int
+    """A `Kind`."""
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Something that befell a domain, for whoever has asked to be told."""
+
+    kind: int
+    """libvirt's number of the event: 0 lifecycle, 1 reboot, 13 balloon, and so on."""
+    domain: DomainRef
+    details: tuple[Any, ...] = ()
+    """What follows the domain in the message, as the table of events says."""

@@ -1,0 +1,1 @@
+"""What goes over a connection: values as bytes, the procedures, frames."""

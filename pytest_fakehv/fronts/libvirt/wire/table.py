@@ -1,0 +1,427 @@
+"""The procedures of libvirt's protocol, a line each, written by hand.
+
+The number, the function of libvirt's public interface that calls it, and of those that are answered: flags
+(``r``: on a read-only connection, too; ``f``: answered by the connection's reader at once, without any lock;
+``-``: neither), the arguments, and behind the arrow what is returned, in the notation of `wire.xdr`. A line
+that ends behind the name is of a procedure that is refused by that name.
+"""
+
+from typing import Final
+
+REMOTE: Final = """
+1 virConnectOpen fr name:?s flags:u
+2 virConnectClose fr
+3 virConnectGetType r -> type:s
+4 virConnectGetVersion r -> version:uh
+5 virConnectGetMaxVcpus r type:?s -> max:i
+6 virNodeGetInfo r -> model:w32 memory:uh cpus:i mhz:i nodes:i sockets:i cores:i threads:i
+7 virConnectGetCapabilities r -> xml:s
+8 virDomainAttachDevice
+9 virDomainCreate - dom:D
+10 virDomainCreateXML - xml:s flags:u -> dom:D
+11 virDomainDefineXML - xml:s -> dom:D
+12 virDomainDestroy - dom:D
+13 virDomainDetachDevice
+14 virDomainGetXMLDesc r dom:D flags:u -> xml:s
+15 virDomainGetAutostart r dom:D -> autostart:i
+16 virDomainGetInfo r dom:D -> state:u maxMem:uh memory:uh nrVirtCpu:u cpuTime:uh
+17 virDomainGetMaxMemory r dom:D -> memory:uh
+18 virDomainGetMaxVcpus r dom:D -> num:i
+19 virDomainGetOSType r dom:D -> type:s
+20 virDomainGetVcpus r dom:D maxinfo:i maplen:i -> info:[(u,i,uh,i)] cpumaps:o
+21 virConnectListDefinedDomains r maxnames:i -> names:[s]
+22 virDomainLookupByID r id:i -> dom:D
+23 virDomainLookupByName r name:s -> dom:D
+24 virDomainLookupByUUID r uuid:16 -> dom:D
+25 virConnectNumOfDefinedDomains r -> num:i
+26 virDomainPinVcpu
+27 virDomainReboot - dom:D flags:u
+28 virDomainResume - dom:D
+29 virDomainSetAutostart - dom:D autostart:i
+30 virDomainSetMaxMemory - dom:D memory:uh
+31 virDomainSetMemory - dom:D memory:uh
+32 virDomainSetVcpus - dom:D nvcpus:u
+33 virDomainShutdown - dom:D
+34 virDomainSuspend - dom:D
+35 virDomainUndefine - dom:D
+36 virConnectListDefinedNetworks
+37 virConnectListDomains r maxids:i -> ids:[i]
+38 virConnectListNetworks
+39 virNetworkCreate
+40 virNetworkCreateXML
+41 virNetworkDefineXML
+42 virNetworkDestroy
+43 virNetworkGetXMLDesc
+44 virNetworkGetAutostart
+45 virNetworkGetBridgeName
+46 virNetworkLookupByName
+47 virNetworkLookupByUUID
+48 virNetworkSetAutostart
+49 virNetworkUndefine
+50 virConnectNumOfDefinedNetworks
+51 virConnectNumOfDomains r -> num:i
+52 virConnectNumOfNetworks
+53 virDomainCoreDump
+54 virDomainRestore
+55 virDomainSave
+56 virDomainGetSchedulerType
+57 virDomainGetSchedulerParameters
+58 virDomainSetSchedulerParameters
+59 virConnectGetHostname r -> hostname:s
+60 virConnectSupportsFeature fr feature:i -> supported:i
+61 virDomainMigratePrepare
+62 virDomainMigratePerform
+63 virDomainMigrateFinish
+64 virDomainBlockStats
+65 virDomainInterfaceStats
+66 virConnectAuthList fr -> types:[i]
+71 virConnectNumOfStoragePools
+72 virConnectListStoragePools
+73 virConnectNumOfDefinedStoragePools
+74 virConnectListDefinedStoragePools
+75 virConnectFindStoragePoolSources
+76 virStoragePoolCreateXML
+77 virStoragePoolDefineXML
+78 virStoragePoolCreate
+79 virStoragePoolBuild
+80 virStoragePoolDestroy
+81 virStoragePoolDelete
+82 virStoragePoolUndefine
+83 virStoragePoolRefresh
+84 virStoragePoolLookupByName
+85 virStoragePoolLookupByUUID
+86 virStoragePoolLookupByVolume
+87 virStoragePoolGetInfo
+88 virStoragePoolGetXMLDesc
+89 virStoragePoolGetAutostart
+90 virStoragePoolSetAutostart
+91 virStoragePoolNumOfVolumes
+92 virStoragePoolListVolumes
+93 virStorageVolCreateXML
+94 virStorageVolDelete
+95 virStorageVolLookupByName
+96 virStorageVolLookupByKey
+97 virStorageVolLookupByPath
+98 virStorageVolGetInfo
+99 virStorageVolGetXMLDesc
+100 virStorageVolGetPath
+101 virNodeGetCellsFreeMemory r startCell:i maxcells:i -> cells:[uh]
+102 virNodeGetFreeMemory r -> freeMem:uh
+103 virDomainBlockPeek
+104 virDomainMemoryPeek
+105 virConnectDomainEventRegister
+106 virConnectDomainEventDeregister
+108 virDomainMigratePrepare2
+109 virDomainMigrateFinish2
+110 virConnectGetURI fr -> uri:s
+111 virNodeNumOfDevices
+112 virNodeListDevices
+113 virNodeDeviceLookupByName
+114 virNodeDeviceGetXMLDesc
+115 virNodeDeviceGetParent
+116 virNodeDeviceNumOfCaps
+117 virNodeDeviceListCaps
+118 virNodeDeviceDettach
+119 virNodeDeviceReAttach
+120 virNodeDeviceReset
+121 virDomainGetSecurityLabel r dom:D -> label:w enforcing:i
+122 virNodeGetSecurityModel r -> model:w doi:w
+123 virNodeDeviceCreateXML
+124 virNodeDeviceDestroy
+125 virStorageVolCreateXMLFrom
+126 virConnectNumOfInterfaces
+127 virConnectListInterfaces
+128 virInterfaceLookupByName
+129 virInterfaceLookupByMACString
+130 virInterfaceGetXMLDesc
+131 virInterfaceDefineXML
+132 virInterfaceUndefine
+133 virInterfaceCreate
+134 virInterfaceDestroy
+135 virConnectDomainXMLFromNative
+136 virConnectDomainXMLToNative
+137 virConnectNumOfDefinedInterfaces
+138 virConnectListDefinedInterfaces
+139 virConnectNumOfSecrets
+140 virConnectListSecrets
+141 virSecretLookupByUUID
+142 virSecretDefineXML
+143 virSecretGetXMLDesc
+144 virSecretSetValue
+145 virSecretGetValue
+146 virSecretUndefine
+147 virSecretLookupByUsage
+148 virDomainMigratePrepareTunnel
+149 virConnectIsSecure r -> secure:i
+150 virDomainIsActive r dom:D -> active:i
+151 virDomainIsPersistent r dom:D -> persistent:i
+152 virNetworkIsActive
+153 virNetworkIsPersistent
+154 virStoragePoolIsActive
+155 virStoragePoolIsPersistent
+156 virInterfaceIsActive
+157 virConnectGetLibVersion r -> version:uh
+158 virConnectCompareCPU
+159 virDomainMemoryStats r dom:D maxStats:u flags:u -> stats:[(i,uh)]
+160 virDomainAttachDeviceFlags
+161 virDomainDetachDeviceFlags
+162 virConnectBaselineCPU
+163 virDomainGetJobInfo r dom:D -> type:i timeElapsed:uh timeRemaining:uh dataTotal:uh dataProcessed:uh \
+dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
+164 virDomainAbortJob - dom:D
+165 virStorageVolWipe
+166 virDomainMigrateSetMaxDowntime
+167 virConnectDomainEventRegisterAny
+168 virConnectDomainEventDeregisterAny
+174 virDomainUpdateDeviceFlags
+175 virNWFilterLookupByName
+176 virNWFilterLookupByUUID
+177 virNWFilterGetXMLDesc
+178 virConnectNumOfNWFilters
+179 virConnectListNWFilters
+180 virNWFilterDefineXML
+181 virNWFilterUndefine
+182 virDomainManagedSave
+183 virDomainHasManagedSaveImage r dom:D flags:u -> result:i
+184 virDomainManagedSaveRemove
+185 virDomainSnapshotCreateXML
+186 virDomainSnapshotGetXMLDesc
+187 virDomainSnapshotNum r dom:D flags:u -> num:i
+188 virDomainSnapshotListNames
+189 virDomainSnapshotLookupByName
+190 virDomainHasCurrentSnapshot
+191 virDomainSnapshotCurrent
+192 virDomainRevertToSnapshot
+193 virDomainSnapshotDelete
+194 virDomainGetBlockInfo
+196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
+197 virDomainSetMemoryParameters
+198 virDomainGetMemoryParameters
+199 virDomainSetVcpusFlags - dom:D nvcpus:u flags:u
+200 virDomainGetVcpusFlags r dom:D flags:u -> num:i
+201 virDomainOpenConsole
+202 virDomainIsUpdated r dom:D -> updated:i
+203 virConnectGetSysinfo r flags:u -> sysinfo:s
+204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
+205 virDomainSetBlkioParameters
+206 virDomainGetBlkioParameters
+207 virDomainMigrateSetMaxSpeed
+208 virStorageVolUpload
+209 virStorageVolDownload
+210 virDomainInjectNMI
+211 virDomainScreenshot
+212 virDomainGetState r dom:D flags:u -> state:i reason:i
+213 virDomainMigrateBegin3
+214 virDomainMigratePrepare3
+215 virDomainMigratePrepareTunnel3
+216 virDomainMigratePerform3
+217 virDomainMigrateFinish3
+218 virDomainMigrateConfirm3
+219 virDomainSetSchedulerParametersFlags
+220 virInterfaceChangeBegin
+221 virInterfaceChangeCommit
+222 virInterfaceChangeRollback
+223 virDomainGetSchedulerParametersFlags
+225 virDomainPinVcpuFlags
+226 virDomainSendKey
+227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
+228 virNodeGetMemoryStats r nparams:i cellNum:i flags:u -> params:[(s,uh)] nparams:i
+229 virDomainGetControlInfo
+230 virDomainGetVcpuPinInfo r dom:D ncpumaps:i maplen:i flags:u -> cpumaps:o num:i
+231 virDomainUndefineFlags - dom:D flags:u
+232 virDomainSaveFlags
+233 virDomainRestoreFlags
+234 virDomainDestroyFlags - dom:D flags:u
+235 virDomainSaveImageGetXMLDesc
+236 virDomainSaveImageDefineXML
+237 virDomainBlockJobAbort
+238 virDomainGetBlockJobInfo
+239 virDomainBlockJobSetSpeed
+240 virDomainBlockPull
+242 virDomainMigrateGetMaxSpeed
+243 virDomainBlockStatsFlags
+244 virDomainSnapshotGetParent
+245 virDomainReset - dom:D flags:u
+246 virDomainSnapshotNumChildren
+247 virDomainSnapshotListChildrenNames
+249 virDomainOpenGraphics
+250 virNodeSuspendForDuration
+251 virDomainBlockResize
+252 virDomainSetBlockIoTune
+253 virDomainGetBlockIoTune
+254 virDomainSetNumaParameters
+255 virDomainGetNumaParameters
+256 virDomainSetInterfaceParameters
+257 virDomainGetInterfaceParameters
+258 virDomainShutdownFlags - dom:D flags:u
+259 virStorageVolWipePattern
+260 virStorageVolResize
+261 virDomainPMSuspendForDuration
+262 virDomainGetCPUStats
+263 virDomainGetDiskErrors
+264 virDomainSetMetadata - dom:D type:i metadata:?s key:?s uri:?s flags:u
+265 virDomainGetMetadata r dom:D type:i uri:?s flags:u -> metadata:s
+266 virDomainBlockRebase
+267 virDomainPMWakeup
+271 virDomainSnapshotIsCurrent
+272 virDomainSnapshotHasMetadata
+273 virConnectListAllDomains r needResults:i flags:u -> domains:[D] ret:u
+274 virDomainListAllSnapshots
+275 virDomainSnapshotListAllChildren
+277 virDomainGetHostname - dom:D flags:u -> hostname:s
+278 virDomainGetSecurityLabelList
+279 virDomainPinEmulator
+280 virDomainGetEmulatorPinInfo
+281 virConnectListAllStoragePools
+282 virStoragePoolListAllVolumes
+283 virConnectListAllNetworks
+284 virConnectListAllInterfaces
+285 virConnectListAllNodeDevices
+286 virConnectListAllNWFilters
+287 virConnectListAllSecrets
+288 virNodeSetMemoryParameters
+289 virNodeGetMemoryParameters
+290 virDomainBlockCommit
+291 virNetworkUpdate
+293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
+294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
+295 virDomainSendProcessSignal
+296 virDomainOpenChannel
+297 virNodeDeviceLookupSCSIHostByWWN
+298 virDomainGetJobStats r dom:D flags:u -> type:i params:T
+299 virDomainMigrateGetCompressionCache
+300 virDomainMigrateSetCompressionCache
+301 virNodeDeviceDetachFlags
+302 virDomainMigrateBegin3Params
+303 virDomainMigratePrepare3Params
+304 virDomainMigratePrepareTunnel3Params
+305 virDomainMigratePerform3Params
+306 virDomainMigrateFinish3Params
+307 virDomainMigrateConfirm3Params
+308 virDomainSetMemoryStatsPeriod
+309 virDomainCreateXMLWithFiles
+310 virDomainCreateWithFiles
+312 virConnectGetCPUModelNames
+313 virConnectNetworkEventRegisterAny
+314 virConnectNetworkEventDeregisterAny
+316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
+317 virConnectDomainEventDeregisterAny fr callbackID:i
+334 virDomainCoreDumpWithFormat
+335 virDomainFSFreeze - dom:D mountpoints:[s] flags:u -> filesystems:i
+336 virDomainFSThaw - dom:D mountpoints:[s] flags:u -> filesystems:i
+337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
+338 virDomainSetTime - dom:D seconds:h nseconds:u flags:u
+340 virNodeGetFreePages
+341 virNetworkGetDHCPLeases
+342 virConnectGetDomainCapabilities - emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
+343 virDomainOpenGraphicsFD
+344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
+345 virDomainBlockCopy
+347 virNodeAllocPages
+349 virDomainGetFSInfo - dom:D flags:u
+350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
+351 virDomainGetIOThreadInfo
+352 virDomainPinIOThread
+353 virDomainInterfaceAddresses
+355 virDomainAddIOThread
+356 virDomainDelIOThread
+357 virDomainSetUserPassword - dom:D user:?s password:?s flags:u
+358 virDomainRename - dom:D newName:?s flags:u -> retcode:i
+360 virConnectRegisterCloseCallback fr
+361 virConnectUnregisterCloseCallback fr
+364 virDomainMigrateStartPostCopy
+365 virDomainGetPerfEvents
+366 virDomainSetPerfEvents
+368 virConnectStoragePoolEventRegisterAny
+369 virConnectStoragePoolEventDeregisterAny
+371 virDomainGetGuestVcpus - dom:D flags:u
+372 virDomainSetGuestVcpus
+374 virConnectNodeDeviceEventRegisterAny
+375 virConnectNodeDeviceEventDeregisterAny
+378 virStorageVolGetInfoFlags
+380 virConnectSecretEventRegisterAny
+381 virConnectSecretEventDeregisterAny
+384 virDomainSetVcpu
+386 virDomainSetBlockThreshold
+387 virDomainMigrateGetMaxDowntime
+388 virDomainManagedSaveGetXMLDesc
+389 virDomainManagedSaveDefineXML
+390 virDomainSetLifecycleAction
+391 virStoragePoolLookupByTargetPath
+392 virDomainDetachDeviceAlias
+393 virConnectCompareHypervisorCPU
+394 virConnectBaselineHypervisorCPU
+395 virNodeGetSEVInfo
+396 virDomainGetLaunchSecurityInfo
+397 virNWFilterBindingLookupByPortDev
+398 virNWFilterBindingGetXMLDesc
+399 virNWFilterBindingCreateXML
+400 virNWFilterBindingDelete
+401 virConnectListAllNWFilterBindings
+402 virDomainSetIOThreadParams
+403 virConnectGetStoragePoolCapabilities
+404 virNetworkListAllPorts
+405 virNetworkPortLookupByUUID
+406 virNetworkPortCreateXML
+407 virNetworkPortGetParameters
+408 virNetworkPortSetParameters
+409 virNetworkPortGetXMLDesc
+410 virNetworkPortDelete
+411 virDomainCheckpointCreateXML
+412 virDomainCheckpointGetXMLDesc
+413 virDomainListAllCheckpoints
+414 virDomainCheckpointListAllChildren
+415 virDomainCheckpointLookupByName
+416 virDomainCheckpointGetParent
+417 virDomainCheckpointDelete
+418 virDomainGetGuestInfo - dom:D types:u flags:u -> params:T
+419 virConnectSetIdentity
+420 virDomainAgentSetResponseTimeout - dom:D timeout:i flags:u -> result:i
+421 virDomainBackupBegin
+422 virDomainBackupGetXMLDesc
+424 virDomainAuthorizedSSHKeysGet
+425 virDomainAuthorizedSSHKeysSet
+426 virDomainGetMessages r dom:D flags:u -> messages:[s]
+427 virDomainStartDirtyRateCalc
+428 virNodeDeviceDefineXML
+429 virNodeDeviceUndefine
+430 virNodeDeviceCreate
+431 virNWFilterDefineXMLFlags
+432 virNetworkDefineXMLFlags
+433 virNodeDeviceGetAutostart
+434 virNodeDeviceSetAutostart
+435 virNodeDeviceIsPersistent
+436 virNodeDeviceIsActive
+437 virNetworkCreateXMLFlags
+439 virDomainSetLaunchSecurityState
+440 virDomainSaveParams
+441 virDomainRestoreParams
+442 virDomainAbortJobFlags - dom:D flags:u
+443 virDomainFDAssociate
+444 virNetworkSetMetadata
+445 virNetworkGetMetadata
+447 virNodeDeviceUpdate
+448 virDomainGraphicsReload
+449 virDomainGetAutostartOnce
+450 virDomainSetAutostartOnce
+451 virDomainSetThrottleGroup
+452 virDomainDelThrottleGroup
+"""
+
+QEMU: Final = """
+1 virDomainQemuMonitorCommand
+2 virDomainQemuAttach
+3 virDomainQemuAgentCommand - dom:D command:s timeout:i flags:u -> result:?s
+"""
+"""The procedures that only this kind of hypervisor has."""
+
+EVENTS: Final = """
+0 318 lifecycle event:i detail:i
+1 319 reboot
+13 331 balloon-change actual:uh
+20 359 migration-iteration iteration:i
+21 363 job-completed params:T
+23 379 metadata-change type:i uri:?s
+"""
+"""What clients are told: libvirt's number of the event, the procedure, a name, and what follows the number of
+the callback and the domain."""
