@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host import capabilities
 from pytest_fakehv.fronts.libvirt.host.apis import api
 
 from pytest_fakehv.fronts.libvirt.host.host import Host, Session
@@ -69,7 +68,7 @@ def is_secure(_host: Host, _session: Session) -> int:
 @api("virConnectGetCapabilities", about="nothing")
 def get_capabilities(host: Host, _session: Session) -> str:
     """Return what the host has and can do, as XML."""
-    return capabilities.capabilities(host.machine.size, host_uuid=str(host.uuid), hostname=host.name)
+    return host.hardware.capabilities()
 
 
 @api("virConnectGetMaxVcpus", about="nothing")
@@ -84,13 +83,13 @@ def max_vcpus(_host: Host, _session: Session, kind: str | None) -> int:
 @api("virNodeGetInfo", about="nothing")
 def node_info(host: Host, _session: Session) -> tuple[Any, ...]:
     """Return the host's size: memory in KiB, CPUs, MHz, NUMA nodes, sockets, cores, threads."""
-    return capabilities.node_info(host.machine.size)
+    return tuple(host.hardware.figures)
 
 
 @api("virConnectGetSysinfo", about="nothing", flags=0)
 def sysinfo(host: Host, _session: Session, flags: int) -> str:
     """Return what the host's firmware says of it, as XML."""
-    return capabilities.sysinfo(str(host.uuid))
+    return host.hardware.sysinfo()
 
 
 @api("virNodeGetFreeMemory", about="nothing")

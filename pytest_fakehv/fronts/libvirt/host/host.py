@@ -6,11 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Protocol
+from xml.sax.saxutils import escape
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import changes
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
+from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Shutoff
@@ -72,7 +74,7 @@ class Host:
 
     Attributes:
         machine: as given.
-        uuid: the host's own.
+        hardware: what it is.
         sessions: who is connected, and what each wants to be told of.
         vanished: the names of persistent domains that are defined no more, though nobody undefined them.
     """
@@ -80,7 +82,13 @@ class Host:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.name = machine.name
-        self.uuid = uuid.uuid5(_NAMESPACE, machine.name)
+        self.hardware = Hardware(
+            name=machine.name,
+            memory=machine.size["memory_total"],
+            cpus=machine.size["cpu_total"],
+            nodes=machine.size["cpu_nodes"],
+            sockets=machine.size["cpu_sockets"],
+        )
         self.sessions: dict[Session, Client] = {}
         self._lock: Lock = machine.lock
         self._by_name: dict[str, Domain] = {}
@@ -246,7 +254,7 @@ class Host:
 
     def new_uuid(self) -> bytes:
         """Return a UUID's 16 bytes, the same in each run for the same calls."""
-        return uuid.uuid5(self.uuid, f"{self.machine.seed}/{next(self._uuids)}").bytes
+        return uuid.uuid5(self.hardware.uuid, f"{self.machine.seed}/{next(self._uuids)}").bytes
 
     def add(self, domain: Domain) -> None:
         """Have one more domain; called under the lock."""
@@ -401,14 +409,22 @@ class Host:
 
     def _made(self, name: str, spec: InstanceSpec | None, *, is_persistent: bool) -> Domain:
         """Make a domain of an instance that no client has defined."""
-        record = None if spec else self.machine.record(name)
-        memory, vcpus = (spec or record).memory * 1024, (spec or record).vcpus
-        key = uuid.uuid5(_NAMESPACE, f"instance {name}").bytes
-        definition = Definition.of_instance(name, key, memory, vcpus)
+        declared = spec or self.machine.record(name)
+        memory, vcpus = (declared.memory * 1024, declared.vcpus) if declared else (1024, 1)
+        definition = _minimal(name, uuid.uuid5(_NAMESPACE, f"instance {name}"), memory, vcpus)
         domain = Domain(name=name, uuid=definition.uuid, config=definition)
         if not is_persistent:
             domain.config, domain.live = None, definition
         return domain
+
+
+def _minimal(name: str, key: uuid.UUID, memory: int, vcpus: int) -> Definition:
+    """Return the definition of an instance of which no more is known than this; memory in KiB."""
+    xml = (
+        f"<domain type='kvm'><name>{escape(name)}</name><uuid>{key}</uuid><memory>{memory}</memory>"
+        f"<vcpu>{vcpus}</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
+    )
+    return Definition.parse(xml, lambda: key.bytes)
 
 
 def _fits(definition: Definition, mebibytes: int) -> bool:
