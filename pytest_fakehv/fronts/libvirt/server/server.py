@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.server import threads
 from pytest_fakehv.fronts.libvirt.server.connection import Connection
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import shut_down
+from pytest_fakehv.machine import Os
 
 _AT_MOST: Final = 5.0
 """Seconds for which `Server.close` waits for threads: a call may be in the middle of somebody else's code."""
@@ -59,6 +60,13 @@ class Server:
         self._acceptor = threads.made(f"{name} accept", self._accept)
         self._acceptor.start()
 
+    def go_down(self) -> None:
+        """Break all connections, and let nobody in any more, as a host does that crashes; waits for nothing."""
+        self._closing.set()
+        shut_down(self._listening)  # which wakes the thread that accepts
+        for connection in list(self._connections):
+            connection.drop()
+
     def close(self) -> None:
         """Break all connections, and end the threads; the socket is gone.
 
@@ -67,12 +75,11 @@ class Server:
         if self not in _servers:
             return
         _servers.discard(self)
-        self._closing.set()
-        shut_down(self._listening)  # which wakes the thread that accepts
+        self.go_down()
         self._acceptor.join()
         self._listening.close()
         with contextlib.suppress(OSError):  # somebody has tidied up
-            os.unlink(self.path)
+            Os.unlink(self.path)
         running = dict(self._connections)
         for connection in running:
             connection.drop()
