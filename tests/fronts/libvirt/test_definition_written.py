@@ -36,6 +36,9 @@ IN_OTHER_WORDS = {
     "maxMemory",
     "os/type",  # the machine's whole name
     "title",  # an empty one says nothing
+    "os/kernel",  # like these
+    "os/initrd",
+    "os/cmdline",
     "channel/source",  # nor does one without a path
     "interface/target",  # nor a name such as vnet0, which a daemon gives itself
 }
