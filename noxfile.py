@@ -59,6 +59,21 @@ def with_ganeti(session: nox.Session) -> dict[str, str]:
     return env
 
 
+def with_libvirt(session: nox.Session) -> None:
+    """Install libvirt's clients, and the bindings for the session's Python; Debian's packages need root.
+
+    No daemon is installed, and none is started.
+    """
+    if not (shutil.which("virsh") and shutil.which("virt-install") and Path("/usr/include/libvirt").exists()):
+        session.run("apt-get", "update", "-q", external=True)
+        packages = ("libvirt-clients", "libvirt-dev", "pkg-config", "python3-libvirt", "virtinst")
+        command = ("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
+        session.run(*command, external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+    session.install("-e", ".[libvirt]")
+    # Else its tests would be skipped.
+    session.run("python", "-c", "import libvirt")
+
+
 def install_chromium(session: nox.Session) -> None:
     """Install what drives Debian's Chromium, and that itself where it is absent, which needs root."""
     session.install("-e", ".", *groups("browser"))
@@ -93,6 +108,7 @@ def coverage(session: nox.Session) -> None:
     """Every line and branch of the package is run by the suite, on the newest Python, with Ganeti there."""
     session.install("-e", ".", *groups("test"), *groups("coverage"))
     env = with_ganeti(session)
+    with_libvirt(session)
     session.run("coverage", "erase")
     command = (
         "coverage",
@@ -116,6 +132,32 @@ def ganeti(session: nox.Session) -> None:
     session.install("-e", ".", *groups("test"))
     command = ("pytest", "-n", "auto", "tests/fronts/ganeti", "examples/ganeti")
     session.run(*command, *session.posargs, env=with_ganeti(session))
+
+
+@nox.session(python="/usr/bin/python3", venv_params=["--system-site-packages"])
+def libvirt(session: nox.Session) -> None:
+    """What needs libvirt's own clients, with Debian's bindings on Debian's Python."""
+    session.install("-e", ".", *groups("test"))
+    with_libvirt(session)
+    session.run("pytest", "-n", "auto", "tests/fronts/libvirt", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def oracle(session: nox.Session) -> None:
+    """A real libvirtd with QEMU says what its records have, and the front says the same.
+
+    Installs Debian's packages where they are absent, which needs root, as the real pair itself does. No
+    service of the machine's is started. Records are made anew by `nox -s oracle -- record`.
+    """
+    if not (shutil.which("libvirtd") and shutil.which("qemu-system-x86_64") and shutil.which("virsh")):
+        packages = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "libvirt-dev")
+        session.run("apt-get", "update", "-q", external=True)
+        command = ("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
+        session.run(*command, "qemu-system-x86", "binutils", "gcc", "pkg-config", external=True)
+    session.install("-e", ".", "libvirt-python")
+    with session.chdir("tests/fronts/libvirt"):
+        for given in [session.posargs] if session.posargs else [["repeat"], ["compare"]]:
+            session.run("python", "-m", "oracle", *given)
 
 
 @nox.session(python=NEWEST)

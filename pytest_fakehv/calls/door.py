@@ -195,13 +195,13 @@ class Door:
             result = function(node, *arguments, **keywords)
             if result is not None and type(result) in DONE_IN_STEPS:
                 goes_on = True
-                return self._go_on(node, call, fault, result, is_to_be_held=bool(place))
+                return self._go_on(node, call, method, fault, result, is_to_be_held=bool(place))
             if fault:
                 result = fault._after(call, node, self, result)
             if troubles.losses != call._losses:
                 _refuse(call.node)
         except BaseException as error:
-            _fail(node, call, error)
+            _fail(node, call, error, method)
             raise
         else:
             call.result = result if type(result) in KEPT_AS_THEY_ARE else noted(result)
@@ -238,14 +238,28 @@ class Door:
         return (yield from steps_of(self.call(*passing)))
 
     def _go_on(
-        self, node: BehindDoor, call: Call, fault: Strike | None, effect: Any, *, is_to_be_held: bool
+        self,
+        node: BehindDoor,
+        call: Call,
+        method: "Method",
+        fault: Strike | None,
+        effect: Any,
+        *,
+        is_to_be_held: bool,
     ) -> Any:
         """Return what does the rest of a call, whose effect comes step by step."""
-        steps = self._rest(node, call, fault, effect, is_to_be_held=is_to_be_held)
+        steps = self._rest(node, call, method, fault, effect, is_to_be_held=is_to_be_held)
         return coroutine(steps, call.method) if isinstance(effect, CoroutineType) else steps
 
     def _rest(
-        self, node: BehindDoor, call: Call, fault: Strike | None, effect: Any, *, is_to_be_held: bool
+        self,
+        node: BehindDoor,
+        call: Call,
+        method: "Method",
+        fault: Strike | None,
+        effect: Any,
+        *,
+        is_to_be_held: bool,
     ) -> Steps:
         """Do the rest of a call: it is in itself at each step, and not in between."""
 
@@ -265,7 +279,7 @@ class Door:
         except GeneratorExit:  # nobody wants to know more
             raise
         except BaseException as error:
-            _fail(node, call, error)
+            _fail(node, call, error, method)
             raise
         else:
             call.result = noted(result)
@@ -275,22 +289,23 @@ class Door:
             effect.close()  # it may not have begun
 
 
-def _fail(node: BehindDoor, call: Call, error: BaseException) -> None:
+def _fail(node: BehindDoor, call: Call, error: BaseException, method: "Method") -> None:
     """Note what a call raised.
 
     Raises:
         NodeDownError: that was what the node itself says, and it got lost.
         HypervisorError: that was one, and here it is of the class, too, that the node's class declares.
+        BaseException: that was something else in the words of a front.
     """
     given, call.error = call.error, error
-    if error is given or not isinstance(error, HypervisorError):
-        return
-    if call.fault is None and node._troubles.losses != call._losses:
-        call.error = as_also(NodeDownError.of(call.node), node.error_class)
-        raise call.error from error
-    call.error = as_also(error, node.error_class)
-    if call.error is not error:
-        raise call.error from error.__cause__
+    if error is not given and isinstance(error, HypervisorError):
+        if call.fault is None and node._troubles.losses != call._losses:
+            call.error = as_also(NodeDownError.of(call.node), node.error_class)
+            raise call.error from error
+        call.error = as_also(error, node.error_class)
+    told = call.error = method.told(call.error)
+    if told is not error:
+        raise told from error.__cause__
 
 
 def _raise_also(error: HypervisorError, kind: type[BehindDoor]) -> None:
@@ -331,6 +346,10 @@ class Method:
             if each in parameters
         ]
         self.takes_a_name = any(each != "instance" for each, _ in self._places)
+
+    def told(self, error: BaseException) -> BaseException:
+        """Return an error as the caller is told of it: as it is."""
+        return error
 
     def instance_name(
         self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], kept: tuple[Any, ...]

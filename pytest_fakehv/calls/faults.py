@@ -14,7 +14,7 @@ from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.seeds import Example, current_example, fresh_seed
 from pytest_fakehv.calls.within import Steps
-from pytest_fakehv.interface.constants import COMMANDS
+from pytest_fakehv.interface.constants import ALL_COMMANDS
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.text import shown
@@ -124,7 +124,7 @@ class Fault(Referent):
             return effect
         if call.method == "GetMigrationStatus":
             door.clock._poll()  # the call takes its time, whatever it says
-        self._lie(call, door, DID_NOTHING if call.method in COMMANDS else "a lie")
+        self._lie(call, door, DID_NOTHING if call.method in ALL_COMMANDS else "a lie")
         return partial(_ANSWERS[way_of(inspect.unwrap(effect))], spec.answer)
 
     def _after(self, call: Call, node: BehindDoor, door: Door, result: Any) -> Any:
@@ -157,8 +157,10 @@ class Fault(Referent):
         if isinstance(error, BaseException):
             call.error = error  # so the door knows that it is to be raised as it is
             raise error.with_traceback(None)  # else it would grow at each call
-        if error is not None:
-            raise HypervisorError(error)
+        if error is not None or spec.code is not None:
+            failure = HypervisorError(text if error is None else error)
+            failure.code = spec.number
+            raise failure
         if spec.crash in (True, node.name):
             raise NodeDownError.of(node.name)
         if not (spec.delay or spec.crash or spec.do or spec.is_lie):

@@ -8,9 +8,10 @@ from typing import Final, Literal, get_args
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.selection import ANY, Phase, Selection, Side, StepOptions
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_function, check_number
-from pytest_fakehv.interface.constants import COMMANDS, MethodName
+from pytest_fakehv.interface.constants import ALL_COMMANDS, COMMANDS, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
-from pytest_fakehv.text import shown, shown_arguments
+from pytest_fakehv.interface.libvirt import LIBVIRT_COMMANDS, LIBVIRT_NAMES, Code
+from pytest_fakehv.text import nearest, shown, shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -39,6 +40,7 @@ class FaultOptions(StepOptions, total=False):
     """The keywords of `FaultSpec` but which node and instance it is about, for what hands them on to it."""
 
     error: str | BaseException | type[BaseException] | None
+    code: int | str | None
     result: object
     effect: bool
     do: Callable[[Call], object] | None
@@ -63,6 +65,8 @@ class FaultSpec:
         side: see there.
         error: what the call raises: a text for a `HypervisorError`, an exception, or its class. None for
             a `HypervisorError` that says where the fault is from, if there is nothing else that it does.
+        code: with which of libvirt's errors one of its functions fails: ``libvirt.VIR_ERR_NO_DOMAIN``, say,
+            or that name; its text is ``error``, if there is one. None for ``VIR_ERR_OPERATION_FAILED``.
         result: what the call answers in place of its effect; after it, in place of its result. Any value,
             as it is: a function, too, is not called. Of a coroutine or a generator, what that returns.
         effect: False for a call that does nothing and says that it worked.
@@ -88,6 +92,7 @@ class FaultSpec:
     phase: Phase | None = None
     side: Side | None = None
     error: str | BaseException | type[BaseException] | None = None
+    code: int | str | None = None
     result: object = NOT_GIVEN
     effect: bool = True
     do: Callable[[Call], object] | None = None
@@ -109,6 +114,7 @@ class FaultSpec:
             raise DeclarationError(
                 f"error must be a text, an exception or a class of exceptions, not {shown(self.error)}"
             )
+        self._check_code()
         check_choice("when", self.when, get_args(When))
         check_amount("after", self.after, least=0)
         if self.times is not None:
@@ -130,16 +136,42 @@ class FaultSpec:
             self._check_effect()
         self._check_lie()
 
+    def _check_code(self) -> None:
+        """Refuse what is no code of libvirt's, and one where no client of libvirt's is told it."""
+        if self.code is None:
+            return
+        name = str(self.code).removeprefix("VIR_ERR_")
+        numbers = {int(each) for each in Code} - {Code.OK}
+        is_number = isinstance(self.code, int) and not isinstance(self.code, bool)
+        if (is_number and self.code not in numbers) or not (is_number or name in Code.__members__):
+            close = "".join(f"; nearest: VIR_ERR_{each}" for each in nearest(name, list(Code.__members__)))
+            raise DeclarationError(
+                f"code must be the number or the name of an error of libvirt's, not {shown(self.code)}{close}"
+            )
+        if self.method not in (ANY, *LIBVIRT_NAMES):
+            raise DeclarationError(
+                f"code={shown(self.code)} goes with a function of libvirt's, not {self.method}"
+            )
+        if not isinstance(self.error, str | None):
+            raise DeclarationError("code goes with a text as the error: an exception has its own")
+
+    @property
+    def number(self) -> int | None:
+        """The number of the code; None for none."""
+        if isinstance(self.code, str):
+            return Code[self.code.removeprefix("VIR_ERR_")]
+        return self.code
+
     def _check_effect(self) -> None:
         """Refuse that a call says that it did what it never does."""
-        if self.method in COMMANDS:
+        if self.method in ALL_COMMANDS:
             return
         if self.method != ANY:
             check_method(self.method)
         why = "some methods have none" if self.method == ANY else f"{self.method} has none"
         raise DeclarationError(
             f"effect=False can't be: {why}; give what is answered, result=, or a method that has one: "
-            f"{', '.join(COMMANDS)}"
+            f"{', '.join(LIBVIRT_COMMANDS if self.method in LIBVIRT_NAMES else COMMANDS)}"
         )
 
     def _check_lie(self) -> None:
@@ -151,7 +183,7 @@ class FaultSpec:
             raise DeclarationError(
                 "effect=False goes without a result: with one, the call has no effect anyway"
             )
-        if self.error is not None:
+        if self.error is not None or self.code is not None:
             raise DeclarationError(f"{lie} goes without an error: a call answers or raises")
         if self.when == "after" and not self.effect:
             raise DeclarationError(

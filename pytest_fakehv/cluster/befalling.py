@@ -105,7 +105,7 @@ class Befalling(View):
                         f"finalized on {node.name}"
                     )
         with node.doing(f"{deed} {name} on {node.name}"):
-            if _set_paused_on(node, name, paused=deed == "pause"):
+            if set_paused_on(node, name, paused=deed == "pause"):
                 shared.chronicle.did(deed, node=node.name, instance=name)
 
     @under_lock
@@ -200,14 +200,20 @@ def _kill_on(node: InnerNode, instance: str, place: str) -> None:
     shared.watcher.killed(node.name, instance, place)
 
 
-def _set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
-    """Pause an instance, or let it run again; tell whether that was to do."""
+def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
+    """Pause an instance, or let it run again; tell whether that was to do.
+
+    Raises:
+        RefusedError: its file is malformed.
+        OSError: its file can't be read or written.
+    """
     path, shared = node.store.path(instance), node.shared
-    record = node.store.read(path)
-    if record and record.is_paused == paused:
-        return False
-    node.store.change(path, lambda now: now._replace(pause=pause_of(paused)))
-    call = shared.door.current_call
-    shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
-    shared.traffic.was_paused(node.name, instance, paused=paused)
-    return True
+    with shared.lock:
+        record = node.store.read(path)
+        if record and record.is_paused == paused:
+            return False
+        node.store.change(path, lambda now: now._replace(pause=pause_of(paused)))
+        call = shared.door.current_call
+        shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
+        shared.traffic.was_paused(node.name, instance, paused=paused)
+        return True

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from pytest_fakehv.calls.door import Trouble, Troubles, check_not_lost
 from pytest_fakehv.calls.journal import Call
@@ -20,6 +20,9 @@ from pytest_fakehv.text import natural_order
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
+NO_ROOM: Final = "does not overcommit"
+"""What the error of something that doesn't fit says of its node."""
+
 
 class InnerNode:
     """What a node is, whatever its interface's class makes of it.
@@ -33,6 +36,9 @@ class InnerNode:
         store: where it keeps what runs.
         path_of: returns the place of an instance in the store, by its name.
         read_size: returns the size of the machine that runs the test.
+
+    Attributes:
+        is_losing_everything: whether what is gone now goes with the whole node.
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class InnerNode:
         self.path_of = path_of
         self._read_size = read_size
         self.troubles = Troubles()
-        self._is_losing_everything = False
+        self.is_losing_everything = False
         store.on_change = self._watch
 
     def _watch(self, instance: str, runs: bool) -> None:
@@ -68,7 +74,7 @@ class InnerNode:
             shared.watcher.appeared(self.name, instance, doer)
             return
         shared.traffic.moved.pop((self.name, instance), None)
-        if self._is_losing_everything:
+        if self.is_losing_everything:
             shared.watcher.taken_along(self.name, instance)
         else:
             shared.watcher.disappeared(self.name, instance, doer)
@@ -151,12 +157,14 @@ class InnerNode:
                 self.troubles.lose_calls()
                 self.shared.chronicle.did(by, node=self.name)
 
-    def end(self, trouble: Trouble, by: Deed) -> None:
-        """Let a trouble be over, and note whose doing that is, where there was one."""
+    def end(self, trouble: Trouble, by: Deed) -> bool:
+        """Let a trouble be over, and note whose doing that is; tell whether there was one."""
         with self.shared.lock:
-            if trouble in self.troubles:
-                self.troubles.discard(trouble)
-                self.shared.chronicle.did(by, node=self.name)
+            if trouble not in self.troubles:
+                return False
+            self.troubles.discard(trouble)
+            self.shared.chronicle.did(by, node=self.name)
+            return True
 
     def lose_everything(self) -> None:
         """Let nothing run on it any more; in between, nothing begins to migrate here, nor starts.
@@ -165,10 +173,10 @@ class InnerNode:
         """
         with self.shared.lock:
             try:
-                self._is_losing_everything = True
+                self.is_losing_everything = True
                 self.store.remove_all()
             finally:
-                self._is_losing_everything = False
+                self.is_losing_everything = False
             self.troubles.lose_calls(but=self.shared.door.within.of(self.name))  # a power cycle itself
             self.shared.watcher.went_down(self.name)
             self.shared.traffic.node_went_down(self.name)
@@ -378,7 +386,7 @@ class InnerNode:
 
     def _refuse_more_than(self, free: int, more: int) -> None:
         if self.is_strict and more > free:
-            raise RefusedError(f"{self.name} does not overcommit: {more} MiB are needed, {free} MiB are free")
+            raise RefusedError(f"{self.name} {NO_ROOM}: {more} MiB are needed, {free} MiB are free")
 
     def surplus(self) -> str | None:
         """Say by how much the running instances exceed a node that doesn't overcommit; None if not.

@@ -142,6 +142,7 @@ class NodeStage(Stage, Assertions):
             except HypervisorError as error:
                 raise DeclarationError(str(error)) from error.__cause__
         shared.declared[name] = replace(shared.declared[name], node=self.name, state=state)
+        shared.placed += 1
         if state != "stopped":
             shared.chronicle.did("add_instance", node=self.name, instance=name)
         return instance
@@ -157,8 +158,13 @@ class NodeStage(Stage, Assertions):
             self._inner.crash()
 
     def boot(self) -> None:
-        """Let a node that is down come up again, with nothing running on it; cut off, it stays so."""
-        self._inner.end("down", "boot")
+        """Let a node that is down come up again, with nothing running on it; cut off, it stays so.
+
+        Only behind libvirt's front, what is marked there to start with its host runs then.
+        """
+        if self._inner.end("down", "boot"):
+            for each in self._shared.fronts:
+                each.booted(self.name)
 
     def disconnect(self) -> None:
         """Cut the node off: every call raises `NodeDownError`, until `reconnect`.

@@ -1,6 +1,6 @@
 """What the nodes of one cluster have in common; a node on its own has it for itself."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_fakehv.calls.clock import Clock, ClockMode, TimeFunction
 from pytest_fakehv.calls.door import Door
@@ -16,6 +16,13 @@ from pytest_fakehv.story.chronicle import Chronicle
 if TYPE_CHECKING:
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.judgement.violations import Invariant
+
+
+class Front(Protocol):
+    """What stands in front of a cluster for other people's programs, as the cluster knows it."""
+
+    def booted(self, node: str) -> None:
+        """Hear that a node has come up; under no lock."""
 
 
 class Shared:
@@ -44,8 +51,10 @@ class Shared:
         crowd: how many migrations each node has.
         limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
+        placed: how often it has declared one on a node.
         hanging: where the test let a guest hang, in words, by the names of its node and of the instance.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
+        fronts: what stands in front of the cluster.
         told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
 
@@ -80,8 +89,10 @@ class Shared:
             faults=self.faults,
         )
         self.declared: dict[str, InstanceSpec] = {}
+        self.placed = 0
         self.hanging: dict[tuple[str, str], str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
+        self.fronts: list[Front] = []
         self.told: tuple[frozenset[object], object] = frozenset(), None
 
     @property

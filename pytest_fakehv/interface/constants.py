@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import Final, Literal, get_args
 
+from pytest_fakehv.interface.libvirt import LIBVIRT_COMMANDS, LIBVIRT_STARTS, LIBVIRT_STOPS, LibvirtName
+
 HV_MIGRATION_MODE: Final = "migration_mode"
 
 BE_MINMEM: Final = "minmem"
@@ -17,7 +19,7 @@ MIGRATION_STATES: Final[frozenset[str]] = frozenset(get_args(MigrationState))
 MIGRATION_ACTIVE_STATES: Final = frozenset({"active", "postcopy-active"})
 MIGRATION_FAILED_STATES: Final = frozenset({"failed", "cancelled"})
 
-MethodName = Literal[
+GanetiName = Literal[
     "*",
     "StartInstance",
     "StopInstance",
@@ -54,7 +56,10 @@ MethodName = Literal[
 ]
 """A method of the interface, or "*" for every one."""
 
-COMMANDS: Final[tuple[MethodName, ...]] = (
+MethodName = GanetiName | LibvirtName
+"""What callers call, in the words of the interface or of a front."""
+
+COMMANDS: Final[tuple[GanetiName, ...]] = (
     "StartInstance",
     "StopInstance",
     "CleanupInstance",
@@ -72,6 +77,15 @@ COMMANDS: Final[tuple[MethodName, ...]] = (
     "ResizeDisk",
 )
 """The methods that are there for their effect: each returns None where it worked. The others only tell."""
+
+ALL_COMMANDS: Final[frozenset[str]] = frozenset({*COMMANDS, *LIBVIRT_COMMANDS})
+"""These, and libvirt's."""
+
+STARTS: Final[frozenset[str]] = frozenset({"StartInstance", *LIBVIRT_STARTS})
+"""The calls that start an instance where none was."""
+
+STOPS: Final[frozenset[str]] = frozenset({"StopInstance", *LIBVIRT_STOPS})
+"""The calls that stop one, as whoever makes them wants it."""
 
 ConsoleKind = Literal["msg", "ssh", "vnc", "spice"]
 CONSOLE_KINDS: Final[frozenset[str]] = frozenset(get_args(ConsoleKind))

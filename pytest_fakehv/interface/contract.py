@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.errors import HotplugError, HypervisorError
 from pytest_fakehv.interface.host import read_host
+from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES
 from pytest_fakehv.interface.objects import (
     InstanceConsole,
     InstanceInfo,
@@ -387,13 +388,17 @@ def name_of_node(node: str | BaseHypervisor) -> str:
 
 
 def check_method(name: object) -> None:
-    """Refuse what is no method of the interface.
+    """Refuse what is no method of the interface, and no function of libvirt's.
 
     Raises:
         DeclarationError: it isn't; the message names the nearest one.
     """
     if not isinstance(name, str):
         raise DeclarationError(f"the interface has no method {shown(name)}")
-    if name not in INTERFACE:
-        close = "".join(f"; nearest: {each}" for each in nearest(name, INTERFACE))
-        raise DeclarationError(f"the interface has no method {shown(name)}{close}")
+    if name in INTERFACE or name in LIBVIRT_NAMES:
+        return
+    # As the methods of libvirt's objects are called in Python and elsewhere: dom.create, conn.defineXML.
+    own = {f"vir{kind}{name[:1].upper()}{name[1:]}" for kind in ("Domain", "Connect", "Node")}
+    close = sorted(own & LIBVIRT_NAMES) or nearest(name, [*INTERFACE, *LIBVIRT_NAMES])
+    hint = "".join(f"; nearest: {each}" for each in close)
+    raise DeclarationError(f"the interface has no method {shown(name)}{hint}")

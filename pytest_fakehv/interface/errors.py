@@ -8,7 +8,13 @@ from pytest_fakehv.text import shown, shown_error
 
 
 class HypervisorError(Exception):
-    """A call of the hypervisor interface failed: the one type that its callers catch."""
+    """A call of the hypervisor interface failed: the one type that its callers catch.
+
+    Attributes:
+        code: by which number the clients of a front with such know it; None for what suits it.
+    """
+
+    code: int | None = None
 
 
 class HotplugError(HypervisorError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.interface.constants import STARTS, STOPS
 from pytest_fakehv.judgement.apart import Apart
 from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.told import Told, status_of
@@ -90,7 +91,7 @@ class Watcher:
 
     def _arrives(self, node: str, instance: str, gone: "_Gone", call: Call | None) -> None:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
-        if call is None or call.method != "StartInstance" or not (gone.is_on_its_way and gone.target):
+        if call is None or call.method not in STARTS or not (gone.is_on_its_way and gone.target):
             return
         if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
             return
@@ -110,7 +111,7 @@ class Watcher:
             if instance in self._split:
                 self._split[instance].add(node)  # no other split than before
             return
-        if call and call.method == "StartInstance":
+        if call and call.method in STARTS:
             self._saw(
                 "double-start",
                 f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
@@ -140,12 +141,12 @@ class Watcher:
         with self._lock:
             self.events += 1
             if node not in self._where.get(instance, ()):  # another program had put it there
-                if call is None or call.method == "StopInstance":
+                if call is None or call.method in STOPS:
                     self._gone.pop(instance, None)
                 return
             self._leave_to_others(instance, but=node)
             self._forget(node, instance)
-            if call is None or call.method == "StopInstance":
+            if call is None or call.method in STOPS:
                 self._stopped.add((node, instance))
                 return
             if instance in self._where:

@@ -20,6 +20,7 @@ from pytest_fakehv.plugin.fixtures import (
     fakehv_cluster,
     fakehv_factory,
     fakehv_ganeti,
+    fakehv_libvirt,
     fakehv_topology,
     folders,
     load_engine,
@@ -47,6 +48,7 @@ __all__ = [
     "fakehv_cluster",
     "fakehv_factory",
     "fakehv_ganeti",
+    "fakehv_libvirt",
     "fakehv_topology",
     "folders",
 ]

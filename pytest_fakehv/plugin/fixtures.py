@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Unpack, cast
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
+    from pytest_fakehv.fronts.libvirt import FakeLibvirt
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.plugin.built import Built
     from pytest_fakehv.plugin.roots import Folders
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = True  # what a fixture of the user's own gave wrongly is shown at who asked for it
 
-NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti"})
+NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_ganeti", "fakehv_libvirt"})
 
 CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 """On a test: the cluster of its function fixtures."""
@@ -231,6 +233,26 @@ def fakehv_ganeti(
                 yield cluster
             return
     pytest.fail(problem, pytrace=False)
+
+
+@pytest.fixture
+def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster") -> "Iterator[FakeLibvirt]":
+    """The cluster of `fakehv_cluster` behind libvirt's interface: its clients take the nodes for their hosts.
+
+    ``libvirt.open("qemu+ssh://node1/system")`` leads there in the test, and in subprocesses with
+    ``env=fakehv_libvirt.env`` so does virsh. A domain is an instance of the cluster. The marker
+    ``fakehv(routes=False)`` leaves libvirt as it is: then connect to ``fakehv_libvirt.uri("node1")``.
+    """
+    with real_filesystem():
+        from pytest_fakehv.fronts.libvirt import FakeLibvirt
+    with ExitStack() as left:
+        front = left.enter_context(FakeLibvirt(fakehv_cluster))
+        if for_test(request.node).routes:
+            try:
+                left.enter_context(front.routed())
+            except ImportError as error:
+                pytest.fail(f"fakehv_libvirt: {error}; or mark the test fakehv(routes=False)", pytrace=False)
+        yield front
 
 
 def _ganeti_classes(

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.door import Door
@@ -114,6 +114,16 @@ class Scene:
         return Scene(nodes={node: {*troubles} for node, troubles in self.nodes.items()})
 
 
+class Listener(Protocol):
+    """Who is told of events as they come about, under the cluster's lock."""
+
+    def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
+        """Hear what has become of an instance on a node, by a call or by none."""
+
+    def befell(self, node: str, what: Deed) -> None:
+        """Hear what the test has done to a node."""
+
+
 class Chronicle:
     """The events of one cluster, from any thread. It goes back as far as the journal does.
 
@@ -125,11 +135,13 @@ class Chronicle:
 
     Attributes:
         deeds: how many the test has done.
+        listeners: who is told of each event.
     """
 
     def __init__(self, door: Door, lock: Lock) -> None:
         self._door = door
         self.deeds = 0
+        self.listeners: list[Listener] = []
         self._events: deque[Event | _Changed] = deque()
         self._before = Scene()
         self._paused_before: set[tuple[str | None, str | None]] = set()  # by node and instance
@@ -145,6 +157,12 @@ class Chronicle:
                 self._forget()
         elif what != "running" or not self._is_first:
             self._note(what, node, instance, None, None)
+        if self.listeners:
+            self._let_hear(node, instance, what, call)
+
+    def _let_hear(self, node: str, instance: str, what: Change, call: Call | None) -> None:
+        for each in self.listeners:
+            each.changed(node, instance, what, call)
 
     def did(
         self, what: Deed, *, node: str | None = None, instance: str | None = None, hold: Hold | None = None
@@ -153,6 +171,13 @@ class Chronicle:
         self.deeds += 1
         if what != "add_instance" or not self._is_first:
             self._note(what, node, instance, caller(1), hold)
+        if node is not None and instance is None:
+            self._tell_of(node, what)
+
+    @under_lock
+    def _tell_of(self, node: str, what: Deed) -> None:
+        for each in self.listeners:
+            each.befell(node, what)
 
     def read(self) -> tuple[Scene, list[Event]]:
         """Return what was where before the first event that it still has, and the events in order."""

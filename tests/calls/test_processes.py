@@ -190,6 +190,25 @@ def test_a_class_that_cannot_be_found_by_its_name(tmp_path, method):
     assert cluster["node1"].started == ["web1"]
 
 
+class Final(type(FakeHypervisor)):
+    def __new__(cls, name, bases, body):
+        if any(isinstance(each, Final) for each in bases):
+            raise TypeError(f"nothing can derive from {bases[-1].__name__}")
+        return super().__new__(cls, name, bases, body)
+
+
+class Last(FakeHypervisor, metaclass=Final):
+    """A class that nothing can derive from, and so no proxy either."""
+
+
+def test_a_class_that_nothing_can_derive_from_keeps_no_other_back(tmp_path):
+    before = Last(tmp_path / "last")
+    cluster = FakeCluster(tmp_path / "cluster")
+    done_by("fork", start, cluster["node1"])
+    assert [str(call) for call in cluster.journal] == [A_START]
+    assert not before.instances
+
+
 def test_a_node_on_its_own(tmp_path, method):
     node = FakeHypervisor(tmp_path)
     done_by(method, start, node)

@@ -35,7 +35,7 @@ def test_no_two_things_done_at_once_wait_for_each_other(ground):
         "--ground",
         ground,
         "--runs",
-        "10" if ground.startswith("pyfakefs") else "25",
+        "5" if ground.startswith("pyfakefs") else "10",
         "--hangs",
         "1",
     )
@@ -44,4 +44,4 @@ def test_no_two_things_done_at_once_wait_for_each_other(ground):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
 @pytest.mark.parametrize("ground", GROUNDS)
 def test_a_child_forked_in_the_middle_of_calls_waits_for_nobody(ground):
-    run("forks.py", "--ground", ground, "--forks", "40", "--hangs", "1")
+    run("forks.py", "--ground", ground, "--forks", "12", "--hangs", "1")

@@ -12,7 +12,7 @@ import pytest
 PROGRAM = str(Path(__file__).parents[1] / "interrupts.py")
 
 
-@pytest.mark.parametrize(("where", "interrupts"), [("files", 500), ("memory", 500), ("pyfakefs", 100)])
+@pytest.mark.parametrize(("where", "interrupts"), [("files", 200), ("memory", 200), ("pyfakefs", 50)])
 def test_whoever_comes_after_an_interrupted_call_does_not_wait_for_it(where, interrupts, tmp_path):
     """In a process of its own, where the signals go to the main thread, and what hangs can be ended."""
     command = [sys.executable, PROGRAM, "--backend", where, "--interrupts", str(interrupts)]

@@ -16,6 +16,10 @@ class DomainRef(NamedTuple):
     """16 bytes, which alone decide: a client's name and id may be old."""
     id: int = NO_ID
 
+    def __repr__(self) -> str:
+        """Show what tells domains from each other, for people."""
+        return f"<domain {self.name}>"
+
 
 class Kind(IntEnum):
     """Of what type a parameter's value is."""

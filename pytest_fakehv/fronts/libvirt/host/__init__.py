@@ -1,1 +1,15 @@
-"""What one host of libvirt's does, which knows neither bytes nor sockets."""
+"""What one host does for libvirt's clients: its domains, their definitions, states, jobs and events.
+
+It knows neither bytes nor sockets. `host` is what there is of one; each of the modules above it has some of
+libvirt's functions, which it declares by `api`.
+"""
+
+from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares what it answers
+    agent,
+    connection,
+    figures,
+    lifecycle,
+    listing,
+    memory,
+    settings,
+)

@@ -63,7 +63,10 @@ def _read(lines: str) -> dict[int, Procedure]:
     return {each.number: each for each in map(Procedure, lines.strip().splitlines())}
 
 
-PROCEDURES: Final = {Program.REMOTE: _read(table.REMOTE), Program.QEMU: _read(table.QEMU)}
+PROCEDURES: Final[dict[int, dict[int, Procedure]]] = {
+    Program.REMOTE: _read(table.REMOTE),
+    Program.QEMU: _read(table.QEMU),
+}
 """By program and number. Events are not among them: nobody calls those."""
 
 

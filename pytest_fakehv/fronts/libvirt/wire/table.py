@@ -2,8 +2,8 @@
 
 The number, the function of libvirt's public interface that calls it, and of those that are answered: flags
 (``r``: on a read-only connection, too; ``f``: answered by the connection's reader at once, without any lock;
-``-``: neither), the arguments, and behind the arrow what is returned, in the notation of `wire.xdr`. A line that
-ends behind the name is of a procedure that is refused by that name.
+``-``: neither), the arguments, and behind the arrow what is returned, in the notation of `wire.xdr`. A line
+that ends behind the name is of a procedure that is refused by that name.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ REMOTE: Final = """
 17 virDomainGetMaxMemory r dom:D -> memory:uh
 18 virDomainGetMaxVcpus r dom:D -> num:i
 19 virDomainGetOSType r dom:D -> type:s
-20 virDomainGetVcpus
+20 virDomainGetVcpus r dom:D maxinfo:i maplen:i -> info:[(u,i,uh,i)] cpumaps:o
 21 virConnectListDefinedDomains r maxnames:i -> names:[s]
 22 virDomainLookupByID r id:i -> dom:D
 23 virDomainLookupByName r name:s -> dom:D
@@ -47,9 +47,9 @@ REMOTE: Final = """
 36 virConnectListDefinedNetworks
 37 virConnectListDomains r maxids:i -> ids:[i]
 38 virConnectListNetworks
-39 virNetworkCreateXML
-40 virNetworkDefineXML
-41 virNetworkCreate
+39 virNetworkCreate
+40 virNetworkCreateXML
+41 virNetworkDefineXML
 42 virNetworkDestroy
 43 virNetworkGetXMLDesc
 44 virNetworkGetAutostart
@@ -105,7 +105,7 @@ REMOTE: Final = """
 98 virStorageVolGetInfo
 99 virStorageVolGetXMLDesc
 100 virStorageVolGetPath
-101 virNodeGetCellsFreeMemory
+101 virNodeGetCellsFreeMemory r startCell:i maxcells:i -> cells:[uh]
 102 virNodeGetFreeMemory r -> freeMem:uh
 103 virDomainBlockPeek
 104 virDomainMemoryPeek
@@ -162,7 +162,7 @@ REMOTE: Final = """
 156 virInterfaceIsActive
 157 virConnectGetLibVersion r -> version:uh
 158 virConnectCompareCPU
-159 virDomainMemoryStats
+159 virDomainMemoryStats r dom:D maxStats:u flags:u -> stats:[(i,uh)]
 160 virDomainAttachDeviceFlags
 161 virDomainDetachDeviceFlags
 162 virConnectBaselineCPU
@@ -224,10 +224,10 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 223 virDomainGetSchedulerParametersFlags
 225 virDomainPinVcpuFlags
 226 virDomainSendKey
-227 virNodeGetCPUStats
+227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
 228 virNodeGetMemoryStats r nparams:i cellNum:i flags:u -> params:[(s,uh)] nparams:i
 229 virDomainGetControlInfo
-230 virDomainGetVcpuPinInfo
+230 virDomainGetVcpuPinInfo r dom:D ncpumaps:i maplen:i flags:u -> cpumaps:o num:i
 231 virDomainUndefineFlags - dom:D flags:u
 232 virDomainSaveFlags
 233 virDomainRestoreFlags
@@ -283,7 +283,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 289 virNodeGetMemoryParameters
 290 virDomainBlockCommit
 291 virNetworkUpdate
-293 virNodeGetCPUMap
+293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
 294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
 295 virDomainSendProcessSignal
 296 virDomainOpenChannel
@@ -318,7 +318,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy
 347 virNodeAllocPages
-349 virDomainGetFSInfo
+349 virDomainGetFSInfo - dom:D flags:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo
 352 virDomainPinIOThread
@@ -326,7 +326,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 355 virDomainAddIOThread
 356 virDomainDelIOThread
 357 virDomainSetUserPassword - dom:D user:?s password:?s flags:u
-358 virDomainRename
+358 virDomainRename - dom:D newName:?s flags:u -> retcode:i
 360 virConnectRegisterCloseCallback fr
 361 virConnectUnregisterCloseCallback fr
 364 virDomainMigrateStartPostCopy
@@ -334,7 +334,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 366 virDomainSetPerfEvents
 368 virConnectStoragePoolEventRegisterAny
 369 virConnectStoragePoolEventDeregisterAny
-371 virDomainGetGuestVcpus
+371 virDomainGetGuestVcpus - dom:D flags:u
 372 virDomainSetGuestVcpus
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
@@ -423,5 +423,5 @@ EVENTS: Final = """
 21 363 job-completed params:T
 23 379 metadata-change type:i uri:?s
 """
-"""What clients are told: libvirt's number of the event, the procedure, a name, and what follows the number of the
-callback and the domain."""
+"""What clients are told: libvirt's number of the event, the procedure, a name, and what follows the number of
+the callback and the domain."""

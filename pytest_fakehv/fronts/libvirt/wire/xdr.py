@@ -1,9 +1,9 @@
 """How values are bytes: XDR (RFC 4506), compiled from a notation of a few letters into functions.
 
 ``i`` and ``u`` are an int and an unsigned one, ``h`` and ``uh`` the same of 64 bits, ``d`` a double, ``b`` a
-boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a list,
-``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text, ``w32`` one
-of that fixed size. ``D`` is a domain, ``T`` a list of parameters, and other structures can be named so, too.
+boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a
+list, ``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text,
+``w32`` one of that fixed size. ``D`` is a domain, ``T`` a list of parameters; others can be named so, too.
 """
 
 import struct
@@ -45,7 +45,7 @@ class Codec:
     least: int
     """How many bytes a value has at the least, so that a count can be checked against what there is."""
     fixed: str = ""
-    """What `struct` calls it, of what always has as many bytes and needs no check: read with its neighbours."""
+    """What `struct` calls it, of what always has as many bytes and needs no check."""
 
 
 def decode(codec: Codec, data: bytes, at: int = 0) -> Any:

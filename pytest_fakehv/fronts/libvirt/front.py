@@ -1,0 +1,251 @@
+"""The cluster behind libvirt's interface."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
+from types import TracebackType
+from typing import Final, Self
+
+from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.cluster.cluster import FakeCluster
+from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.fronts.libvirt.environment import environment
+from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
+from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.routes import Routes, routed
+from pytest_fakehv.fronts.libvirt.server.server import Server
+from pytest_fakehv.fronts.libvirt.translation import Machine
+from pytest_fakehv.interface.contract import BaseHypervisor
+from pytest_fakehv.machine import Os
+from pytest_fakehv.storage.filesystem import reason
+from pytest_fakehv.storage.temporary import temporary_directory
+from pytest_fakehv.story.chronicle import Change, Deed
+from pytest_fakehv.text import shown
+
+__tracebackhide__ = True  # a mistake of the test is shown at the test's own line
+
+_LONGEST_DIRECTORY: Final = 60
+"""Bytes that the path of the sockets' directory may have: of a socket's, systems take 107."""
+
+
+_LONGEST_NAME: Final = 40
+"""Bytes of a node's name that may be a socket's."""
+
+
+class _Nodes(Mapping[str, tuple[Collection[str], str]]):
+    """The nodes as routes know them; each has its socket once somebody asks for it."""
+
+    def __init__(self, front: "FakeLibvirt") -> None:
+        self._front = front
+
+    def __getitem__(self, name: str) -> tuple[Collection[str], str]:
+        for node in self._front.cluster.nodes:
+            if node.name == name:
+                return {node.address}, self._front.socket(node)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([node.name for node in self._front.cluster.nodes])
+
+    def __len__(self) -> int:
+        return len(self._front.cluster)
+
+
+class FakeLibvirt:
+    """What libvirt's clients take for the hosts of a cluster: a server a node, each on a local socket.
+
+    It ends with its ``with`` block, or by `close`; then no connection, no thread and no file of it is left.
+
+    Args:
+        cluster: whose nodes the hosts are, and whose instances the domains.
+        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a
+            temporary one.
+
+    Attributes:
+        cluster: as given.
+
+    Raises:
+        DeclarationError: there can be no sockets in the folder; the message says why.
+    """
+
+    def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
+        self.cluster = cluster
+        self._hosts: dict[str, Host] = {}
+        self._paths: dict[str, str] = {}
+        self._routes = Routes(_Nodes(self))
+        self._servers: dict[str, Server] = {}
+        self._lock = cluster._shared.lock
+        self._left = ExitStack()
+        self._directory = self._left.enter_context(_sockets_in(directory))
+        with suppress(ImportError):  # then its clients are other processes
+            self._left.enter_context(kept_off_servers(import_module("libvirt")))
+        cluster._shared.fronts.append(self)
+        cluster._shared.chronicle.listeners.append(self)
+
+    def __enter__(self) -> Self:
+        """Return it: it is up already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show whose it is."""
+        return f"<FakeLibvirt of {self.cluster!r}>"
+
+    def close(self) -> None:
+        """Break all connections, and end all threads; once is enough."""
+        shared = self.cluster._shared
+        if self not in shared.fronts:
+            return
+        shared.fronts.remove(self)
+        shared.chronicle.listeners.remove(self)
+        with self._lock:
+            servers = list(self._servers.values())
+            self._servers.clear()
+        for each in servers:
+            each.close()
+        self._left.close()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment for subprocesses: ``subprocess.run(["virsh", "list"], env=front.env)``.
+
+        It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
+        to the node `here`. What else calls ssh has the real one.
+        """
+        folder = f"{self._directory}/env"
+        with suppress(FileExistsError):
+            Os.mkdir(folder, 0o700)
+        return environment(self._routes, folder)
+
+    @property
+    def here(self) -> str:
+        """The name of the node as which programs run, where URIs without a host lead: at first the first."""
+        return self._routes.here
+
+    @here.setter
+    def here(self, node: str | BaseHypervisor) -> None:
+        self._routes.here = self.cluster._node(node).name
+
+    @contextmanager
+    def routed(self) -> Iterator[Self]:
+        """Lead what this process opens by libvirt's Python binding to the nodes meanwhile.
+
+        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: to
+        the node whose name or address is a URI's host; without a host, to `here`. A host that is no node is
+        refused as libvirt does. Other hypervisors' URIs are left alone.
+
+        Returns:
+            A context manager that yields the front itself.
+
+        Raises:
+            ImportError: the binding is not there; the message says how to get it.
+        """
+        with routed(self._routes):
+            yield self
+
+    def uri(self, node: str | BaseHypervisor | None = None) -> str:
+        """Return where a node's clients connect to, on this machine.
+
+        Args:
+            node: which, by name or address or as itself; None for the first.
+
+        Raises:
+            DeclarationError: there is no such node.
+        """
+        return self._routes.uri(self._found(node).name)
+
+    def socket(self, node: str | BaseHypervisor | None = None) -> str:
+        """Return the path of a node's socket; it answers from now on, unless the node is down.
+
+        Args:
+            node: which, by name or address or as itself; None for the first.
+
+        Raises:
+            DeclarationError: there is no such node.
+        """
+        found = self._found(node)
+        with self._lock:
+            if found.name not in self._paths:
+                self._paths[found.name] = self._path(found.name)
+                self._hosts[found.name] = Host(Machine(found))
+                if not found.is_down:
+                    self._serve(found.name)
+        return self._paths[found.name]
+
+    # What the cluster tells
+
+    def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
+        """Hear what has become of an instance on a node; under the cluster's lock."""
+        if host := self._hosts.get(node):
+            host.changed(instance, what, call.method if call else None)
+
+    def befell(self, node: str, what: Deed) -> None:
+        """Hear what the test has done to a node; under the cluster's lock."""
+        if host := self._hosts.get(node):
+            host.befell(what)
+            if what in ("crash", "remove_node") and node in self._servers:
+                self._servers[node].go_down()
+
+    def booted(self, node: str) -> None:
+        """Let clients in again, and let what is to start with its host start."""
+        if node not in self._hosts:
+            return
+        if before := self._servers.pop(node, None):
+            before.close()
+        self._hosts[node].boots()
+        with self._lock:
+            self._serve(node)
+
+    # Inside
+
+    def _found(self, node: str | BaseHypervisor | None) -> FakeHypervisor:
+        return self.cluster._node(self.here if node is None else node)
+
+    def _serve(self, node: str) -> None:
+        self._servers[node] = Server(self._paths[node], self._hosts[node], node)
+
+    def _path(self, node: str) -> str:
+        name = node if len(os.fsencode(node)) <= _LONGEST_NAME else f"node-{len(self._paths)}"
+        return f"{self._directory}/{name}"
+
+
+@contextmanager
+def _sockets_in(given: str | os.PathLike[str] | None) -> Iterator[str]:
+    """Have a folder for sockets meanwhile; what was there before stays.
+
+    Raises:
+        DeclarationError: there can be none; the message says why.
+    """
+    if given is None:
+        with temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY) as made:
+            yield made
+        return
+    path = Os.fspath(given)
+    if not path.startswith("/"):
+        path = f"{Os.getcwd()}/{path}"
+    if len(os.fsencode(path)) > _LONGEST_DIRECTORY:
+        raise DeclarationError(
+            f"the path of the sockets' folder has at most {_LONGEST_DIRECTORY} bytes, not {shown(path)}"
+        )
+    is_new = False
+    try:
+        with suppress(FileExistsError):
+            Os.mkdir(path, 0o700)
+            is_new = True
+        if not is_new and Os.listdir(path):
+            raise DeclarationError(f"{shown(path)} is not empty; name a new or empty folder")
+    except OSError as error:
+        raise DeclarationError(f"{shown(path)} can't have the sockets: {reason(error)}") from error
+    try:
+        yield path
+    finally:
+        if is_new:
+            with suppress(OSError):  # somebody has put something there
+                Os.rmdir(path)

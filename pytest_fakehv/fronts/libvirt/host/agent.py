@@ -1,0 +1,36 @@
+"""What a guest's agent would do: none of the guests has one."""
+
+from typing import Any, NoReturn
+
+from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.host import Host, Session
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+
+@api(
+    "virDomainFSFreeze",
+    "virDomainFSThaw",
+    "virDomainFSTrim",
+    "virDomainGetFSInfo",
+    "virDomainGetGuestInfo",
+    "virDomainGetGuestVcpus",
+    "virDomainGetHostname",
+    "virDomainGetTime",
+    "virDomainQemuAgentCommand",
+    "virDomainSetTime",
+    "virDomainSetUserPassword",
+)
+def refuse(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> NoReturn:
+    """Say that nobody is there to ask."""
+    check_active(domain)
+    raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
+
+
+@api("virDomainAgentSetResponseTimeout")
+def set_timeout(_host: Host, _session: Session, _domain: Domain, _timeout: int, _flags: int) -> int:
+    """Note how long to wait for an agent."""
+    return 0

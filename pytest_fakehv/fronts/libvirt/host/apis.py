@@ -1,0 +1,123 @@
+"""What a host can be asked: the functions of libvirt's interface, by their names."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
+from pytest_fakehv.text import shown_error
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+Function = Callable[..., Any]
+"""Takes the host, the session and the call's arguments; a domain in place of what refers to one."""
+
+About = Literal["domain", "name", "uuid", "xml", "nothing"]
+"""What its first argument is: a domain, its name, its UUID, a definition of it; or it is about none."""
+
+_PARTS: Final = 9
+"""Of an error of libvirt's bindings."""
+
+_NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """One function of libvirt's interface; to the door, a method of the node.
+
+    Attributes:
+        name: the function's name.
+        function: what does it.
+        about: what says which domain it is about.
+        is_free: whether it is answered at once, by no call that the journal has, and under no lock.
+        flags: the flags that it knows, which are its last argument; None for one without.
+        has_job: whether it changes a domain, and so waits until nobody else does.
+        runs_instances: whether it may call code that isn't ours: an override of the interface's methods.
+    """
+
+    name: str
+    function: Function
+    about: About
+    is_free: bool = False
+    flags: int | None = None
+    has_job: bool = False
+    runs_instances: bool = False
+    takes_a_name: bool = False
+
+    @property
+    def remote_name(self) -> str:
+        """How the daemon calls what serves it."""
+        return f"remoteDispatch{self.name.removeprefix('vir')}"
+
+    def instance_name(
+        self, arguments: tuple[Any, ...], _keywords: Mapping[str, Any], _kept: tuple[Any, ...]
+    ) -> str | None:
+        """Say which instance a call is about; None if about none."""
+        if self.about in ("nothing", "uuid"):
+            return None
+        given: str = arguments[0]
+        if self.about == "xml":
+            found = _NAME.search(given)
+            return found[1] if found else None
+        return given
+
+    def told(self, error: BaseException) -> BaseException:
+        """Return an error of the cluster's, or of a fault's, as a client is told of it.
+
+        One of libvirt's bindings, which a test gives a fault, is told as it is.
+        """
+        if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
+            return error
+        given = getattr(error, "err", None)
+        if isinstance(given, tuple) and len(given) == _PARTS:
+            code, domain, message, level, str1, str2, str3, int1, int2 = given
+            return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
+        if isinstance(error, HypervisorError):
+            return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
+        return failure(Code.INTERNAL_ERROR, shown_error(error))
+
+    def check_flags(self, arguments: tuple[Any, ...]) -> None:
+        """Refuse flags that it doesn't know.
+
+        Raises:
+            LibvirtError: there are such.
+        """
+        if self.flags is not None and (unknown := arguments[-1] & ~self.flags):
+            function = f"qemu{self.name.removeprefix('vir')}"
+            text = f"unsupported flags (0x{unknown:x}) in function {function}"
+            raise wrong_argument(function, "flags", text, origin=Origin.QEMU)
+
+    def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """Refuse nothing: what comes over the wire is of the right type."""
+
+
+APIS: Final[dict[str, Api]] = {}
+"""All that a host can be asked, by name."""
+
+
+def api(
+    *names: str,
+    about: About = "domain",
+    is_free: bool = False,
+    flags: int | None = None,
+    has_job: bool = False,
+    runs_instances: bool = False,
+) -> Callable[[Function], Function]:
+    """Let a function be what is done for one or more of libvirt's."""
+
+    def declare(function: Function) -> Function:
+        for name in names:
+            APIS[name] = Api(
+                name=name,
+                function=function,
+                about=about,
+                is_free=is_free,
+                flags=flags,
+                has_job=has_job,
+                runs_instances=runs_instances,
+            )
+        return function
+
+    return declare

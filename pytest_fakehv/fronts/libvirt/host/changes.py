@@ -1,0 +1,90 @@
+"""What the host says of a domain that was started, paused, resumed or stopped, by what did that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from pytest_fakehv.fronts.libvirt.host.words import (
+    Lifecycle,
+    Paused,
+    Resumed,
+    Running,
+    ShutDown,
+    Shutoff,
+    Started,
+    Stopped,
+    Suspended,
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a change is told.
+
+    Attributes:
+        reason: why the domain is in its new state.
+        events: the lifecycle events, in their order, each with its detail.
+        is_numbered: whether the last of them still has the number by which the domain ran.
+    """
+
+    reason: IntEnum
+    events: tuple[tuple[Lifecycle, IntEnum], ...]
+    is_numbered: bool = True
+
+
+_DESTROYED: Final = Told(
+    Shutoff.DESTROYED,
+    ((Lifecycle.SHUTDOWN, ShutDown.HOST), (Lifecycle.STOPPED, Stopped.DESTROYED)),
+    is_numbered=False,
+)
+_SHUT_DOWN: Final = Told(
+    Shutoff.SHUTDOWN, ((Lifecycle.SHUTDOWN, ShutDown.GUEST), (Lifecycle.STOPPED, Stopped.SHUTDOWN))
+)
+
+STOPPED: Final[Mapping[str | None, Told]] = {
+    None: Told(Shutoff.CRASHED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
+    "virDomainDestroy": _DESTROYED,
+    "virDomainDestroyFlags": _DESTROYED,
+    "virDomainShutdown": _SHUT_DOWN,
+    "virDomainShutdownFlags": _SHUT_DOWN,
+    "virConnectClose": _DESTROYED,
+    "StopInstance": _DESTROYED,
+    "FinalizeMigrationSource": Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
+    "FinalizeMigrationDst": Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
+}
+"""By the call that did it; None for what happened by itself: a guest's process was killed."""
+
+_BOOTED: Final = Told(
+    Running.BOOTED, ((Lifecycle.RESUMED, Resumed.UNPAUSED), (Lifecycle.STARTED, Started.BOOTED))
+)
+
+STARTED: Final[Mapping[str | None, Told]] = {
+    None: _BOOTED,
+    "FinalizeMigrationDst": Told(
+        Running.MIGRATED, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.RESUMED, Resumed.MIGRATED))
+    ),
+}
+
+STARTED_PAUSED: Final[Mapping[str | None, Told]] = {
+    None: Told(Paused.USER, ((Lifecycle.STARTED, Started.BOOTED), (Lifecycle.SUSPENDED, Suspended.PAUSED))),
+    "FinalizeMigrationDst": Told(
+        Paused.USER, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.SUSPENDED, Suspended.PAUSED))
+    ),
+}
+
+PAUSED: Final[Mapping[str | None, Told]] = {
+    None: Told(Paused.IOERROR, ((Lifecycle.SUSPENDED, Suspended.IOERROR),)),
+    "virDomainSuspend": Told(Paused.USER, ((Lifecycle.SUSPENDED, Suspended.PAUSED),)),
+    "MigrateInstance": Told(Paused.MIGRATION, ((Lifecycle.SUSPENDED, Suspended.MIGRATED),)),
+}
+
+RESUMED: Final[Mapping[str | None, Told]] = {
+    None: Told(Running.UNPAUSED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
+    "FinalizeMigrationSource": Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
+}
+
+
+def told(changes: Mapping[str | None, Told], method: str | None) -> Told:
+    """Return how a change is told that a call did; None for none."""
+    return changes.get(method, changes[None])

@@ -1,0 +1,114 @@
+"""Which domains a host has, and which of them is meant."""
+
+import uuid
+
+from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.host.apis import api
+
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.host import Host, Session
+from pytest_fakehv.fronts.libvirt.host.words import Listed, State
+from pytest_fakehv.fronts.libvirt.values import DomainRef
+from pytest_fakehv.text import natural_order
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+
+@api("virDomainLookupByName", about="name")
+def by_name(host: Host, _session: Session, name: str) -> DomainRef:
+    """Return the domain of a name."""
+    if domain := host.by_name(name):
+        return domain.ref
+    raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")
+
+
+@api("virDomainLookupByUUID", about="uuid")
+def by_uuid(host: Host, _session: Session, key: bytes) -> DomainRef:
+    """Return the domain of a UUID."""
+    if domain := host.by_uuid(key):
+        return domain.ref
+    raise failure(Code.NO_DOMAIN, f"no domain with matching uuid '{uuid.UUID(bytes=key)}'")
+
+
+@api("virDomainLookupByID", about="nothing")
+def by_id(host: Host, _session: Session, number: int) -> DomainRef:
+    """Return the running domain of a number."""
+    for domain in host.domains:
+        if domain.is_active and domain.id == number:
+            return domain.ref
+    raise failure(Code.NO_DOMAIN, f"no domain with matching id {number}")
+
+
+@api("virConnectListAllDomains", about="nothing", flags=sum(Listed))
+def list_all(host: Host, _session: Session, need_results: int, flags: int) -> tuple[list[DomainRef], int]:
+    """List the domains that all groups of flags let pass."""
+    found = [each.ref for each in ordered(host.domains) if not flags or is_listed(each, flags)]
+    return (found if need_results else []), len(found)
+
+
+def ordered(domains: list[Domain]) -> list[Domain]:
+    """Return domains in the order in which they are listed: those that run by their numbers, then the others by name."""
+    running = sorted((each for each in domains if each.is_active), key=lambda each: each.id)
+    return running + sorted(
+        (each for each in domains if not each.is_active), key=lambda each: natural_order(each.name)
+    )
+
+
+def is_listed(domain: Domain, flags: int) -> bool:
+    """Tell whether a domain is listed: each group of flags, if any of it is set, must have one that fits."""
+    has = {
+        Listed.ACTIVE: domain.is_active,
+        Listed.INACTIVE: not domain.is_active,
+        Listed.PERSISTENT: domain.is_persistent,
+        Listed.TRANSIENT: not domain.is_persistent,
+        Listed.RUNNING: domain.state == State.RUNNING,
+        Listed.PAUSED: domain.state == State.PAUSED,
+        Listed.SHUTOFF: domain.state == State.SHUTOFF,
+        Listed.OTHER: domain.state not in {State.RUNNING, State.PAUSED, State.SHUTOFF},
+        Listed.AUTOSTART: domain.autostart,
+        Listed.NO_AUTOSTART: not domain.autostart,
+        Listed.MANAGEDSAVE: False,
+        Listed.NO_MANAGEDSAVE: True,
+        Listed.HAS_SNAPSHOT: False,
+        Listed.NO_SNAPSHOT: True,
+        Listed.HAS_CHECKPOINT: False,
+        Listed.NO_CHECKPOINT: True,
+    }
+    return all(
+        not flags & sum(group) or any(flags & each and has[each] for each in group) for group in _GROUPS
+    )
+
+
+_GROUPS = (
+    (Listed.ACTIVE, Listed.INACTIVE),
+    (Listed.PERSISTENT, Listed.TRANSIENT),
+    (Listed.RUNNING, Listed.PAUSED, Listed.SHUTOFF, Listed.OTHER),
+    (Listed.MANAGEDSAVE, Listed.NO_MANAGEDSAVE),
+    (Listed.AUTOSTART, Listed.NO_AUTOSTART),
+    (Listed.HAS_SNAPSHOT, Listed.NO_SNAPSHOT),
+    (Listed.HAS_CHECKPOINT, Listed.NO_CHECKPOINT),
+)
+
+
+@api("virConnectNumOfDomains", about="nothing")
+def count_running(host: Host, _session: Session) -> int:
+    """Count those that run."""
+    return sum(each.is_active for each in host.domains)
+
+
+@api("virConnectListDomains", about="nothing")
+def list_running(host: Host, _session: Session, most: int) -> list[int]:
+    """List the numbers of those that run."""
+    return sorted(each.id for each in host.domains if each.is_active)[:most]
+
+
+@api("virConnectNumOfDefinedDomains", about="nothing")
+def count_defined(host: Host, _session: Session) -> int:
+    """Count those that are shut off."""
+    return sum(not each.is_active for each in host.domains)
+
+
+@api("virConnectListDefinedDomains", about="nothing")
+def list_defined(host: Host, _session: Session, most: int) -> list[str]:
+    """List the names of those that are shut off."""
+    return sorted((each.name for each in host.domains if not each.is_active), key=natural_order)[:most]

@@ -1,0 +1,190 @@
+"""The numbers of libvirt's interface that a host and its clients speak of, by their names.
+
+Source: libvirt's documentation of its API (https://libvirt.org/html/).
+"""
+
+from enum import IntEnum, IntFlag
+
+
+class State(IntEnum):
+    """What a domain does: ``VIR_DOMAIN_...``."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    BLOCKED = 2
+    PAUSED = 3
+    SHUTDOWN = 4
+    SHUTOFF = 5
+    CRASHED = 6
+
+
+class Running(IntEnum):
+    """Why a domain runs: ``VIR_DOMAIN_RUNNING_...``."""
+
+    UNKNOWN = 0
+    BOOTED = 1
+    MIGRATED = 2
+    RESTORED = 3
+    UNPAUSED = 5
+    MIGRATION_CANCELED = 6
+
+
+class Paused(IntEnum):
+    """Why a domain is paused: ``VIR_DOMAIN_PAUSED_...``."""
+
+    UNKNOWN = 0
+    USER = 1
+    MIGRATION = 2
+    IOERROR = 5
+    STARTING_UP = 11
+
+
+class Shutoff(IntEnum):
+    """Why a domain is shut off: ``VIR_DOMAIN_SHUTOFF_...``."""
+
+    UNKNOWN = 0
+    SHUTDOWN = 1
+    DESTROYED = 2
+    CRASHED = 3
+    MIGRATED = 4
+    SAVED = 5
+    FAILED = 6
+
+
+class EventKind(IntEnum):
+    """What a client can ask to be told of: ``VIR_DOMAIN_EVENT_ID_...``."""
+
+    LIFECYCLE = 0
+    REBOOT = 1
+    RTC_CHANGE = 2
+    WATCHDOG = 3
+    IO_ERROR = 4
+    GRAPHICS = 5
+    IO_ERROR_REASON = 6
+    CONTROL_ERROR = 7
+    BLOCK_JOB = 8
+    DISK_CHANGE = 9
+    TRAY_CHANGE = 10
+    PMWAKEUP = 11
+    PMSUSPEND = 12
+    BALLOON_CHANGE = 13
+    PMSUSPEND_DISK = 14
+    DEVICE_REMOVED = 15
+    BLOCK_JOB_2 = 16
+    TUNABLE = 17
+    AGENT_LIFECYCLE = 18
+    DEVICE_ADDED = 19
+    MIGRATION_ITERATION = 20
+    JOB_COMPLETED = 21
+    DEVICE_REMOVAL_FAILED = 22
+    METADATA_CHANGE = 23
+    BLOCK_THRESHOLD = 24
+    MEMORY_FAILURE = 25
+    MEMORY_DEVICE_SIZE_CHANGE = 26
+
+
+class Lifecycle(IntEnum):
+    """What has become of a domain: ``VIR_DOMAIN_EVENT_...``."""
+
+    DEFINED = 0
+    UNDEFINED = 1
+    STARTED = 2
+    SUSPENDED = 3
+    RESUMED = 4
+    STOPPED = 5
+    SHUTDOWN = 6
+
+
+class Defined(IntEnum):
+    """How it was defined: ``VIR_DOMAIN_EVENT_DEFINED_...``."""
+
+    ADDED = 0
+    UPDATED = 1
+    RENAMED = 2
+
+
+class Undefined(IntEnum):
+    """How it was undefined: ``VIR_DOMAIN_EVENT_UNDEFINED_...``."""
+
+    REMOVED = 0
+    RENAMED = 1
+
+
+class Started(IntEnum):
+    """How it was started: ``VIR_DOMAIN_EVENT_STARTED_...``."""
+
+    BOOTED = 0
+    MIGRATED = 1
+
+
+class Suspended(IntEnum):
+    """How it was suspended: ``VIR_DOMAIN_EVENT_SUSPENDED_...``."""
+
+    PAUSED = 0
+    MIGRATED = 1
+    IOERROR = 2
+
+
+class Resumed(IntEnum):
+    """How it was resumed: ``VIR_DOMAIN_EVENT_RESUMED_...``."""
+
+    UNPAUSED = 0
+    MIGRATED = 1
+
+
+class Stopped(IntEnum):
+    """How it was stopped: ``VIR_DOMAIN_EVENT_STOPPED_...``."""
+
+    SHUTDOWN = 0
+    DESTROYED = 1
+    CRASHED = 2
+    MIGRATED = 3
+    SAVED = 4
+    FAILED = 5
+
+
+class ShutDown(IntEnum):
+    """Who has shut it down: ``VIR_DOMAIN_EVENT_SHUTDOWN_...``."""
+
+    FINISHED = 0
+    GUEST = 1
+    HOST = 2
+
+
+class Affect(IntFlag):
+    """Which of a domain's definitions a call is about: ``VIR_DOMAIN_AFFECT_...``."""
+
+    CURRENT = 0
+    LIVE = 1
+    CONFIG = 2
+
+
+class Start(IntFlag):
+    """How a domain starts: ``VIR_DOMAIN_START_...``."""
+
+    PAUSED = 1
+    AUTODESTROY = 2
+    BYPASS_CACHE = 4
+    FORCE_BOOT = 8
+    VALIDATE = 16
+
+
+class Listed(IntFlag):
+    """Which domains are listed: ``VIR_CONNECT_LIST_DOMAINS_...``."""
+
+    ACTIVE = 1
+    INACTIVE = 2
+    PERSISTENT = 4
+    TRANSIENT = 8
+    RUNNING = 16
+    PAUSED = 32
+    SHUTOFF = 64
+    OTHER = 128
+    MANAGEDSAVE = 256
+    NO_MANAGEDSAVE = 512
+    AUTOSTART = 1024
+    NO_AUTOSTART = 2048
+    HAS_SNAPSHOT = 4096
+    NO_SNAPSHOT = 8192
+    HAS_CHECKPOINT = 16384
+    NO_CHECKPOINT = 32768

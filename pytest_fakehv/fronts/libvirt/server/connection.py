@@ -1,0 +1,329 @@
+"""One client's connection: its reader, the calls that it makes, and what it is told."""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.server.contract import Host
+from pytest_fakehv.fronts.libvirt.server.outgoing import Outgoing
+from pytest_fakehv.fronts.libvirt.server.threads import answering, made
+from pytest_fakehv.fronts.libvirt.server.workers import TooManyError, Workers
+from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.wire.errors import error_bytes
+from pytest_fakehv.fronts.libvirt.wire.frames import (
+    HEADER_SIZE,
+    LARGEST,
+    VERSION,
+    Frames,
+    Header,
+    Status,
+    Type,
+    framed,
+    header_of,
+)
+from pytest_fakehv.fronts.libvirt.wire.procedures import PROCEDURES, Procedure, Program, event_message
+from pytest_fakehv.fronts.libvirt.wire.xdr import WireError, decode, encode
+from pytest_fakehv.text import shown_error
+
+_Function = Callable[..., tuple[Any, ...]]
+
+_RECEIVED_AT_ONCE: Final = 65536
+"""In bytes: nearly every message is whole then."""
+
+_NO_AUTHENTICATION: Final = 0
+
+_READ_ONLY: Final = 1
+
+_FEATURES: Final = frozenset((2, 3, 4, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16))
+"""What a client may count on; without the others it does.
+
+They are: the remote protocol 2; migration in its second version 3, from peer to peer 4, in its third
+version 6, of XML 11, of what doesn't run 12, with parameters 13; that nothing changes meanwhile 7; texts in
+parameters 9; keepalive 10; callbacks of events 14 and of the end 15; the order of a network's updates 16.
+"""
+
+_PING: Final = 1
+_PONG: Final = framed(Program.KEEPALIVE, 2, Type.EVENT, 0, Status.OK, b"")
+
+_NUDGE_EVERY: Final = 0.005
+"""In seconds of real time."""
+
+_CREDENTIALS: Final = struct.Struct("3i")
+"""Of the process at the other end: its number, its user's, and its group's."""
+
+_NOBODY: Final = 0x7FFFFFFF
+"""A callback that no client has."""
+
+
+class Connection:
+    """A client's connection, which is the session that its host knows.
+
+    Args:
+        connected: The socket, which is the connection's from now on.
+        host: What answers.
+        name: What its threads are called.
+
+    Attributes:
+        is_read_only: Whether its client asked for that.
+        peer: The number of its client's process; 0 where the system doesn't tell.
+    """
+
+    def __init__(self, connected: socket.socket, host: Host, name: str) -> None:
+        self.is_read_only = False
+        self.peer = _peer_of(connected)
+        self._socket = connected
+        self._host = host
+        self._name = name
+        self._outgoing = Outgoing(connected, name)
+        self._workers = Workers(name)
+        self._hears = threading.Event()
+        self._hears.set()
+        self._is_open = False
+        self._is_closing = False
+        self._own: dict[str, _Function] = {
+            "virConnectAuthList": lambda: ([_NO_AUTHENTICATION],),
+            "virConnectSupportsFeature": lambda feature: (int(feature in _FEATURES),),
+            "virConnectOpen": self._open,
+            "virConnectClose": self._close,
+            # The client's library calls the callback by itself when the connection breaks.
+            "virConnectRegisterCloseCallback": tuple,
+            "virConnectUnregisterCloseCallback": tuple,
+        }
+        """What is answered without the host."""
+
+    # --- what its host may ask of it ---
+
+    def send_event(self, callback_id: int, event: DomainEvent) -> None:
+        """Tell the client's callback of an event; never waits, and says nothing where the connection is over.
+
+        It may be called in any thread and under any lock. Raises what Python raises where the table of events
+        has no such event, or its details are others.
+        """
+        with answering():
+            number, payload = event_message(callback_id, event)
+            self._outgoing.send(framed(Program.REMOTE, number, Type.EVENT, 0, Status.OK, payload))
+
+    def drop(self) -> None:
+        """Break the connection, as that to a crashed host breaks; never waits."""
+        with answering():
+            self._outgoing.drop()
+            self._hears.set()
+
+    def silence(self) -> None:
+        """Neither hear nor say anything, as a host whose cable is pulled out, until `speak`; never waits."""
+        with answering():
+            self._hears.clear()
+            self._outgoing.hold()
+
+    def speak(self) -> None:
+        """Hear what came meanwhile, say what there was to say, and go on; never waits."""
+        with answering():
+            self._outgoing.release()
+            self._hears.set()
+
+    @contextmanager
+    def nudged(self) -> Iterator[None]:
+        """Keep the client awake while one of its calls is waited for.
+
+        Another of its threads, whose call begins just as that one goes out, may else sleep until something
+        arrives: libvirt's client forgets to wake it. So something does, for a callback that nobody has.
+        """
+        over = threading.Event()
+        thread = made(f"{self._name} nudge", self._nudge, over)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _nudge(self, over: threading.Event) -> None:
+        number, payload = event_message(_NOBODY, DomainEvent(0, DomainRef("nobody", bytes(16)), (0, 0)))
+        message = framed(Program.REMOTE, number, Type.EVENT, 0, Status.OK, payload)
+        while not over.wait(_NUDGE_EVERY):
+            self._outgoing.send(message, only_if_idle=True)
+
+    # --- the reader ---
+
+    def serve(self) -> None:
+        """Read and answer until the connection is over, and tell the host."""
+        frames = Frames()
+        receive = self._socket.recv
+        try:
+            while not self._is_closing and (data := receive(_RECEIVED_AT_ONCE)):
+                for frame in frames.taken(data):
+                    if not self._hears.is_set():
+                        self._hears.wait()
+                    self._take(frame)
+                    if self._is_closing:
+                        break
+            self._outgoing.drain()
+        except (OSError, WireError, TooManyError):
+            pass  # broken by the other side, or nobody knows how to go on
+        finally:
+            self.drop()
+            if self._is_open:
+                self._host.closed(self)
+
+    def close(self) -> None:
+        """Give back what the connection has, once it is over and its last call has ended."""
+        self._workers.end()
+        self._outgoing.close()
+
+    def forget(self) -> None:
+        """Have no part in it, in a forked child."""
+        self._outgoing.forget()
+
+    def _take(self, frame: bytes) -> None:
+        """Take a message in: answer it, let a worker do so, or ignore it as a real daemon does."""
+        header = header_of(frame)
+        if header.type != Type.CALL:
+            self._take_other(header)
+            return
+        try:
+            procedure = _called(header)
+            function = self._function(procedure)
+            arguments = _arguments(procedure, frame)
+            waits = not procedure.at_once and self._host.may_block(procedure.api, arguments)
+        except Exception as error:  # noqa: BLE001  # whoever made the mistake: the client is told
+            self._refuse(header, error)
+            return
+        if waits:
+            self._workers.do(partial(self._answer, header, procedure, function, arguments))
+        else:
+            self._answer(header, procedure, function, arguments)
+
+    def _take_other(self, header: Header) -> None:
+        if header.program == Program.KEEPALIVE and header.type == Type.EVENT and header.procedure == _PING:
+            self._outgoing.send(_PONG)
+        elif header.type == Type.CALL_WITH_DESCRIPTORS:
+            self._refuse(header, failure(Code.OPERATION_UNSUPPORTED, "file descriptors", origin=Origin.RPC))
+            self._is_closing = True  # they come with bytes beside the frames
+
+    def _function(self, procedure: Procedure) -> _Function:
+        """Return what answers calls of a procedure.
+
+        Raises:
+            LibvirtError: nothing does, or not on this connection.
+        """
+        api = procedure.api
+        own = self._own.get(api)
+        if own is not None:
+            return own
+        if not self._is_open:
+            raise failure(Code.INTERNAL_ERROR, "hypervisor connection not open", origin=Origin.RPC)
+        if not (procedure.is_answered and self._host.knows(api)):
+            raise failure(Code.NO_SUPPORT, api, origin=Origin.DOMAIN)
+        if self.is_read_only and not procedure.for_readers:
+            detail = f"read only access prevents {api}"
+            raise failure(Code.OPERATION_DENIED, detail, origin=Origin.DOMAIN)
+        return partial(self._ask_host, api)
+
+    def _ask_host(self, api: str, *arguments: Any) -> tuple[Any, ...]:
+        return self._host.answer(self, api, arguments)
+
+    def _open(self, uri: str | None, flags: int) -> tuple[()]:
+        if self._is_open:
+            raise failure(Code.INTERNAL_ERROR, "connection already open", origin=Origin.RPC)
+        self.is_read_only = bool(flags & _READ_ONLY)
+        self._host.open(self, uri, flags)
+        self._is_open = True
+        return ()
+
+    def _close(self) -> tuple[()]:
+        self._is_closing = True
+        return ()
+
+    # --- answers, by the reader and by workers ---
+
+    def _answer(
+        self, header: Header, procedure: Procedure, function: _Function, arguments: tuple[Any, ...]
+    ) -> None:
+        try:
+            payload = _payload(procedure, function(*arguments))
+        except ConnectionLost:
+            self.drop()
+        except BaseException as error:  # noqa: BLE001  # a fault's callback raises anything: the client waits
+            self._refuse(header, error)
+        else:
+            self._send(header, Status.OK, payload)
+
+    def _refuse(self, header: Header, error: BaseException) -> None:
+        known = error if isinstance(error, LibvirtError) else _defect(error)
+        try:
+            payload = error_bytes(known)
+        except Exception as defect:  # noqa: BLE001  # it has values that no message can hold
+            payload = error_bytes(_defect(defect))
+        self._send(header, Status.ERROR, payload)
+
+    def _send(self, header: Header, status: int, payload: bytes) -> None:
+        self._outgoing.send(
+            framed(
+                header.program, header.procedure, Type.REPLY, header.serial, status, payload, header.version
+            )
+        )
+
+
+def _peer_of(connected: socket.socket) -> int:
+    """Return the number of the process at the other end of a socket; 0 where the system doesn't tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    process, _, _ = _CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    return int(process)
+
+
+def _called(header: Header) -> Procedure:
+    """Return the procedure that a message calls.
+
+    Raises:
+        LibvirtError: there is no such one.
+    """
+    procedures = PROCEDURES.get(header.program) if header.version == VERSION else None
+    if procedures is None:
+        raise _wrong_message(f"Cannot find program {header.program} version {header.version}")
+    if header.status != Status.OK:
+        raise _wrong_message(f"Unexpected message status {header.status}")
+    procedure = procedures.get(header.procedure)
+    if procedure is None:
+        raise failure(Code.NO_SUPPORT, f"procedure {header.procedure}", origin=Origin.DOMAIN)
+    return procedure
+
+
+def _arguments(procedure: Procedure, frame: bytes) -> tuple[Any, ...]:
+    """Return a call's arguments.
+
+    Raises:
+        LibvirtError: the bytes are others.
+    """
+    try:
+        arguments: tuple[Any, ...] = decode(procedure.arguments, frame, HEADER_SIZE)
+    except WireError:
+        raise _wrong_message("Unable to decode message payload") from None
+    return arguments
+
+
+def _payload(procedure: Procedure, results: tuple[Any, ...]) -> bytes:
+    """Return a call's results as bytes; raises what Python raises where they are of other types.
+
+    Raises:
+        LibvirtError: they are more than a message can hold.
+    """
+    payload = encode(procedure.results, results)
+    if HEADER_SIZE + len(payload) > LARGEST:
+        raise _wrong_message("Unable to encode message payload")
+    return payload
+
+
+def _wrong_message(text: str) -> LibvirtError:
+    return failure(Code.RPC, text, origin=Origin.RPC)
+
+
+def _defect(error: BaseException) -> LibvirtError:
+    """Return how a client is told of an error that nobody foresaw."""
+    return failure(Code.INTERNAL_ERROR, shown_error(error), origin=Origin.RPC)

@@ -1,0 +1,70 @@
+"""What a server asks of the host that it answers for, and what that host may ask of a connection."""
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from pytest_fakehv.fronts.libvirt.values import DomainEvent
+
+
+class Session(Protocol):
+    """A connection, as its host sees it; all here may be called in any thread, under any lock."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether its client asked for that."""
+
+    @property
+    def peer(self) -> int:
+        """The number of its client's process; 0 where the system doesn't tell."""
+
+    def send_event(self, callback_id: int, event: DomainEvent) -> None:
+        """Tell the client's callback of an event, unless the connection is over; never waits."""
+
+    def drop(self) -> None:
+        """Break the connection, as that to a crashed host breaks."""
+
+    def silence(self) -> None:
+        """Neither hear nor say anything, keepalives included, until `speak`."""
+
+    def speak(self) -> None:
+        """Hear what came meanwhile, say what there was to say, and go on."""
+
+    def nudged(self) -> AbstractContextManager[None]:
+        """Keep the client awake while one of its calls is waited for: see `Connection.nudged`."""
+
+
+class Host(Protocol):
+    """What answers the calls of all connections to one node, several at once."""
+
+    def open(self, session: Session, uri: str | None, flags: int) -> None:
+        """Begin with a connection.
+
+        Raises:
+            LibvirtError: the client learns of it.
+            ConnectionLost: the connection breaks.
+        """
+
+    def knows(self, api: str) -> bool:
+        """Return whether there is an answer to calls of a function."""
+
+    def may_block(self, api: str, arguments: tuple[Any, ...]) -> bool:
+        """Return whether a call may wait for more than a lock, and is answered in a thread of its own."""
+
+    def answer(self, session: Session, api: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Answer a call.
+
+        Args:
+            session: Whose it is.
+            api: The function of libvirt's public interface.
+            arguments: As the table of procedures says.
+
+        Returns:
+            The results, as that table says.
+
+        Raises:
+            LibvirtError: the client learns of it.
+            ConnectionLost: the connection breaks.
+        """
+
+    def closed(self, session: Session) -> None:
+        """End with a connection that was opened, whoever ended it."""

@@ -1,0 +1,140 @@
+"""A node's socket, and the connections to it."""
+
+import atexit
+import contextlib
+import os
+import socket
+import threading
+import time
+from typing import Final
+
+from pytest_fakehv.fronts.libvirt.server import threads
+from pytest_fakehv.fronts.libvirt.server.connection import Connection
+from pytest_fakehv.fronts.libvirt.server.contract import Host
+from pytest_fakehv.fronts.libvirt.server.outgoing import shut_down
+from pytest_fakehv.machine import Os
+
+_AT_MOST: Final = 5.0
+"""Seconds for which `Server.close` waits for threads: a call may be in the middle of somebody else's code."""
+
+_AGAIN_AFTER: Final = 0.01
+"""Seconds until a socket without a descriptor for the next connection tries again."""
+
+_servers: Final[set["Server"]] = set()
+"""Those that are up in this process."""
+
+
+class Server:
+    """Answers on a unix socket as a libvirt daemon does, until it is closed, or the interpreter ends.
+
+    A forked child has no part in it.
+
+    Args:
+        path: The socket's, of 107 bytes at most, in a folder that exists.
+        host: What answers.
+        name: What its threads are called: the node's name.
+
+    Attributes:
+        path: The socket's.
+        defects: Errors of the host's that no client could be told of.
+
+    Raises:
+        OSError: there can be no such socket.
+    """
+
+    def __init__(self, path: str, host: Host, name: str) -> None:
+        self.path = path
+        self.defects: list[Exception] = []
+        self._host = host
+        self._name = name
+        self._closing = threading.Event()
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._listening.bind(path)
+            self._listening.listen(socket.SOMAXCONN)
+        except OSError:
+            self._listening.close()
+            raise
+        _servers.add(self)
+        self._acceptor = threads.made(f"{name} accept", self._accept)
+        self._acceptor.start()
+
+    def go_down(self) -> None:
+        """Break all connections, and let nobody in any more, as a host does that crashes; waits for nothing."""
+        self._closing.set()
+        shut_down(self._listening)  # which wakes the thread that accepts
+        for connection in list(self._connections):
+            connection.drop()
+
+    def close(self) -> None:
+        """Break all connections, and end the threads; the socket is gone.
+
+        Nothing that a call could wait for may be held.
+        """
+        if self not in _servers:
+            return
+        _servers.discard(self)
+        self.go_down()
+        self._acceptor.join()
+        self._listening.close()
+        with contextlib.suppress(OSError):  # somebody has tidied up
+            Os.unlink(self.path)
+        running = dict(self._connections)
+        for connection in running:
+            connection.drop()
+        until = time.monotonic() + _AT_MOST
+        for thread in running.values():
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connected, _ = self._listening.accept()
+            except OSError:  # it is closed; or too many are open
+                self._closing.wait(_AGAIN_AFTER)
+                continue
+            connection = Connection(connected, self._host, self._name)
+            thread = threads.made(self._name, self._serve, connection)
+            self._connections[connection] = thread
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more of them
+                del self._connections[connection]
+                connected.close()
+
+    def _serve(self, connection: Connection) -> None:
+        """Read one connection to its end, and wait for what goes on in its other threads."""
+        try:
+            connection.serve()
+        except Exception as defect:  # noqa: BLE001  # who would see it?
+            self.defects.append(defect)
+        connection.close()
+        del self._connections[connection]
+
+    def forget(self) -> None:
+        """Have, in a forked child, no part in it: neither answer, nor break what is the parent's.
+
+        Nothing may be waited for here: another thread of the parent's had it.
+        """
+        self._closing.set()
+        self._listening.close()
+        for connection in list(self._connections):
+            connection.forget()
+
+
+def _close_all() -> None:
+    """End all servers: a client that waits when the interpreter ends would wait for ever."""
+    for server in list(_servers):
+        server.close()
+
+
+def _forget_all() -> None:
+    threads.forget_all()
+    for server in list(_servers):
+        server.forget()
+    _servers.clear()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_forget_all)

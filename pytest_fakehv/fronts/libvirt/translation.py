@@ -1,0 +1,252 @@
+"""What a host asks of its node of the cluster: libvirt's words go in, the interface's calls come out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from pytest_fakehv.cluster.befalling import set_paused_on
+from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.cluster.inner import NO_ROOM
+from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.interface.objects import Instance, InstanceSpec, NodeInfo
+from pytest_fakehv.storage.locks import Lock
+from pytest_fakehv.storage.store import Record
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_MIB: Final = 1024
+"""KiB, in which libvirt counts."""
+
+
+class Machine:
+    """The node of the cluster that a host stands for.
+
+    What changes there goes by the calls of the interface, so that a subclass's overrides have their say.
+
+    Args:
+        node: which.
+
+    Attributes:
+        name: its name.
+        lock: the cluster's.
+    """
+
+    def __init__(self, node: FakeHypervisor) -> None:
+        self._node = node
+        self._inner = node._inner
+        self._shared = node._shared
+        self.name = node.name
+        self.lock: Lock = node._shared.lock
+
+    @property
+    def address(self) -> str:
+        """Where other hosts reach it."""
+        return self._node.address
+
+    @property
+    def size(self) -> NodeInfo:
+        """Its figures with nothing running on it: memory in MiB, CPUs as counts."""
+        return self._inner.size()
+
+    @property
+    def free_memory(self) -> int:
+        """What is free of its memory, in KiB."""
+        with self._inner.doing("get node info"):
+            return self._inner.free_memory() * _MIB
+
+    @property
+    def version(self) -> str | None:
+        """The hypervisor's version, as the node was declared with it."""
+        return self._inner.spec.version if self._inner.spec else None
+
+    @property
+    def now(self) -> float:
+        """The time, in seconds of the cluster's clock."""
+        return self._shared.clock.now
+
+    @property
+    def seed(self) -> int:
+        """What decides of everything random in the cluster."""
+        return self._shared.faults.seed
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it gets no word in or out."""
+        return self._inner.is_cut_off
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is off, or no longer in the cluster."""
+        return self._inner.is_down
+
+    @property
+    def is_losing_everything(self) -> bool:
+        """Whether what is gone now goes with the whole node."""
+        return self._inner.is_losing_everything
+
+    @property
+    def may_block(self) -> bool:
+        """Whether any call may be stopped, slowed down, or run code of the test's now."""
+        door = self._shared.door
+        return bool(door.holds or door.faults or self._shared.clock._events.are_coming)
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether code that isn't ours runs instances here."""
+        return type(self._node) is not FakeHypervisor
+
+    def pass_door(self, api: Any, arguments: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
+        """Let a call pass the door that all calls of the cluster pass.
+
+        Args:
+            api: what is called: its name, and which instance it is about.
+            arguments: what the journal shows of the call.
+            effect: what is done; takes the node and these arguments.
+
+        Returns:
+            What the effect returns, or what a fault answers in its place.
+
+        Raises:
+            HypervisorError: the node does not answer, or a fault says so.
+            BaseException: what the effect, or a fault, raises.
+        """
+        return self._node._door.call(self._node, api, effect, arguments, {})
+
+    # What runs there
+
+    def running(self) -> list[str]:
+        """Return the names of what runs or is paused there, in no order."""
+        with self._inner.doing("list the instances"):
+            return self._inner.store.names()
+
+    def record(self, name: str) -> Record | None:
+        """Return what is kept of what runs or is paused there; None of what doesn't."""
+        with self._inner.doing(f"get info of instance {name}"):
+            return self._inner.store.read(self._inner.store.path(name))
+
+    def start(self, name: str, memory: int, vcpus: int, *, paused: bool) -> None:
+        """Start an instance.
+
+        Args:
+            name: which.
+            memory: what it gets, in KiB; the cluster counts in MiB, and so more of them where it is no
+                whole number.
+            vcpus: its virtual CPUs, a count.
+            paused: whether it starts paused.
+
+        Raises:
+            LibvirtError: it doesn't fit.
+            HypervisorError: it can't be started.
+        """
+        instance = self._instance(name, memory, vcpus)
+        try:
+            self._node.StartInstance(instance, [], paused)
+        except HypervisorError as error:
+            _refuse_room(error)
+            raise
+
+    def boots(self, name: str, memory: int, vcpus: int) -> None:
+        """Let the node itself start an instance, as it comes up.
+
+        Args: as for `start`.
+
+        Raises:
+            HypervisorError: it can't be started.
+        """
+        instance = self._instance(name, memory, vcpus)
+        with self._inner.doing(f"start instance {name}"):
+            self._inner.start(instance, paused=False)
+
+    def stop(self, name: str, *, force: bool) -> None:
+        """Stop an instance; without force, its guest may take no notice.
+
+        Raises:
+            HypervisorError: it can't be stopped.
+        """
+        self._node.StopInstance(self._known(name), force=force)
+
+    def reboot(self, name: str) -> None:
+        """Reboot an instance.
+
+        Raises:
+            HypervisorError: it can't be rebooted.
+        """
+        self._node.RebootInstance(self._known(name))
+
+    def hangs(self, name: str) -> bool:
+        """Tell whether an instance's guest takes no notice of anything."""
+        return (self.name, name) in self._shared.hanging
+
+    def change(self, name: str, memory: int, vcpus: int) -> None:
+        """Give a running instance other memory, in KiB, or another number of virtual CPUs.
+
+        Raises:
+            LibvirtError: it doesn't fit.
+            HypervisorError: it can't be changed.
+        """
+        instance = self._instance(name, memory, vcpus)
+        try:
+            self._node.BalloonInstanceMemory(instance, mebibytes(memory))
+        except HypervisorError as error:
+            _refuse_room(error)
+            raise
+
+    def set_paused(self, name: str, *, paused: bool) -> None:
+        """Pause an instance, or let it run again.
+
+        Raises:
+            HypervisorError: its file can't be read or written.
+        """
+        with self._inner.doing(f"{'pause' if paused else 'resume'} {name} on {self.name}"):
+            set_paused_on(self._inner, name, paused=paused)
+
+    # What is declared there
+
+    def declared(self) -> Iterable[InstanceSpec]:
+        """Return the instances that the test has declared there."""
+        return [each for each in self._shared.declared.values() if each.node == self.name]
+
+    def spec(self, name: str) -> InstanceSpec | None:
+        """Return how an instance was declared, wherever that was; None if it never was."""
+        return self._shared.declared.get(name)
+
+    def declare(self, name: str, memory: int, vcpus: int) -> None:
+        """Note that an instance is declared there.
+
+        Args: as for `start`.
+        """
+        self._instance(name, memory, vcpus)
+        declared = self._shared.declared
+        declared[name] = replace(declared[name], node=self.name, state="stopped")
+
+    def withdraw(self, name: str) -> None:
+        """Note that an instance is no longer declared there."""
+        declared = self._shared.declared
+        if name in declared and declared[name].node == self.name:
+            declared[name] = replace(declared[name], node=None)
+
+    def _instance(self, name: str, memory: int, vcpus: int) -> Instance:
+        return self._node.instance(name, memory=mebibytes(memory), vcpus=vcpus)
+
+    def _known(self, name: str) -> Instance:
+        return self._node.instance(name)
+
+
+def mebibytes(memory: int) -> int:
+    """Return how many MiB hold so many KiB."""
+    return -(-memory // _MIB)
+
+
+def _refuse_room(error: HypervisorError) -> None:
+    """Say in QEMU's words that memory does not suffice, if that is so.
+
+    Raises:
+        LibvirtError: it is so.
+    """
+    if NO_ROOM in str(error):
+        raise failure(
+            Code.INTERNAL_ERROR,
+            "process exited while connecting to monitor: cannot set up guest memory 'pc.ram': "
+            f"Cannot allocate memory ({error})",
+        ) from error
