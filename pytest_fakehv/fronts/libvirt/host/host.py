@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
@@ -13,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.host import changes
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
 from pytest_fakehv.fronts.libvirt.host.audience import Audience, Client, Session
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
+from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_domain
@@ -20,7 +20,6 @@ from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Running, 
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
 from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
-from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.story.chronicle import Change, Deed
@@ -382,6 +381,7 @@ class Host:
         """Note what the test has done to the node; called under the lock."""
         if what in {"crash", "remove_node"}:
             self.audience.lose()
+            self._ids = count(1)
         elif what == "disconnect":
             self.audience.silence()
         elif what == "reconnect":
@@ -427,26 +427,21 @@ class Host:
             definition = _fitted(definition, record)
         domain.runs(next(self._ids), definition, self.machine.now)
         self._known[name] = definition
+        told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
-            self._begins(domain, changes.told(changes.STARTED_PAUSED, method), is_silent=is_silent)
+            told = changes.told(changes.STARTED_PAUSED, method)
+            domain.pauses(told.reason)
         else:
-            self._begins(domain, changes.told(changes.STARTED, method), is_silent=is_silent)
+            told = changes.told(changes.STARTED, method)
+            domain.resumes(told.reason)
+        if not is_silent:
+            self._tell(domain, told)
+            if method != changes.ARRIVES:
+                self._comes_up(domain)
 
-    def _begins(
-        self, domain: Domain, told: changes.Told[Paused] | changes.Told[Running], *, is_silent: bool
-    ) -> None:
-        """Note how a domain begins, and tell that unless it has begun long ago.
-
-        Its guest gives back the memory that it isn't to have once it runs.
-        """
-        definition, reason = domain.definition, told.reason
-        if isinstance(reason, Paused):
-            domain.pauses(reason)
-        else:
-            domain.resumes(reason)
-        if is_silent:
-            return
-        self._tell(domain, told)
+    def _comes_up(self, domain: Domain) -> None:
+        """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""
+        definition = domain.definition
         if domain.is_paused:
             domain.lagging = definition.memory
         elif definition.current_memory < definition.memory:
@@ -481,10 +476,17 @@ class Host:
 
     def _made(self, name: str, *, is_persistent: bool) -> Domain:
         """Make a domain of an instance that no client has defined here."""
-        definition = self._known.get(name) or _minimal(
-            name, self.machine.spec(name), self.machine.record(name)
-        )
-        return Domain(definition=definition, config=definition if is_persistent else None)
+        spec, record, definition = self.machine.spec(name), self.machine.record(name), self._known.get(name)
+        if definition is None:
+            if spec:
+                definition = definition_of(spec)
+            else:
+                memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
+                definition = declared(name, memory=memory, vcpus=vcpus)
+        domain = Domain(definition=definition)
+        if is_persistent:
+            domain.defined(definition)
+        return domain
 
 
 class _Job:
@@ -510,18 +512,6 @@ class _Job:
 
     def __exit__(self, *_error: object) -> None:
         self._domain.job.release()
-
-
-def _minimal(name: str, spec: InstanceSpec | None, record: Record | None) -> Definition:
-    """Return the definition of an instance of which no more is known than this."""
-    declared = spec or record
-    memory, vcpus = (declared.memory, declared.vcpus) if declared else (1, 1)
-    key = uuid.uuid5(uuid.NAMESPACE_URL, f"pytest-fakehv:instance:{name}")
-    xml = (
-        f"<domain type='kvm'><name>{escape(name)}</name><uuid>{key}</uuid><memory unit='MiB'>{memory}</memory>"
-        f"<vcpu>{vcpus}</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
-    )
-    return Definition.parse(xml, lambda: key.bytes)
 
 
 def _fitted(definition: Definition, record: Record, wanted: int | None = None) -> Definition:
