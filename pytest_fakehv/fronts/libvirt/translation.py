@@ -10,7 +10,6 @@ from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import Instance, InstanceSpec, NodeInfo
-from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -43,7 +42,7 @@ class Machine:
         self._inner = node._inner
         self._shared = node._shared
         self.name = node.name
-        self.lock: Lock = node._shared.lock
+        self.lock = node._shared.lock
 
     @property
     def address(self) -> str:

@@ -15,8 +15,9 @@ from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_domain
-from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Running, Shutoff
+from pytest_fakehv.fronts.libvirt.host.words import EventKind, IoErrorAction, Paused, Running, Shutoff
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
 from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
@@ -34,13 +35,16 @@ _NS_OF_START: Final = 100_000_000
 """How long a domain's CPUs have worked until it was started: no time passes in the cluster meanwhile."""
 
 
+Known = dict[str, Definition]
+"""By what each domain of a cluster was last defined or started, by its name."""
+
+
 class Host:
     """What one node of the cluster does as a host of libvirt's clients.
 
     Args:
         machine: the node.
-        known: by what each domain of the cluster was last defined or started, by its name; all of the
-            cluster's hosts have this in common.
+        known: what all of the cluster's hosts know.
 
     Attributes:
         machine: as given.
@@ -48,7 +52,7 @@ class Host:
         audience: who is connected.
     """
 
-    def __init__(self, machine: Machine, known: dict[str, Definition]) -> None:
+    def __init__(self, machine: Machine, known: Known) -> None:
         self.machine = machine
         self.name = machine.name
         self.hardware = Hardware(
@@ -62,7 +66,7 @@ class Host:
         self._lock: Lock = machine.lock
         self._known = known
         self._registry = Registry()
-        self._ids = count(1)
+        self._places = Places()
         self._uuids = count(1)
         self.sync()
 
@@ -381,7 +385,7 @@ class Host:
         """Note what the test has done to the node; called under the lock."""
         if what in {"crash", "remove_node"}:
             self.audience.lose()
-            self._ids = count(1)
+            self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
         elif what == "reconnect":
@@ -425,7 +429,7 @@ class Host:
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(next(self._ids), definition, self.machine.now)
+        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
         self._known[name] = definition
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -451,7 +455,17 @@ class Host:
         """Note that a domain is paused."""
         told = changes.told(changes.PAUSED, method)
         domain.pauses(told.reason)
+        if told.reason == Paused.IOERROR:
+            self._tell_of_error(domain)
         self._tell(domain, told)
+
+    def _tell_of_error(self, domain: Domain) -> None:
+        """Tell that a domain can't read or write its first disk, if it has one."""
+        definition = domain.definition
+        for disk, alias in list(zip(definition.disks, definition.disk_aliases, strict=True))[:1]:
+            what = disk.source or "", alias, int(IoErrorAction.PAUSE)
+            self.tell(domain, EventKind.IO_ERROR, *what)
+            self.tell(domain, EventKind.IO_ERROR_REASON, *what, "")
 
     def _resumes(self, domain: Domain, method: str | None) -> None:
         """Note that a domain runs again, and that its guest does what it was asked to while it couldn't."""
