@@ -148,8 +148,13 @@ class Machine:
             HypervisorError: it can't be started.
         """
         instance = self._instance(name, memory, vcpus)
-        with _in_libvirts_words():
-            self._node.StartInstance(instance, [], paused)
+        try:
+            with _in_libvirts_words():
+                self._node.StartInstance(instance, [], paused)
+        except HypervisorError as error:
+            if NO_ROOM in str(error):
+                raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
+            raise
 
     def boots(self, name: str, memory: int, vcpus: int) -> None:
         """Let the node itself start an instance, as it comes up.
@@ -251,7 +256,7 @@ def mebibytes(memory: int) -> int:
 
 @contextmanager
 def _in_libvirts_words() -> Iterator[None]:
-    """Say in libvirt's words what is wrong with an instance's state, or its size, where that is so.
+    """Say in libvirt's words what is wrong with an instance's state, where that is so.
 
     Raises:
         LibvirtError: it is so.
@@ -264,6 +269,4 @@ def _in_libvirts_words() -> Iterator[None]:
             raise failure(Code.OPERATION_INVALID, "domain is not running", origin=Origin.DOMAIN) from error
         if text.endswith(f": {RUNNING}"):
             raise failure(Code.OPERATION_INVALID, "domain is already running") from error
-        if NO_ROOM in text:
-            raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
         raise
