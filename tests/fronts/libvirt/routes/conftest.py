@@ -1,8 +1,9 @@
 import tempfile
 
 import pytest
-from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from standin import hosts
+
+from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 
 libvirt = pytest.importorskip("libvirt")
 

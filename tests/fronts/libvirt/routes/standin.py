@@ -1,4 +1,4 @@
-"""Hosts that stand in for the front's: they answer what a client asks to open a connection, and their name."""
+"""Hosts that stand in for the front's: they answer what opens a connection, and their name."""
 
 import socket
 import struct
@@ -31,7 +31,7 @@ class Host:
         self.path = path
         self.opened: list[str] = []
         self.peers: list[int] = []
-        self.asked = lambda: None
+        self.asked = lambda api: None
         self.refuses = False
         self.greets = b""
         self._came = threading.Semaphore(0)
@@ -50,10 +50,8 @@ class Host:
             return
         Path(self.path).unlink()
         for connection in [self._listener, *self._connections]:
-            try:
+            with suppress(OSError):  # it has ended
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # it has ended
-                pass
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -98,10 +96,11 @@ class Host:
         if procedure == _FEATURE:
             return struct.pack(">I", 0)
         if procedure == _OPEN:
+            self.asked("virConnectOpen")
             length = struct.unpack_from(">I", payload, 4)[0]
             self.opened.append(payload[8 : 8 + length].decode())
         if procedure == _GET_HOSTNAME:
-            self.asked()
+            self.asked("virConnectGetHostname")
             return _string(self.name)
         return b""
 

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from pytest_fakehv.fronts.libvirt import ssh
-from pytest_fakehv.fronts.libvirt.environment import environment
-from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from standin import hosts
 
+from pytest_fakehv.fronts.libvirt.environment import environment
+from pytest_fakehv.fronts.libvirt.routes import Routes
+
 pytestmark = pytest.mark.skipif(not shutil.which("virsh"), reason="virsh isn't there")
+
+PROGRAM = [sys.executable, "-m", "pytest_fakehv.fronts.libvirt.ssh"]
 
 UNKNOWN = "ssh: Could not resolve hostname nosuch: Name or service not known"
 DOWN = "ssh: connect to host node2 port {}: No route to host"
@@ -209,7 +211,7 @@ def test_an_interpreter_in_a_strange_folder(folder, own, routes, monkeypatch):
 
 
 def call(own, *arguments, **options):
-    command = [sys.executable, ssh.__file__, f"{own}/hosts", *arguments, "sh -c true"]
+    command = [*PROGRAM, f"{own}/hosts", *arguments, "sh -c true"]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
@@ -229,8 +231,17 @@ def test_the_program_ends_with_its_input(env, own):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_the_program_passes_on_what_is_longer_than_a_pipe(there, env, own):
+    there["node1"].greets = b"x" * 300_000
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as begun:
+        assert begun.stdout.read(300_000) == there["node1"].greets
+        begun.stdin.close()
+        assert begun.wait() == 0
+
+
 def test_the_program_ends_with_the_connection(there, env, own):
-    command = [sys.executable, ssh.__file__, f"{own}/hosts", "--", "node1", "sh -c true"]
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as begun:
         there["node1"].wait_for_a_client()
         there["node1"].crash()
@@ -239,7 +250,7 @@ def test_the_program_ends_with_the_connection(there, env, own):
 
 
 def test_the_program_ends_where_nobody_reads_what_it_writes(there, env, own):
-    command = [sys.executable, ssh.__file__, f"{own}/hosts", "--", "node1", "sh -c true"]
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
     there["node1"].greets = b"x"
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
