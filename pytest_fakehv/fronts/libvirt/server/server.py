@@ -1,18 +1,18 @@
 """A node's socket, and the connections to it."""
 
+import _socket
 import atexit
 import contextlib
 import os
-import socket
 import threading
-import time
+from socket import AF_UNIX, SOCK_STREAM, SOMAXCONN
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.server import threads
 from pytest_fakehv.fronts.libvirt.server.connection import Connection
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import shut_down
-from pytest_fakehv.machine import Os
+from pytest_fakehv.machine import Os, Time
 
 _AT_MOST: Final = 5.0
 """Seconds for which `Server.close` waits for threads: a call may be in the middle of somebody else's code."""
@@ -49,10 +49,13 @@ class Server:
         self._name = name
         self._closing = threading.Event()
         self._connections: dict[Connection, threading.Thread] = {}
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listening = _socket.socket(
+            AF_UNIX, SOCK_STREAM
+        )  # which no test replaces, unlike `socket.socket`
+        self._listening.setblocking(True)  # whatever the test's own sockets do by default
         try:
             self._listening.bind(path)
-            self._listening.listen(socket.SOMAXCONN)
+            self._listening.listen(SOMAXCONN)
         except OSError:
             self._listening.close()
             raise
@@ -61,7 +64,7 @@ class Server:
         self._acceptor.start()
 
     def go_down(self) -> None:
-        """Break all connections, and let nobody in any more, as a host does that crashes; waits for nothing."""
+        """Break all connections, and let nobody in any more, as a host that crashes; waits for nothing."""
         self._closing.set()
         shut_down(self._listening)  # which wakes the thread that accepts
         for connection in list(self._connections):
@@ -74,26 +77,27 @@ class Server:
         """
         if self not in _servers:
             return
-        _servers.discard(self)
         self.go_down()
         self._acceptor.join()
-        self._listening.close()
         with contextlib.suppress(OSError):  # somebody has tidied up
             Os.unlink(self.path)
         running = dict(self._connections)
         for connection in running:
             connection.drop()
-        until = time.monotonic() + _AT_MOST
+        until = Time.monotonic() + _AT_MOST
         for thread in running.values():
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, until - Time.monotonic()))
+        _servers.discard(self)
 
     def _accept(self) -> None:
         while not self._closing.is_set():
             try:
-                connected, _ = self._listening.accept()
+                descriptor, _ = self._listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # there is no public one
             except OSError:  # it is closed; or too many are open
                 self._closing.wait(_AGAIN_AFTER)
                 continue
+            connected = _socket.socket(fileno=descriptor)
+            connected.setblocking(True)
             connection = Connection(connected, self._host, self._name)
             thread = threads.made(self._name, self._serve, connection)
             self._connections[connection] = thread
@@ -102,6 +106,7 @@ class Server:
             except RuntimeError:  # the system has no more of them
                 del self._connections[connection]
                 connected.close()
+        self._listening.close()  # so that whoever has not been let in does not wait
 
     def _serve(self, connection: Connection) -> None:
         """Read one connection to its end, and wait for what goes on in its other threads."""
