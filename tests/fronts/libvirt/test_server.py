@@ -599,6 +599,23 @@ class TestEnd:
             Client(server.path)
         assert os.path.exists(server.path)
 
+    @pytest.mark.parametrize("blocking", [True, False])
+    def test_a_call_may_lead_to_it(self, host, blocking):
+        ended = []
+
+        def destroy(session, domain):
+            server.close()
+            ended.append(True)
+            return ()
+
+        host.answers["virDomainDestroy"] = destroy
+        host.blocking = {"virDomainDestroy"} if blocking else set()
+        with serving(host) as server, Client(server.path) as client:
+            client.begin("virDomainDestroy", WEB1)
+            assert client.is_lost()
+            wait_for_end()
+        assert ended == [True]
+
     def test_the_socket_may_be_gone_before(self, host):
         with serving(host) as server:
             os.unlink(server.path)

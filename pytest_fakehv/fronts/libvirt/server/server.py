@@ -73,7 +73,7 @@ class Server:
     def close(self) -> None:
         """Break all connections, and end the threads; the socket is gone.
 
-        Nothing that a call could wait for may be held.
+        Nothing that a call could wait for may be held. It may be called in the middle of an answer.
         """
         if self not in _servers:
             return
@@ -84,10 +84,12 @@ class Server:
         running = dict(self._connections)
         for connection in running:
             connection.drop()
+        _servers.discard(self)
+        if threads.is_answering():  # a call has led to it, and can't wait for its own end
+            return
         until = Time.monotonic() + _AT_MOST
         for thread in running.values():
             thread.join(max(0.0, until - Time.monotonic()))
-        _servers.discard(self)
 
     def _accept(self) -> None:
         while not self._closing.is_set():
