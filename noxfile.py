@@ -143,6 +143,24 @@ def libvirt(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def oracle(session: nox.Session) -> None:
+    """A real libvirtd with QEMU says what its records have, and the front says the same.
+
+    Installs Debian's packages where they are absent, which needs root, as the real pair itself does. No
+    service of the machine's is started. Records are made anew by `nox -s oracle -- record`.
+    """
+    if not (shutil.which("libvirtd") and shutil.which("qemu-system-x86_64") and shutil.which("virsh")):
+        packages = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "libvirt-dev")
+        session.run("apt-get", "update", "-q", external=True)
+        command = ("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
+        session.run(*command, "qemu-system-x86", "binutils", "gcc", "pkg-config", external=True)
+    session.install("-e", ".", "libvirt-python")
+    with session.chdir("tests/fronts/libvirt"):
+        for given in [session.posargs] if session.posargs else [["repeat"], ["compare"]]:
+            session.run("python", "-m", "oracle", *given)
+
+
+@nox.session(python=NEWEST)
 def docs(session: nox.Session) -> None:
     """Build the documentation, with its plots, into docs/_build; a warning is an error."""
     session.install("-e", ".[hypothesis]", *groups("docs"))

@@ -51,6 +51,7 @@ class Shared:
         crowd: how many migrations each node has.
         limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
+        placed: how often it has declared one on a node.
         hanging: where the test let a guest hang, in words, by the names of its node and of the instance.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
         fronts: what stands in front of the cluster.
@@ -88,6 +89,7 @@ class Shared:
             faults=self.faults,
         )
         self.declared: dict[str, InstanceSpec] = {}
+        self.placed = 0
         self.hanging: dict[tuple[str, str], str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
         self.fronts: list[Front] = []

@@ -100,31 +100,31 @@ def one_of_each(connection):
     return {type(each).__name__: each for each in found}
 
 
+ARGUMENTS = [
+    ("time:", {"seconds": 1, "nseconds": 0}),
+    (".*Dict", {}),
+    (r".*(List\[str|xmlCPUs)", ["x"]),
+    (".*List", [1]),
+    (".*Tuple", (True,)),
+    ("(cb:|.*Callable)", print),
+    (".*uuid.*str", UUID.hex()),
+    (".*str", "x"),
+    ("type:", libvirt.VIR_DOMAIN_METADATA_ELEMENT),
+    (".*bytes", UUID),
+    ("", 1),
+]
+"""What is given for parameters whose name and annotation look so: the first that fits."""
+
+
 def argument_of(parameter, objects):
-    """Return something that a parameter of that annotation takes."""
-    kind = str(parameter.annotation)
-    wanted = [each for name, each in objects.items() if re.search(rf"\b{name}\b", kind)]
-    if parameter.name == "time":
-        return {"seconds": 1, "nseconds": 0}
-    if "Dict" in kind:
-        return {}
-    if re.search(r"\bvirStream\b", kind):
+    """Return something that a parameter takes."""
+    text = f"{parameter.name}: {parameter.annotation}"
+    if re.search(r"\bvirStream\b", text):
         return objects["virConnect"].newStream()
-    if wanted:
-        return [wanted[-1]] if "List" in kind or parameter.name == "doms" else wanted[-1]
-    if "List[str]" in kind or parameter.name == "xmlCPUs":
-        return ["x"]
-    if "List" in kind:
-        return [1]
-    if "Tuple" in kind:
-        return (True,)
-    if "Callable" in kind or parameter.name == "cb":
-        return print
-    if "str" in kind:
-        return UUID.hex() if "uuid" in parameter.name else "x"
-    if parameter.name == "type":
-        return libvirt.VIR_DOMAIN_METADATA_ELEMENT
-    return UUID if "bytes" in kind else 1
+    wanted = [each for name, each in objects.items() if re.search(rf"\b{name}\b", text)]
+    if wanted and "Dict" not in text:
+        return [wanted[-1]] if "List" in text or parameter.name == "doms" else wanted[-1]
+    return next(value for pattern, value in ARGUMENTS if re.match(pattern, text))
 
 
 def calls(objects):

@@ -123,7 +123,7 @@ def wait_for_end():
             thread.join(STARTED_AT_MOST)
 
 
-class Lost(Exception):
+class LostError(Exception):
     """The server has broken the connection."""
 
 
@@ -166,7 +166,7 @@ class Client:
             except ConnectionResetError:
                 data = b""
             if not data:
-                raise Lost
+                raise LostError
             self._come += self._frames.taken(data)
         frame = self._come.pop(0)
         return header_of(frame), frame[HEADER_SIZE:]
@@ -199,6 +199,6 @@ class Client:
         """Return whether the server breaks the connection, rather than to answer."""
         try:
             self.receive()
-        except Lost:
+        except LostError:
             return True
         return False

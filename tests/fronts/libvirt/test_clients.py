@@ -1,6 +1,5 @@
 """The server, by libvirt's own clients."""
 
-import gc
 import os
 import shutil
 import subprocess
@@ -9,14 +8,13 @@ import threading
 
 import pytest
 
-libvirt = pytest.importorskip(
+pytest.importorskip(
     "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
 )
 
-from small_host import BOOTED, STARTED_AT_MOST, WEB1, SmallHost, serving, wait_for_end
+import libvirt
+from small_host import STARTED_AT_MOST, WEB1, SmallHost, serving
 
-from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
-from pytest_fakehv.fronts.libvirt.server.threads import answering
 from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 
 
@@ -236,7 +234,8 @@ host = small_host.SmallHost()
 host.answers["virConnectGetHostname"] = lambda *_: (gc.collect() and "node1",)
 libvirt.registerErrorHandler(lambda *_: None, None)
 gc.disable()
-with (kept_off_servers(libvirt) if sys.argv[1] == "kept" else nullcontext()), small_host.serving(host) as server:
+kept = kept_off_servers(libvirt) if sys.argv[1] == "kept" else nullcontext()
+with kept, small_host.serving(host) as server:
     connection = libvirt.open(f"qemu+unix:///system?socket={server.path}")
     connection.itself = connection
     for each in os.listdir("/proc/self/fd"):

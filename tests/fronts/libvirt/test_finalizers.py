@@ -69,10 +69,9 @@ def test_it_is_undone_when_the_last_front_ends(libvirt):
 
 
 def test_a_thread_that_answers_does_so_until_its_outermost_block_ends(libvirt):
-    with kept_off_servers(libvirt):
+    with kept_off_servers(libvirt), answering():
         with answering():
-            with answering():
-                pass
-            libvirt.virConnect()
-            assert libvirt.done.acquire(timeout=STARTED_AT_MOST)
+            pass
+        libvirt.virConnect()
+        assert libvirt.done.acquire(timeout=STARTED_AT_MOST)
     assert libvirt.ended == ["fakehv-libvirt reaper"]

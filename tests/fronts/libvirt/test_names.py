@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-libvirt = pytest.importorskip(
+pytest.importorskip(
     "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
 )
 

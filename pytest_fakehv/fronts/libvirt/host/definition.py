@@ -6,8 +6,13 @@ from functools import cached_property
 from typing import Final, NamedTuple, Self
 from uuid import UUID
 
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
-from pytest_fakehv.fronts.libvirt.host.domainxml.completion import completed, replaced
+from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
+    check_file_of,
+    completed,
+    replaced,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
@@ -71,7 +76,9 @@ class Definition:
             LibvirtError: It is malformed, no domain, or there is something wrong in it; in the words of a
                 daemon with QEMU.
         """
-        return cls(completed(read(xml), make_uuid))
+        made = cls(completed(read(xml), make_uuid))
+        check_file_of(made.name)
+        return made
 
     # -- What it says
 
@@ -246,7 +253,14 @@ class Definition:
         return self._with_text("description", description)
 
     def renamed(self, name: str) -> Self:
-        """Return a copy with another name."""
+        """Return a copy with another name.
+
+        Raises:
+            LibvirtError: No domain can have that name.
+        """
+        if "/" in name:
+            raise failure(Code.XML_ERROR, f"name {name} cannot contain '/'", origin=Origin.QEMU)
+        check_file_of(name)
         return self._with_text("name", name)
 
     def with_metadata(self, uri: str, key: str, xml: str | None) -> Self:

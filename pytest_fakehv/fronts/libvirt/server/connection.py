@@ -160,6 +160,8 @@ class Connection:
                     if not self._hears.is_set():
                         self._hears.wait()
                     self._take(frame)
+                    if self._is_closing:
+                        break
             self._outgoing.drain()
         except (OSError, WireError, TooManyError):
             pass  # broken by the other side, or nobody knows how to go on

@@ -42,6 +42,8 @@ def complete_lines(by_kind: dict[str, list[Element]]) -> None:
         by_kind: A domain's devices by their kind, which is changed.
     """
     serials, consoles = by_kind["serial"], by_kind["console"]
+    if any(_console_type(each) == "serial" for each in consoles[1:]):
+        raise unsupported("Only the first console can be a serial port")
     consoles = [_complete_console(each, port) for port, each in enumerate(consoles)]
     is_serial = bool(consoles) and _console_type(consoles[0]) == "serial"
     if is_serial and not serials:

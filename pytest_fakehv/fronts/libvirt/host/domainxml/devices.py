@@ -106,7 +106,7 @@ def _add_implied(by_kind: dict[str, list[Element]]) -> None:
     screens = [each.attributes["type"] for each in by_kind["graphics"]]
     if screens and not by_kind["video"]:
         by_kind["video"] = [Element("video")]
-    if not by_kind["audio"]:
+    if not by_kind["audio"] and "sdl" not in screens:
         kind = "spice" if "spice" in screens else "none"
         by_kind["audio"] = [Element("audio", {"id": "1", "type": kind})]
     if not by_kind["memballoon"]:

@@ -11,8 +11,15 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.malformed import DEEPEST, first
 LONGEST_DOCUMENT: Final = 4 * 2**20
 """Bytes: more than that no text may have that a client sends."""
 
-_SPECIAL: Final = re.compile("[&<>'\"\r\n\t]")
-_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_SPECIAL: Final = re.compile("[&<>'\"\x00-\x1f]")
+_ESCAPES: Final[dict[str, str | None]] = {
+    **{chr(number): None for number in range(0x20) if chr(number) not in "\t\n"},
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "\r": "&#13;",
+}
+"""What is written for characters; None: nothing, as no document may have them."""
 _IN_TEXT: Final = {
     "'": str.maketrans({**_ESCAPES, "'": "&apos;", '"': "&quot;"}),
     '"': str.maketrans(_ESCAPES),
@@ -116,7 +123,7 @@ def read(text: str, document: str = "domain_definition") -> Element:
         LibvirtError: It is malformed; or too long; or it has a DTD, so that no entity is ever read, let alone
             replaced.
     """
-    data = text.partition("\0")[0].encode(errors="replace")
+    data = text.partition("\0")[0].encode(errors="surrogatepass")
     if len(data) > LONGEST_DOCUMENT:
         raise failure(Code.XML_ERROR, f"the document has {len(data)} bytes, the most is {LONGEST_DOCUMENT}")
     outside: list[Element | str] = []
@@ -186,7 +193,7 @@ def written(element: Element, level: int = 0, *, quote: str = "'") -> str:
     return "\n".join(lines)
 
 
-def escaped(text: str, quote: str, table: Mapping[str, dict[int, str]] = _IN_TEXT) -> str:
+def escaped(text: str, quote: str, table: Mapping[str, dict[int, str | None]] = _IN_TEXT) -> str:
     """Return a text as it stands in a document."""
     return text.translate(table[quote]) if _SPECIAL.search(text) else text
 

@@ -1,0 +1,68 @@
+"""The definition of an instance that the cluster has, and that no client of libvirt's defined."""
+
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.fronts.libvirt.errors import LibvirtError
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domainxml.completion import MOST_VCPUS, completed
+from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import LARGEST_KIB
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read
+from pytest_fakehv.text import shown
+
+_MOST_MIB: Final = LARGEST_KIB // 1024
+_OS: Final = Element("os", {}, (Element("type", {}, ("hvm",)),))
+
+
+def declared(
+    name: str, *, memory: int, vcpus: int, min_memory: int | None = None, xml: str | None = None
+) -> Definition:
+    """Make the definition of an instance; its uuid, unless the XML has one, follows from its name.
+
+    Args:
+        name: The instance's.
+        memory: What it may have, in MiB.
+        vcpus: Its virtual CPUs, a count.
+        min_memory: What it starts with, in MiB; None: all it may have.
+        xml: What its domain has besides, as a domain's XML; what the instance says may be left out of it.
+
+    Raises:
+        DeclarationError: The XML is wrong, or says something else than the instance.
+    """
+    uuid = uuid5(NAMESPACE_URL, f"pytest-fakehv:instance:{name}")
+    try:
+        root = read(xml) if xml is not None else Element("domain")
+        given = {each.name for each in root.children}
+        filled = _filled(root, name, min(memory, _MOST_MIB), min(vcpus, MOST_VCPUS))
+        definition = Definition(completed(filled, lambda: uuid.bytes))
+    except LibvirtError as error:
+        raise DeclarationError(f"xml of instance {shown(name)} is wrong: {error}") from error
+    kib = memory * 1024
+    for key, said, true in (
+        ("name", definition.name, name),
+        ("memory", definition.memory, kib),
+        ("vcpu", definition.most_vcpus, vcpus),
+    ):
+        if key in given and said != true:
+            what = f"it says {key} {shown(said)}, the instance has {shown(true)}"
+            raise DeclarationError(f"xml of instance {shown(name)} is wrong: {what}")
+    # An instance may have more than a domain of libvirt's; it is not the XML that is wrong then.
+    if "vcpu" not in given:
+        definition = definition.with_most_vcpus(vcpus).with_vcpus(vcpus)
+    definition = definition.with_memory(kib)
+    if "currentMemory" not in given:
+        definition = definition.with_current_memory(kib if min_memory is None else min_memory * 1024)
+    return definition
+
+
+def _filled(root: Element, name: str, memory: int, vcpus: int) -> Element:
+    """Return a domain with what is missing of what every domain needs."""
+    implied = (
+        Element("name", {}, (name,)),
+        Element("memory", {"unit": "MiB"}, (str(memory),)),
+        Element("vcpu", {}, (str(vcpus),)),
+        _OS,
+    )
+    missing = (each for each in implied if root.child(each.name) is None)
+    return root.defaulting(type="kvm").holding(*root.content, *missing)

@@ -1,0 +1,76 @@
+"""The domains that scripts define: small, and quick to start."""
+
+from zlib import crc32
+
+from oracle.recording import Definition
+
+TEMPLATE = """\
+<domain type='{type}'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>{head}
+  <memory unit='MiB'>{memory}</memory>
+  <currentMemory unit='MiB'>{current}</currentMemory>
+  <vcpu{vcpus}</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <boot dev='fd'/>
+  </os>
+  <features>
+    <acpi/>
+  </features>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <controller type='usb' model='none'/>
+    <disk type='file' device='floppy'>
+      <driver name='qemu' type='raw'/>
+      <source file='/var/lib/libvirt/images/guest.img'/>
+      <target dev='fda' bus='fdc'/>
+      <readonly/>
+    </disk>
+    <memballoon model='virtio'/>{devices}
+  </devices>
+</domain>
+"""
+
+
+def uuid(name):
+    """Return the uuid that the domain of a name has in all scripts."""
+    return f"aaaaaaaa-0000-4000-8000-{crc32(name.encode()):012x}"
+
+
+def xml(name, *, id=None, memory=64, current=None, vcpus=1, maximum=None, head="", devices="", type="qemu"):  # noqa: A002
+    """Return a domain's definition; memory is in MiB."""
+    given = {
+        "memory": memory, "current": current, "vcpus": vcpus, "maximum": maximum, "head": head,
+        "devices": devices, "id": id,
+    }  # fmt: skip
+    definition = Definition(
+        TEMPLATE.format(
+            type=type,
+            name=name,
+            uuid=id or uuid(name),
+            head=head and f"\n  {head}",
+            memory=memory,
+            current=current or memory,
+            vcpus=f" current='{vcpus}'>{maximum}" if maximum else f">{vcpus}",
+            devices=devices and f"\n    {devices}",
+        )
+    )
+    changed = "".join(
+        f", {key}={value!r}"
+        for key, value in given.items()
+        if value and (key, value) not in {("memory", 64), ("vcpus", 1)}
+    )
+    definition.shown = f"xml({name!r}{changed})"
+    return definition
+
+
+def changed(definition, old, new):
+    """Return a definition of which a part is another."""
+    assert old in definition
+    result = Definition(definition.replace(old, new))
+    result.shown = f"{definition.shown} with {new!r} for {old!r}"
+    return result

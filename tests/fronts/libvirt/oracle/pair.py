@@ -1,0 +1,206 @@
+"""A real pair of hosts: libvirtd with QEMU, emulated, in namespaces of their own.
+
+It needs root and Debian's packages: `nox -s oracle` installs them. A host's daemon sees folders of its own
+where the machine's would be, and its processes end with the first of them, and that with us: whatever
+happens, nothing is left behind.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import libvirt
+
+UUIDS = {
+    "node1": "11111111-1111-4111-8111-111111111111",
+    "node2": "22222222-2222-4222-8222-222222222222",
+}
+
+DAEMON = """\
+unix_sock_dir = "{folder}/sock"
+unix_sock_rw_perms = "0777"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+host_uuid = "{uuid}"
+listen_tls = 0
+log_level = 3
+log_outputs = "3:file:{folder}/libvirtd.log"
+"""
+
+DRIVER = """\
+security_driver = "none"
+user = "root"
+group = "root"
+cgroup_controllers = []
+namespaces = []
+remember_owner = 0
+dynamic_ownership = 0
+stdio_handler = "file"
+migration_port_min = {first}
+migration_port_max = {last}
+"""
+
+# It waits for the daemon, and reaps what the daemon leaves.
+INIT = """\
+mount --make-rprivate /
+mount -t tmpfs tmpfs /run
+mkdir -p /run/libvirt
+mount --bind {folder}/run /run/libvirt
+mount --bind {folder}/lib /var/lib/libvirt
+mount --bind {folder}/cache /var/cache/libvirt
+mount --bind {folder}/log /var/log/libvirt
+mount --bind {folder}/etc /etc/libvirt
+mount --bind {folder}/passwd /etc/passwd
+mount --bind {folder}/group /etc/group
+hostname {name}
+/usr/sbin/libvirtd --config {folder}/etc/libvirtd.conf --pid-file {folder}/libvirtd.pid &
+while true; do wait; sleep 3600 & done
+"""
+
+BOOTED = 0x7F00, b"OK"
+"""Where the guest says that it has come up, and how."""
+
+
+class Host:
+    """One real host.
+
+    Args:
+        name: The host's name.
+        folder: A folder of its own, with a short path.
+        cache: Where the daemon keeps what it found out about QEMU.
+        ports: The first and the last port for incoming migrations.
+    """
+
+    def __init__(self, name, folder, cache, ports):
+        self.name = name
+        self.folder = folder
+        self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
+        self.read_only_uri = f"{self.uri}-ro"
+        for part in ("sock", "run", "lib/images", "log", "etc"):
+            (folder / part).mkdir(parents=True)
+        (folder / "cache").symlink_to(cache)
+        shutil.copy(cache / "guest.img", folder / "lib" / "images" / "guest.img")
+        (folder / "etc" / "libvirtd.conf").write_text(DAEMON.format(folder=folder, uuid=UUIDS[name]))
+        first, last = ports
+        (folder / "etc" / "qemu.conf").write_text(DRIVER.format(first=first, last=last))
+        shutil.copy("/etc/libvirt/libvirt.conf", folder / "etc")
+        # The driver wants this user, even if it is to run QEMU as root.
+        passwd = Path("/etc/passwd").read_text() + "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/false\n"
+        (folder / "passwd").write_text(passwd)
+        (folder / "group").write_text(Path("/etc/group").read_text() + "libvirt-qemu:x:64055:\n")
+        (folder / "init.sh").write_text(INIT.format(folder=folder, name=name))
+        self._process = None
+
+    def __enter__(self):
+        """Start it, and wait until it answers."""
+        namespaces = ("--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
+        with (self.folder / "output").open("w") as output:
+            self._process = subprocess.Popen(
+                [
+                    "setpriv",
+                    "--pdeathsig",
+                    "KILL",
+                    "unshare",
+                    *namespaces,
+                    "/bin/bash",
+                    self.folder / "init.sh",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                libvirt.open(self.uri).close()
+            except libvirt.libvirtError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    self.__exit__()
+                    log = "".join(
+                        each.read_text()
+                        for each in (self.folder / "output", self.folder / "libvirtd.log")
+                        if each.exists()
+                    )
+                    raise RuntimeError(f"libvirtd did not start:\n{log}") from None
+                time.sleep(0.05)
+            else:
+                return self
+
+    def __exit__(self, *_):
+        """End all that runs on it."""
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number, pid_file):
+        """Send a signal to a process of this host, of which a file there has the number."""
+        init = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().strip()
+        pid = Path(self.folder, pid_file).read_text().strip()
+        subprocess.run(["nsenter", "-t", init, "-p", "kill", f"-{number}", pid], check=True)
+
+    def kill(self, name):
+        """Kill a domain's QEMU behind the daemon's back."""
+        self.signal("KILL", f"run/qemu/{name}.pid")
+
+    def await_guest(self, name):
+        """Wait until a domain's guest has come up."""
+        place, word = BOOTED
+        with contextlib.closing(libvirt.open(self.uri)) as connection:
+            domain = connection.lookupByName(name)
+            deadline = time.monotonic() + 30
+            while domain.memoryPeek(place, len(word), libvirt.VIR_MEMORY_PHYSICAL) != word:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the guest of {name} does not come up")
+                time.sleep(0.02)
+            # BIOS's first tick comes within this.
+            time.sleep(0.12)
+
+
+class Pair:
+    """Makes pairs of real hosts, one after another, each as new as the first.
+
+    Args:
+        folder: A folder with a short path, for all that the pairs need.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._made = 0
+        self._caches = {name: self.folder / f"cache-{name}" for name in UUIDS}
+        for cache in self._caches.values():
+            cache.mkdir()
+            build_guest(cache / "guest.img")
+
+    @contextlib.contextmanager
+    def hosts(self, *names):
+        """Give hosts by name, started; they end with the block."""
+        self._made += 1
+        with contextlib.ExitStack() as stack:
+            found = {}
+            for name in names:
+                folder = self.folder / f"{self._made}-{name}"
+                ports = (49152, 49170) if name == "node1" else (49252, 49270)
+                found[name] = stack.enter_context(Host(name, folder, self._caches[name], ports))
+            yield found
+
+
+@contextlib.contextmanager
+def real_pair():
+    """Give a maker of real pairs, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lv-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        yield Pair(folder)
+
+
+def build_guest(image):
+    """Assemble the guest, and write the floppy that it boots from."""
+    source = Path(__file__).with_name("guest.s")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["as", "--32", "-o", f"{folder}/guest.o", source], check=True)
+        link = ["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary"]
+        subprocess.run([*link, "-o", f"{folder}/guest", f"{folder}/guest.o"], check=True)
+        image.write_bytes(Path(folder, "guest").read_bytes().ljust(1_474_560, b"\0"))

@@ -1,0 +1,271 @@
+"""Runs a script on hosts, and keeps what they said."""
+
+import os
+import re
+import subprocess
+import time
+
+import libvirt
+
+from oracle.normal import normal
+
+QUIET = 0.06
+"""For how many seconds a real host must have said nothing to be taken to have said all."""
+
+LONGEST = 20.0
+"""For how many seconds what a script waits for may not happen."""
+
+LIFECYCLE = {
+    0: ("defined", ("added", "updated", "renamed", "from snapshot")),
+    1: ("undefined", ("removed", "renamed")),
+    2: ("started", ("booted", "migrated", "restored", "from snapshot", "wakeup")),
+    3: ("suspended", ("paused", "migrated", "ioerror", "watchdog", "restored", "from snapshot", "api error")),
+    4: ("resumed", ("unpaused", "migrated", "from snapshot", "postcopy", "postcopy failed")),
+    5: ("stopped", ("shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot")),
+    6: ("shutdown", ("finished", "guest", "host")),
+    7: ("suspended by power management", ("memory", "disk")),
+    8: ("crashed", ("panicked", "crashloaded")),
+}
+
+KINDS = {
+    libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: "lifecycle",
+    libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: "reboot",
+    libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE: "balloon",
+    libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata",
+}
+
+
+class Ended(Exception):  # noqa: N818
+    """A script can't go on: something that it needs was refused."""
+
+
+class Definition(str):
+    """A domain's XML, under a name that calls show."""
+
+    __slots__ = ("shown",)
+
+
+class Recording:
+    """What hosts say to one script, as it runs.
+
+    A call waits until its events are there, so that they stand at the call that brought them about. A real
+    host sends them when it has time: it is waited for until it is quiet. Where there is a record, that has
+    how many there are.
+
+    Args:
+        hosts: By name, what has `uri`, `read_only_uri`, `kill(name)` and `await_guest(name)`.
+        expected: How many events each call has brought about elsewhere; None: that is to be found out.
+    """
+
+    def __init__(self, hosts, expected=None):
+        self.hosts = hosts
+        self.lines = []
+        self.apis = set()
+        self._expected = expected
+        self._events = []
+        self._connections = []
+        self._names = {}
+        self._timer = libvirt.virEventAddTimeout(-1, lambda *_: None, None)
+
+    # What scripts use.
+
+    def connect(self, host="node1", *, read_only=False, events=True):
+        """Open a connection to a host, whose events stand at the calls to come."""
+        there = self.hosts[host]
+        uri = there.read_only_uri if read_only else there.uri
+        self._names[uri] = f"<{host}>"
+        connection = self(libvirt.openReadOnly if read_only else libvirt.open, uri)
+        name = f"{host} (read-only)" if read_only else host
+        if name in self._names.values():
+            name = f"{name} #{len(self._connections) + 1}"
+        self._names[connection] = name
+        if connection is None:
+            raise Ended("no connection")
+        self._connections.append(connection)
+        if events:
+            for kind in KINDS:
+                connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
+        return connection
+
+    def __call__(self, function, *args, until=None):
+        """Call a function or a method of libvirt-python's, and keep what comes of it.
+
+        Args:
+            function: The function, or an object's method.
+            args: Its arguments.
+            until: How the event begins to which the call leads in a while ("lifecycle stopped", say).
+
+        Returns: What the call returned; None if it failed.
+        """
+        owner = getattr(function, "__self__", None)
+        given = ", ".join(
+            self._names.get(each) or shown(each) if isinstance(each, str) else shown(each) for each in args
+        )
+        line = {"call": f"{self._shown_owner(owner)}.{function.__name__}({given})", "api": api(function)}
+        result = None
+        try:
+            result = function(*args)
+        except libvirt.libvirtError as error:
+            # What Python says by itself has no error of libvirt's behind it.
+            line["error"] = list(error.err) if error.err else [str(error)]
+            until = None
+        else:
+            line["result"] = encoded(result)
+        self.apis.add(line["api"])
+        self._keep(line, result if isinstance(result, libvirt.virDomain) else owner, until)
+        return result
+
+    def virsh(self, *command, host="node1", until=None):
+        """Run virsh in a process of its own, and keep what it printed."""
+        env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+        done = subprocess.run(
+            ["virsh", "-c", self.hosts[host].uri, *command],
+            capture_output=True, text=True, env=env, check=False, stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+        line = {"call": f"virsh {' '.join(map(shown_word, command))}", "api": f"virsh {command[0]}"}
+        until = None if done.returncode else until
+        self._keep(
+            line | {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}, None, until
+        )
+
+    def kill(self, name, host="node1", *, until="lifecycle stopped"):
+        """Let a domain's process end behind the host's back."""
+        domain = self._connections[0].lookupByName(name)
+        self.hosts[host].kill(name)
+        self._keep({"call": f"kill({name!r})", "api": "kill"}, domain, until)
+
+    def await_guest(self, name, host="node1"):
+        """Wait until what runs in a domain has come up, where there is something."""
+        self.hosts[host].await_guest(name)
+
+    # How it does that.
+
+    def _shown_owner(self, owner):
+        if owner is None:
+            return "libvirt"
+        return owner.name() if isinstance(owner, libvirt.virDomain) else self._names[owner]
+
+    def _receiver(self, kind, place):
+        def receive(connection, domain, *details):
+            about = event(kind, details[:-1])
+            self._events.append(f"{about}: {domain.name()} {domain.ID()} on {place}")
+
+        return receive
+
+    def _keep(self, line, subject, until):
+        number = len(self.lines)
+        wanted = self._expected[number] if self._expected and number < len(self._expected) else None
+        self._settle(wanted, until)
+        if isinstance(subject, libvirt.virDomain):
+            try:
+                line["state"] = subject.state()
+            except libvirt.libvirtError:
+                line["state"] = None
+        if self._events:
+            # There is an order on one connection alone. A real guest's BIOS resets once or twice more.
+            events = sorted(self._events, key=lambda each: each.rpartition(" on ")[2])
+            line["events"] = [
+                each for each, last in zip(events, [None, *events], strict=False) if each != last
+            ]
+            self._events = []
+        self.lines.append(normal(line))
+
+    def _settle(self, wanted, until):
+        deadline = time.monotonic() + (LONGEST if wanted is None else 0.5)
+        last, seen, quiet = time.monotonic(), len(self._events), 5 * QUIET if until == "reboot" else QUIET
+        while time.monotonic() < deadline:
+            self._pump(10 if wanted is None else 1)
+            if len(self._events) != seen:
+                last, seen, quiet = (
+                    time.monotonic(),
+                    len(self._events),
+                    5 * QUIET if until == "reboot" else QUIET,
+                )
+            if wanted is not None:
+                if seen >= wanted:
+                    break
+            elif time.monotonic() - last > quiet and (
+                until is None or any(each.startswith(until) for each in self._events)
+            ):
+                break
+        else:
+            if wanted is None:
+                raise AssertionError(f"{until!r} did not happen; events: {self._events}")
+        if wanted is not None:
+            # An event too many that was sent before this answer is here as well.
+            for connection in self._connections:
+                try:
+                    connection.getLibVersion()
+                except libvirt.libvirtError:
+                    continue
+            self._pump(0)
+
+    def _pump(self, patience):
+        """Let callbacks be called for at most some milliseconds."""
+        libvirt.virEventUpdateTimeout(self._timer, patience)
+        libvirt.virEventRunDefaultImpl()
+        libvirt.virEventUpdateTimeout(self._timer, -1)
+
+    def close(self):
+        """Close what the script has left open."""
+        libvirt.virEventRemoveTimeout(self._timer)
+        for connection in self._connections:
+            try:
+                connection.close()
+            except libvirt.libvirtError:
+                continue
+
+
+def event(kind, details):
+    """Return an event in words."""
+    if KINDS[kind] == "lifecycle":
+        number, reason = details
+        word, reasons = LIFECYCLE[number]
+        return f"lifecycle {word}, {reasons[reason]}"
+    return " ".join([KINDS[kind], *map(str, details)])
+
+
+def api(function):
+    """Return the name of the C function that a function of libvirt-python's stands for."""
+    named = [each for each in function.__code__.co_names if hasattr(libvirt.libvirtmod, each)]
+    return named[0]
+
+
+def shown(value):
+    """Return how a call shows an argument."""
+    if isinstance(value, Definition):
+        return value.shown
+    if isinstance(value, libvirt.virDomain):
+        return value.name()
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    if callable(value):
+        return "callback"
+    text = repr(value)
+    return text if len(text) < 70 else f"{text[:60]}..."
+
+
+def shown_word(word):
+    """Return how a command shows a word of it."""
+    return word if re.fullmatch(r"[\w./:=-]+", word) else repr(word)
+
+
+def encoded(value):
+    """Return a result as JSON has it."""
+    if isinstance(value, libvirt.virDomain):
+        return {"domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()}
+    if isinstance(value, libvirt.virConnect):
+        return "a connection"
+    if isinstance(value, (list, tuple)):
+        parts = [encoded(each) for each in value]
+        # A host keeps its domains in no order.
+        if parts and all(isinstance(each, libvirt.virDomain) for each in value):
+            parts.sort(key=lambda each: each["domain"])
+        elif parts and isinstance(parts[0], list) and isinstance(value[0][0], libvirt.virDomain):
+            parts.sort(key=lambda each: each[0]["domain"])
+        return parts
+    if isinstance(value, dict):
+        return {str(key): encoded(each) for key, each in value.items()}
+    if isinstance(value, bytes):
+        return value.hex()
+    return value

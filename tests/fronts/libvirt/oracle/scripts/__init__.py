@@ -1,0 +1,10 @@
+"""The programs: a module each, whose `script` is given an `oracle.recording.Recording` to speak through."""
+
+import importlib
+import pkgutil
+
+
+def scripts():
+    """Return all programs by name."""
+    names = sorted(each.name for each in pkgutil.iter_modules(__path__) if each.name != "states")
+    return {name: importlib.import_module(f"{__name__}.{name}").script for name in names}
