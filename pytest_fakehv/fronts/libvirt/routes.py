@@ -85,7 +85,11 @@ class Routes:
     @property
     def here(self) -> str:
         """The node as which programs run: where a URI without a host leads. It may be set."""
-        return self._known(next(iter(self._nodes), None) if self._here is None else self._here)
+        if self._here is not None:
+            return self._known(self._here)
+        for first in self._nodes:
+            return first
+        raise DeclarationError("there is no node to run as")
 
     @here.setter
     def here(self, node: str) -> None:
@@ -189,8 +193,8 @@ class Routes:
                 return name
         return None
 
-    def _known(self, node: str | None) -> str:
-        if node is None or node not in self._nodes:
+    def _known(self, node: str) -> str:
+        if node not in self._nodes:
             raise DeclarationError(f"no node is named {shown(node)}; there are: {listed(self._nodes)}")
         return node
 

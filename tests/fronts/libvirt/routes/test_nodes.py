@@ -4,6 +4,7 @@ import subprocess
 
 import libvirt
 import pytest
+from pyfakefs.fake_filesystem_unittest import Pause
 
 NO_ROUTE = "Cannot recv data: ssh: connect to host node1 port 22: No route to host: Connection reset by peer"
 
@@ -74,3 +75,11 @@ def test_the_journal_has_the_program(fakehv_libvirt, fakehv_cluster):
         ("virConnectOpen", "node2", "process virsh"),
         ("virConnectGetHostname", "node2", "process virsh"),
     ]
+
+
+def test_a_fake_filesystem_is_not_in_the_way(fs, fakehv_libvirt):
+    assert reached("qemu+ssh://node2/system") == "node2"
+    env = fakehv_libvirt.env
+    with Pause(fs):  # in it, no process begins
+        done = subprocess.run(["virsh", "-c", "qemu+ssh://node2/system", "hostname"], env=env, check=False)
+    assert done.returncode == 0
