@@ -61,8 +61,8 @@ class FakeLibvirt:
 
     Args:
         cluster: whose nodes the hosts are, and whose instances the domains.
-        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a temporary
-            one.
+        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a
+            temporary one.
 
     Attributes:
         cluster: as given.
@@ -124,7 +124,7 @@ class FakeLibvirt:
 
     @property
     def here(self) -> str:
-        """The name of the node as which programs run: where URIs without a host lead. At first, the first one."""
+        """The name of the node as which programs run, where URIs without a host lead: at first the first."""
         return self._routes.here
 
     @here.setter
@@ -135,9 +135,9 @@ class FakeLibvirt:
     def routed(self) -> Iterator[Self]:
         """Lead what this process opens by libvirt's Python binding to the nodes meanwhile.
 
-        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: URIs
-        with a node's name or address for their host, and those without a host, to `here`. A host that is no
-        node is refused as libvirt does. Other hypervisors' URIs are left alone.
+        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: to
+        the node whose name or address is a URI's host; without a host, to `here`. A host that is no node is
+        refused as libvirt does. Other hypervisors' URIs are left alone.
 
         Returns:
             A context manager that yields the front itself.
