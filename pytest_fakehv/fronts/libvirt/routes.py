@@ -216,13 +216,13 @@ def routed(routes: Routes) -> Iterator[None]:
     """
     try:
         libvirt: Any = importlib.import_module("libvirt")
-    except ImportError as error:
+        binding = libvirt.libvirtmod  # where all of its functions look for the C library's, at each call
+    except (ImportError, AttributeError) as error:  # or it is a folder of that name
         raise ImportError(
             f"leading libvirt's URIs to nodes needs its Python binding: {error}; Debian's package "
             "python3-libvirt has it; pip install libvirt-python builds it, which needs Debian's packages "
             "libvirt-dev and pkgconf"
         ) from None
-    binding = libvirt.libvirtmod  # what all of the binding's functions look up in it at each call
     before = {name: getattr(binding, name) for name in (*_OPENERS, _GET_URI)}
 
     def get_uri(connection: Any) -> Any:

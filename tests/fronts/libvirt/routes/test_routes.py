@@ -345,12 +345,19 @@ def test_so_it_is_that_there_is_none():
     assert str(caught.value) == "there is no node to run as"
 
 
-def test_without_the_binding_the_error_says_how_to_get_it(routes, monkeypatch):
-    monkeypatch.setitem(sys.modules, "libvirt", None)
+@pytest.mark.parametrize(
+    ("there_is", "why"),
+    [
+        (None, "import of libvirt halted; None in sys.modules"),
+        (types.ModuleType("libvirt"), "module 'libvirt' has no attribute 'libvirtmod'"),
+    ],
+    ids=["nothing", "something else"],
+)
+def test_without_the_binding_the_error_says_how_to_get_it(routes, monkeypatch, there_is, why):
+    monkeypatch.setitem(sys.modules, "libvirt", there_is)
     with pytest.raises(ImportError) as caught, routed(routes):
         pass
     assert str(caught.value) == (
-        "leading libvirt's URIs to nodes needs its Python binding: import of libvirt halted; None in "
-        "sys.modules; Debian's package python3-libvirt has it; pip install libvirt-python builds it, which "
-        "needs Debian's packages libvirt-dev and pkgconf"
+        f"leading libvirt's URIs to nodes needs its Python binding: {why}; Debian's package python3-libvirt "
+        "has it; pip install libvirt-python builds it, which needs Debian's packages libvirt-dev and pkgconf"
     )
