@@ -14,6 +14,7 @@ from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.fronts.libvirt.environment import environment
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
@@ -77,6 +78,7 @@ class FakeLibvirt:
         self._paths: dict[str, str] = {}
         self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
+        self._known: dict[str, Definition] = {}
         self._lock = cluster._shared.lock
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
@@ -172,7 +174,7 @@ class FakeLibvirt:
         with self._lock:
             if found.name not in self._paths:
                 self._paths[found.name] = self._path(found.name)
-                self._hosts[found.name] = Host(Machine(found))
+                self._hosts[found.name] = Host(Machine(found), self._known)
                 if not found.is_down:
                     self._serve(found.name)
         return self._paths[found.name]
@@ -183,6 +185,11 @@ class FakeLibvirt:
         """Hear what has become of an instance on a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.changed(instance, what, call.method if call else None)
+
+    def ballooned(self, node: str, instance: str) -> None:
+        """Hear that an instance on a node was given other memory, or CPUs; under the cluster's lock."""
+        if host := self._hosts.get(node):
+            host.ballooned(instance)
 
     def befell(self, node: str, what: Deed) -> None:
         """Hear what the test has done to a node; under the cluster's lock."""

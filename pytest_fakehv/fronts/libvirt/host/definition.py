@@ -268,6 +268,18 @@ class Definition:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""
         return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
 
+    def with_stats_period(self, seconds: int) -> Self:
+        """Return a copy whose guest says every so many seconds what it uses of memory; 0: never."""
+        devices = self.root.child("devices") or Element("devices")
+        told = (Element("stats", {"period": str(seconds)}),) if seconds > 0 else ()
+        changed = (
+            each.holding(*told, *(part for part in each.children if part.name != "stats"))
+            if each.name == "memballoon"
+            else each
+            for each in devices.children
+        )
+        return self._with("devices", devices.holding(*changed))
+
     def with_title(self, title: str | None) -> Self:
         """Return a copy with another title; None or "" takes it away."""
         return self._with_text("title", title)
