@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from socket import AF_UNIX, SOCK_STREAM, SOMAXCONN
-from typing import Final
+from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.server import threads
 from pytest_fakehv.fronts.libvirt.server.connection import Connection
@@ -19,6 +19,9 @@ _AT_MOST: Final = 5.0
 
 _AGAIN_AFTER: Final = 0.01
 """Seconds until a socket without a descriptor for the next connection tries again."""
+
+_HIDDEN: Final = "\x7f"
+"""What a socket's path ends with while nobody is let in, and no name of a node: who connects finds none."""
 
 _servers: Final[set["Server"]] = set()
 """Those that are up in this process."""
@@ -49,10 +52,9 @@ class Server:
         self._name = name
         self._closing = threading.Event()
         self._connections: dict[Connection, threading.Thread] = {}
-        self._listening = _socket.socket(
-            AF_UNIX, SOCK_STREAM
-        )  # which no test replaces, unlike `socket.socket`
-        self._listening.setblocking(True)  # whatever the test's own sockets do by default
+        # A test may replace `socket.socket`, and say how long its sockets wait: not this class, nor ours.
+        self._listening = _socket.socket(AF_UNIX, SOCK_STREAM)
+        self._listening.setblocking(True)
         try:
             self._listening.bind(path)
             self._listening.listen(SOMAXCONN)
@@ -70,6 +72,16 @@ class Server:
         for connection in list(self._connections):
             connection.drop()
 
+    def hide(self) -> None:
+        """Let nobody in, as a host does that is cut off, until `show`; the connections stay."""
+        with contextlib.suppress(OSError):  # it is hidden already, or somebody has tidied up
+            Os.replace(self.path, self.path + _HIDDEN)
+
+    def show(self) -> None:
+        """Let clients in again."""
+        with contextlib.suppress(OSError):  # as in `hide`
+            Os.replace(self.path + _HIDDEN, self.path)
+
     def close(self) -> None:
         """Break all connections, and end the threads; the socket is gone.
 
@@ -79,8 +91,9 @@ class Server:
             return
         self.go_down()
         self._acceptor.join()
-        with contextlib.suppress(OSError):  # somebody has tidied up
-            Os.unlink(self.path)
+        for path in (self.path, self.path + _HIDDEN):
+            with contextlib.suppress(OSError):  # it isn't that one, or somebody has tidied up
+                Os.unlink(path)
         running = dict(self._connections)
         for connection in running:
             connection.drop()
@@ -92,9 +105,10 @@ class Server:
             thread.join(max(0.0, until - Time.monotonic()))
 
     def _accept(self) -> None:
+        accept: Any = self._listening._accept  # type: ignore[attr-defined]  # noqa: SLF001  # of this class, all
         while not self._closing.is_set():
             try:
-                descriptor, _ = self._listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # there is no public one
+                descriptor, _ = accept()
             except OSError:  # it is closed; or too many are open
                 self._closing.wait(_AGAIN_AFTER)
                 continue
