@@ -183,8 +183,7 @@ class Connection:
             try:
                 return self._socket.recv(_RECEIVED_AT_ONCE)
             except BlockingIOError:
-                if self._workers.are_busy:
-                    self._outgoing.send(_NUDGE, only_if_idle=True)
+                self._outgoing.send(_NUDGE, only_if_idle=True)
 
     def _take(self, frame: bytes) -> None:
         """Take a message in: answer it, let a worker do so, or ignore it as a real daemon does."""
