@@ -18,6 +18,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
+    migratable,
     needs_port,
     needs_tap,
     needs_terminal,
@@ -32,7 +33,7 @@ INACTIVE: Final = 2
 UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
-"""The flag: as another host can take it over, which is as it is defined, with the passwords."""
+"""The flag: as another host takes it over, which is nearly as it is defined, with the passwords."""
 
 
 class Disk(NamedTuple):
@@ -68,7 +69,7 @@ class Definition:
     """
 
     root: Element
-    _texts: dict[tuple[bool, Place | None], str] = field(
+    _texts: dict[tuple[int, Place | None], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -321,17 +322,19 @@ class Definition:
             flags: `SECURE`, `INACTIVE`, `UPDATE_CPU`, `MIGRATABLE`.
             place: Where it runs; None: it doesn't.
         """
-        if flags & (INACTIVE | MIGRATABLE):
-            place = None
-        is_secret = not flags & (SECURE | MIGRATABLE)
-        text = self._texts.get((is_secret, place))
+        flags &= SECURE | INACTIVE | MIGRATABLE
+        text = self._texts.get((flags, place))
         if text is None:
-            root = running(self.root, place) if place else self.root
-            text = written(_without_passwords(root) if is_secret else root)
             if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
-            self._texts[is_secret, place] = text
+            text = self._texts[flags, place] = written(self._shown(flags, place))
         return text
+
+    def _shown(self, flags: int, place: Place | None) -> Element:
+        if flags & MIGRATABLE:
+            return migratable(self.root, runs=place is not None and not flags & INACTIVE)
+        root = self.root if place is None or flags & INACTIVE else running(self.root, place)
+        return root if flags & SECURE else _without_passwords(root)
 
 
 _MOST_TEXTS: Final = 4
