@@ -200,6 +200,11 @@ class Definition:
             for each in self._devices("disk")
         )
 
+    @property
+    def disk_aliases(self) -> tuple[str, ...]:
+        """The names that a daemon gives to its disks, in the same order."""
+        return tuple(map(alias_of_disk, self._devices("disk")))
+
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
         """Its network interfaces."""
@@ -312,6 +317,14 @@ class Definition:
             LibvirtError: It is malformed, or the prefix can't be one.
         """
         return self._with("metadata", metadata.changed(self.root.child("metadata"), uri, key, xml))
+
+    def at(self, place: Place) -> Self:
+        """Return a copy that says where on its host everything is while it runs at a place."""
+        return type(self)(running(self.root, place))
+
+    def without_id(self) -> Self:
+        """Return a copy that doesn't say which number the domain has while it runs."""
+        return type(self)(self.root.having(id=None))
 
     # -- How it is written
 
