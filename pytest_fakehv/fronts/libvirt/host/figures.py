@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.host import Host, Session
 from pytest_fakehv.fronts.libvirt.host.listing import is_listed, ordered
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -46,11 +46,11 @@ def xml(host: Host, session: Session, domain: Domain, flags: int) -> str:
         raise failure(Code.OPERATION_DENIED, "virDomainGetXMLDesc with secure flag")
     definition = domain.config if flags & _INACTIVE and domain.config else domain.definition
     if definition is not domain.live:
-        return definition.xml(flags)
+        return Xml(definition.xml(flags))
     memory = host.memory_of(domain)
     if memory != definition.current_memory:  # a test has changed it behind the host's back
         definition = definition.with_current_memory(memory)
-    return definition.xml(flags, Place(domain.id))
+    return Xml(definition.xml(flags, Place(domain.id)))
 
 
 @api("virDomainGetOSType")

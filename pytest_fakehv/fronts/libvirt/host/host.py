@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -18,7 +18,7 @@ from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Shutoff
 from pytest_fakehv.fronts.libvirt.place import Peer
 from pytest_fakehv.fronts.libvirt.translation import Machine
-from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainEvent, DomainRef, Xml
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.storage.locks import Lock, under_lock
@@ -31,6 +31,9 @@ _LONGEST_WAIT: Final = 30
 
 _NAMESPACE: Final = uuid.UUID("7d0d2a4f-3b7c-5d0e-9f55-7a6f6b657276")
 """Of the UUIDs of what no client has defined."""
+
+_NOT_DONE: Final = object()
+"""Stands for what a call returns that has no effect."""
 
 
 class Session(Protocol):
@@ -161,24 +164,33 @@ class Host:
             seen = (arguments[0].name, *arguments[1:])
         elif api.about == "uuid":
             seen = (str(uuid.UUID(bytes=arguments[0])),)
+        elif api.about == "xml":
+            seen = (Xml(arguments[0]), *arguments[1:])
+
+        done: Any = _NOT_DONE
 
         def effect(_node: object, *_seen: object) -> Any:
+            nonlocal done
             api.check_flags(arguments)
             if not is_about_domain:
-                return api.function(self, session, *arguments)
+                done = api.function(self, session, *arguments)
+                return done
             domain = self.find(arguments[0])
             if api.has_job:
-                return self._alone(domain, api, session, arguments)
-            return api.function(self, session, domain, *arguments[1:])
+                done = self._alone(domain, api, session, arguments)
+            else:
+                done = api.function(self, session, domain, *arguments[1:])
+            return done
 
         client = self.sessions.get(session)
         if client is None:  # it is over
             raise ConnectionLost(f"{self.name} has closed the connection")
         try:
             with called_from(client.peer.place(name)):
-                return _results(self.machine.pass_door(api, seen, effect))
+                said = self.machine.pass_door(api, seen, effect)
         except NodeDownError as error:
             raise ConnectionLost(str(error)) from error
+        return _results(said) if said is done else lies.told(self, api, arguments, said)
 
     def _alone(self, domain: Domain, api: Api, session: Session, arguments: tuple[Any, ...]) -> Any:
         """Do what changes a domain, once nobody else does that.
