@@ -1,11 +1,9 @@
-"""What a libvirt client waits for, at the front and at a real libvirtd, through the same binding, side by side.
+"""What a libvirt client waits for, at the front and at a real libvirtd, by one binding, side by side.
 
     python benchmarks/bench_libvirt.py [--rounds N] [--libvirtd PATH] [--backend NAME]
 
-The real one is Debian's, with libvirt's own test driver, on a unix socket of this program's, in a folder of
-its own; no daemon of the machine's is used, and none is installed: where there is none, unpack it and name it:
-
-    apt-get download libvirt-daemon libvirt-daemon-driver-... ; dpkg -x ...
+The real one is Debian's, with libvirt's own test driver, on a unix socket in a folder of this program's own;
+no daemon of the machine's is used. The package libvirt-daemon has it, installed or unpacked by ``dpkg -x``.
 
 In each round each operation is timed at both, in turn; shown are medians, and the ratio's spread.
 """

@@ -237,7 +237,7 @@ def fakehv_ganeti(
 
 @pytest.fixture
 def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster") -> "Iterator[FakeLibvirt]":
-    """The cluster of `fakehv_cluster` behind libvirt's interface: real libvirt clients take it for their hosts.
+    """The cluster of `fakehv_cluster` behind libvirt's interface: its clients take the nodes for their hosts.
 
     ``libvirt.open("qemu+ssh://node1/system")`` leads there in the test, and in subprocesses with
     ``env=fakehv_libvirt.env`` so does virsh. A domain is an instance of the cluster. The marker

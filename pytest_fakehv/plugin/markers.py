@@ -36,7 +36,8 @@ MARKERS: Final = {
     "fakehv": (
         "the settings of this test's fake hypervisors; "
         "allow a list of invariants, clock 'polls', 'manual', 'real' or a function that returns seconds, "
-        "topology a TOML file, max_time in seconds, routes whether libvirt.open leads to fakehv_libvirt's nodes"
+        "topology a TOML file, max_time in seconds, "
+        "routes whether libvirt.open leads to the nodes of fakehv_libvirt"
     ),
     "fakehv_node": "a node of this test's cluster; memory in MiB, or as '24G'",
     "fakehv_instance": (

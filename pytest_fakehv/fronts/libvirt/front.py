@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from importlib import import_module
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +14,7 @@ from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.fronts.libvirt.environment import environment
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
@@ -60,8 +62,8 @@ class FakeLibvirt:
 
     Args:
         cluster: whose nodes the hosts are, and whose instances the domains.
-        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a temporary
-            one.
+        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a
+            temporary one.
 
     Attributes:
         cluster: as given.
@@ -76,6 +78,7 @@ class FakeLibvirt:
         self._paths: dict[str, str] = {}
         self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
+        self._known: dict[str, Definition] = {}
         self._lock = cluster._shared.lock
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
@@ -119,14 +122,11 @@ class FakeLibvirt:
         It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
         to the node `here`. What else calls ssh has the real one.
         """
-        folder = f"{self._directory}/env"
-        with suppress(FileExistsError):
-            Os.mkdir(folder, 0o700)
-        return environment(self._routes, folder)
+        return environment(self._routes, self._programs)
 
     @property
     def here(self) -> str:
-        """The name of the node as which programs run: where URIs without a host lead. At first, the first one."""
+        """The name of the node as which programs run, where URIs without a host lead: at first the first."""
         return self._routes.here
 
     @here.setter
@@ -137,9 +137,9 @@ class FakeLibvirt:
     def routed(self) -> Iterator[Self]:
         """Lead what this process opens by libvirt's Python binding to the nodes meanwhile.
 
-        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: URIs
-        with a node's name or address for their host, and those without a host, to `here`. A host that is no
-        node is refused as libvirt does. Other hypervisors' URIs are left alone.
+        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: to
+        the node whose name or address is a URI's host; without a host, to `here`. A host that is no node is
+        refused as libvirt does. Other hypervisors' URIs are left alone.
 
         Returns:
             A context manager that yields the front itself.
@@ -174,7 +174,7 @@ class FakeLibvirt:
         with self._lock:
             if found.name not in self._paths:
                 self._paths[found.name] = self._path(found.name)
-                self._hosts[found.name] = Host(Machine(found))
+                self._hosts[found.name] = Host(Machine(found), self._known)
                 if not found.is_down:
                     self._serve(found.name)
         return self._paths[found.name]
@@ -186,12 +186,22 @@ class FakeLibvirt:
         if host := self._hosts.get(node):
             host.changed(instance, what, call.method if call else None)
 
+    def ballooned(self, node: str, instance: str) -> None:
+        """Hear that an instance on a node was given other memory, or CPUs; under the cluster's lock."""
+        if host := self._hosts.get(node):
+            host.ballooned(instance)
+
     def befell(self, node: str, what: Deed) -> None:
         """Hear what the test has done to a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.befell(what)
-            if what in ("crash", "remove_node") and node in self._servers:
-                self._servers[node].go_down()
+        if server := self._servers.get(node):
+            if what in {"crash", "remove_node"}:
+                server.go_down()
+            elif what == "disconnect":
+                server.hide()
+            elif what == "reconnect":
+                server.show()
 
     def booted(self, node: str) -> None:
         """Let clients in again, and let what is to start with its host start."""
@@ -205,11 +215,18 @@ class FakeLibvirt:
 
     # Inside
 
+    @cached_property
+    def _programs(self) -> str:
+        """The folder of what subprocesses find; not the sockets' own, where nodes give the names."""
+        return self._left.enter_context(temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY))
+
     def _found(self, node: str | BaseHypervisor | None) -> FakeHypervisor:
         return self.cluster._node(self.here if node is None else node)
 
     def _serve(self, node: str) -> None:
         self._servers[node] = Server(self._paths[node], self._hosts[node], node)
+        if self._hosts[node].is_silent:
+            self._servers[node].hide()
 
     def _path(self, node: str) -> str:
         name = node if len(os.fsencode(node)) <= _LONGEST_NAME else f"node-{len(self._paths)}"

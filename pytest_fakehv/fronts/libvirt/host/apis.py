@@ -30,7 +30,8 @@ class Api:
         function: what does it.
         about: what says which domain it is about.
         is_free: whether it is answered at once, by no call that the journal has, and under no lock.
-        flags: the flags that it knows, which are its last argument; None for one without.
+        flags: the flags that it knows, which are its last argument; None for one without, and for one that
+            looks for itself.
         has_job: whether it changes a domain, and so waits until nobody else does.
         runs_instances: whether it may call code that isn't ours: an override of the interface's methods.
     """
@@ -82,13 +83,28 @@ class Api:
         Raises:
             LibvirtError: there are such.
         """
-        if self.flags is not None and (unknown := arguments[-1] & ~self.flags):
-            function = f"qemu{self.name.removeprefix('vir')}"
-            text = f"unsupported flags (0x{unknown:x}) in function {function}"
-            raise wrong_argument(function, "flags", text, origin=Origin.QEMU)
+        if self.flags is not None:
+            check_flags(arguments[-1], self.flags, f"qemu{self.name.removeprefix('vir')}", Origin.QEMU)
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse nothing: what comes over the wire is of the right type."""
+
+
+def check_flags(flags: int, known: int, function: str, origin: Origin) -> None:
+    """Refuse flags that a function doesn't know.
+
+    Args:
+        flags: those that are set.
+        known: those that it knows.
+        function: its name in the daemon, which the error names.
+        origin: which part of libvirt says it.
+
+    Raises:
+        LibvirtError: there are such.
+    """
+    if unknown := flags & ~int(known):  # of flags by name, Python would leave out those without
+        text = f"unsupported flags (0x{unknown:x}) in function {function}"
+        raise wrong_argument(function, "flags", text, origin=origin)
 
 
 APIS: Final[dict[str, Api]] = {}
@@ -97,25 +113,37 @@ APIS: Final[dict[str, Api]] = {}
 
 def api(
     *names: str,
+    plain: str | None = None,
     about: About = "domain",
     is_free: bool = False,
     flags: int | None = None,
     has_job: bool = False,
     runs_instances: bool = False,
 ) -> Callable[[Function], Function]:
-    """Let a function be what is done for one or more of libvirt's."""
+    """Let a function be what is done for one or more of libvirt's.
+
+    Args:
+        *names: theirs.
+        plain: the name of one more, which does the same without flags, and takes none.
+        about: as in `Api`, and so the others.
+        is_free: see there.
+        flags: see there.
+        has_job: see there.
+        runs_instances: see there.
+    """
 
     def declare(function: Function) -> Function:
-        for name in names:
-            APIS[name] = Api(
-                name=name,
-                function=function,
-                about=about,
-                is_free=is_free,
-                flags=flags,
-                has_job=has_job,
-                runs_instances=runs_instances,
-            )
+        for name in (*names, plain):
+            if name is not None:
+                APIS[name] = Api(
+                    name=name,
+                    function=function,
+                    about=about,
+                    is_free=is_free,
+                    flags=None if name == plain or flags is None else int(flags),
+                    has_job=has_job,
+                    runs_instances=runs_instances,
+                )
         return function
 
     return declare

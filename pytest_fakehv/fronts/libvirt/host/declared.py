@@ -11,7 +11,6 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import LARGEST_KIB
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read
 from pytest_fakehv.text import shown
 
-_MOST_MIB: Final = LARGEST_KIB // 1024
 _OS: Final = Element("os", {}, (Element("type", {}, ("hvm",)),))
 
 
@@ -22,7 +21,7 @@ def declared(
 
     Args:
         name: The instance's.
-        memory: What it may have, in MiB.
+        memory: What it may have, in MiB; of more than libvirt has words for, that much.
         vcpus: Its virtual CPUs, a count.
         min_memory: What it starts with, in MiB; None: all it may have.
         xml: What its domain has besides, as a domain's XML; what the instance says may be left out of it.
@@ -31,14 +30,14 @@ def declared(
         DeclarationError: The XML is wrong, or says something else than the instance.
     """
     uuid = uuid5(NAMESPACE_URL, f"pytest-fakehv:instance:{name}")
+    kib = min(memory * 1024, LARGEST_KIB)
     try:
         root = read(xml) if xml is not None else Element("domain")
         given = {each.name for each in root.children}
-        filled = _filled(root, name, min(memory, _MOST_MIB), min(vcpus, MOST_VCPUS))
+        filled = _filled(root, name, kib, min(vcpus, MOST_VCPUS))
         definition = Definition(completed(filled, lambda: uuid.bytes))
     except LibvirtError as error:
         raise DeclarationError(f"xml of instance {shown(name)} is wrong: {error}") from error
-    kib = memory * 1024
     for key, said, true in (
         ("name", definition.name, name),
         ("memory", definition.memory, kib),
@@ -47,20 +46,19 @@ def declared(
         if key in given and said != true:
             what = f"it says {key} {shown(said)}, the instance has {shown(true)}"
             raise DeclarationError(f"xml of instance {shown(name)} is wrong: {what}")
-    # An instance may have more than a domain of libvirt's; it is not the XML that is wrong then.
+    # An instance may have more of them than a domain of libvirt's; it is not the XML that is wrong then.
     if "vcpu" not in given:
         definition = definition.with_most_vcpus(vcpus).with_vcpus(vcpus)
-    definition = definition.with_memory(kib)
-    if "currentMemory" not in given:
-        definition = definition.with_current_memory(kib if min_memory is None else min_memory * 1024)
+    if "currentMemory" not in given and min_memory is not None:
+        definition = definition.with_current_memory(min(min_memory * 1024, kib))
     return definition
 
 
-def _filled(root: Element, name: str, memory: int, vcpus: int) -> Element:
+def _filled(root: Element, name: str, kib: int, vcpus: int) -> Element:
     """Return a domain with what is missing of what every domain needs."""
     implied = (
         Element("name", {}, (name,)),
-        Element("memory", {"unit": "MiB"}, (str(memory),)),
+        Element("memory", {"unit": "KiB"}, (str(kib),)),
         Element("vcpu", {}, (str(vcpus),)),
         _OS,
     )

@@ -16,7 +16,13 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
-from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place, running
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
+    Place,
+    needs_port,
+    needs_tap,
+    needs_terminal,
+    running,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
 
 SECURE: Final = 1
@@ -26,7 +32,7 @@ INACTIVE: Final = 2
 UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
-"""The flag: as another host can read it."""
+"""The flag: as another host can take it over, which is as it is defined, with the passwords."""
 
 
 class Disk(NamedTuple):
@@ -62,7 +68,9 @@ class Definition:
     """
 
     root: Element
-    _texts: dict[object, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _texts: dict[tuple[bool, Place | None], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def parse(cls, xml: str, make_uuid: Callable[[], bytes]) -> Self:
@@ -210,6 +218,22 @@ class Definition:
         """Whether there is a channel on which an agent in the guest could listen."""
         return any(part_of(each, "target", "name") == AGENT for each in self._devices("channel"))
 
+    @cached_property
+    def taps(self) -> int:
+        """How many of its interfaces get a device of the host's while it runs."""
+        return sum(map(needs_tap, self._devices("interface")))
+
+    @cached_property
+    def ports(self) -> int:
+        """How many of its screens get a port while it runs."""
+        return sum(map(needs_port, self._devices("graphics")))
+
+    @cached_property
+    def terminals(self) -> int:
+        """How many of its lines get a terminal while it runs."""
+        lines = (each for kind in ("serial", "parallel", "console") for each in self._devices(kind))
+        return sum(map(needs_terminal, lines))
+
     def metadata(self, uri: str) -> str | None:
         """Return the metadata's element of a namespace as a text; None: there is none."""
         return metadata.found(self.root.child("metadata"), uri)
@@ -243,6 +267,18 @@ class Definition:
     def with_most_vcpus(self, most: int) -> Self:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""
         return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
+
+    def with_stats_period(self, seconds: int) -> Self:
+        """Return a copy whose guest says every so many seconds what it uses of memory; 0: never."""
+        devices = self.root.child("devices") or Element("devices")
+        told = (Element("stats", {"period": str(seconds)}),) if seconds > 0 else ()
+        changed = (
+            each.holding(*told, *(part for part in each.children if part.name != "stats"))
+            if each.name == "memballoon"
+            else each
+            for each in devices.children
+        )
+        return self._with("devices", devices.holding(*changed))
 
     def with_title(self, title: str | None) -> Self:
         """Return a copy with another title; None or "" takes it away."""
@@ -285,16 +321,16 @@ class Definition:
             flags: `SECURE`, `INACTIVE`, `UPDATE_CPU`, `MIGRATABLE`.
             place: Where it runs; None: it doesn't.
         """
-        if flags & INACTIVE:
+        if flags & (INACTIVE | MIGRATABLE):
             place = None
-        key = (flags & SECURE, place)
-        text = self._texts.get(key)
+        is_secret = not flags & (SECURE | MIGRATABLE)
+        text = self._texts.get((is_secret, place))
         if text is None:
             root = running(self.root, place) if place else self.root
-            text = written(root if flags & SECURE else _without_passwords(root))
-            if len(self._texts) > _MOST_TEXTS:
+            text = written(_without_passwords(root) if is_secret else root)
+            if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
-            self._texts[key] = text
+            self._texts[is_secret, place] = text
         return text
 
 

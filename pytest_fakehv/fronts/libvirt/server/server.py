@@ -20,6 +20,9 @@ _AT_MOST: Final = 5.0
 _AGAIN_AFTER: Final = 0.01
 """Seconds until a socket without a descriptor for the next connection tries again."""
 
+_HIDDEN: Final = "\x7f"
+"""What a socket's path ends with while nobody is let in, and no name of a node: who connects finds none."""
+
 _servers: Final[set["Server"]] = set()
 """Those that are up in this process."""
 
@@ -67,6 +70,16 @@ class Server:
         for connection in list(self._connections):
             connection.drop()
 
+    def hide(self) -> None:
+        """Let nobody in, as a host does that is cut off, until `show`; the connections stay."""
+        with contextlib.suppress(OSError):  # it is hidden already, or somebody has tidied up
+            Os.replace(self.path, self.path + _HIDDEN)
+
+    def show(self) -> None:
+        """Let clients in again."""
+        with contextlib.suppress(OSError):  # as in `hide`
+            Os.replace(self.path + _HIDDEN, self.path)
+
     def close(self) -> None:
         """Break all connections, and end the threads; the socket is gone.
 
@@ -78,8 +91,9 @@ class Server:
         self.go_down()
         self._acceptor.join()
         self._listening.close()
-        with contextlib.suppress(OSError):  # somebody has tidied up
-            Os.unlink(self.path)
+        for path in (self.path, self.path + _HIDDEN):
+            with contextlib.suppress(OSError):  # it isn't that one, or somebody has tidied up
+                Os.unlink(path)
         running = dict(self._connections)
         for connection in running:
             connection.drop()

@@ -8,6 +8,12 @@ from xml.etree import ElementTree as ET
 ERROR = ("code", "domain", "message", "level", "str1", "str2", "str3", "int1", "int2")
 ABSENT = "(absent)"
 
+TELLING = {"controller": "type", "input": "type", "feature": "name", "enum": "name", "mode": "name"}
+"""Which attribute tells elements of a name apart."""
+
+TELLING_TEXT = {"model", "value", "machine"}
+"""Which elements are told apart by their text."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -150,11 +156,16 @@ def elements(there, here, where):
 
 
 def numbered(element):
-    """Return an element's children by name; a second one's has its number."""
+    """Return an element's children by name, with what tells them apart; else a second one's has its number."""
     seen, found = Counter(), {}
     for child in element:
-        seen[child.tag] += 1
-        found[child.tag if seen[child.tag] == 1 else f"{child.tag}[{seen[child.tag]}]"] = child
+        name = child.tag
+        if name in TELLING:
+            name += f"[{child.get(TELLING[name], '')}]"
+        elif name in TELLING_TEXT:
+            name += f"[{child.text}]"
+        seen[name] += 1
+        found[name if seen[name] == 1 else f"{name}[{seen[name]}]"] = child
     return found
 
 

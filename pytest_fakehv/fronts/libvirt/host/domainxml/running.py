@@ -83,6 +83,22 @@ def running(domain: Element, place: Place) -> Element:
     return Element(domain.name, {**domain.attributes, "id": str(place.id)}, tuple(content))
 
 
+def needs_tap(interface: Element) -> bool:
+    """Whether an interface gets a device of the host's."""
+    return interface.attributes["type"] in _TAPS and part_of(interface, "target", "dev") is None
+
+
+def needs_port(screen: Element) -> bool:
+    """Whether a screen gets a port."""
+    return screen.attributes.get("autoport") == "yes"
+
+
+def needs_terminal(line: Element) -> bool:
+    """Whether a line or a console gets a terminal of its own: the console of a serial line has the line's."""
+    is_twin = line.name == "console" and part_of(line, "target", "type") == "serial"
+    return line.attributes["type"] == "pty" and not is_twin
+
+
 class _Devices:
     """Gives each device its place, one after the other."""
 
@@ -110,31 +126,26 @@ class _Devices:
             yield placed
 
     def _placed(self, device: Element) -> Element:
-        kind = device.attributes.get("type", "")
         match device.name:
             case "disk" if device.child("source") is None:
                 parts = (
                     each.having(type=None) if each.name == "driver" else each for each in device.children
                 )
                 return device.holding(*parts)
-            case "interface" if kind in _TAPS and part_of(device, "target", "dev") is None:
+            case "interface" if needs_tap(device):
                 self._tap += 1
-                return _with_target(device, f"{_TAPS[kind]}{self._tap - 1}")
-            case "serial" | "parallel" | "console" if kind == "pty" and not self._is_twin(device):
+                return _with_target(device, f"{_TAPS[device.attributes['type']]}{self._tap - 1}")
+            case "serial" | "parallel" | "console" if needs_terminal(device):
                 path = f"/dev/pts/{self._terminal}"
                 self._terminal += 1
                 device = _with_source(device, path=path)
                 return device.having(tty=path) if device.name == "console" else device
             case "channel":
                 return self._channel(device)
-            case "graphics" if kind in {"vnc", "spice"}:
+            case "graphics" if "autoport" in device.attributes:
                 return self._screen(device)
             case _:
                 return device
-
-    def _is_twin(self, device: Element) -> bool:
-        """Whether a device is a serial line once more, as a console."""
-        return device.name == "console" and part_of(device, "target", "type") == "serial"
 
     def _twin(self, console: Element, serial: Element) -> Element:
         path = part_of(serial, "source", "path")
@@ -154,12 +165,10 @@ class _Devices:
         return channel.holding(*parts)
 
     def _screen(self, screen: Element) -> Element:
-        if "autoport" not in screen.attributes:
-            return screen
         given = dict(screen.attributes)
         address = given.pop("listen", "127.0.0.1")
         shown = {key: given.pop(key, "") for key in ("type", "port", "autoport")}
-        if shown["autoport"] == "yes":
+        if needs_port(screen):
             shown["port"] = str(self._port)
             self._port += 1
         parts = (
