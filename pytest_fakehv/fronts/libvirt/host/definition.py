@@ -18,6 +18,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
+    alias_of_disk,
     migratable,
     needs_port,
     needs_tap,

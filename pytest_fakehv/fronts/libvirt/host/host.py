@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 from typing import Any, Final
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
 from pytest_fakehv.fronts.libvirt.host.audience import Audience, Client, Session
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
@@ -19,7 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_domain
 from pytest_fakehv.fronts.libvirt.host.words import EventKind, IoErrorAction, Paused, Running, Shutoff
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef, Xml
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Record
@@ -30,6 +30,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _LONGEST_WAIT: Final = 30
 """How long a call waits for another one that changes the same domain, in seconds of the machine's time."""
+
+_NOT_DONE: Final = object()
+"""Stands for what a call returns that has no effect."""
 
 _NS_OF_START: Final = 100_000_000
 """How long a domain's CPUs have worked until it was started: no time passes in the cluster meanwhile."""
@@ -138,21 +141,27 @@ class Host:
             seen = (arguments[0].name, *arguments[1:])
         elif api.about == "uuid":
             seen = (str(uuid.UUID(bytes=arguments[0])),)
+        elif api.about == "xml":
+            seen = (Xml(arguments[0]), *arguments[1:])
+
+        done: Any = _NOT_DONE
 
         def effect(_node: object, *_seen: object) -> Any:
+            nonlocal done
             api.check_flags(arguments)
             if not is_about_domain:
-                return api.function(self, session, *arguments)
+                done = api.function(self, session, *arguments)
+                return done
             domain = self.find(arguments[0])
-            if api.has_job:
-                with self.job(domain, api):
-                    return api.function(self, session, domain, *arguments[1:])
-            return api.function(self, session, domain, *arguments[1:])
+            with self.job(domain, api) if api.has_job else nullcontext():
+                done = api.function(self, session, domain, *arguments[1:])
+            return done
 
         client = self.audience.find(session)
         if client is None:  # it is over
             raise ConnectionLost(f"{self.name} has closed the connection")
-        return _results(self._pass(client, api, seen, effect))
+        said = self._pass(client, api, seen, effect)
+        return _results(said) if said is done else lies.told(self, api, arguments, said)
 
     def _pass(self, client: Client, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call of a client's pass the cluster's door.
