@@ -134,7 +134,7 @@ def _running_cpu(cpu: Element) -> Element:
 
 
 def _with_backing(device: Element, **attributes: str) -> Element:
-    """Return a disk that says that nothing is beneath its source; an empty one, or another device, as it is."""
+    """Return a disk that says that nothing is beneath its source; an empty one, and other devices, as is."""
     source = device.child("source")
     if device.name != "disk" or source is None:
         return device
