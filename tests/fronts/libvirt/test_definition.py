@@ -21,12 +21,12 @@ def with_devices(devices: str) -> Definition:
 
 
 def devices_of(xml: str, *kinds: str) -> str:
-    """Return the lines of a domain's devices of some kinds."""
+    """Return the lines of a domain's devices of some kinds, without addresses."""
     lines, keeps = [], False
     for line in xml.splitlines():
         if line.startswith("    <") and not line.startswith("    </"):
             keeps = line[5:].partition(" ")[0].partition(">")[0] in kinds
-        if keeps and line.startswith("    "):
+        if keeps and line.startswith("    ") and "<address" not in line:
             lines.append(line[4:])
     return "\n".join(lines)
 
@@ -418,12 +418,16 @@ class TestFlags:
 
     @pytest.mark.parametrize(
         ("flags", "runs", "has_password"),
-        [(0, True, False), (SECURE, True, True), (INACTIVE, False, False), (MIGRATABLE, False, True)],
+        [(0, True, False), (SECURE, True, True), (INACTIVE, True, False), (MIGRATABLE, False, True)],
     )
-    def test_what_they_show(self, flags, runs, has_password):
+    def test_what_they_show_of_one_that_runs(self, flags, runs, has_password):
         text = self.definition.xml(flags, self.place)
-        assert (text.startswith("<domain type='kvm' id='1'>\n")) == ("vnc' port='5900'" in text) == runs
+        assert text.startswith("<domain type='kvm' id='1'>\n") == (flags in {0, SECURE})
+        assert ("vnc' port='5900'" in text) == runs
         assert (" passwd='hush'" in text) == has_password
+
+    def test_one_that_does_not_run_is_inactive_anyway(self):
+        assert self.definition.xml(INACTIVE) == self.definition.xml()
 
     def test_it_is_written_once(self):
         text = self.definition.xml(0, self.place)
@@ -433,16 +437,26 @@ class TestFlags:
         assert self.definition.xml(0, self.place) == text
 
 
+class TestSlots:
+    def test_where_all_are_taken_devices_have_none(self):
+        text = with_devices("<interface/>" * 40).xml()
+        slots = re.findall("slot='(0x..)'", text)
+        assert slots == [*(f"0x{slot:02x}" for slot in (1, *range(2, 32)))]
+
+    def test_what_is_no_number_takes_none(self):
+        text = with_devices("<interface><address type='pci' slot='first'/></interface><interface/>").xml()
+        assert re.findall("slot='(.*?)'", text) == ["0x01", "first", "0x02", "0x03"]
+
+
 class TestAsAnotherHostTakesItOver:
     def test_what_every_host_has_is_left_out(self):
         definition = parsed(PLAIN)
         text = definition.xml(MIGRATABLE)
         assert devices_of(text, "controller", "input", "audio", "memballoon") == (
-            "<input type='mouse' bus='ps2'/>\n<memballoon model='virtio'/>"
+            "<input type='mouse' bus='ps2'/>\n<memballoon model='virtio'>\n</memballoon>"
         )
         assert "/machine" not in text
         assert "<partition>/machine</partition>" in definition.xml(MIGRATABLE, Place(1))
-        assert definition.xml(MIGRATABLE | INACTIVE, Place(1)) == text
         assert "id=" not in definition.xml(MIGRATABLE, Place(1)).splitlines()[0]
 
     def test_disks_of_one_that_runs_have_nothing_beneath(self):

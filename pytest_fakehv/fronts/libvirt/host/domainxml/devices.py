@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import addressed
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import check_channel, check_line, complete_lines
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, complete_disks
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import check_interface, complete_interface
@@ -88,6 +89,7 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     by_kind["controller"] = list(_controllers(by_kind, machine.is_q35))
     for kind, attributes in _DEFAULTS.items():
         by_kind[kind] = [each.defaulting(**attributes) for each in by_kind[kind]]
+    addressed(by_kind, has_slots=not machine.is_q35)
     return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
 
 
