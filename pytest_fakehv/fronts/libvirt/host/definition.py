@@ -29,7 +29,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, writ
 SECURE: Final = 1
 """The flag of `Definition.xml`: with the passwords."""
 INACTIVE: Final = 2
-"""The flag: without the id that it has while it runs."""
+"""The flag: as it is when the domain doesn't run."""
 UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
@@ -321,9 +321,7 @@ class Definition:
     def _shown(self, flags: int, place: Place | None) -> Element:
         if flags & MIGRATABLE:
             return migratable(self.root, runs=place is not None)
-        root = running(self.root, place) if place else self.root
-        if flags & INACTIVE:
-            root = root.having(id=None)
+        root = self.root if place is None or flags & INACTIVE else running(self.root, place)
         return root if flags & SECURE else _without_passwords(root)
 
 
