@@ -339,7 +339,9 @@ class InnerNode:
             return Record(amount, wanted[2], old.pause)
 
         try:
-            self.store.change(path, decide)
+            with self.shared.lock:
+                self.store.change(path, decide)
+                self.shared.chronicle.ballooned(self.name, instance.name)
         except FileNotFoundError:
             self.store.check_root()
             raise RefusedError("not running") from None

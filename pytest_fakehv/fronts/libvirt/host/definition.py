@@ -18,6 +18,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
+    alias_of_disk,
     migratable,
     needs_port,
     needs_tap,
@@ -200,6 +201,11 @@ class Definition:
             for each in self._devices("disk")
         )
 
+    @property
+    def disk_aliases(self) -> tuple[str, ...]:
+        """The names that a daemon gives to its disks, in the same order."""
+        return tuple(map(alias_of_disk, self._devices("disk")))
+
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
         """Its network interfaces."""
@@ -269,6 +275,18 @@ class Definition:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""
         return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
 
+    def with_stats_period(self, seconds: int) -> Self:
+        """Return a copy whose guest says every so many seconds what it uses of memory; 0: never."""
+        devices = self.root.child("devices") or Element("devices")
+        told = (Element("stats", {"period": str(seconds)}),) if seconds > 0 else ()
+        changed = (
+            each.holding(*told, *(part for part in each.children if part.name != "stats"))
+            if each.name == "memballoon"
+            else each
+            for each in devices.children
+        )
+        return self._with("devices", devices.holding(*changed))
+
     def with_title(self, title: str | None) -> Self:
         """Return a copy with another title; None or "" takes it away."""
         return self._with_text("title", title)
@@ -300,6 +318,14 @@ class Definition:
             LibvirtError: It is malformed, or the prefix can't be one.
         """
         return self._with("metadata", metadata.changed(self.root.child("metadata"), uri, key, xml))
+
+    def at(self, place: Place) -> Self:
+        """Return a copy that says where on its host everything is while it runs at a place."""
+        return type(self)(running(self.root, place))
+
+    def without_id(self) -> Self:
+        """Return a copy that doesn't say which number the domain has while it runs."""
+        return type(self)(self.root.having(id=None))
 
     # -- How it is written
 

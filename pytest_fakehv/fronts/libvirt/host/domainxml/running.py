@@ -267,7 +267,7 @@ def _with_target(interface: Element, name: str) -> Element:
 def _alias(device: Element, number: int) -> str:
     match device.name:
         case "disk":
-            return _alias_of_disk(device)
+            return alias_of_disk(device)
         case "controller":
             kind, index = device.attributes["type"], device.attributes["index"]
             if kind == "pci":
@@ -277,7 +277,8 @@ def _alias(device: Element, number: int) -> str:
             return f"{_ALIASES[kind]}{number}" if kind in _ALIASES else ""
 
 
-def _alias_of_disk(disk: Element) -> str:
+def alias_of_disk(disk: Element) -> str:
+    """Return the name that a daemon gives to a disk."""
     index, bus = disk_index(disk), part_of(disk, "target", "bus")
     match bus:
         case "virtio":
