@@ -231,7 +231,7 @@ class TestWhileItRuns:
         )
         text = parsed(xml).xml(place=Place(1))
         assert "/machine" not in text
-        assert text.endswith("  </devices>\n  <seclabel type='none'/>\n</domain>\n")
+        assert text.endswith("  </devices>\n  <seclabel type='none' model='none'/>\n</domain>\n")
 
     def test_interfaces_have_devices_on_the_host(self):
         bridge = "<interface type='bridge'><source bridge='br0'/></interface>"
@@ -259,6 +259,7 @@ class TestWhileItRuns:
             "<channel type='unix'><source path='/x'/><target type='virtio'/></channel>"
             "<channel type='unix'><target type='virtio'/></channel>"
             "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>"
+            "<graphics type='spice'/>"
         )
         text = devices_of(
             definition.xml(place=Place(2, terminal=4)), "serial", "parallel", "console", "channel"
@@ -381,7 +382,7 @@ class TestWhileItRuns:
         ],
     )
     def test_qemu_says_what_the_cpu_has(self, cpu, runs):
-        xml = f"<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os>{cpu}</domain>"
+        xml = f"<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os>{cpu}</domain>"
         found = read(parsed(xml).xml(place=Place(1))).child("cpu")
         assert (found.attributes.get("check") == "full") == ("hypervisor" in runs)
         assert [each.text or each.attributes["name"] for each in found.children] == runs

@@ -25,6 +25,12 @@ def parts_in_order(device: Element, places: Mapping[str, int]) -> Element:
     return device.holding(*in_order(device.children, places))
 
 
+def attributes_in_order(element: Element, places: Mapping[str, int]) -> dict[str, str]:
+    """Return an element's attributes in libvirt's order; what has no place comes last."""
+    last = len(places)
+    return dict(sorted(element.attributes.items(), key=lambda each: places.get(each[0], last)))
+
+
 def check_boot(device: Element) -> None:
     """Refuse a device whose place in the order of booting is no number."""
     if boot := device.child("boot"):

@@ -8,6 +8,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.screens import in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
 OWNER: Final = "+64055:+64055"
@@ -244,7 +245,7 @@ class _Devices:
             each.having(address=address) if each.attributes.get("type") == "address" else each
             for each in screen.children
         )
-        return Element("graphics", {**shown, "listen": address, **given}, tuple(parts))
+        return in_order(Element("graphics", {**shown, "listen": address, **given}, tuple(parts)))
 
 
 def _with_alias(device: Element, name: str) -> Element:
