@@ -20,7 +20,7 @@ _DEVICES: Final = words("disk cdrom floppy lun")
 _BUSES: Final = {"hd": "ide", "sd": "scsi", "vd": "virtio", "fd": "fdc", "xvd": "xen", "ubd": "uml"}
 """Where a disk is by how its name begins, if the user doesn't say it."""
 _ALL_BUSES: Final = (*_BUSES.values(), "usb", "sata", "sd")
-_NAME: Final = re.compile(rf"({'|'.join(_BUSES)})([a-z]+)[0-9]*")
+_NAME: Final = re.compile(rf"({'|'.join(_BUSES)})([a-z]{{1,6}})[0-9]*")
 _CACHES: Final = words("default none writethrough writeback directsync unsafe")
 _FORMATS: Final = words("raw dir bochs cloop dmg iso vpc vdi fat vhd ploop cow qcow qcow2 qed vmdk none auto")
 _OF_LUNS: Final = ("block", "network", "volume")

@@ -52,8 +52,9 @@ class Element(NamedTuple):
     @property
     def text(self) -> str:
         """All text in it."""
-        if not self.content:
-            return ""
+        content = self.content
+        if len(content) == 1 and isinstance(content[0], str):
+            return content[0]
         return "".join(each if isinstance(each, str) else each.text for each in self.content)
 
     def named(self, name: str) -> "Iterator[Element]":
