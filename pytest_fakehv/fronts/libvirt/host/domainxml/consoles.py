@@ -42,8 +42,10 @@ def check_other_ends(devices: Element) -> None:
     """Refuse lines and channels that lead to what isn't said, or to a screen that isn't there."""
     has_spice = any(each.attributes["type"] == "spice" for each in devices.named("graphics"))
     for device in devices.children:
+        if device.name not in _MAY_BE_SPICE:
+            continue
         kind = device.attributes.get("type")
-        if device.name in _MAY_BE_SPICE and kind == "spicevmc" and not has_spice:
+        if kind == "spicevmc" and not has_spice:
             detail = "chardev 'spicevmc' not supported without spice graphics"
             raise unsupported(detail, Origin.QEMU)
         is_chosen = kind == "unix" and part_of(device, "target", "type") == "virtio"

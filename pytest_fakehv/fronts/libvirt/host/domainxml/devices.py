@@ -120,7 +120,8 @@ def _place(kind: str) -> int:
 
 
 def _without_alias(device: Element) -> Element:
-    if (part_of(device, "alias", "name") or _OWN_ALIAS).startswith(_OWN_ALIAS):
+    alias = device.child("alias")
+    if alias is None or alias.attributes.get("name", "").startswith(_OWN_ALIAS):
         return device
     return device.holding(*(each for each in device.children if each.name != "alias"))
 

@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, in_order
 def part_of(device: Element, part: str, attribute: str) -> str | None:
     """Return an attribute of one of a device's parts; None: there is no such part, or no such attribute."""
     found = device.child(part)
-    return found.attributes.get(attribute) if found else None
+    return None if found is None else found.attributes.get(attribute)
 
 
 def with_part(device: Element, kind: str, /, **attributes: str) -> Element:

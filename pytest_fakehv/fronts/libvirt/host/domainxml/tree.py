@@ -107,7 +107,7 @@ def ranks(text: str) -> Mapping[str, int]:
 def in_order(elements: "Iterable[Element]", places: Mapping[str, int]) -> "list[Element]":
     """Return elements sorted by their names' places; what has none comes last. Equals stay as they are."""
     last = len(places)
-    return sorted(elements, key=lambda each: places.get(each.name, last))
+    return sorted(elements, key=lambda each: places.get(each[0], last))
 
 
 def read(text: str, document: str = "domain_definition") -> Element:
