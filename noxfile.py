@@ -25,14 +25,17 @@ def groups(*names: str) -> list[str]:
 
 
 def run_suite(session: nox.Session, *command: str) -> None:
-    """Run the suite where the source tree can't be imported, so that it tests what is installed."""
+    """Run the suite where the source tree can't be imported, so that it tests what is installed.
+
+    What stands behind ``--`` on nox's command line is run in its place.
+    """
     with tempfile.TemporaryDirectory() as away:
         for name in ("tests", "examples", "docs", ".github"):
             shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
         for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
             shutil.copy(name, away)
         with session.chdir(away):
-            session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
+            session.run(*command, "-n", "auto", *(session.posargs or ("tests", "examples")))
 
 
 def with_ganeti(session: nox.Session) -> dict[str, str]:
@@ -57,6 +60,21 @@ def with_ganeti(session: nox.Session) -> dict[str, str]:
     # Else its tests would be skipped.
     session.run("python", "-c", "import ganeti.server.noded, ganeti.cmdlib.instance_migration", env=env)
     return env
+
+
+def with_libvirt(session: nox.Session) -> None:
+    """Install libvirt's clients, and the bindings for the session's Python; Debian's packages need root.
+
+    No daemon is installed, and none is started.
+    """
+    if not (shutil.which("virsh") and shutil.which("virt-install") and Path("/usr/include/libvirt").exists()):
+        session.run("apt-get", "update", "-q", external=True)
+        packages = ("libvirt-clients", "libvirt-dev", "pkg-config", "python3-libvirt", "virtinst")
+        command = ("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
+        session.run(*command, external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+    session.install("-e", ".[libvirt]")
+    # Else its tests would be skipped.
+    session.run("python", "-c", "import libvirt")
 
 
 def install_chromium(session: nox.Session) -> None:
@@ -93,6 +111,7 @@ def coverage(session: nox.Session) -> None:
     """Every line and branch of the package is run by the suite, on the newest Python, with Ganeti there."""
     session.install("-e", ".", *groups("test"), *groups("coverage"))
     env = with_ganeti(session)
+    with_libvirt(session)
     session.run("coverage", "erase")
     command = (
         "coverage",
@@ -116,6 +135,14 @@ def ganeti(session: nox.Session) -> None:
     session.install("-e", ".", *groups("test"))
     command = ("pytest", "-n", "auto", "tests/fronts/ganeti", "examples/ganeti")
     session.run(*command, *session.posargs, env=with_ganeti(session))
+
+
+@nox.session(python="/usr/bin/python3", venv_params=["--system-site-packages"])
+def libvirt(session: nox.Session) -> None:
+    """What needs libvirt's own clients, with Debian's bindings on Debian's Python."""
+    session.install("-e", ".", *groups("test"))
+    with_libvirt(session)
+    session.run("pytest", "-n", "auto", "tests/fronts/libvirt", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Final
 
 from pytest_fakehv.checks import DeclarationError
@@ -29,13 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 2 if something is wrong, of which one line was written to stderr.
     """
     parser = argparse.ArgumentParser(prog=_PROGRAM, allow_abbrev=False)
-    parser.add_argument("command", choices=["topology", "libvirt"], help="what to do; COMMAND --help says more")
+    parser.add_argument(
+        "command", choices=["topology", "libvirt"], help="what to do; COMMAND --help says more"
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the command's own")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "libvirt":
-            from pytest_fakehv.fronts.libvirt.command import serve
-
+            serve = import_module("pytest_fakehv.fronts.libvirt.command").serve  # who needs it waits for it
             serve(chosen.arguments, f"{_PROGRAM} libvirt")
             return 0
         text, notes = _topology(_parser().parse_intermixed_args(chosen.arguments))

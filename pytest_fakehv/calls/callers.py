@@ -54,8 +54,20 @@ def caller(depth: int) -> tuple[str, int]:
     Args:
         depth: how many calls above the asking one to begin to look.
     """
-    module = ""
     frame = sys._getframe(depth).f_back  # noqa: SLF001  # the documented way to a caller
+    return caller_from(frame) or _elsewhere.place or (f"thread {threading.current_thread().name}", 0)
+
+
+def caller_from(frame: "FrameType | None") -> tuple[str, int] | None:
+    """Return what `caller` does, as seen from a frame of whichever thread.
+
+    Args:
+        frame: where to begin to look; None for above the outermost one of a thread.
+
+    Returns:
+        None where a thread begins before there is code outside this package.
+    """
+    module = ""
     while frame is not None and (module := frame.f_globals.get("__name__", "")).startswith(_OWN_PACKAGE):
         frame = frame.f_back
     if module.startswith(_PROPERTIES):
@@ -63,7 +75,7 @@ def caller(depth: int) -> tuple[str, int]:
     if module in _STARTERS_OF_PROCESSES:
         return f"process {sys.modules['multiprocessing'].current_process().name}", 0
     if frame is None or module in _STARTERS_OF_THREADS:  # none: it is the outermost call of a thread
-        return _elsewhere.place or (f"thread {threading.current_thread().name}", 0)
+        return None
     code = frame.f_code
     if _HIDES in code.co_varnames or _HIDES in frame.f_globals:
         return _user_of_helper(frame)

@@ -235,11 +235,6 @@ class Clock(Referent):
         if self.mode == "function":
             self._told(is_needed=True)
 
-    @property
-    def has_events(self) -> bool:
-        """Whether something is still to come about."""
-        return self._events.are_coming
-
     def _look(self) -> None:
         """Let what is due come about before anybody looks: the machine's time moves without telling."""
         if self._source:

@@ -65,8 +65,8 @@ class FaultSpec:
         side: see there.
         error: what the call raises: a text for a `HypervisorError`, an exception, or its class. None for
             a `HypervisorError` that says where the fault is from, if there is nothing else that it does.
-        code: with which of libvirt's errors one of its functions fails: ``libvirt.VIR_ERR_NO_DOMAIN``, or that
-            name; the text is ``error``, if there is one. None for ``VIR_ERR_OPERATION_FAILED``.
+        code: with which of libvirt's errors one of its functions fails: ``libvirt.VIR_ERR_NO_DOMAIN``, say,
+            or that name; its text is ``error``, if there is one. None for ``VIR_ERR_OPERATION_FAILED``.
         result: what the call answers in place of its effect; after it, in place of its result. Any value,
             as it is: a function, too, is not called. Of a coroutine or a generator, what that returns.
         effect: False for a call that does nothing and says that it worked.
@@ -149,7 +149,9 @@ class FaultSpec:
                 f"code must be the number or the name of an error of libvirt's, not {shown(self.code)}{close}"
             )
         if self.method not in (ANY, *LIBVIRT_NAMES):
-            raise DeclarationError(f"code={shown(self.code)} goes with a function of libvirt's, not {self.method}")
+            raise DeclarationError(
+                f"code={shown(self.code)} goes with a function of libvirt's, not {self.method}"
+            )
         if not isinstance(self.error, str | None):
             raise DeclarationError("code goes with a text as the error: an exception has its own")
 

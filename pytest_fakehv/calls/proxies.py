@@ -228,7 +228,8 @@ def _found(address: str, number: int, kind: type[Referent]) -> object:
 
 
 def _become_proxy(found: Any, address: str, number: int) -> None:
-    proxy_class = _proxy_class(type(found))
+    kind: Any = type(found)
+    proxy_class = _proxy_class(kind)
     vars(found).clear()
     object.__setattr__(found, "__class__", proxy_class)
     vars(found).update(_address=address, _number=number)

@@ -4,6 +4,7 @@ from typing import Literal, NoReturn
 
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.cluster.beparams import pause_of
 from pytest_fakehv.cluster.inner import InnerNode
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.contract import BaseHypervisor
@@ -104,7 +105,7 @@ class Befalling(View):
                         f"finalized on {node.name}"
                     )
         with node.doing(f"{deed} {name} on {node.name}"):
-            if node.set_paused(name, paused=deed == "pause"):
+            if set_paused_on(node, name, paused=deed == "pause"):
                 shared.chronicle.did(deed, node=node.name, instance=name)
 
     @under_lock
@@ -197,3 +198,22 @@ def _kill_on(node: InnerNode, instance: str, place: str) -> None:
             shared.traffic.is_acting = False
     shared.traffic.was_killed(node.name, instance)
     shared.watcher.killed(node.name, instance, place)
+
+
+def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
+    """Pause an instance, or let it run again; tell whether that was to do.
+
+    Raises:
+        RefusedError: its file is malformed.
+        OSError: its file can't be read or written.
+    """
+    path, shared = node.store.path(instance), node.shared
+    with shared.lock:
+        record = node.store.read(path)
+        if record and record.is_paused == paused:
+            return False
+        node.store.change(path, lambda now: now._replace(pause=pause_of(paused)))
+        call = shared.door.current_call
+        shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
+        shared.traffic.was_paused(node.name, instance, paused=paused)
+        return True

@@ -158,7 +158,7 @@ class InnerNode:
                 self.shared.chronicle.did(by, node=self.name)
 
     def end(self, trouble: Trouble, by: Deed) -> bool:
-        """Let a trouble be over, and note whose doing that is, where there was one; tell whether there was."""
+        """Let a trouble be over, and note whose doing that is; tell whether there was one."""
         with self.shared.lock:
             if trouble not in self.troubles:
                 return False
@@ -339,7 +339,9 @@ class InnerNode:
             return Record(amount, wanted[2], old.pause)
 
         try:
-            self.store.change(path, decide)
+            with self.shared.lock:
+                self.store.change(path, decide)
+                self.shared.chronicle.ballooned(self.name, instance.name)
         except FileNotFoundError:
             self.store.check_root()
             raise RefusedError("not running") from None
@@ -358,24 +360,6 @@ class InnerNode:
         except FileNotFoundError:
             self.store.check_root()
             raise RefusedError("not running") from None
-
-    def set_paused(self, instance: str, *, paused: bool) -> bool:
-        """Pause an instance, or let it run again; tell whether that was to do.
-
-        Raises:
-            RefusedError: its file is malformed.
-            OSError: its file can't be read or written.
-        """
-        path, shared = self.store.path(instance), self.shared
-        with shared.lock:
-            record = self.store.read(path)
-            if record and record.is_paused == paused:
-                return False
-            self.store.change(path, lambda now: now._replace(pause=pause_of(paused)))
-            call = shared.door.current_call
-            shared.chronicle.changed(self.name, instance, "paused" if paused else "resumed", call)
-            shared.traffic.was_paused(self.name, instance, paused=paused)
-            return True
 
     def has_stopped(self, instance: str) -> None:
         """Note that an instance was stopped here, by whatever way."""

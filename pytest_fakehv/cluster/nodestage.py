@@ -142,6 +142,7 @@ class NodeStage(Stage, Assertions):
             except HypervisorError as error:
                 raise DeclarationError(str(error)) from error.__cause__
         shared.declared[name] = replace(shared.declared[name], node=self.name, state=state)
+        shared.placed += 1
         if state != "stopped":
             shared.chronicle.did("add_instance", node=self.name, instance=name)
         return instance

@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 class Front(Protocol):
     """What stands in front of a cluster for other people's programs, as the cluster knows it."""
 
+    def check(self, spec: "InstanceSpec") -> None:
+        """Refuse what an instance is declared with for such a front, if it is wrong.
+
+        Raises:
+            DeclarationError: it is; the message says what.
+        """
+
     def booted(self, node: str) -> None:
         """Hear that a node has come up; under no lock."""
+
+    def reset(self, node: str) -> None:
+        """Hear that a node has gone down and come up at once; under no lock."""
 
 
 class Shared:
@@ -51,6 +61,7 @@ class Shared:
         crowd: how many migrations each node has.
         limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
+        placed: how often it has declared one on a node.
         hanging: where the test let a guest hang, in words, by the names of its node and of the instance.
         allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
         fronts: what stands in front of the cluster.
@@ -88,6 +99,7 @@ class Shared:
             faults=self.faults,
         )
         self.declared: dict[str, InstanceSpec] = {}
+        self.placed = 0
         self.hanging: dict[tuple[str, str], str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
         self.fronts: list[Front] = []

@@ -3,6 +3,7 @@
 Source: libvirt's documentation of its API (https://libvirt.org/html/).
 """
 
+import re
 from enum import IntEnum
 from typing import Final, Literal, get_args
 
@@ -27,6 +28,7 @@ LibvirtName = Literal[
     "virDomainAbortJob",
     "virDomainAbortJobFlags",
     "virDomainAgentSetResponseTimeout",
+    "virDomainBlockStats",
     "virDomainCreate",
     "virDomainCreateWithFlags",
     "virDomainCreateXML",
@@ -38,10 +40,15 @@ LibvirtName = Literal[
     "virDomainFSThaw",
     "virDomainFSTrim",
     "virDomainGetAutostart",
+    "virDomainGetCPUStats",
+    "virDomainGetControlInfo",
+    "virDomainGetDiskErrors",
+    "virDomainGetEmulatorPinInfo",
     "virDomainGetFSInfo",
     "virDomainGetGuestInfo",
     "virDomainGetGuestVcpus",
     "virDomainGetHostname",
+    "virDomainGetIOThreadInfo",
     "virDomainGetInfo",
     "virDomainGetJobInfo",
     "virDomainGetJobStats",
@@ -57,23 +64,33 @@ LibvirtName = Literal[
     "virDomainGetVcpus",
     "virDomainGetVcpusFlags",
     "virDomainGetXMLDesc",
+    "virDomainHasCurrentSnapshot",
     "virDomainHasManagedSaveImage",
+    "virDomainInjectNMI",
+    "virDomainInterfaceAddresses",
+    "virDomainInterfaceStats",
     "virDomainIsActive",
     "virDomainIsPersistent",
     "virDomainIsUpdated",
+    "virDomainListAllSnapshots",
     "virDomainLookupByID",
     "virDomainLookupByName",
     "virDomainLookupByUUID",
+    "virDomainManagedSaveRemove",
     "virDomainMemoryStats",
+    "virDomainPMSuspendForDuration",
+    "virDomainPMWakeup",
     "virDomainQemuAgentCommand",
     "virDomainReboot",
     "virDomainRename",
     "virDomainReset",
     "virDomainResume",
+    "virDomainSendKey",
     "virDomainSetAutostart",
     "virDomainSetMaxMemory",
     "virDomainSetMemory",
     "virDomainSetMemoryFlags",
+    "virDomainSetMemoryStatsPeriod",
     "virDomainSetMetadata",
     "virDomainSetTime",
     "virDomainSetUserPassword",
@@ -81,6 +98,8 @@ LibvirtName = Literal[
     "virDomainSetVcpusFlags",
     "virDomainShutdown",
     "virDomainShutdownFlags",
+    "virDomainSnapshotCurrent",
+    "virDomainSnapshotLookupByName",
     "virDomainSnapshotNum",
     "virDomainSuspend",
     "virDomainUndefine",
@@ -134,6 +153,22 @@ LIBVIRT_STOPS: Final[tuple[LibvirtName, ...]] = (
     "virDomainShutdownFlags",
 )
 """Those that stop one."""
+
+_PROGRAMS: Final = {"virDomainStart": "virDomainCreate", "virDomainStop": "virDomainDestroy"}
+"""Functions that there would be if they were called as programs and people call them."""
+
+
+def libvirt_name(name: str) -> str:
+    """Return how libvirt calls a function that somebody calls otherwise; else the name as it is."""
+    return _PROGRAMS.get(name, name)
+
+
+_VARIANT: Final = re.compile("(With)?Flags$")
+
+
+def is_variant(name: str, of: str) -> bool:
+    """Tell whether one function is another one with flags, or without, as virDomainCreateWithFlags is."""
+    return {name, of} <= LIBVIRT_NAMES and _VARIANT.sub("", name) == _VARIANT.sub("", of)
 
 
 class Code(IntEnum):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Unpack, cast
@@ -236,7 +237,7 @@ def fakehv_ganeti(
 
 @pytest.fixture
 def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster") -> "Iterator[FakeLibvirt]":
-    """The cluster of `fakehv_cluster` behind libvirt's interface: real libvirt clients take it for their hosts.
+    """The cluster of `fakehv_cluster` behind libvirt's interface: its clients take the nodes for their hosts.
 
     ``libvirt.open("qemu+ssh://node1/system")`` leads there in the test, and in subprocesses with
     ``env=fakehv_libvirt.env`` so does virsh. A domain is an instance of the cluster. The marker
@@ -244,7 +245,13 @@ def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster"
     """
     with real_filesystem():
         from pytest_fakehv.fronts.libvirt import FakeLibvirt
-    with FakeLibvirt(fakehv_cluster) as front:
+    with ExitStack() as left:
+        front = left.enter_context(FakeLibvirt(fakehv_cluster))
+        if for_test(request.node).routes:
+            try:
+                left.enter_context(front.routed())
+            except ImportError as error:
+                pytest.fail(f"fakehv_libvirt: {error}; or mark the test fakehv(routes=False)", pytrace=False)
         yield front
 
 

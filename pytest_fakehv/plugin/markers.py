@@ -36,7 +36,8 @@ MARKERS: Final = {
     "fakehv": (
         "the settings of this test's fake hypervisors; "
         "allow a list of invariants, clock 'polls', 'manual', 'real' or a function that returns seconds, "
-        "topology a TOML file, max_time in seconds"
+        "topology a TOML file, max_time in seconds, "
+        "routes whether libvirt.open leads to the nodes of fakehv_libvirt"
     ),
     "fakehv_node": "a node of this test's cluster; memory in MiB, or as '24G'",
     "fakehv_instance": (
@@ -186,6 +187,7 @@ def _fakehv_arguments(
     topology: object = None,
     max_calls: object = None,
     max_time: object = None,
+    routes: object = None,
 ) -> dict[str, object]:
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
     from pytest_fakehv.calls.clock import check_clock
@@ -197,6 +199,7 @@ def _fakehv_arguments(
     for key, value, valid in (
         ("backend", backend, BACKENDS),
         ("strict", strict, (True, False)),
+        ("routes", routes, (True, False)),
     ):
         if value is not None:
             check_choice(key, value, valid)

@@ -51,6 +51,7 @@ class Settings:
         max_time: how far a cluster's clock may go in a test, in seconds; likewise.
         strict: whether the invariants are checked at the end of a test.
         allow: the names of invariants that need not hold.
+        routes: whether libvirt's Python binding leads to the nodes of `fakehv_libvirt`.
     """
 
     backend: Backend
@@ -68,6 +69,7 @@ class Settings:
     max_time: float | None
     strict: bool
     allow: "frozenset[Invariant]"
+    routes: bool = True
 
     @property
     def limits(self) -> "LimitOptions":

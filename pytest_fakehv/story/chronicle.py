@@ -120,6 +120,9 @@ class Listener(Protocol):
     def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
         """Hear what has become of an instance on a node, by a call or by none."""
 
+    def ballooned(self, node: str, instance: str) -> None:
+        """Hear that an instance on a node was given other memory, or CPUs."""
+
     def befell(self, node: str, what: Deed) -> None:
         """Hear what the test has done to a node."""
 
@@ -163,6 +166,11 @@ class Chronicle:
     def _let_hear(self, node: str, instance: str, what: Change, call: Call | None) -> None:
         for each in self.listeners:
             each.changed(node, instance, what, call)
+
+    def ballooned(self, node: str, instance: str) -> None:
+        """Let those hear who want to that an instance on a node was given other memory, or CPUs."""
+        for each in self.listeners:
+            each.ballooned(node, instance)
 
     def did(
         self, what: Deed, *, node: str | None = None, instance: str | None = None, hold: Hold | None = None

@@ -18,11 +18,10 @@ from pytest_fakehv import (
     InstanceConsole,
     InstanceInfo,
     InstanceState,
-    MethodName,
     MigrationStatus,
     NodeSpec,
 )
-from pytest_fakehv.interface.constants import COMMANDS
+from pytest_fakehv.interface.constants import COMMANDS, GanetiName
 from pytest_fakehv.interface.contract import INTERFACE
 
 SIGNATURES = {
@@ -75,7 +74,7 @@ def test_signatures_and_defaults():
 
 
 def test_names_for_type_checkers():
-    assert get_args(MethodName) == ("*", *INTERFACE)
+    assert get_args(GanetiName) == ("*", *INTERFACE)
 
 
 def test_a_command_returns_none_and_what_only_tells_is_none():

@@ -1,4 +1,4 @@
-"""The command ``python -m pytest_fakehv libvirt``: a cluster that clients in any language take for their hosts."""
+"""The command ``python -m pytest_fakehv libvirt``: a cluster for libvirt clients in any language."""
 
 import argparse
 import signal
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from pytest_fakehv.calls.clock import CLOCK_MODES
-from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.cluster.topology import Topology, read_topology

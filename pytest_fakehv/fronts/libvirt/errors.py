@@ -106,6 +106,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.OPERATION_ABORTED: "operation aborted",
     Code.NO_DOMAIN_METADATA: "metadata not found",
     Code.OVERFLOW: "numerical overflow",
+    Code.AGENT_UNRESPONSIVE: "Guest agent is not responding",
     Code.OPERATION_UNSUPPORTED: "Operation not supported",
     Code.DEVICE_MISSING: "device not found",
     Code.NO_DOMAIN_CHECKPOINT: "Domain checkpoint not found",

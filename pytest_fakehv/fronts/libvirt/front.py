@@ -1,21 +1,29 @@
 """The cluster behind libvirt's interface."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from threading import RLock
+from functools import cached_property
+from importlib import import_module
 from types import TracebackType
 from typing import Final, Self
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
-from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.cluster.hypervisor import FakeHypervisor
+from pytest_fakehv.fronts.libvirt.environment import environment
+from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
+from pytest_fakehv.fronts.libvirt.host.declared import definition_of
+from pytest_fakehv.fronts.libvirt.host.host import Host, Known
+from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.contract import BaseHypervisor
+from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.filesystem import reason
+from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.storage.temporary import temporary_directory
 from pytest_fakehv.story.chronicle import Change, Deed
 from pytest_fakehv.text import shown
@@ -26,6 +34,29 @@ _LONGEST_DIRECTORY: Final = 60
 """Bytes that the path of the sockets' directory may have: of a socket's, systems take 107."""
 
 
+_LONGEST_NAME: Final = 40
+"""Bytes of a node's name that may be a socket's."""
+
+
+class _Nodes(Mapping[str, tuple[Collection[str], str]]):
+    """The nodes as routes know them; each has its socket once somebody asks for it."""
+
+    def __init__(self, front: "FakeLibvirt") -> None:
+        self._front = front
+
+    def __getitem__(self, name: str) -> tuple[Collection[str], str]:
+        for node in self._front.cluster.nodes:
+            if node.name == name:
+                return {node.address}, self._front.socket(node)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([node.name for node in self._front.cluster.nodes])
+
+    def __len__(self) -> int:
+        return len(self._front.cluster)
+
+
 class FakeLibvirt:
     """What libvirt's clients take for the hosts of a cluster: a server a node, each on a local socket.
 
@@ -33,23 +64,31 @@ class FakeLibvirt:
 
     Args:
         cluster: whose nodes the hosts are, and whose instances the domains.
-        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a temporary
-            one.
+        directory: a new or empty folder for the sockets, whose path has at most 60 bytes; None for a
+            temporary one.
 
     Attributes:
         cluster: as given.
 
     Raises:
-        DeclarationError: there can be no sockets in the folder; the message says why.
+        DeclarationError: there can be no sockets in the folder, or an instance is declared with a wrong XML;
+            the message says why.
     """
 
     def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
+        self._paths: dict[str, str] = {}
+        self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
-        self._lock = RLock()
+        self._known: Known = {}
+        self._lock = cluster._shared.lock
+        for spec in list(cluster._shared.declared.values()):
+            self.check(spec)
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
+        with suppress(ImportError):  # then its clients are other processes
+            self._left.enter_context(kept_off_servers(import_module("libvirt")))
         cluster._shared.fronts.append(self)
         cluster._shared.chronicle.listeners.append(self)
 
@@ -81,6 +120,41 @@ class FakeLibvirt:
             each.close()
         self._left.close()
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment for subprocesses: ``subprocess.run(["virsh", "list"], env=front.env)``.
+
+        It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
+        to the node `here`. What else calls ssh has the real one.
+        """
+        return environment(self._routes, self._programs)
+
+    @property
+    def here(self) -> str:
+        """The name of the node as which programs run, where URIs without a host lead: at first the first."""
+        return self._routes.here
+
+    @here.setter
+    def here(self, node: str | BaseHypervisor) -> None:
+        self._routes.here = self.cluster._node(node).name
+
+    @contextmanager
+    def routed(self) -> Iterator[Self]:
+        """Lead what this process opens by libvirt's Python binding to the nodes meanwhile.
+
+        ``libvirt.open``, ``openReadOnly`` and ``openAuth`` are led, by whichever name they were imported: to
+        the node whose name or address is a URI's host; without a host, to `here`. A host that is no node is
+        refused as libvirt does. Other hypervisors' URIs are left alone.
+
+        Returns:
+            A context manager that yields the front itself.
+
+        Raises:
+            ImportError: the binding is not there; the message says how to get it.
+        """
+        with routed(self._routes):
+            yield self
+
     def uri(self, node: str | BaseHypervisor | None = None) -> str:
         """Return where a node's clients connect to, on this machine.
 
@@ -90,7 +164,7 @@ class FakeLibvirt:
         Raises:
             DeclarationError: there is no such node.
         """
-        return f"qemu+unix:///system?socket={self.socket(node)}"
+        return self._routes.uri(self._found(node).name)
 
     def socket(self, node: str | BaseHypervisor | None = None) -> str:
         """Return the path of a node's socket; it answers from now on, unless the node is down.
@@ -101,36 +175,84 @@ class FakeLibvirt:
         Raises:
             DeclarationError: there is no such node.
         """
-        found = self.cluster.nodes[0] if node is None else self.cluster._node(node)
+        found = self._found(node)
         with self._lock:
-            path = self._path(found.name)
-            if found.name not in self._hosts:
-                self._hosts[found.name] = Host(Machine(found))
-            if found.name not in self._servers and not found.is_down:
-                self._servers[found.name] = Server(path, self._hosts[found.name], found.name)
-        return path
+            if found.name not in self._paths:
+                self._paths[found.name] = self._path(found.name)
+                self._hosts[found.name] = Host(Machine(found), self._known)
+                if not found.is_down:
+                    self._serve(found.name)
+        return self._paths[found.name]
 
     # What the cluster tells
+
+    def check(self, spec: InstanceSpec) -> None:
+        """Refuse a wrong XML of a declared instance.
+
+        Raises:
+            DeclarationError: it is; the message says what.
+        """
+        if spec.xml is not None:
+            definition_of(spec)
 
     def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
         """Hear what has become of an instance on a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.changed(instance, what, call.method if call else None)
 
+    def ballooned(self, node: str, instance: str) -> None:
+        """Hear that an instance on a node was given other memory, or CPUs; under the cluster's lock."""
+        if host := self._hosts.get(node):
+            host.ballooned(instance)
+
     def befell(self, node: str, what: Deed) -> None:
         """Hear what the test has done to a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.befell(what)
+        if server := self._servers.get(node):
+            if what in {"crash", "remove_node"}:
+                server.go_down()
+            elif what == "disconnect":
+                server.hide()
+            elif what == "reconnect":
+                server.show()
 
     def booted(self, node: str) -> None:
-        """Let what is to start with its host start, as it comes up."""
-        if host := self._hosts.get(node):
-            host.boots()
+        """Let clients in again, and let what is to start with its host start."""
+        if node not in self._hosts:
+            return
+        if before := self._servers.pop(node, None):
+            before.close()
+        self._hosts[node].boots()
+        with self._lock:
+            self._serve(node)
+
+    def reset(self, node: str) -> None:
+        """Let a node's clients lose it, and let it be back: its power was cycled."""
+        self._goes_down(node)
+        self.booted(node)
 
     # Inside
 
+    @cached_property
+    def _programs(self) -> str:
+        """The folder of what subprocesses find; not the sockets' own, where nodes give the names."""
+        return self._left.enter_context(temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY))
+
+    @under_lock
+    def _goes_down(self, node: str) -> None:
+        self.befell(node, "crash")
+
+    def _found(self, node: str | BaseHypervisor | None) -> FakeHypervisor:
+        return self.cluster._node(self.here if node is None else node)
+
+    def _serve(self, node: str) -> None:
+        self._servers[node] = Server(self._paths[node], self._hosts[node], node)
+        if self._hosts[node].is_silent:
+            self._servers[node].hide()
+
     def _path(self, node: str) -> str:
-        name = node if len(os.fsencode(node)) <= 40 else f"node{len(self._hosts)}"
+        name = node if len(os.fsencode(node)) <= _LONGEST_NAME else f"node-{len(self._paths)}"
         return f"{self._directory}/{name}"
 
 

@@ -4,18 +4,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from pytest_fakehv.cluster.befalling import set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
-from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import Instance, InstanceSpec, NodeInfo
-from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _MIB: Final = 1024
 """KiB, in which libvirt counts."""
+
+_NO_ROOM: Final = (
+    "process exited while connecting to monitor: 1970-01-01T00:00:00.000000Z qemu-system-x86_64: "
+    "cannot set up guest memory 'pc.ram': Cannot allocate memory"
+)
+"""What QEMU says where its guest doesn't fit."""
 
 
 class Machine:
@@ -36,7 +42,7 @@ class Machine:
         self._inner = node._inner
         self._shared = node._shared
         self.name = node.name
-        self.lock: Lock = node._shared.lock
+        self.lock = node._shared.lock
 
     @property
     def address(self) -> str:
@@ -88,7 +94,7 @@ class Machine:
     def may_block(self) -> bool:
         """Whether any call may be stopped, slowed down, or run code of the test's now."""
         door = self._shared.door
-        return bool(door.holds or door.faults or self._shared.clock.has_events)
+        return bool(door.holds or door.faults or self._shared.clock._events.are_coming)
 
     @property
     def has_own_code(self) -> bool:
@@ -114,15 +120,17 @@ class Machine:
 
     # What runs there
 
-    def running(self) -> list[str]:
-        """Return the names of what runs or is paused there, in no order."""
+    def running(self) -> set[str]:
+        """Return the names of what runs or is paused there."""
         with self._inner.doing("list the instances"):
-            return self._inner.store.names()
+            return set(self._inner.store.names())
 
     def record(self, name: str) -> Record | None:
-        """Return what is kept of what runs or is paused there; None of what doesn't."""
-        with self._inner.doing(f"get info of instance {name}"):
+        """Return what is kept of what runs or is paused there; None where nothing is, or can't be read."""
+        try:
             return self._inner.store.read(self._inner.store.path(name))
+        except (RefusedError, OSError):
+            return None
 
     def start(self, name: str, memory: int, vcpus: int, *, paused: bool) -> None:
         """Start an instance.
@@ -142,7 +150,8 @@ class Machine:
         try:
             self._node.StartInstance(instance, [], paused)
         except HypervisorError as error:
-            _refuse_room(error)
+            if NO_ROOM in str(error):
+                raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
             raise
 
     def boots(self, name: str, memory: int, vcpus: int) -> None:
@@ -181,15 +190,9 @@ class Machine:
         """Give a running instance other memory, in KiB, or another number of virtual CPUs.
 
         Raises:
-            LibvirtError: it doesn't fit.
             HypervisorError: it can't be changed.
         """
-        instance = self._instance(name, memory, vcpus)
-        try:
-            self._node.BalloonInstanceMemory(instance, mebibytes(memory))
-        except HypervisorError as error:
-            _refuse_room(error)
-            raise
+        self._node.BalloonInstanceMemory(self._instance(name, memory, vcpus), mebibytes(memory))
 
     def set_paused(self, name: str, *, paused: bool) -> None:
         """Pause an instance, or let it run again.
@@ -198,7 +201,7 @@ class Machine:
             HypervisorError: its file can't be read or written.
         """
         with self._inner.doing(f"{'pause' if paused else 'resume'} {name} on {self.name}"):
-            self._inner.set_paused(name, paused=paused)
+            set_paused_on(self._inner, name, paused=paused)
 
     # What is declared there
 
@@ -211,13 +214,15 @@ class Machine:
         return self._shared.declared.get(name)
 
     def declare(self, name: str, memory: int, vcpus: int) -> None:
-        """Note that an instance is declared there.
+        """Note that an instance is declared there; called under the lock.
 
         Args: as for `start`.
         """
-        self._instance(name, memory, vcpus)
         declared = self._shared.declared
-        declared[name] = replace(declared[name], node=self.name, state="stopped")
+        old = declared.get(name) or InstanceSpec(name, state="stopped")
+        declared[name] = replace(
+            old, node=self.name, memory=mebibytes(memory), min_memory=None, vcpus=vcpus, xml=None
+        )
 
     def withdraw(self, name: str) -> None:
         """Note that an instance is no longer declared there."""
@@ -226,26 +231,14 @@ class Machine:
             declared[name] = replace(declared[name], node=None)
 
     def _instance(self, name: str, memory: int, vcpus: int) -> Instance:
-        return self._node.instance(name, memory=mebibytes(memory), vcpus=vcpus)
+        """Make what the interface's methods take: an instance as it is declared, but for its size."""
+        spec = self.spec(name) or InstanceSpec(name)
+        return replace(spec, memory=mebibytes(memory), min_memory=None, vcpus=vcpus).instance()
 
     def _known(self, name: str) -> Instance:
-        return self._node.instance(name)
+        return (self.spec(name) or InstanceSpec(name)).instance()
 
 
 def mebibytes(memory: int) -> int:
     """Return how many MiB hold so many KiB."""
     return -(-memory // _MIB)
-
-
-def _refuse_room(error: HypervisorError) -> None:
-    """Say in QEMU's words that memory does not suffice, if that is so.
-
-    Raises:
-        LibvirtError: it is so.
-    """
-    if NO_ROOM in str(error):
-        raise failure(
-            Code.INTERNAL_ERROR,
-            "process exited while connecting to monitor: cannot set up guest memory 'pc.ram': "
-            f"Cannot allocate memory ({error})",
-        ) from error

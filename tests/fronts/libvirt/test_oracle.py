@@ -15,7 +15,9 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def client():
     """libvirt's own client, of the version that the records were made with."""
-    libvirt = pytest.importorskip("libvirt", reason="pip install libvirt-python, or Debian's python3-libvirt")
+    pytest.importorskip("libvirtmod", reason="pip install libvirt-python, or Debian's python3-libvirt")
+    import libvirt
+
     here, there = libvirt.getVersion() // 1000, records.pair()["libvirt"] // 1000
     if here != there:
         pytest.skip(

@@ -12,4 +12,6 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     listing,
     memory,
     settings,
+    statistics,
+    vcpus,
 )

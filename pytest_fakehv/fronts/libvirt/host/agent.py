@@ -2,11 +2,11 @@
 
 from typing import Any, NoReturn
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.audience import Session
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.host import Host, Session
+from pytest_fakehv.fronts.libvirt.host.host import Host
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -14,9 +14,7 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 @api(
     "virDomainFSFreeze",
     "virDomainFSThaw",
-    "virDomainFSTrim",
     "virDomainGetFSInfo",
-    "virDomainGetGuestInfo",
     "virDomainGetGuestVcpus",
     "virDomainGetHostname",
     "virDomainGetTime",
@@ -27,7 +25,13 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 def refuse(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> NoReturn:
     """Say that nobody is there to ask."""
     check_active(domain)
-    raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
+    refuse_agent(domain)
+
+
+@api("virDomainFSTrim", "virDomainGetGuestInfo", "virDomainPMSuspendForDuration")
+def refuse_likewise(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> NoReturn:
+    """Say the same; of a domain that is shut off, another part of libvirt says so."""
+    refuse_agent(domain)
 
 
 @api("virDomainAgentSetResponseTimeout")

@@ -1,11 +1,11 @@
 """What a host can be asked: the functions of libvirt's interface, by their names."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.text import shown_error
 
@@ -20,8 +20,6 @@ About = Literal["domain", "name", "uuid", "xml", "nothing"]
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
 
-_NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Api:
@@ -32,7 +30,8 @@ class Api:
         function: what does it.
         about: what says which domain it is about.
         is_free: whether it is answered at once, by no call that the journal has, and under no lock.
-        flags: the flags that it knows, which are its last argument; None for one without.
+        flags: the flags that it knows, which are its last argument; None for one without, and for one that
+            looks for itself.
         has_job: whether it changes a domain, and so waits until nobody else does.
         runs_instances: whether it may call code that isn't ours: an override of the interface's methods.
     """
@@ -57,11 +56,9 @@ class Api:
         """Say which instance a call is about; None if about none."""
         if self.about in ("nothing", "uuid"):
             return None
-        given: str = arguments[0]
-        if self.about == "xml":
-            found = _NAME.search(given)
-            return found[1] if found else None
-        return given
+        given = arguments[0]
+        name: str | None = given.name if isinstance(given, Xml) else given
+        return name
 
     def told(self, error: BaseException) -> BaseException:
         """Return an error of the cluster's, or of a fault's, as a client is told of it.
@@ -70,10 +67,12 @@ class Api:
         """
         if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
             return error
-        given = getattr(error, "err", None)
+        given = getattr(error, "err", ())
         if isinstance(given, tuple) and len(given) == _PARTS:
             code, domain, message, level, str1, str2, str3, int1, int2 = given
             return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
+        if given is None:  # it was made by hand, and has a text alone
+            return failure(Code.OPERATION_FAILED, str(error))
         if isinstance(error, HypervisorError):
             return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
         return failure(Code.INTERNAL_ERROR, shown_error(error))
@@ -84,13 +83,28 @@ class Api:
         Raises:
             LibvirtError: there are such.
         """
-        if self.flags is not None and (unknown := arguments[-1] & ~self.flags):
-            function = f"qemu{self.name.removeprefix('vir')}"
-            text = f"unsupported flags (0x{unknown:x}) in function {function}"
-            raise wrong_argument(function, "flags", text, origin=Origin.QEMU)
+        if self.flags is not None:
+            check_flags(arguments[-1], self.flags, f"qemu{self.name.removeprefix('vir')}", Origin.QEMU)
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse nothing: what comes over the wire is of the right type."""
+
+
+def check_flags(flags: int, known: int, function: str, origin: Origin) -> None:
+    """Refuse flags that a function doesn't know.
+
+    Args:
+        flags: those that are set.
+        known: those that it knows.
+        function: its name in the daemon, which the error names.
+        origin: which part of libvirt says it.
+
+    Raises:
+        LibvirtError: there are such.
+    """
+    if unknown := flags & ~int(known):  # of flags by name, Python would leave out those without
+        text = f"unsupported flags (0x{unknown:x}) in function {function}"
+        raise wrong_argument(function, "flags", text, origin=origin)
 
 
 APIS: Final[dict[str, Api]] = {}
@@ -99,27 +113,37 @@ APIS: Final[dict[str, Api]] = {}
 
 def api(
     *names: str,
+    plain: str | None = None,
     about: About = "domain",
     is_free: bool = False,
     flags: int | None = None,
     has_job: bool = False,
     runs_instances: bool = False,
 ) -> Callable[[Function], Function]:
-    """Let a function be what is done for one or more of libvirt's."""
+    """Let a function be what is done for one or more of libvirt's.
+
+    Args:
+        *names: theirs.
+        plain: the name of one more, which does the same without flags, and takes none.
+        about: as in `Api`, and so the others.
+        is_free: see there.
+        flags: see there.
+        has_job: see there.
+        runs_instances: see there.
+    """
 
     def declare(function: Function) -> Function:
-        for name in names:
-            APIS[name] = Api(
-                name=name,
-                function=function,
-                about=about,
-                is_free=is_free,
-                flags=flags,
-                has_job=has_job,
-                runs_instances=runs_instances,
-            )
+        for name in (*names, plain):
+            if name is not None:
+                APIS[name] = Api(
+                    name=name,
+                    function=function,
+                    about=about,
+                    is_free=is_free,
+                    flags=None if name == plain or flags is None else int(flags),
+                    has_job=has_job,
+                    runs_instances=runs_instances,
+                )
         return function
 
     return declare
-
-

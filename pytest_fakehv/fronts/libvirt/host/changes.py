@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from pytest_fakehv.fronts.libvirt.host.words import (
     Lifecycle,
@@ -17,9 +17,12 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Suspended,
 )
 
+Reason = TypeVar("Reason", Running, Paused, Shutoff)
+"""Why a domain is in its new state."""
+
 
 @dataclass(frozen=True)
-class Told:
+class Told(Generic[Reason]):
     """How a change is told.
 
     Attributes:
@@ -28,10 +31,12 @@ class Told:
         is_numbered: whether the last of them still has the number by which the domain ran.
     """
 
-    reason: IntEnum
+    reason: Reason
     events: tuple[tuple[Lifecycle, IntEnum], ...]
     is_numbered: bool = True
 
+
+AnyTold = Told[Running] | Told[Paused] | Told[Shutoff]
 
 _DESTROYED: Final = Told(
     Shutoff.DESTROYED,
@@ -42,7 +47,10 @@ _SHUT_DOWN: Final = Told(
     Shutoff.SHUTDOWN, ((Lifecycle.SHUTDOWN, ShutDown.GUEST), (Lifecycle.STOPPED, Stopped.SHUTDOWN))
 )
 
-STOPPED: Final[Mapping[str | None, Told]] = {
+ARRIVES: Final = "FinalizeMigrationDst"
+"""The call that lets run what has migrated to a host."""
+
+STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     None: Told(Shutoff.CRASHED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
     "virDomainDestroy": _DESTROYED,
     "virDomainDestroyFlags": _DESTROYED,
@@ -51,7 +59,7 @@ STOPPED: Final[Mapping[str | None, Told]] = {
     "virConnectClose": _DESTROYED,
     "StopInstance": _DESTROYED,
     "FinalizeMigrationSource": Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
-    "FinalizeMigrationDst": Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
+    ARRIVES: Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
 }
 """By the call that did it; None for what happened by itself: a guest's process was killed."""
 
@@ -59,32 +67,32 @@ _BOOTED: Final = Told(
     Running.BOOTED, ((Lifecycle.RESUMED, Resumed.UNPAUSED), (Lifecycle.STARTED, Started.BOOTED))
 )
 
-STARTED: Final[Mapping[str | None, Told]] = {
+STARTED: Final[Mapping[str | None, Told[Running]]] = {
     None: _BOOTED,
-    "FinalizeMigrationDst": Told(
+    ARRIVES: Told(
         Running.MIGRATED, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.RESUMED, Resumed.MIGRATED))
     ),
 }
 
-STARTED_PAUSED: Final[Mapping[str | None, Told]] = {
+STARTED_PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
     None: Told(Paused.USER, ((Lifecycle.STARTED, Started.BOOTED), (Lifecycle.SUSPENDED, Suspended.PAUSED))),
-    "FinalizeMigrationDst": Told(
+    ARRIVES: Told(
         Paused.USER, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.SUSPENDED, Suspended.PAUSED))
     ),
 }
 
-PAUSED: Final[Mapping[str | None, Told]] = {
+PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
     None: Told(Paused.IOERROR, ((Lifecycle.SUSPENDED, Suspended.IOERROR),)),
     "virDomainSuspend": Told(Paused.USER, ((Lifecycle.SUSPENDED, Suspended.PAUSED),)),
     "MigrateInstance": Told(Paused.MIGRATION, ((Lifecycle.SUSPENDED, Suspended.MIGRATED),)),
 }
 
-RESUMED: Final[Mapping[str | None, Told]] = {
+RESUMED: Final[Mapping[str | None, Told[Running]]] = {
     None: Told(Running.UNPAUSED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
     "FinalizeMigrationSource": Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
 }
 
 
-def told(changes: Mapping[str | None, Told], method: str | None) -> Told:
+def told(changes: Mapping[str | None, Told[Reason]], method: str | None) -> Told[Reason]:
     """Return how a change is told that a call did; None for none."""
     return changes.get(method, changes[None])

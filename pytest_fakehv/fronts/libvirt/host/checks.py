@@ -1,22 +1,61 @@
 """What is refused of a call, whatever it is: a domain in the wrong state, and definitions that it has not."""
 
-from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from typing import NamedTuple, NoReturn
+
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.words import Affect
+from pytest_fakehv.fronts.libvirt.host.words import Affect, State
+
+
+class Affected(NamedTuple):
+    """Which of a domain's definitions a call is about."""
+
+    live: Definition | None
+    """The one that it runs by."""
+    config: Definition | None
+    """The persistent one."""
+
+
+def not_running(origin: Origin = Origin.DOMAIN) -> LibvirtError:
+    """Return the error of a call that only what runs can have."""
+    return failure(Code.OPERATION_INVALID, "domain is not running", origin=origin)
 
 
 def check_active(domain: Domain, origin: Origin = Origin.DOMAIN) -> None:
-    """Refuse a domain that doesn't run.
+    """Refuse a domain that is shut off.
 
     Raises:
-        LibvirtError: it doesn't.
+        LibvirtError: it is.
     """
     if not domain.is_active:
-        raise failure(Code.OPERATION_INVALID, "domain is not running", origin=origin)
+        raise not_running(origin)
 
 
-def affected(domain: Domain, flags: int) -> tuple[bool, bool]:
-    """Return whether a call is about the running domain, and whether about its persistent definition.
+def check_running(domain: Domain) -> None:
+    """Refuse a domain whose guest does nothing now: one that is shut off, or paused.
+
+    Raises:
+        LibvirtError: it is.
+    """
+    if domain.state != State.RUNNING:
+        raise not_running(Origin.QEMU)
+
+
+def refuse_agent(domain: Domain) -> NoReturn:
+    """Refuse what only an agent in the guest can do: there is none.
+
+    Raises:
+        LibvirtError: the guest does nothing now, or nobody in it listens.
+    """
+    check_running(domain)
+    if domain.definition.has_agent:
+        raise failure(Code.AGENT_UNRESPONSIVE, "QEMU guest agent is not connected")
+    raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
+
+
+def affected(domain: Domain, flags: int) -> Affected:
+    """Return which of its definitions a call is about.
 
     Args:
         domain: which.
@@ -28,12 +67,23 @@ def affected(domain: Domain, flags: int) -> tuple[bool, bool]:
     wanted = Affect(flags & (Affect.LIVE | Affect.CONFIG))
     if wanted == Affect.CURRENT:
         wanted = Affect.LIVE if domain.is_active else Affect.CONFIG
-    if Affect.LIVE in wanted:
-        check_active(domain)
-    if Affect.CONFIG in wanted and not domain.is_persistent:
+    live, config = domain.live, domain.config
+    if Affect.LIVE in wanted and live is None:
+        raise not_running()
+    if Affect.CONFIG in wanted and config is None:
         raise failure(
             Code.OPERATION_INVALID,
             "transient domains do not have any persistent config",
             origin=Origin.DOMAIN,
         )
-    return Affect.LIVE in wanted, Affect.CONFIG in wanted
+    return Affected(live if Affect.LIVE in wanted else None, config if Affect.CONFIG in wanted else None)
+
+
+def the_affected(domain: Domain, flags: int) -> Definition:
+    """Return the one of its definitions that a call is about, by flags of which at most one is set.
+
+    Raises:
+        LibvirtError: as `affected`.
+    """
+    live, config = affected(domain, flags)
+    return live or config or domain.definition

@@ -1,12 +1,12 @@
 """What a client asks of the host itself: its kind, its size, what it has, and what it wants to be told."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host import capabilities
 from pytest_fakehv.fronts.libvirt.host.apis import api
-
-from pytest_fakehv.fronts.libvirt.host.host import Host, Session
+from pytest_fakehv.fronts.libvirt.host.audience import Session
+from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
@@ -14,8 +14,11 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _LIBRARY_VERSION: Final = 9_000_000
 _HYPERVISOR_VERSION: Final = 7_002_022
-_MOST_VCPUS: Final = {"kvm": 16, None: 16}
+_MOST_VCPUS: Final[Mapping[str | None, int]] = {None: 16, "qemu": 16, "kvm": 1024}
+"""What a domain of a type may have at most; None for the type that a client names none of."""
+_VERSION_PARTS: Final = 3
 _NS_PER_S: Final = 10**9
+
 
 @api("virConnectOpen", about="nothing")
 def opened(_host: Host, _session: Session, _uri: str | None, _flags: int) -> None:
@@ -41,7 +44,7 @@ def kind(_host: Host, _session: Session) -> str:
 def version(host: Host, _session: Session) -> int:
     """Return the hypervisor's version: the node's, where that was declared as three numbers."""
     parts = (host.machine.version or "").split(".")
-    if len(parts) == 3 and all(each.isdecimal() for each in parts):  # noqa: PLR2004  # as libvirt counts
+    if len(parts) == _VERSION_PARTS and all(each.isdecimal() for each in parts):
         major, minor, release = map(int, parts)
         return major * 1_000_000 + minor * 1000 + release
     return _HYPERVISOR_VERSION
@@ -68,28 +71,27 @@ def is_secure(_host: Host, _session: Session) -> int:
 @api("virConnectGetCapabilities", about="nothing")
 def get_capabilities(host: Host, _session: Session) -> str:
     """Return what the host has and can do, as XML."""
-    return capabilities.capabilities(host.machine.size, host_uuid=str(host.uuid), hostname=host.name)
+    return host.hardware.capabilities()
 
 
 @api("virConnectGetMaxVcpus", about="nothing")
 def max_vcpus(_host: Host, _session: Session, kind: str | None) -> int:
     """Return how many CPUs a domain may have."""
-    known = {None: 16, "qemu": 255, "kvm": 16}
-    if kind not in known:
+    if kind not in _MOST_VCPUS:
         raise failure(Code.INVALID_ARG, f"unknown type '{kind}'")
-    return known[kind]
+    return _MOST_VCPUS[kind]
 
 
 @api("virNodeGetInfo", about="nothing")
 def node_info(host: Host, _session: Session) -> tuple[Any, ...]:
     """Return the host's size: memory in KiB, CPUs, MHz, NUMA nodes, sockets, cores, threads."""
-    return capabilities.node_info(host.machine.size)
+    return tuple(host.hardware.figures)
 
 
 @api("virConnectGetSysinfo", about="nothing", flags=0)
-def sysinfo(host: Host, _session: Session, flags: int) -> str:
+def sysinfo(host: Host, _session: Session, _flags: int) -> str:
     """Return what the host's firmware says of it, as XML."""
-    return capabilities.sysinfo(str(host.uuid))
+    return host.hardware.sysinfo()
 
 
 @api("virNodeGetFreeMemory", about="nothing")
@@ -101,43 +103,63 @@ def free_memory(host: Host, _session: Session) -> int:
 @api("virNodeGetCellsFreeMemory", about="nothing")
 def cells_free_memory(host: Host, _session: Session, start: int, most: int) -> list[int]:
     """Return what is free on each NUMA node, in bytes: of each the same."""
-    nodes = host.machine.size["cpu_nodes"]
+    nodes = host.hardware.nodes
     if start > nodes - 1:
-        raise failure(Code.INTERNAL_ERROR, f"start cell {start} out of range (0-{nodes - 1})", origin=Origin.NONE)
+        raise failure(
+            Code.INTERNAL_ERROR, f"start cell {start} out of range (0-{nodes - 1})", origin=Origin.NONE
+        )
     free = host.machine.free_memory * 1024 // nodes
     return [free] * min(most, nodes - start)
 
 
 @api("virNodeGetMemoryStats", about="nothing", flags=0)
-def memory_stats(host: Host, _session: Session, count: int, cell: int, flags: int) -> tuple[Any, ...]:
+def memory_stats(host: Host, _session: Session, count: int, cell: int, _flags: int) -> tuple[Any, ...]:
     """Return the host's memory, in KiB, by field."""
-    nodes = host.machine.size["cpu_nodes"]
+    nodes = host.hardware.nodes
     if cell >= nodes:
-        raise wrong_argument("virNodeGetMemoryStats", "cellNum", f"cellNum in virNodeGetMemoryStats must be less than or equal to {nodes - 1}")
+        raise wrong_argument(
+            "virHostMemGetStats",
+            "cellNum",
+            f"cellNum in virHostMemGetStats must be less than or equal to {nodes - 1}",
+            origin=Origin.NONE,
+        )
     share = 1 if cell < 0 else nodes
-    figures = [("total", host.machine.size["memory_total"] * 1024 // share), ("free", host.machine.free_memory // share)]
+    figures = [
+        ("total", host.hardware.memory * 1024 // share),
+        ("free", host.machine.free_memory // share),
+    ]
     if cell < 0:
         figures += [("buffers", 0), ("cached", 0)]
     return (figures if count else []), len(figures)
 
 
 @api("virNodeGetCPUStats", about="nothing", flags=0)
-def cpu_stats(host: Host, _session: Session, cpu: int, count: int, flags: int) -> tuple[Any, ...]:
-    """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, and else idle."""
-    cpus = host.machine.size["cpu_total"]
+def cpu_stats(host: Host, _session: Session, cpu: int, count: int, _flags: int) -> tuple[Any, ...]:
+    """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, or not."""
+    cpus = host.hardware.cpus
     if cpu >= cpus:
-        raise wrong_argument("virNodeGetCPUStats", "cpuNum", f"Invalid cpuNum in virNodeGetCPUStats", origin=Origin.NONE)
+        raise wrong_argument(
+            "virHostCPUGetStatsLinux",
+            "cpuNum",
+            "Invalid cpuNum in virHostCPUGetStatsLinux",
+            origin=Origin.NONE,
+        )
     total = int(host.machine.now * _NS_PER_S)
     busy = min(total * cpus, sum(host.cpu_time(each) for each in host.domains if each.is_active))
     share, number = (cpus, 1) if cpu >= 0 else (1, cpus)
-    figures = [("kernel", 0), ("user", busy // share), ("idle", (total * number) - busy // share), ("iowait", 0)]
+    figures = [
+        ("kernel", 0),
+        ("user", busy // share),
+        ("idle", (total * number) - busy // share),
+        ("iowait", 0),
+    ]
     return (figures if count else []), len(figures)
 
 
 @api("virNodeGetCPUMap", about="nothing", flags=0)
-def cpu_map(host: Host, _session: Session, need_map: int, need_online: int, flags: int) -> tuple[Any, ...]:
+def cpu_map(host: Host, _session: Session, need_map: int, need_online: int, _flags: int) -> tuple[Any, ...]:
     """Return which CPUs the host has: all are on."""
-    cpus = host.machine.size["cpu_total"]
+    cpus = host.hardware.cpus
     bits = ((1 << cpus) - 1).to_bytes(-(-cpus // 8), "little") if need_map else b""
     return bits, cpus if need_online else 0, cpus
 
@@ -154,7 +176,7 @@ def security_model(_host: Host, _session: Session) -> tuple[str, str]:
 @api("virConnectDomainEventRegisterAny", about="nothing")
 def register(host: Host, session: Session, event: int, domain: DomainRef | None) -> int:
     """Note that a client wants to be told of an event."""
-    client = host.sessions.get(session)
+    client = host.audience.find(session)
     if client is None or event not in list(EventKind):
         raise wrong_argument(
             "virConnectDomainEventRegisterAny", "eventID", f"unsupported event ID {event}", origin=Origin.NONE
@@ -168,6 +190,6 @@ def register(host: Host, session: Session, event: int, domain: DomainRef | None)
 @api("virConnectDomainEventDeregisterAny", about="nothing", is_free=True)
 def deregister(host: Host, session: Session, number: int) -> None:
     """Note that a client no longer wants that."""
-    client = host.sessions.get(session)
+    client = host.audience.find(session)
     if client is None or client.events.pop(number, None) is None:
         raise failure(Code.INVALID_ARG, f"domain event callback {number} not registered", origin=Origin.RPC)

@@ -6,12 +6,25 @@ from functools import cached_property
 from typing import Final, NamedTuple, Self
 from uuid import UUID
 
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
-from pytest_fakehv.fronts.libvirt.host.domainxml.completion import completed, replaced
+from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
+    check_file_of,
+    completed,
+    replaced,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
-from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place, running
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
+    Place,
+    alias_of_disk,
+    migratable,
+    needs_port,
+    needs_tap,
+    needs_terminal,
+    running,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
 
 SECURE: Final = 1
@@ -21,7 +34,7 @@ INACTIVE: Final = 2
 UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
-"""The flag: as another host can read it."""
+"""The flag: as another host takes it over, which is nearly as it is defined, with the passwords."""
 
 
 class Disk(NamedTuple):
@@ -57,7 +70,9 @@ class Definition:
     """
 
     root: Element
-    _texts: dict[object, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _texts: dict[tuple[int, Place | None], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def parse(cls, xml: str, make_uuid: Callable[[], bytes]) -> Self:
@@ -71,7 +86,9 @@ class Definition:
             LibvirtError: It is malformed, no domain, or there is something wrong in it; in the words of a
                 daemon with QEMU.
         """
-        return cls(completed(read(xml), make_uuid))
+        made = cls(completed(read(xml), make_uuid))
+        check_file_of(made.name)
+        return made
 
     # -- What it says
 
@@ -184,6 +201,11 @@ class Definition:
             for each in self._devices("disk")
         )
 
+    @property
+    def disk_aliases(self) -> tuple[str, ...]:
+        """The names that a daemon gives to its disks, in the same order."""
+        return tuple(map(alias_of_disk, self._devices("disk")))
+
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
         """Its network interfaces."""
@@ -202,6 +224,22 @@ class Definition:
     def has_agent(self) -> bool:
         """Whether there is a channel on which an agent in the guest could listen."""
         return any(part_of(each, "target", "name") == AGENT for each in self._devices("channel"))
+
+    @cached_property
+    def taps(self) -> int:
+        """How many of its interfaces get a device of the host's while it runs."""
+        return sum(map(needs_tap, self._devices("interface")))
+
+    @cached_property
+    def ports(self) -> int:
+        """How many of its screens get a port while it runs."""
+        return sum(map(needs_port, self._devices("graphics")))
+
+    @cached_property
+    def terminals(self) -> int:
+        """How many of its lines get a terminal while it runs."""
+        lines = (each for kind in ("serial", "parallel", "console") for each in self._devices(kind))
+        return sum(map(needs_terminal, lines))
 
     def metadata(self, uri: str) -> str | None:
         """Return the metadata's element of a namespace as a text; None: there is none."""
@@ -237,6 +275,18 @@ class Definition:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""
         return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
 
+    def with_stats_period(self, seconds: int) -> Self:
+        """Return a copy whose guest says every so many seconds what it uses of memory; 0: never."""
+        devices = self.root.child("devices") or Element("devices")
+        told = (Element("stats", {"period": str(seconds)}),) if seconds > 0 else ()
+        changed = (
+            each.holding(*told, *(part for part in each.children if part.name != "stats"))
+            if each.name == "memballoon"
+            else each
+            for each in devices.children
+        )
+        return self._with("devices", devices.holding(*changed))
+
     def with_title(self, title: str | None) -> Self:
         """Return a copy with another title; None or "" takes it away."""
         return self._with_text("title", title)
@@ -246,7 +296,14 @@ class Definition:
         return self._with_text("description", description)
 
     def renamed(self, name: str) -> Self:
-        """Return a copy with another name."""
+        """Return a copy with another name.
+
+        Raises:
+            LibvirtError: No domain can have that name.
+        """
+        if "/" in name:
+            raise failure(Code.XML_ERROR, f"name {name} cannot contain '/'", origin=Origin.QEMU)
+        check_file_of(name)
         return self._with_text("name", name)
 
     def with_metadata(self, uri: str, key: str, xml: str | None) -> Self:
@@ -262,6 +319,14 @@ class Definition:
         """
         return self._with("metadata", metadata.changed(self.root.child("metadata"), uri, key, xml))
 
+    def at(self, place: Place) -> Self:
+        """Return a copy that says where on its host everything is while it runs at a place."""
+        return type(self)(running(self.root, place))
+
+    def without_id(self) -> Self:
+        """Return a copy that doesn't say which number the domain has while it runs."""
+        return type(self)(self.root.having(id=None))
+
     # -- How it is written
 
     def xml(self, flags: int = 0, place: Place | None = None) -> str:
@@ -271,17 +336,19 @@ class Definition:
             flags: `SECURE`, `INACTIVE`, `UPDATE_CPU`, `MIGRATABLE`.
             place: Where it runs; None: it doesn't.
         """
-        if flags & INACTIVE:
-            place = None
-        key = (flags & SECURE, place)
-        text = self._texts.get(key)
+        flags &= SECURE | INACTIVE | MIGRATABLE
+        text = self._texts.get((flags, place))
         if text is None:
-            root = running(self.root, place) if place else self.root
-            text = written(root if flags & SECURE else _without_passwords(root))
-            if len(self._texts) > _MOST_TEXTS:
+            if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
-            self._texts[key] = text
+            text = self._texts[flags, place] = written(self._shown(flags, place))
         return text
+
+    def _shown(self, flags: int, place: Place | None) -> Element:
+        if flags & MIGRATABLE:
+            return migratable(self.root, runs=place is not None and not flags & INACTIVE)
+        root = self.root if place is None or flags & INACTIVE else running(self.root, place)
+        return root if flags & SECURE else _without_passwords(root)
 
 
 _MOST_TEXTS: Final = 4

@@ -5,8 +5,9 @@ from enum import IntEnum
 from threading import Lock
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
-from pytest_fakehv.fronts.libvirt.values import DomainRef
+from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef
 
 
 @dataclass(eq=False, kw_only=True)
@@ -14,32 +15,54 @@ class Domain:
     """A domain of one host; changed under the cluster's lock alone.
 
     Attributes:
-        name: its name.
-        uuid: its 16 bytes.
+        definition: what counts now: what it runs by, or would.
         config: its persistent definition; None for a transient one.
-        live: the definition that it runs by; None for what is shut off.
-        id: its number while it runs; else -1.
+        was_defined: whether it has, or had, one.
+        starting: what it is being started by; None where it isn't.
+        place: where on the host it runs; None for what is shut off.
         autostart: whether it starts with its host.
         state: what it does.
         reason: why.
         since: when it was started, in seconds of the cluster's clock.
+        fixed_vcpus: how many of its CPUs can't be taken away while it runs: those that it started with.
+        lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
+            it has what it should.
+        wanted: how much memory a client is giving it, in KiB; None where none does.
         ends_with: the session with which it ends; None for none.
         job: held by the call that changes it.
         doing: the name of that call.
     """
 
-    name: str
-    uuid: bytes
-    config: Definition | None
-    live: Definition | None = None
-    id: int = -1
+    definition: Definition
+    config: Definition | None = None
+    was_defined: bool = False
+    starting: Definition | None = None
+    place: Place | None = None
     autostart: bool = False
     state: State = State.SHUTOFF
     reason: IntEnum = Shutoff.UNKNOWN
     since: float = 0
+    fixed_vcpus: int = 0
+    lagging: int | None = None
+    wanted: int | None = None
     ends_with: object | None = None
     job: Lock = field(default_factory=Lock)
     doing: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.definition.name
+
+    @property
+    def uuid(self) -> bytes:
+        """Its 16 bytes."""
+        return self.definition.uuid
+
+    @property
+    def id(self) -> int:
+        """Its number while it runs; else -1."""
+        return self.place.id if self.place else NO_ID
 
     @property
     def ref(self) -> DomainRef:
@@ -49,7 +72,7 @@ class Domain:
     @property
     def is_active(self) -> bool:
         """Whether it runs, or is paused."""
-        return self.id != -1
+        return self.place is not None
 
     @property
     def is_paused(self) -> bool:
@@ -62,16 +85,21 @@ class Domain:
         return self.config is not None
 
     @property
-    def definition(self) -> Definition:
-        """The definition that counts now."""
-        definition = self.live or self.config
-        assert definition is not None  # one that has neither is no more  # noqa: S101
-        return definition
+    def live(self) -> Definition | None:
+        """What it runs by; None for what is shut off."""
+        return self.definition if self.is_active else None
 
-    def runs(self, number: int, definition: Definition, now: float) -> None:
-        """Note that it runs from now on, at a time of the cluster's."""
-        self.id, self.live, self.since = number, definition, now
+    def defined(self, config: Definition) -> None:
+        """Note its persistent definition, from now on."""
+        self.config, self.was_defined = config, True
+        if not self.is_active:
+            self.definition = config
+
+    def runs(self, place: Place, definition: Definition, now: float) -> None:
+        """Note that it runs by a definition from now on, at a time of the cluster's."""
+        self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
+        self.fixed_vcpus, self.lagging = definition.vcpus, None
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""
@@ -83,5 +111,7 @@ class Domain:
 
     def stops(self, reason: Shutoff) -> None:
         """Note that it is shut off from now on."""
-        self.id, self.live, self.ends_with = -1, None, None
+        self.place, self.ends_with, self.lagging = None, None, None
         self.state, self.reason = State.SHUTOFF, reason
+        if self.config:
+            self.definition = self.config

@@ -1,29 +1,27 @@
-"""What a domain is and does now: its state, its figures, its definition, its statistics."""
+"""What a domain is and does now: its state, its figures, its definition."""
 
-from typing import Any, Final
+from typing import Final
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, UPDATE_CPU
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
-from pytest_fakehv.fronts.libvirt.host.host import Host, Session
-from pytest_fakehv.fronts.libvirt.host.listing import is_listed, ordered
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.values import Parameter, Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_XML_FLAGS: Final = 15
-_INACTIVE: Final = 2
-_READ_ONLY_FORBIDS: Final = 1
-_JOB_FLAGS: Final = 3
 _COMPLETED: Final = 1
+"""Of a job's statistics, the flag: of the last one that has ended."""
+_KEEP: Final = 2
+"""And this one: which is not forgotten then."""
 
-_STATE, _CPU, _BALLOON, _VCPU = 1, 2, 4, 8
-_ALL_STATS: Final = 0x3FF
-_ENFORCE: Final = 1 << 31
-_NOWAIT: Final = 1 << 29
-_BACKING: Final = 1 << 30
+_POSTCOPY: Final = 1
+"""Of an abort, the flag: only of a migration that is in its postcopy."""
+
+_NO_JOB: Final = (0,) * 12
 
 
 @api("virDomainGetInfo")
@@ -34,23 +32,32 @@ def info(host: Host, _session: Session, domain: Domain) -> tuple[int, ...]:
 
 
 @api("virDomainGetState", flags=0)
-def state(_host: Host, _session: Session, domain: Domain, flags: int) -> tuple[int, int]:
+def state(_host: Host, _session: Session, domain: Domain, _flags: int) -> tuple[int, int]:
     """Return what it does, and why."""
     return int(domain.state), int(domain.reason)
 
 
-@api("virDomainGetXMLDesc", flags=_XML_FLAGS)
+@api("virDomainGetControlInfo", flags=0)
+def control(_host: Host, _session: Session, domain: Domain, _flags: int) -> tuple[int, int, int]:
+    """Say that the way to its process is free."""
+    check_active(domain)
+    return 0, 0, 0
+
+
+@api("virDomainGetXMLDesc", flags=SECURE | INACTIVE | UPDATE_CPU | MIGRATABLE)
 def xml(host: Host, session: Session, domain: Domain, flags: int) -> str:
     """Return its definition."""
-    if session.is_read_only and flags & 1:
-        raise failure(Code.OPERATION_DENIED, "virDomainGetXMLDesc with secure flag")
-    definition = domain.config if flags & _INACTIVE and domain.config else domain.definition
-    if definition is not domain.live:
-        return definition.xml(flags)
-    memory = host.memory_of(domain)
-    if memory != definition.current_memory:  # a test has changed it behind the host's back
+    if session.is_read_only and flags & (SECURE | MIGRATABLE):
+        problem = "virDomainGetXMLDesc with secure flag"
+        raise failure(Code.OPERATION_DENIED, problem, origin=Origin.DOMAIN)
+    if domain.place is None or (flags & INACTIVE and domain.config):
+        return Xml((domain.config or domain.definition).xml(flags))
+    definition, memory = domain.definition, host.memory_of(domain)
+    if memory != definition.current_memory:  # its guest is not so far, or a test has changed it otherwise
         definition = definition.with_current_memory(memory)
-    return definition.xml(flags, Place(domain.id))
+    if flags & INACTIVE:  # of a transient one, that is all that there is
+        return Xml(definition.at(domain.place).without_id().xml(flags))
+    return Xml(definition.xml(flags, domain.place))
 
 
 @api("virDomainGetOSType")
@@ -73,7 +80,7 @@ def is_persistent(_host: Host, _session: Session, domain: Domain) -> int:
 
 @api("virDomainIsUpdated")
 def is_updated(_host: Host, _session: Session, _domain: Domain) -> int:
-    """Tell whether its next start would differ from what runs: nobody asks for it."""
+    """Tell whether it was changed while it runs: of QEMU's, no daemon says so."""
     return 0
 
 
@@ -84,21 +91,52 @@ def security_label(_host: Host, _session: Session, _domain: Domain) -> tuple[str
 
 
 @api("virDomainGetMessages", flags=3)
-def messages(_host: Host, _session: Session, _domain: Domain, flags: int) -> list[str]:
+def messages(_host: Host, _session: Session, _domain: Domain, _flags: int) -> list[str]:
     """Return what the host has to complain of: nothing."""
     return []
 
 
-@api("virDomainHasManagedSaveImage", flags=0)
-def has_managed_save(_host: Host, _session: Session, _domain: Domain, flags: int) -> int:
-    """Tell whether it was saved."""
+# What was saved of it: nothing
+
+
+@api("virDomainHasManagedSaveImage", "virDomainHasCurrentSnapshot", flags=0)
+def has_none(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
+    """Say that it was not saved."""
     return 0
+
+
+@api("virDomainManagedSaveRemove", flags=0)
+def remove_managed_save(_host: Host, _session: Session, domain: Domain, _flags: int) -> None:
+    """Say that there is nothing to remove."""
+    path = f"/var/lib/libvirt/qemu/save/{domain.name}.save"
+    text = f"Failed to remove managed save file '{path}': No such file or directory"
+    raise LibvirtError(Code.SYSTEM_ERROR, Origin.QEMU, text, "%s", text, int1=2)
 
 
 @api("virDomainSnapshotNum")
 def snapshot_count(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
     """Count its snapshots."""
     return 0
+
+
+@api("virDomainListAllSnapshots")
+def snapshots(
+    _host: Host, _session: Session, _domain: Domain, _need_results: int, _flags: int
+) -> tuple[list[str], int]:
+    """List its snapshots."""
+    return [], 0
+
+
+@api("virDomainSnapshotLookupByName", flags=0)
+def snapshot(_host: Host, _session: Session, _domain: Domain, name: str, _flags: int) -> None:
+    """Find one of its snapshots."""
+    raise failure(Code.NO_DOMAIN_SNAPSHOT, f"no domain snapshot with matching name '{name}'")
+
+
+@api("virDomainSnapshotCurrent", flags=0)
+def current_snapshot(_host: Host, _session: Session, _domain: Domain, _flags: int) -> None:
+    """Find the snapshot that it goes on from."""
+    raise failure(Code.NO_DOMAIN_SNAPSHOT, "the domain does not have a current snapshot")
 
 
 # Jobs
@@ -108,10 +146,10 @@ def snapshot_count(_host: Host, _session: Session, _domain: Domain, _flags: int)
 def job_info(_host: Host, _session: Session, domain: Domain) -> tuple[int, ...]:
     """Return how far its job is: there is none."""
     check_active(domain)
-    return (0,) * 12
+    return _NO_JOB
 
 
-@api("virDomainGetJobStats", flags=_JOB_FLAGS)
+@api("virDomainGetJobStats", flags=_COMPLETED | _KEEP)
 def job_stats(_host: Host, _session: Session, domain: Domain, flags: int) -> tuple[int, list[Parameter]]:
     """Return the same, in more figures."""
     if not flags & _COMPLETED:
@@ -119,65 +157,39 @@ def job_stats(_host: Host, _session: Session, domain: Domain, flags: int) -> tup
     return 0, []
 
 
-@api("virDomainAbortJob")
-def abort_job(host: Host, session: Session, domain: Domain) -> None:
+@api("virDomainAbortJobFlags", plain="virDomainAbortJob", flags=_POSTCOPY)
+def abort_job(_host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
     """Abort its job: there is none."""
-    abort_job_flags(host, session, domain, 0)
-
-
-@api("virDomainAbortJobFlags", flags=1)
-def abort_job_flags(_host: Host, _session: Session, domain: Domain, flags: int) -> None:
-    """Do the same, with flags."""
     check_active(domain)
-    raise failure(Code.OPERATION_INVALID, "no job is active on the domain")
+    if flags & _POSTCOPY:
+        problem = "current job is not outgoing migration in post-copy mode"
+    else:
+        problem = "no job is active on the domain"
+    raise failure(Code.OPERATION_INVALID, problem)
 
 
-# Statistics
+# What does something to it that leaves no trace
 
 
-@api("virDomainMemoryStats", flags=0)
-def memory_stats(host: Host, _session: Session, domain: Domain, most: int, flags: int) -> list[tuple[int, int]]:
-    """Return what its guest and its process use, in KiB, by number of the figure."""
+@api("virDomainInjectNMI", flags=0)
+def inject_nmi(_host: Host, _session: Session, domain: Domain, _flags: int) -> None:
+    """Interrupt its guest."""
     check_active(domain)
-    memory = host.memory_of(domain)
-    return [(6, memory), (7, memory), (9, 0)][:most]
 
 
-@api("virConnectGetAllDomainStats", about="nothing", flags=0xFF | _ENFORCE | _NOWAIT | _BACKING)
-def all_stats(
-    host: Host, _session: Session, refs: list[DomainRef], wanted: int, flags: int
-) -> list[tuple[DomainRef, list[Parameter]]]:
-    """Return the statistics of domains, in the groups that are wanted."""
-    if flags & _ENFORCE and wanted & ~_ALL_STATS:
-        raise failure(
-            Code.ARGUMENT_UNSUPPORTED,
-            f"Stats types bits 0x{wanted & ~_ALL_STATS:x} are not supported by this daemon or QEMU",
-        )
-    domains = [host.find(each) for each in refs] if refs else ordered(host.domains)
-    return [
-        (each.ref, _stats(host, each, wanted or _ALL_STATS))
-        for each in domains
-        if refs or not flags & 0xFF or is_listed(each, flags & 0xFF)
-    ]
+@api("virDomainSendKey", flags=0)
+def send_key(
+    _host: Host, _session: Session, domain: Domain, _codes: int, _time: int, _keys: list[int], _flags: int
+) -> None:
+    """Press its keys."""
+    check_active(domain)
 
 
-def _stats(host: Host, domain: Domain, wanted: int) -> list[Parameter]:
-    found: list[Parameter] = []
-
-    def add(kind: Kind, field: str, value: Any) -> None:
-        found.append(Parameter(field, kind, value))
-
-    if wanted & _STATE:
-        add(Kind.INT, "state.state", int(domain.state))
-        add(Kind.INT, "state.reason", int(domain.reason))
-    if wanted & _CPU and domain.is_active:
-        for field, value in (("time", host.cpu_time(domain)), ("user", host.cpu_time(domain)), ("system", 0)):
-            add(Kind.ULLONG, f"cpu.{field}", value)
-    if wanted & _BALLOON:
-        if domain.is_active:
-            add(Kind.ULLONG, "balloon.current", host.memory_of(domain))
-        add(Kind.ULLONG, "balloon.maximum", domain.definition.memory)
-    if wanted & _VCPU:
-        add(Kind.UINT, "vcpu.current", host.vcpus_of(domain))
-        add(Kind.UINT, "vcpu.maximum", domain.definition.most_vcpus)
-    return found
+@api("virDomainPMWakeup", flags=0)
+def wake_up(_host: Host, _session: Session, domain: Domain, _flags: int) -> None:
+    """Say that it doesn't sleep."""
+    check_active(domain)
+    problem = (
+        "unable to execute QEMU command 'system_wakeup': Unable to wake up: guest is not in suspended state"
+    )
+    raise failure(Code.INTERNAL_ERROR, problem)

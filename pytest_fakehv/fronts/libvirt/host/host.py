@@ -1,67 +1,45 @@
-"""One host: which domains it has, who is connected to it, and what it tells them."""
+"""One host: which domains it has, what they do, and who is told of that."""
 
 import uuid
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from itertools import count
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
+from pytest_fakehv.fronts.libvirt.host.audience import Audience, Client, Session
+from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
+from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Shutoff
-from pytest_fakehv.fronts.libvirt.place import Peer
-from pytest_fakehv.fronts.libvirt.translation import Machine
-from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainEvent, DomainRef
-from pytest_fakehv.interface.errors import NodeDownError
-from pytest_fakehv.interface.objects import InstanceSpec
+from pytest_fakehv.fronts.libvirt.host.places import Places
+from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_domain
+from pytest_fakehv.fronts.libvirt.host.words import EventKind, IoErrorAction, Paused, Running, Shutoff
+from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
+from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef, Xml
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.storage.locks import Lock, under_lock
+from pytest_fakehv.storage.store import Record
 from pytest_fakehv.story.chronicle import Change, Deed
+from pytest_fakehv.text import natural_order
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _LONGEST_WAIT: Final = 30
 """How long a call waits for another one that changes the same domain, in seconds of the machine's time."""
 
-_NAMESPACE: Final = uuid.UUID("7d0d2a4f-3b7c-5d0e-9f55-7a6f6b657276")
-"""Of the UUIDs of what no client has defined."""
+_NOT_DONE: Final = object()
+"""Stands for what a call returns that has no effect."""
+
+_NS_OF_START: Final = 100_000_000
+"""How long a domain's CPUs have worked until it was started: no time passes in the cluster meanwhile."""
 
 
-class Session(Protocol):
-    """A client's connection, as a host knows it."""
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether it may only look."""
-
-    @property
-    def peer(self) -> int:
-        """The number of its client's process; 0 where nobody tells."""
-
-    def send_event(self, callback_id: int, event: DomainEvent) -> None:
-        """Tell the client of something; blocks nobody."""
-
-    def drop(self) -> None:
-        """Break the connection."""
-
-
-@dataclass
-class Client:
-    """What a host knows of one client.
-
-    Attributes:
-        peer: its process.
-        next_id: numbers its wishes.
-        events: the event and the domain's UUID, if it is about one alone, by number.
-    """
-
-    peer: Peer
-    next_id: "count[int]" = field(default_factory=count)
-    events: dict[int, tuple[int, bytes | None]] = field(default_factory=dict)
+Known = dict[str, Definition]
+"""By what each domain of a cluster was last defined or started, by its name."""
 
 
 class Host:
@@ -69,24 +47,29 @@ class Host:
 
     Args:
         machine: the node.
+        known: what all of the cluster's hosts know.
 
     Attributes:
         machine: as given.
-        uuid: the host's own.
-        sessions: who is connected, and what each wants to be told of.
-        vanished: the names of persistent domains that are defined no more, though nobody undefined them.
+        hardware: what it is.
+        audience: who is connected.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, known: Known) -> None:
         self.machine = machine
         self.name = machine.name
-        self.uuid = uuid.uuid5(_NAMESPACE, machine.name)
-        self.sessions: dict[Session, Client] = {}
+        self.hardware = Hardware(
+            name=machine.name,
+            memory=machine.size["memory_total"],
+            cpus=machine.size["cpu_total"],
+            nodes=machine.size["cpu_nodes"],
+            sockets=machine.size["cpu_sockets"],
+        )
+        self.audience = Audience()
         self._lock: Lock = machine.lock
-        self._by_name: dict[str, Domain] = {}
-        self._by_uuid: dict[bytes, Domain] = {}
-        self._starting: dict[str, Domain] = {}
-        self._ids = count(1)
+        self._known = known
+        self._registry = Registry()
+        self._places = Places()
         self._uuids = count(1)
         self.sync()
 
@@ -120,15 +103,20 @@ class Host:
             LibvirtError: a fault says so.
             ConnectionLost: the node does not answer.
         """
-        self.sessions[session] = Client(Peer(session.peer))
-        self.answer(session, "virConnectOpen", (uri, flags))
+        self.audience.add(session)
+        try:
+            self.answer(session, "virConnectOpen", (uri, flags))
+        except BaseException:
+            self.audience.remove(session)
+            raise
 
     def closed(self, session: Session) -> None:
-        """Note that a client is gone, by whoever's doing."""
-        for domain in [each for each in list(self._by_name.values()) if each.ends_with is session]:
-            with suppress(LibvirtError, ConnectionLost):
-                self.answer(session, "virDomainDestroy", (domain.ref,))
-        self.sessions.pop(session, None)
+        """Note that a client is gone, by whoever's doing; what was to end with it ends."""
+        client = self.audience.remove(session)
+        for domain in self._registry:
+            if client and domain.is_active and domain.ends_with is session:
+                with suppress(LibvirtError, ConnectionLost):
+                    self._end(client, domain)
 
     def answer(self, session: Session, name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Do what a client asks for.
@@ -153,42 +141,62 @@ class Host:
             seen = (arguments[0].name, *arguments[1:])
         elif api.about == "uuid":
             seen = (str(uuid.UUID(bytes=arguments[0])),)
+        elif api.about == "xml":
+            seen = (Xml(arguments[0]), *arguments[1:])
+
+        done: Any = _NOT_DONE
 
         def effect(_node: object, *_seen: object) -> Any:
+            nonlocal done
             api.check_flags(arguments)
             if not is_about_domain:
-                return api.function(self, session, *arguments)
+                done = api.function(self, session, *arguments)
+                return done
             domain = self.find(arguments[0])
-            if api.has_job:
-                return self._alone(domain, api, session, arguments)
-            return api.function(self, session, domain, *arguments[1:])
+            with self.job(domain, api) if api.has_job else nullcontext():
+                done = api.function(self, session, domain, *arguments[1:])
+            return done
 
-        client = self.sessions.get(session)
+        client = self.audience.find(session)
         if client is None:  # it is over
             raise ConnectionLost(f"{self.name} has closed the connection")
+        said = self._pass(client, api, seen, effect)
+        return _results(said) if said is done else lies.told(self, api, arguments, said)
+
+    def _pass(self, client: Client, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
+        """Let a call of a client's pass the cluster's door.
+
+        Raises:
+            LibvirtError: it can't be done.
+            ConnectionLost: the node does not answer.
+        """
         try:
-            with called_from(client.peer.place(name)):
-                return _results(self.machine.pass_door(api, seen, effect))
+            with called_from(client.peer.place(api.name)):
+                return self.machine.pass_door(api, seen, effect)
         except NodeDownError as error:
             raise ConnectionLost(str(error)) from error
 
-    def _alone(self, domain: Domain, api: Api, session: Session, arguments: tuple[Any, ...]) -> Any:
-        """Do what changes a domain, once nobody else does that.
+    def _end(self, client: Client, domain: Domain) -> None:
+        """Stop a domain whose client is gone.
 
         Raises:
-            LibvirtError: somebody else went on too long.
+            LibvirtError: it can't be stopped.
+            ConnectionLost: the node does not answer.
         """
-        if not domain.job.acquire(timeout=_LONGEST_WAIT):
-            raise failure(
-                Code.OPERATION_TIMEOUT,
-                f"cannot acquire state change lock (held by monitor={domain.doing})",
-                origin=Origin.NONE,
-            )
-        try:
-            domain.doing = api.remote_name
-            return api.function(self, session, domain, *arguments[1:])
-        finally:
-            domain.job.release()
+        self._pass(
+            client,
+            APIS["virDomainDestroy"],
+            (domain.name,),
+            lambda _node, name: self.machine.stop(name, force=True),
+        )
+
+    def job(self, domain: Domain, api: Api) -> "_Job":
+        """Have, for a ``with`` block, the right to change a domain.
+
+        Raises:
+            LibvirtError: somebody else goes on with it too long; or meanwhile it has gone.
+        """
+        return _Job(self, domain, api)
 
     # Its domains
 
@@ -196,7 +204,11 @@ class Host:
     def domains(self) -> list[Domain]:
         """All of its domains, as the cluster has them now."""
         self.sync()
-        return list(self._by_name.values())
+        return list(self._registry)
+
+    def has(self, domain: Domain) -> bool:
+        """Tell whether a domain is still there."""
+        return domain in self._registry
 
     def find(self, ref: DomainRef) -> Domain:
         """Return the domain that a client means.
@@ -204,32 +216,30 @@ class Host:
         Raises:
             LibvirtError: there is none any more.
         """
-        domain = self._by_uuid.get(ref.uuid)
-        if domain is None:
-            self.sync()
-            domain = self._by_uuid.get(ref.uuid)
-        if domain is None:
-            raise failure(Code.NO_DOMAIN, f"no domain with matching uuid '{uuid.UUID(bytes=ref.uuid)}' ({ref.name})")
-        return domain
+        if domain := self.by_uuid(ref.uuid):
+            return domain
+        raise no_domain(ref)
 
     def by_name(self, name: str) -> Domain | None:
         """Return the domain of a name; None if there is none."""
-        if name not in self._by_name:
+        if self._registry.by_name(name) is None:
             self.sync()
-        return self._by_name.get(name)
+        return self._registry.by_name(name)
 
     def by_uuid(self, key: bytes) -> Domain | None:
         """Return the domain of a UUID's 16 bytes; None if there is none."""
-        if key not in self._by_uuid:
+        if self._registry.by_uuid(key) is None:
             self.sync()
-        return self._by_uuid.get(key)
+        return self._registry.by_uuid(key)
 
     def memory_of(self, domain: Domain) -> int:
-        """Return what a running domain has of memory, in KiB: what a client has set, or what the cluster says."""
-        record = self.machine.record(domain.name)
-        if record is None or domain.live is None:
+        """Return what a domain has of memory, or would have, in KiB."""
+        definition, record = domain.live, self.machine.record(domain.name)
+        if definition is None or record is None:
             return domain.definition.current_memory
-        return domain.live.current_memory if _fits(domain.live, record.memory) else record.memory * 1024
+        if domain.lagging is not None:
+            return domain.lagging
+        return _exact(record, definition.current_memory)
 
     def vcpus_of(self, domain: Domain) -> int:
         """Return how many CPUs a domain has, or would have."""
@@ -237,49 +247,94 @@ class Host:
         return record.vcpus if record else domain.definition.vcpus
 
     def cpu_time(self, domain: Domain) -> int:
-        """Return how long a running domain's CPUs have worked, in ns: all of the cluster's time, on one of them."""
+        """Return how long a running domain's CPUs have worked, in ns: as long as it runs, on one of them."""
         if not domain.is_active:
             return 0
-        return int((self.machine.now - domain.since) * 10**9)
+        return _NS_OF_START + int((self.machine.now - domain.since) * 10**9)
 
     def new_uuid(self) -> bytes:
         """Return a UUID's 16 bytes, the same in each run for the same calls."""
-        return uuid.uuid5(self.uuid, f"{self.machine.seed}/{next(self._uuids)}").bytes
+        return uuid.uuid5(self.hardware.uuid, f"{self.machine.seed}/{next(self._uuids)}").bytes
+
+    # What is done with them: all but `start` is called under the lock
 
     def add(self, domain: Domain) -> None:
-        """Have one more domain; called under the lock."""
-        self._by_name[domain.name] = self._by_uuid[domain.uuid] = domain
+        """Have one more domain."""
+        self._registry.add(domain)
 
     def drop(self, domain: Domain) -> None:
-        """Have a domain no more; called under the lock."""
-        self._by_name.pop(domain.name, None)
-        self._by_uuid.pop(domain.uuid, None)
+        """Have a domain no more."""
+        self._registry.drop(domain)
 
-    def rename(self, domain: Domain, name: str) -> None:
-        """Let a domain have another name; called under the lock."""
-        del self._by_name[domain.name]
-        domain.name = name
-        self._by_name[name] = domain
+    def define(self, domain: Domain, config: Definition) -> None:
+        """Let a domain have another persistent definition; it may be a new one."""
+        self.machine.declare(config.name, config.memory, config.vcpus)
+        self._known[config.name] = config
+        domain.defined(config)
+        if not self.has(domain):
+            self.add(domain)
 
-    def start(self, domain: Domain, *, paused: bool, ends_with: Session | None = None) -> None:
-        """Start a domain by its definition, by the interface's calls.
+    def configure(self, domain: Domain, change: Callable[[Definition], Definition]) -> None:
+        """Change the persistent definition of a domain that has one."""
+        with self._lock:
+            if domain.config:
+                self.define(domain, change(domain.config))
+
+    def change_live(self, domain: Domain, change: Callable[[Definition], Definition]) -> None:
+        """Change what a domain runs by, if it runs."""
+        with self._lock:
+            if domain.live:
+                domain.definition = change(domain.live)
+
+    def undefine(self, domain: Domain) -> None:
+        """Let a domain have no persistent definition, and be no more once it doesn't run."""
+        domain.config, domain.autostart = None, False
+        self.machine.withdraw(domain.name)
+        if not domain.is_active:
+            self._known.pop(domain.name, None)
+            self.drop(domain)
+
+    def rename(self, domain: Domain, renamed: Definition) -> None:
+        """Let a domain that is shut off have another name, that of a definition."""
+        self.machine.declare(renamed.name, renamed.memory, renamed.vcpus)
+        self.machine.withdraw(domain.name)
+        self._known[renamed.name] = renamed
+        self._known.pop(domain.name, None)
+        self._registry.rename(domain, renamed)
+
+    def start(
+        self, domain: Domain, definition: Definition, *, paused: bool, ends_with: Session | None
+    ) -> None:
+        """Start a domain, by the interface's calls.
 
         Args:
-            domain: which; one that the host does not have yet is its own once it runs.
+            domain: which; its job is the caller's.
+            definition: by what.
             paused: whether it starts paused.
             ends_with: the client with whose connection it ends; None for none.
 
         Raises:
-            LibvirtError: it doesn't fit.
+            LibvirtError: it runs by now, or doesn't fit.
             HypervisorError: it can't be started.
         """
-        definition = domain.definition
-        self._starting[domain.name] = domain
+        domain.starting, domain.ends_with = definition, ends_with
         try:
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
-            domain.ends_with = ends_with
+        except HypervisorError as error:
+            if domain.is_active:  # somebody was faster
+                raise failure(Code.OPERATION_INVALID, "domain is already running") from error
+            raise
         finally:
-            del self._starting[domain.name]
+            domain.starting = None
+            self._forget_unless_there(domain)
+        if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
+            self.machine.stop(domain.name, force=True)
+
+    @under_lock
+    def _forget_unless_there(self, domain: Domain) -> None:
+        """Have no domain that was to be there while it runs, if it doesn't."""
+        if self.has(domain) and not (domain.is_active or domain.is_persistent):
+            self.drop(domain)
 
     @under_lock
     def sync(self) -> None:
@@ -288,14 +343,15 @@ class Host:
         if not self.is_up:
             return
         for spec in machine.declared():
-            if spec.name not in self._by_name:
-                self.add(self._made(spec.name, spec, is_persistent=True))
-        running = set(machine.running())
-        for name in sorted(running):
-            if name not in self._by_name or not self._by_name[name].is_active:
+            if self._registry.by_name(spec.name) is None:
+                self.add(self._made(spec.name, is_persistent=True))
+        running = machine.running()
+        for name in sorted(running, key=natural_order):
+            domain = self._registry.by_name(name)
+            if domain is None or not domain.is_active:
                 self._take_up(name, None, is_silent=True)
-        for domain in [each for each in self._by_name.values() if each.is_active]:
-            if domain.name not in running:  # another program has taken it away
+        for domain in self._registry:
+            if domain.is_active and domain.name not in running:  # another program has taken it away
                 self._ends(domain, None)
 
     # What befalls it
@@ -308,43 +364,54 @@ class Host:
             what: what.
             method: the name of the call that did it; None for none.
         """
-        domain = self._by_name.get(name)
+        domain = self._registry.by_name(name)
         if what == "running":
             self._take_up(name, method)
         elif domain is None or not domain.is_active:
             return
         elif what == "gone":
             self._ends(domain, method)
-        elif (what == "paused") != isinstance(domain.reason, Paused):
-            told = changes.told(changes.PAUSED if what == "paused" else changes.RESUMED, method)
-            if isinstance(told.reason, Paused):
-                domain.pauses(told.reason)
-            else:
-                domain.resumes(told.reason)
-            self._tell(domain, told)
+        elif what == "paused":
+            if not domain.is_paused:
+                self._pauses(domain, method)
+        elif domain.is_paused:
+            self._resumes(domain, method)
+
+    def ballooned(self, name: str) -> None:
+        """Note that an instance there was given other memory, or CPUs; called under the lock."""
+        domain, record = self._registry.by_name(name), self.machine.record(name)
+        if domain is None or domain.live is None or record is None:
+            return
+        before = domain.live.current_memory if domain.lagging is None else domain.lagging
+        domain.definition = _fitted(domain.live, record, domain.wanted)
+        memory = domain.definition.current_memory
+        if domain.is_paused:
+            domain.lagging = before
+        elif memory != before:
+            self.tell(domain, EventKind.BALLOON_CHANGE, memory)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""
         if what in {"crash", "remove_node"}:
-            self.lose_clients()
-
-    def lose_clients(self) -> None:
-        """Break all connections, as a host does that goes down."""
-        sessions = list(self.sessions)
-        self.sessions.clear()
-        for each in sessions:
-            each.drop()
+            self.audience.lose()
+            self._places = Places()
+        elif what == "disconnect":
+            self.audience.silence()
+        elif what == "reconnect":
+            self.audience.speak()
 
     def boots(self) -> None:
         """Start what is to start with the host."""
-        for domain in [each for each in self.domains if each.autostart and not each.is_active]:
-            definition = domain.definition
-            self.machine.boots(domain.name, definition.current_memory, definition.vcpus)
+        for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
+            if domain.autostart and not domain.is_active:
+                definition = domain.definition
+                with suppress(HypervisorError):  # as a daemon, which notes that, and goes on with the next
+                    self.machine.boots(domain.name, definition.current_memory, definition.vcpus)
 
     # What it tells
 
     def tell(self, domain: Domain, kind: EventKind, *details: Any, ref: DomainRef | None = None) -> None:
-        """Send an event to whoever wants to know.
+        """Send an event to whoever wants to know; called under the lock.
 
         Args:
             domain: what it is about.
@@ -352,37 +419,72 @@ class Host:
             *details: what the event says beside.
             ref: what the clients know the domain by, if that is not what they do now.
         """
-        event = DomainEvent(kind, ref or domain.ref, details)
-        for session, client in list(self.sessions.items()):
-            for number, (wanted, about) in list(client.events.items()):
-                if wanted == kind and about in (None, domain.uuid):
-                    session.send_event(number, event)
+        self.audience.tell(DomainEvent(kind, ref or domain.ref, details))
 
-    def _tell(self, domain: Domain, told: changes.Told, *, before: DomainRef | None = None) -> None:
+    def _tell(self, domain: Domain, told: changes.AnyTold, *, before: DomainRef | None = None) -> None:
         last = len(told.events) - 1
         for place, (event, detail) in enumerate(told.events):
             ref = before if place < last or told.is_numbered else None
             self.tell(domain, EventKind.LIFECYCLE, int(event), int(detail), ref=ref)
 
-    # Inside
+    # Inside: all of it under the lock
 
     def _take_up(self, name: str, method: str | None, *, is_silent: bool = False) -> None:
         """Note that a domain runs."""
-        domain = self._starting.get(name) or self._by_name.get(name)
+        domain, record = self._registry.by_name(name), self.machine.record(name)
         if domain is None:
-            domain = self._made(name, self.machine.spec(name), is_persistent=method in (None, "StartInstance"))
-        if self._by_name.get(name) is not domain:
+            domain = self._made(name, is_persistent=method in (None, "StartInstance"))
             self.add(domain)
-        domain.runs(next(self._ids), domain.definition, self.machine.now)
-        record = self.machine.record(name)
-        is_paused = record is not None and record.is_paused
-        told = changes.told(changes.STARTED_PAUSED if is_paused else changes.STARTED, method)
-        if isinstance(told.reason, Paused):
+        definition = domain.starting or domain.definition
+        if record:
+            definition = _fitted(definition, record)
+        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
+        self._known[name] = definition
+        told: changes.Told[Paused] | changes.Told[Running]
+        if record and record.is_paused:
+            told = changes.told(changes.STARTED_PAUSED, method)
             domain.pauses(told.reason)
         else:
+            told = changes.told(changes.STARTED, method)
             domain.resumes(told.reason)
         if not is_silent:
             self._tell(domain, told)
+            if method != changes.ARRIVES:
+                self._comes_up(domain)
+
+    def _comes_up(self, domain: Domain) -> None:
+        """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""
+        definition = domain.definition
+        if domain.is_paused:
+            domain.lagging = definition.memory
+        elif definition.current_memory < definition.memory:
+            self.tell(domain, EventKind.BALLOON_CHANGE, definition.current_memory)
+
+    def _pauses(self, domain: Domain, method: str | None) -> None:
+        """Note that a domain is paused."""
+        told = changes.told(changes.PAUSED, method)
+        domain.pauses(told.reason)
+        if told.reason == Paused.IOERROR:
+            self._tell_of_error(domain)
+        self._tell(domain, told)
+
+    def _tell_of_error(self, domain: Domain) -> None:
+        """Tell that a domain can't read or write its first disk, if it has one."""
+        definition = domain.definition
+        for disk, alias in list(zip(definition.disks, definition.disk_aliases, strict=True))[:1]:
+            what = disk.source or "", alias, int(IoErrorAction.PAUSE)
+            self.tell(domain, EventKind.IO_ERROR, *what)
+            self.tell(domain, EventKind.IO_ERROR_REASON, *what, "")
+
+    def _resumes(self, domain: Domain, method: str | None) -> None:
+        """Note that a domain runs again, and that its guest does what it was asked to while it couldn't."""
+        told = changes.told(changes.RESUMED, method)
+        domain.resumes(told.reason)
+        self._tell(domain, told)
+        if domain.lagging is not None:
+            domain.lagging, before = None, domain.lagging
+            if (now := self.memory_of(domain)) != before:
+                self.tell(domain, EventKind.BALLOON_CHANGE, now)
 
     def _ends(self, domain: Domain, method: str | None) -> None:
         """Note that a domain runs no more."""
@@ -395,20 +497,67 @@ class Host:
         if not domain.is_persistent:
             self.drop(domain)
 
-    def _made(self, name: str, spec: InstanceSpec | None, *, is_persistent: bool) -> Domain:
-        """Make a domain of an instance that no client has defined."""
-        record = None if spec else self.machine.record(name)
-        memory, vcpus = (spec or record).memory * 1024, (spec or record).vcpus
-        key = uuid.uuid5(_NAMESPACE, f"instance {name}").bytes
-        definition = Definition.of_instance(name, key, memory, vcpus)
-        domain = Domain(name=name, uuid=definition.uuid, config=definition)
-        if not is_persistent:
-            domain.config, domain.live = None, definition
+    def _made(self, name: str, *, is_persistent: bool) -> Domain:
+        """Make a domain of an instance that no client has defined here."""
+        spec, record, definition = self.machine.spec(name), self.machine.record(name), self._known.get(name)
+        if definition is None:
+            if spec:
+                definition = definition_of(spec)
+            else:
+                memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
+                definition = declared(name, memory=memory, vcpus=vcpus)
+        domain = Domain(definition=definition)
+        if is_persistent:
+            domain.defined(definition)
         return domain
 
 
-def _fits(definition: Definition, mebibytes: int) -> bool:
-    return -(-definition.current_memory // 1024) == mebibytes
+class _Job:
+    """The right to change a domain, for a ``with`` block."""
+
+    def __init__(self, host: Host, domain: Domain, api: Api) -> None:
+        self._host = host
+        self._domain = domain
+        self._api = api
+
+    def __enter__(self) -> None:
+        domain = self._domain
+        if not domain.job.acquire(timeout=_LONGEST_WAIT):
+            raise failure(
+                Code.OPERATION_TIMEOUT,
+                f"cannot acquire state change lock (held by monitor={domain.doing})",
+                origin=Origin.NONE,
+            )
+        domain.doing = self._api.remote_name
+        if not self._host.has(domain):
+            domain.job.release()
+            raise no_domain(domain.ref)
+
+    def __exit__(self, *_error: object) -> None:
+        self._domain.job.release()
+
+
+def _fitted(definition: Definition, record: Record, wanted: int | None = None) -> Definition:
+    """Return a definition with what an instance has of memory and of CPUs.
+
+    Args:
+        definition: which.
+        record: what the instance has.
+        wanted: how much memory a client is giving it, in KiB; None where none does.
+    """
+    memory = _exact(record, wanted or definition.current_memory)
+    if memory > definition.memory:
+        definition = definition.with_memory(memory)
+    if memory != definition.current_memory:
+        definition = definition.with_current_memory(memory)
+    if record.vcpus > definition.most_vcpus:
+        definition = definition.with_most_vcpus(record.vcpus)
+    return definition if record.vcpus == definition.vcpus else definition.with_vcpus(record.vcpus)
+
+
+def _exact(record: Record, kib: int) -> int:
+    """Return what an instance has of memory, in KiB: so many if these are its MiB, for it counts in these."""
+    return kib if mebibytes(kib) == record.memory else record.memory * 1024
 
 
 def _results(value: Any) -> tuple[Any, ...]:

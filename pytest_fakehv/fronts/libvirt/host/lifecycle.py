@@ -1,52 +1,46 @@
 """Domains come, start, stop and go."""
 
 from typing import Final
+from uuid import UUID
 
-from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
-from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
+from pytest_fakehv.fronts.libvirt.host.audience import Session
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running, not_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.host import Host, Session
+from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import (
     Defined,
     EventKind,
     Lifecycle,
     Start,
+    Stop,
+    Undefine,
     Undefined,
 )
 from pytest_fakehv.fronts.libvirt.values import DomainRef
+from pytest_fakehv.interface.errors import HypervisorError
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_DEFINE_VALIDATE: Final = 1
-_UNDEFINE_FLAGS: Final = 127
-_AGENT: Final = 2
+_VALIDATE: Final = 1
+"""Of a definition: check it against the schema, too; what a definition may have is checked anyway."""
 
+_DESTROY_FLAGS: Final = 3
+"""Whether first to ask politely, and whether to throw away the log: both are as good as done."""
 
 # Definitions
 
 
-@api("virDomainDefineXML", about="xml")
-def define(host: Host, session: Session, xml: str) -> DomainRef:
+@api("virDomainDefineXMLFlags", plain="virDomainDefineXML", about="xml", flags=_VALIDATE)
+def define(host: Host, _session: Session, xml: str, _flags: int = 0) -> DomainRef:
     """Define a domain, or change its definition."""
-    return define_flags(host, session, xml, 0)
-
-
-@api("virDomainDefineXMLFlags", about="xml", flags=_DEFINE_VALIDATE)
-def define_flags(host: Host, _session: Session, xml: str, flags: int) -> DomainRef:
-    """Do the same, with flags."""
     definition = Definition.parse(xml, host.new_uuid)
     with host.machine.lock:
-        domain = _known(host, definition)
-        if domain is None:
-            domain = Domain(name=definition.name, uuid=definition.uuid, config=definition)
-            host.add(domain)
-            detail = Defined.ADDED
-        else:
-            detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
-            domain.config = definition
-        host.machine.declare(definition.name, definition.memory, definition.vcpus)
+        domain = _known(host, definition) or Domain(definition=definition)
+        detail = Defined.UPDATED if domain.was_defined else Defined.ADDED
+        host.define(domain, definition)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
         return domain.ref
 
@@ -59,63 +53,51 @@ def _known(host: Host, definition: Definition) -> Domain | None:
     """
     by_uuid, by_name = host.by_uuid(definition.uuid), host.by_name(definition.name)
     if by_uuid and by_uuid.name != definition.name:
-        problem = f"domain '{by_uuid.name}' is already defined with uuid {_text(by_uuid.uuid)}"
+        problem = f"domain '{by_uuid.name}' is already defined with uuid {UUID(bytes=by_uuid.uuid)}"
     elif by_name and by_name.uuid != definition.uuid:
-        problem = f"domain '{by_name.name}' already exists with uuid {_text(by_name.uuid)}"
+        problem = f"domain '{by_name.name}' already exists with uuid {UUID(bytes=by_name.uuid)}"
     else:
         return by_uuid
     raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
 
 
-def _text(key: bytes) -> str:
-    digits = key.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-@api("virDomainUndefine", has_job=True)
-def undefine(host: Host, session: Session, domain: Domain) -> None:
+@api("virDomainUndefineFlags", plain="virDomainUndefine", has_job=True, flags=sum(Undefine))
+def undefine(host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
     """Forget a domain's definition."""
-    undefine_flags(host, session, domain, 0)
-
-
-@api("virDomainUndefineFlags", has_job=True, flags=_UNDEFINE_FLAGS)
-def undefine_flags(host: Host, _session: Session, domain: Domain, flags: int) -> None:
-    """Do the same, with flags."""
-    if not domain.is_persistent:
-        raise failure(Code.OPERATION_INVALID, "cannot undefine transient domain")
+    if flags & Undefine.NVRAM and flags & Undefine.KEEP_NVRAM:
+        raise _invalid("cannot both keep and delete nvram")
     with host.machine.lock:
-        if domain.is_active:
-            domain.config = None
-        else:
-            host.drop(domain)
-        domain.autostart = False
-        host.machine.withdraw(domain.name)
+        if not domain.is_persistent:
+            raise _invalid("cannot undefine transient domain")
+        host.undefine(domain)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.UNDEFINED, Undefined.REMOVED)
 
 
 @api("virDomainRename", has_job=True, flags=0)
-def rename(host: Host, _session: Session, domain: Domain, name: str | None, flags: int) -> int:
+def rename(host: Host, _session: Session, domain: Domain, name: str | None, _flags: int) -> int:
     """Give a domain another name."""
-    if domain.is_active:
-        raise failure(Code.OPERATION_INVALID, "cannot rename active domain")
-    if domain.config is None:
-        raise failure(Code.OPERATION_INVALID, "cannot rename a transient domain")
     if not name:
-        raise failure(Code.INVALID_ARG, "new name must not be empty", origin=Origin.DOMAIN)
-    if name == domain.name:
-        raise failure(Code.OPERATION_INVALID, "Can't rename domain to itself", origin=Origin.DOMAIN)
-    renamed = domain.config.renamed(name)
+        raise wrong_argument(
+            "virDomainRename", "new_name", "string new_name in virDomainRename must not be empty"
+        )
     with host.machine.lock:
+        config = domain.config
+        if domain.is_active or config is None:  # of what doesn't run, none is transient
+            raise _invalid("cannot rename active domain")
+        renamed = config.renamed(name)
+        if name == domain.name:
+            raise _invalid("Can't rename domain to itself", Origin.DOMAIN)
         if host.by_name(name):
-            raise failure(Code.OPERATION_INVALID, f"domain with name '{name}' already exists", origin=Origin.DOMAIN)
+            raise _invalid(f"domain with name '{name}' already exists", Origin.DOMAIN)
         before = domain.ref
-        host.machine.withdraw(domain.name)
-        host.rename(domain, name)
-        domain.config = renamed
-        host.machine.declare(name, renamed.memory, renamed.vcpus)
+        host.rename(domain, renamed)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.UNDEFINED, Undefined.RENAMED, ref=before)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, Defined.RENAMED)
     return 0
+
+
+def _invalid(problem: str, origin: Origin = Origin.QEMU) -> LibvirtError:
+    return failure(Code.OPERATION_INVALID, problem, origin=origin)
 
 
 # Starts
@@ -127,87 +109,98 @@ def create(host: Host, session: Session, domain: Domain) -> None:
     create_flags(host, session, domain, 0)
 
 
-@api("virDomainCreateWithFlags", has_job=True, runs_instances=True, flags=Start.PAUSED | Start.AUTODESTROY | Start.BYPASS_CACHE | Start.FORCE_BOOT)
+@api(
+    "virDomainCreateWithFlags",
+    has_job=True,
+    runs_instances=True,
+    flags=Start.PAUSED | Start.AUTODESTROY | Start.BYPASS_CACHE | Start.FORCE_BOOT | Start.RESET_NVRAM,
+)
 def create_flags(host: Host, session: Session, domain: Domain, flags: int) -> DomainRef:
     """Do the same, with flags."""
     if domain.is_active:
-        raise failure(Code.OPERATION_INVALID, "domain is already running")
-    _start(host, session, domain, flags)
-    return domain.ref
+        raise _invalid("domain is already running")
+    return _start(host, session, domain, domain.definition, flags)
 
 
-@api("virDomainCreateXML", about="xml", runs_instances=True, flags=Start.PAUSED | Start.AUTODESTROY | Start.VALIDATE)
+@api(
+    "virDomainCreateXML",
+    about="xml",
+    runs_instances=True,
+    flags=Start.PAUSED | Start.AUTODESTROY | Start.VALIDATE | Start.RESET_NVRAM,
+)
 def create_xml(host: Host, session: Session, xml: str, flags: int) -> DomainRef:
     """Start a domain of a definition, which goes with it unless it is defined already."""
     definition = Definition.parse(xml, host.new_uuid)
     with host.machine.lock:
         domain = _known(host, definition)
         if domain is None:
-            domain = Domain(name=definition.name, uuid=definition.uuid, config=None, live=definition)
+            domain = Domain(definition=definition)
+            host.add(domain)
         elif domain.is_active:
-            raise failure(Code.OPERATION_INVALID, f"domain '{domain.name}' is already active", origin=Origin.DOMAIN)
-        else:
-            domain.live = definition
-    _start(host, session, domain, flags)
-    return domain.ref
+            raise _invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)
+        elif not domain.is_persistent:
+            raise _invalid(f"domain '{domain.name}' is already being started", Origin.DOMAIN)
+    with host.job(domain, APIS["virDomainCreateXML"]):
+        return _start(host, session, domain, definition, flags)
 
 
-def _start(host: Host, session: Session, domain: Domain, flags: int) -> None:
+def _start(host: Host, session: Session, domain: Domain, definition: Definition, flags: int) -> DomainRef:
     ends_with = session if flags & Start.AUTODESTROY else None
-    host.start(domain, paused=bool(flags & Start.PAUSED), ends_with=ends_with)
+    host.start(domain, definition, paused=bool(flags & Start.PAUSED), ends_with=ends_with)
+    return domain.ref
 
 
 # Stops
 
 
-@api("virDomainDestroy", runs_instances=True)
-def destroy(host: Host, session: Session, domain: Domain) -> None:
+@api("virDomainDestroyFlags", plain="virDomainDestroy", runs_instances=True, flags=_DESTROY_FLAGS)
+def destroy(host: Host, _session: Session, domain: Domain, _flags: int = 0) -> None:
     """Stop a domain at once."""
-    destroy_flags(host, session, domain, 0)
-
-
-@api("virDomainDestroyFlags", runs_instances=True, flags=1)
-def destroy_flags(host: Host, _session: Session, domain: Domain, flags: int) -> None:
-    """Do the same, with flags."""
     check_active(domain)
-    host.machine.stop(domain.name, force=True)
+    try:
+        host.machine.stop(domain.name, force=True)
+    except HypervisorError as error:
+        if not domain.is_active:  # somebody was faster
+            raise not_running() from error
+        raise
 
 
-@api("virDomainShutdown", has_job=True, runs_instances=True)
-def shut_down(host: Host, session: Session, domain: Domain) -> None:
+@api("virDomainShutdownFlags", plain="virDomainShutdown", has_job=True, runs_instances=True, flags=sum(Stop))
+def shut_down(host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
     """Ask a domain's guest to shut down, which it does at once unless it hangs."""
-    shut_down_flags(host, session, domain, 0)
-
-
-@api("virDomainShutdownFlags", has_job=True, runs_instances=True, flags=3)
-def shut_down_flags(host: Host, _session: Session, domain: Domain, flags: int) -> None:
-    """Do the same, with flags."""
-    check_active(domain, Origin.QEMU if flags == 0 else Origin.DOMAIN)
-    _check_agent(flags)
+    check_running(domain)
+    _check_way(domain, flags)
     host.machine.stop(domain.name, force=False)
 
 
-@api("virDomainReboot", has_job=True, runs_instances=True, flags=3)
+@api("virDomainReboot", has_job=True, runs_instances=True, flags=sum(Stop))
 def reboot(host: Host, _session: Session, domain: Domain, flags: int) -> None:
-    """Ask a domain's guest to boot anew, which it does unless it hangs."""
+    """Ask a domain's guest to boot anew, which it does unless it hangs, or is paused."""
     check_active(domain)
-    _check_agent(flags)
+    _check_way(domain, flags)
     host.machine.reboot(domain.name)
-    if not host.machine.hangs(domain.name):
-        host.tell(domain, EventKind.REBOOT)
+    with host.machine.lock:
+        if not (domain.is_paused or host.machine.hangs(domain.name)):
+            host.tell(domain, EventKind.REBOOT)
 
 
 @api("virDomainReset", has_job=True, runs_instances=True, flags=0)
-def reset(host: Host, _session: Session, domain: Domain, flags: int) -> None:
+def reset(host: Host, _session: Session, domain: Domain, _flags: int) -> None:
     """Boot a domain anew, whatever its guest does."""
     check_active(domain)
     host.machine.reboot(domain.name)
-    host.tell(domain, EventKind.REBOOT)
+    with host.machine.lock:
+        host.tell(domain, EventKind.REBOOT)
 
 
-def _check_agent(flags: int) -> None:
-    if flags & _AGENT:
-        raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
+def _check_way(domain: Domain, flags: int) -> None:
+    """Refuse to ask a guest in no other way than by its agent.
+
+    Raises:
+        LibvirtError: that is the way.
+    """
+    if flags == Stop.GUEST_AGENT:
+        refuse_agent(domain)
 
 
 # Pauses
@@ -225,5 +218,5 @@ def resume(host: Host, _session: Session, domain: Domain) -> None:
     """Let a domain run again."""
     check_active(domain)
     if not domain.is_paused:
-        raise failure(Code.OPERATION_INVALID, "domain is already running")
+        raise _invalid("domain is already running")
     host.machine.set_paused(domain.name, paused=False)

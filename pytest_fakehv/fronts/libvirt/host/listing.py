@@ -4,9 +4,9 @@ import uuid
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
-
+from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.host import Host, Session
+from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Listed, State
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 from pytest_fakehv.text import natural_order
@@ -42,12 +42,12 @@ def by_id(host: Host, _session: Session, number: int) -> DomainRef:
 @api("virConnectListAllDomains", about="nothing", flags=sum(Listed))
 def list_all(host: Host, _session: Session, need_results: int, flags: int) -> tuple[list[DomainRef], int]:
     """List the domains that all groups of flags let pass."""
-    found = [each.ref for each in ordered(host.domains) if not flags or is_listed(each, flags)]
+    found = [each.ref for each in ordered(host.domains) if is_listed(each, flags)]
     return (found if need_results else []), len(found)
 
 
 def ordered(domains: list[Domain]) -> list[Domain]:
-    """Return domains in the order in which they are listed: those that run by their numbers, then the others by name."""
+    """Return domains as they are listed: those that run by their numbers, then the others by name."""
     running = sorted((each for each in domains if each.is_active), key=lambda each: each.id)
     return running + sorted(
         (each for each in domains if not each.is_active), key=lambda each: natural_order(each.name)
@@ -74,7 +74,9 @@ def is_listed(domain: Domain, flags: int) -> bool:
         Listed.HAS_CHECKPOINT: False,
         Listed.NO_CHECKPOINT: True,
     }
-    return all(not flags & sum(group) or any(flags & each and has[each] for each in group) for group in _GROUPS)
+    return all(
+        not flags & sum(group) or any(flags & each and has[each] for each in group) for group in _GROUPS
+    )
 
 
 _GROUPS = (

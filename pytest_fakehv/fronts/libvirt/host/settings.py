@@ -1,18 +1,17 @@
-"""What is set of a domain beside its size: whether it starts with its host, its title, what others note of it."""
+"""What is set of a domain beside its size: whether it starts with its host, and what is noted of it."""
 
-from typing import Final
-
-from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import affected
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.audience import Session
+from pytest_fakehv.fronts.libvirt.host.checks import affected, the_affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.host import Host, Session
-from pytest_fakehv.fronts.libvirt.host.words import Affect, EventKind
+from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.words import Affect, EventKind, Metadata
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_DESCRIPTION, _TITLE, _ELEMENT = range(3)
+_EITHER = Affect.LIVE | Affect.CONFIG
 
 
 @api("virDomainGetAutostart")
@@ -24,46 +23,60 @@ def autostart(_host: Host, _session: Session, domain: Domain) -> int:
 @api("virDomainSetAutostart", has_job=True)
 def set_autostart(host: Host, _session: Session, domain: Domain, value: int) -> None:
     """Let it start with its host, or not."""
-    if not domain.is_persistent:
-        raise failure(Code.OPERATION_INVALID, "cannot set autostart for transient domain")
     with host.machine.lock:
+        if not domain.is_persistent:
+            raise failure(Code.OPERATION_INVALID, "cannot set autostart for transient domain")
         domain.autostart = bool(value)
 
 
-@api("virDomainGetMetadata", flags=Affect.LIVE | Affect.CONFIG)
+@api("virDomainGetMetadata")
 def metadata(_host: Host, _session: Session, domain: Domain, kind: int, uri: str | None, flags: int) -> str:
     """Return its title, its description, or what somebody has noted of it."""
-    is_live, _ = affected(domain, flags)
-    definition = domain.live if is_live else domain.config
-    assert definition is not None  # by what the flags mean  # noqa: S101
-    if kind == _ELEMENT:
+    check_flags(flags, _EITHER, "virDomainObjGetMetadata", Origin.DOMAIN)
+    definition = the_affected(domain, flags)
+    if kind == Metadata.ELEMENT:
         found = definition.metadata(uri or "")
-    elif kind in (_DESCRIPTION, _TITLE):
-        found = definition.title if kind == _TITLE else definition.description
+    elif kind == Metadata.TITLE:
+        found = definition.title
+    elif kind == Metadata.DESCRIPTION:
+        found = definition.description
     else:
-        raise wrong_argument("virDomainGetMetadata", "type", f"type in virDomainGetMetadata must be one of 0, 1, 2")
+        raise _unknown(kind)
     if found is None:
-        raise failure(Code.NO_DOMAIN_METADATA, "Requested metadata element is not present", origin=Origin.DOMAIN)
+        raise failure(
+            Code.NO_DOMAIN_METADATA, "Requested metadata element is not present", origin=Origin.DOMAIN
+        )
     return found
 
 
-@api("virDomainSetMetadata", has_job=True, flags=Affect.LIVE | Affect.CONFIG)
+@api("virDomainSetMetadata", has_job=True, flags=_EITHER)
 def set_metadata(
-    host: Host, _session: Session, domain: Domain, kind: int, text: str | None, key: str | None, uri: str | None, flags: int
+    host: Host,
+    _session: Session,
+    domain: Domain,
+    kind: int,
+    text: str | None,
+    key: str | None,
+    uri: str | None,
+    flags: int,
 ) -> None:
     """Change one of these; None takes it away."""
-    is_live, is_config = affected(domain, flags)
 
     def changed(definition: Definition) -> Definition:
-        if kind == _TITLE:
-            return definition.with_title(text)
-        if kind == _DESCRIPTION:
-            return definition.with_description(text)
-        return definition.with_metadata(uri or "", key or "", text)
+        if kind == Metadata.ELEMENT:
+            return definition.with_metadata(uri or "", key or "", text)
+        return definition.with_title(text) if kind == Metadata.TITLE else definition.with_description(text)
 
+    live, config = affected(domain, flags)
+    if kind not in list(Metadata):
+        raise _unknown(kind)
     with host.machine.lock:
-        if is_live and domain.live:
-            domain.live = changed(domain.live)
-        if is_config and domain.config:
-            domain.config = changed(domain.config)
-        host.tell(domain, EventKind.METADATA_CHANGE, kind, uri if kind == _ELEMENT else None)
+        if live:
+            host.change_live(domain, changed)
+        if config:
+            host.configure(domain, changed)
+        host.tell(domain, EventKind.METADATA_CHANGE, kind, uri if kind == Metadata.ELEMENT else None)
+
+
+def _unknown(kind: int) -> LibvirtError:
+    return failure(Code.INVALID_ARG, f"unknown metadata type '{kind}'", origin=Origin.DOMAIN)

@@ -83,6 +83,14 @@ class EventKind(IntEnum):
     MEMORY_DEVICE_SIZE_CHANGE = 26
 
 
+class IoErrorAction(IntEnum):
+    """What comes of an I/O error: ``VIR_DOMAIN_EVENT_IO_ERROR_...``."""
+
+    NONE = 0
+    PAUSE = 1
+    REPORT = 2
+
+
 class Lifecycle(IntEnum):
     """What has become of a domain: ``VIR_DOMAIN_EVENT_...``."""
 
@@ -167,6 +175,50 @@ class Start(IntFlag):
     BYPASS_CACHE = 4
     FORCE_BOOT = 8
     VALIDATE = 16
+    RESET_NVRAM = 32
+
+
+class Stop(IntFlag):
+    """How a guest is asked: ``VIR_DOMAIN_SHUTDOWN_...`` and ``VIR_DOMAIN_REBOOT_...``."""
+
+    ACPI_POWER_BTN = 1
+    GUEST_AGENT = 2
+
+
+class Undefine(IntFlag):
+    """What goes with a definition, or stays: ``VIR_DOMAIN_UNDEFINE_...``."""
+
+    MANAGED_SAVE = 1
+    SNAPSHOTS_METADATA = 2
+    NVRAM = 4
+    KEEP_NVRAM = 8
+    CHECKPOINTS_METADATA = 16
+    TPM = 32
+    KEEP_TPM = 64
+
+
+class Vcpu(IntFlag):
+    """Which count of CPUs a call is about, beside `Affect`: ``VIR_DOMAIN_VCPU_...``."""
+
+    MAXIMUM = 4
+    GUEST = 8
+    HOTPLUGGABLE = 16
+
+
+class MemoryStatistic(IntEnum):
+    """A figure of a domain's memory: ``VIR_DOMAIN_MEMORY_STAT_...``."""
+
+    ACTUAL_BALLOON = 6
+    RSS = 7
+    LAST_UPDATE = 9
+
+
+class Metadata(IntEnum):
+    """What is noted of a domain: ``VIR_DOMAIN_METADATA_...``."""
+
+    DESCRIPTION = 0
+    TITLE = 1
+    ELEMENT = 2
 
 
 class Listed(IntFlag):

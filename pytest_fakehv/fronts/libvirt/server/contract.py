@@ -1,6 +1,5 @@
 """What a server asks of the host that it answers for, and what that host may ask of a connection."""
 
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pytest_fakehv.fronts.libvirt.values import DomainEvent
@@ -18,13 +17,16 @@ class Session(Protocol):
         """The number of its client's process; 0 where the system doesn't tell."""
 
     def send_event(self, callback_id: int, event: DomainEvent) -> None:
-        """Tell the client's callback of an event; never waits, and says nothing where the connection is over."""
+        """Tell the client's callback of an event, unless the connection is over; never waits."""
 
     def drop(self) -> None:
         """Break the connection, as that to a crashed host breaks."""
 
-    def nudged(self) -> AbstractContextManager[None]:
-        """Keep the client awake while one of its calls is waited for: see `Connection.nudged`."""
+    def silence(self) -> None:
+        """Neither hear nor say anything, keepalives included, until `speak`."""
+
+    def speak(self) -> None:
+        """Hear what came meanwhile, say what there was to say, and go on."""
 
 
 class Host(Protocol):

@@ -1,9 +1,10 @@
 """What a connection sends: nobody waits until a client reads."""
 
+import _socket
 import contextlib
-import socket
 import threading
 from collections import deque
+from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.server.threads import made
@@ -11,7 +12,7 @@ from pytest_fakehv.fronts.libvirt.server.threads import made
 MOST_UNSENT: Final = 16 * 2**20
 """In bytes: behind so many, a client has ceased to read, and is dropped."""
 
-_AT_ONCE: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_AT_ONCE: Final = MSG_DONTWAIT | MSG_NOSIGNAL
 
 
 class Outgoing:
@@ -20,7 +21,7 @@ class Outgoing:
     What the socket doesn't take at once waits for a thread that is made only then.
     """
 
-    def __init__(self, connected: socket.socket, name: str) -> None:
+    def __init__(self, connected: _socket.socket, name: str) -> None:
         self._socket = connected
         self._name = name
         self._lock = threading.Lock()
@@ -28,6 +29,7 @@ class Outgoing:
         self._unsent: deque[bytes] = deque()
         self._size = 0
         self._sender: threading.Thread | None = None
+        self._is_held = False
         self._is_over = False
 
     def send(self, message: bytes, *, only_if_idle: bool = False) -> None:
@@ -40,7 +42,7 @@ class Outgoing:
         if self._is_over:
             return
         with self._lock:
-            if self._sender is not None:
+            if self._is_held or self._sender is not None:
                 if not only_if_idle:
                     self._keep(message)
                 return
@@ -74,16 +76,27 @@ class Outgoing:
         """Send what waits, as fast as the client reads."""
         while True:
             with self._lock:
-                if self._is_over or not self._unsent:
-                    self._unsent.clear()
+                if self._is_over or self._is_held or not self._unsent:
                     self._sender = None
                     return
                 message = self._unsent.popleft()
                 self._size -= len(message)
             try:
-                self._socket.sendall(message, socket.MSG_NOSIGNAL)
+                self._socket.sendall(message, MSG_NOSIGNAL)
             except OSError:
                 self._is_over = True
+
+    def hold(self) -> None:
+        """Send nothing for now; what is sent waits."""
+        with self._lock:
+            self._is_held = True
+
+    def release(self) -> None:
+        """Send what waits, and go on."""
+        with self._lock:
+            self._is_held = False
+            if self._unsent and self._sender is None:
+                self._start_sender()
 
     def drain(self) -> None:
         """Wait until the client has read what waits, or the connection is over."""
@@ -113,7 +126,7 @@ class Outgoing:
             self._socket.close()
 
 
-def shut_down(connected: socket.socket) -> None:
+def shut_down(connected: _socket.socket) -> None:
     """Break a connection, whoever else has a copy of its socket."""
     with contextlib.suppress(OSError):  # the other side was first
-        connected.shutdown(socket.SHUT_RDWR)
+        connected.shutdown(SHUT_RDWR)

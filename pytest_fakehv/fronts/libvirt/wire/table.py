@@ -72,8 +72,9 @@ REMOTE: Final = """
 61 virDomainMigratePrepare
 62 virDomainMigratePerform
 63 virDomainMigrateFinish
-64 virDomainBlockStats
-65 virDomainInterfaceStats
+64 virDomainBlockStats r dom:D path:s -> rd_req:h rd_bytes:h wr_req:h wr_bytes:h errs:h
+65 virDomainInterfaceStats r dom:D device:s -> rx_bytes:h rx_packets:h rx_errs:h rx_drop:h \
+tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 66 virConnectAuthList fr -> types:[i]
 71 virConnectNumOfStoragePools
 72 virConnectListStoragePools
@@ -183,14 +184,14 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 181 virNWFilterUndefine
 182 virDomainManagedSave
 183 virDomainHasManagedSaveImage r dom:D flags:u -> result:i
-184 virDomainManagedSaveRemove
+184 virDomainManagedSaveRemove - dom:D flags:u
 185 virDomainSnapshotCreateXML
 186 virDomainSnapshotGetXMLDesc
 187 virDomainSnapshotNum r dom:D flags:u -> num:i
 188 virDomainSnapshotListNames
-189 virDomainSnapshotLookupByName
-190 virDomainHasCurrentSnapshot
-191 virDomainSnapshotCurrent
+189 virDomainSnapshotLookupByName r dom:D name:s flags:u
+190 virDomainHasCurrentSnapshot r dom:D flags:u -> result:i
+191 virDomainSnapshotCurrent r dom:D flags:u
 192 virDomainRevertToSnapshot
 193 virDomainSnapshotDelete
 194 virDomainGetBlockInfo
@@ -208,7 +209,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 207 virDomainMigrateSetMaxSpeed
 208 virStorageVolUpload
 209 virStorageVolDownload
-210 virDomainInjectNMI
+210 virDomainInjectNMI - dom:D flags:u
 211 virDomainScreenshot
 212 virDomainGetState r dom:D flags:u -> state:i reason:i
 213 virDomainMigrateBegin3
@@ -223,10 +224,10 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 222 virInterfaceChangeRollback
 223 virDomainGetSchedulerParametersFlags
 225 virDomainPinVcpuFlags
-226 virDomainSendKey
+226 virDomainSendKey - dom:D codeset:u holdtime:u keycodes:[u] flags:u
 227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
 228 virNodeGetMemoryStats r nparams:i cellNum:i flags:u -> params:[(s,uh)] nparams:i
-229 virDomainGetControlInfo
+229 virDomainGetControlInfo r dom:D flags:u -> state:u details:u stateTime:uh
 230 virDomainGetVcpuPinInfo r dom:D ncpumaps:i maplen:i flags:u -> cpumaps:o num:i
 231 virDomainUndefineFlags - dom:D flags:u
 232 virDomainSaveFlags
@@ -256,22 +257,22 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 258 virDomainShutdownFlags - dom:D flags:u
 259 virStorageVolWipePattern
 260 virStorageVolResize
-261 virDomainPMSuspendForDuration
-262 virDomainGetCPUStats
-263 virDomainGetDiskErrors
+261 virDomainPMSuspendForDuration - dom:D target:u duration:uh flags:u
+262 virDomainGetCPUStats r dom:D nparams:u startCpu:i ncpus:u flags:u -> params:T nparams:i
+263 virDomainGetDiskErrors r dom:D maxErrors:u flags:u -> errors:[(s,i)] nerrors:i
 264 virDomainSetMetadata - dom:D type:i metadata:?s key:?s uri:?s flags:u
 265 virDomainGetMetadata r dom:D type:i uri:?s flags:u -> metadata:s
 266 virDomainBlockRebase
-267 virDomainPMWakeup
+267 virDomainPMWakeup - dom:D flags:u
 271 virDomainSnapshotIsCurrent
 272 virDomainSnapshotHasMetadata
 273 virConnectListAllDomains r needResults:i flags:u -> domains:[D] ret:u
-274 virDomainListAllSnapshots
+274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[(s,D)] ret:i
 275 virDomainSnapshotListAllChildren
 277 virDomainGetHostname - dom:D flags:u -> hostname:s
 278 virDomainGetSecurityLabelList
 279 virDomainPinEmulator
-280 virDomainGetEmulatorPinInfo
+280 virDomainGetEmulatorPinInfo r dom:D maplen:i flags:u -> cpumaps:o ret:i
 281 virConnectListAllStoragePools
 282 virStoragePoolListAllVolumes
 283 virConnectListAllNetworks
@@ -298,7 +299,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 305 virDomainMigratePerform3Params
 306 virDomainMigrateFinish3Params
 307 virDomainMigrateConfirm3Params
-308 virDomainSetMemoryStatsPeriod
+308 virDomainSetMemoryStatsPeriod - dom:D period:i flags:u
 309 virDomainCreateXMLWithFiles
 310 virDomainCreateWithFiles
 312 virConnectGetCPUModelNames
@@ -320,9 +321,9 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 347 virNodeAllocPages
 349 virDomainGetFSInfo - dom:D flags:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
-351 virDomainGetIOThreadInfo
+351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
 352 virDomainPinIOThread
-353 virDomainInterfaceAddresses
+353 virDomainInterfaceAddresses r dom:D source:u flags:u -> interfaces:[(s,?s)]
 355 virDomainAddIOThread
 356 virDomainDelIOThread
 357 virDomainSetUserPassword - dom:D user:?s password:?s flags:u
@@ -418,6 +419,8 @@ QEMU: Final = """
 EVENTS: Final = """
 0 318 lifecycle event:i detail:i
 1 319 reboot
+4 322 io-error srcPath:s devAlias:s action:i
+6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
 13 331 balloon-change actual:uh
 20 359 migration-iteration iteration:i
 21 363 job-completed params:T

@@ -49,7 +49,7 @@ _SEVERAL: Final = ("sysinfo", "seclabel")
 """What may stand in a domain more than once."""
 _FEATURES: Final = words(
     "acpi apic pae hap viridian privnet hyperv kvm pvspinlock capabilities pmu vmport gic smm ioapic hpt htm "
-    "nested-hv msrs ccf-assist xen cfpc sbbc ibs tcg async-teardown ras ps2 aia"
+    "nested-hv msrs vmcoreinfo ccf-assist xen cfpc sbbc ibs tcg async-teardown ras ps2 aia"
 )
 _CLOCKS: Final = ("utc", "localtime", "variable", "timezone", "absolute")
 _ACTIONS: Final = {"on_poweroff": "destroy", "on_reboot": "restart", "on_crash": "destroy"}
@@ -117,11 +117,10 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
     check_topology(cpu, int(vcpu.text))
     _check_plugging(cpu, most)
     check_disks(devices)
-    _check_file_of(name)
     new = [
         Element("name", {}, (name,)),
         Element("uuid", {}, (str(UUID(bytes=uuid)),)),
-        _amount(root, "maxMemory", most),
+        *([_amount(root, "maxMemory", most)] if most else []),
         _amount(root, "memory", memory),
         _amount(root, "currentMemory", min(current or memory, memory)),
         vcpu,
@@ -237,8 +236,11 @@ def _check_for_qemu(root: Element, name: str, kind: str, os: Operating, most_vcp
         raise unsupported(words, Origin.QEMU)
 
 
-def _check_file_of(name: str) -> None:
-    """Refuse a name of which no file can be named: neither a daemon's own nor the cluster's."""
+def check_file_of(name: str) -> None:
+    """Refuse a domain's name of which no file can be named: neither a daemon's own nor the cluster's.
+
+    A daemon finds out last of all, once it keeps the definition.
+    """
     if "\n" in name:
         words = "invalid char in name: \n"
         raise LibvirtError(Code.XML_DETAIL, Origin.XML, words, "%s", words)
@@ -264,8 +266,8 @@ def _amount(root: Element, name: str, kib: int) -> Element:
 
 def _with_rest(root: Element, new: list[Element]) -> Iterator[Element]:
     """Give new elements, and those of the domain as a user wrote it that none of them replaces."""
-    done = {each.name for each in new}
-    yield from (each for each in new if each.text != "0" or each.name != "maxMemory")
+    done = {"maxMemory", *(each.name for each in new)}
+    yield from new
     for each in root.children:
         if each.name in done:
             continue

@@ -42,6 +42,9 @@ def complete_lines(by_kind: dict[str, list[Element]]) -> None:
         by_kind: A domain's devices by their kind, which is changed.
     """
     serials, consoles = by_kind["serial"], by_kind["console"]
+    if any(_console_type(each) == "serial" for each in consoles[1:]):
+        raise unsupported("Only the first console can be a serial port")
+    consoles = [_complete_console(each, port) for port, each in enumerate(consoles)]
     is_serial = bool(consoles) and _console_type(consoles[0]) == "serial"
     if is_serial and not serials:
         others = (each for each in consoles[0].children if each.name not in {"target", "alias"})
@@ -50,9 +53,8 @@ def complete_lines(by_kind: dict[str, list[Element]]) -> None:
     if serials:
         host_side = (each for each in serials[0].children if each.name in _HOST_SIDE)
         twin = Element("console", serials[0].attributes, tuple(host_side))
-        consoles = [twin, *consoles[is_serial:]]
-    ports: dict[str, int] = {}
-    by_kind["console"] = [_complete_console(each, ports) for each in consoles]
+        consoles = [_complete_console(twin, 0), *consoles[is_serial:]]
+    by_kind["console"] = consoles
     by_kind["parallel"] = [_complete(each, port=str(port)) for port, each in enumerate(by_kind["parallel"])]
     by_kind["channel"] = [_complete(each) for each in by_kind["channel"]]
 
@@ -93,7 +95,5 @@ def _complete_serial(serial: Element, port: int) -> Element:
     return serial.holding(*modelled)
 
 
-def _complete_console(console: Element, ports: dict[str, int]) -> Element:
-    kind = _console_type(console)
-    ports[kind] = port = ports.get(kind, -1) + 1
-    return _complete(console, type=kind, port=str(port))
+def _complete_console(console: Element, port: int) -> Element:
+    return _complete(console, type=_console_type(console), port=str(port))

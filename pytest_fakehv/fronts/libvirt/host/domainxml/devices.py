@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import check_channel, check_line, complete_lines
-from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, complete_disk, disk_index
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, complete_disks
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import check_interface, complete_interface
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
@@ -35,6 +35,9 @@ _DEFAULTS: Final = {
     "watchdog": {"model": "i6300esb", "action": "reset"},
 }
 """Attributes that a user may leave out, of devices that have no more of that kind."""
+_OF_PC: Final = {"usb": "piix3-uhci", "pci": "pci-root"}
+_OF_Q35: Final = {"usb": "qemu-xhci", "sata": "", "pci": "pcie-root"}
+"""The controllers that every machine has, each with its model."""
 _OWN_ALIAS: Final = "ua-"
 """How a name begins that a user gave to a device; others are a daemon's, and only while the domain runs."""
 
@@ -73,7 +76,7 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
             check(device)
     named = [each for each in by_kind["emulator"] if each.text]
     by_kind["emulator"] = named[:1] or [Element("emulator", {}, (machine.emulator,))]
-    by_kind["disk"] = sorted(map(complete_disk, by_kind["disk"]), key=disk_index)
+    by_kind["disk"] = complete_disks(by_kind["disk"])
     by_kind["interface"] = [
         complete_interface(each, place, machine.uuid) for place, each in enumerate(by_kind["interface"])
     ]
@@ -103,7 +106,7 @@ def _add_implied(by_kind: dict[str, list[Element]]) -> None:
     screens = [each.attributes["type"] for each in by_kind["graphics"]]
     if screens and not by_kind["video"]:
         by_kind["video"] = [Element("video")]
-    if not by_kind["audio"]:
+    if not by_kind["audio"] and "sdl" not in screens:
         kind = "spice" if "spice" in screens else "none"
         by_kind["audio"] = [Element("audio", {"id": "1", "type": kind})]
     if not by_kind["memballoon"]:
@@ -122,12 +125,9 @@ def _controllers(by_kind: dict[str, list[Element]], is_q35: bool) -> Iterator[El
         yield controller.defaulting(type=kind, index=str(number))
     buses = {part_of(each, "target", "bus") for each in by_kind["disk"]}
     lines = {part_of(each, "target", "type") for kind in ("console", "channel") for each in by_kind[kind]}
-    wanted = {"usb": "qemu-xhci" if is_q35 else "piix3-uhci"}
-    if is_q35 or "sata" in buses:
-        wanted["sata"] = ""
-    wanted["pci"] = "pcie-root" if is_q35 else "pci-root"
-    by_bus = {"fdc": "", "ide": "", "scsi": "lsilogic"}
-    wanted |= {kind: model for kind, model in by_bus.items() if kind in buses}
+    wanted = _OF_Q35 if is_q35 else _OF_PC
+    by_bus = {"scsi": "lsilogic", "fdc": "", "ide": "", "sata": ""}
+    wanted = {**wanted, **{kind: model for kind, model in by_bus.items() if kind in buses}}
     if "virtio" in lines:
         wanted["virtio-serial"] = ""
     for kind, model in wanted.items():

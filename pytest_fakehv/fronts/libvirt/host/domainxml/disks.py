@@ -1,6 +1,7 @@
 """A domain's disks."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
@@ -35,13 +36,23 @@ def check_disk(disk: Element) -> None:
     check_boot(disk)
 
 
-def complete_disk(disk: Element) -> Element:
-    """Return a disk with what a user may leave out."""
+def complete_disks(disks: Iterable[Element]) -> list[Element]:
+    """Return disks with what a user may leave out: those of each bus together, by their names."""
+    by_bus: dict[str | None, list[Element]] = {}
+    for disk in map(_complete_disk, disks):
+        by_bus.setdefault(part_of(disk, "target", "bus"), []).append(disk)
+    return [disk for group in by_bus.values() for disk in sorted(group, key=disk_index)]
+
+
+def _complete_disk(disk: Element) -> Element:
     disk = disk.defaulting(type="file", device="disk")
     form = {} if disk.attributes["type"] == "volume" else {"type": "raw"}
     disk = with_part(disk, "driver", name="qemu", **form)
     if found := _name(disk):
         disk = with_part(disk, "target", dev=found[0], bus=_BUSES[found[1]])
+    source = disk.child("source")
+    if source and "index" in source.attributes:  # a daemon's, while the domain runs
+        disk = disk.exchanging(source, source.having(index=None))
     if disk.attributes["device"] == "cdrom":
         disk = with_part(disk, "readonly")
     return parts_in_order(disk, _PARTS)

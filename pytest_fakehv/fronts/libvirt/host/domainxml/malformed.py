@@ -21,7 +21,8 @@ _BAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BLANKS_BY_NUMBER: Final = frozenset({9, 10, 13})
 _CHARACTERS: Final = (range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
 _KNOWN_ENTITIES: Final = frozenset({b"lt", b"gt", b"amp", b"quot", b"apos"})
-_QUOTED_OF_CDATA: Final = 50
+_QUOTED: Final = 50
+"""Bytes of a comment or of a text that are told."""
 
 
 class _StopError(Exception):
@@ -132,8 +133,9 @@ class _Reader:
         if hyphens < 0:
             raise _StopError(len(self._data), "Comment not terminated")
         if not self._data.startswith(b"-->", hyphens):
-            text = self._data[begin:hyphens].decode(errors="replace")
-            raise _StopError(hyphens, f"Double hyphen within comment: {text}")
+            text = self._data[begin : min(hyphens, begin + len("<!--") + _QUOTED)].decode(errors="replace")
+            told = "" if text == "<!--" else f": {text}"
+            raise _StopError(hyphens, f"Double hyphen within comment{told}")
         self._at = hyphens + 3
         return True
 
@@ -141,6 +143,8 @@ class _Reader:
         if not self._skip(b"<?"):
             return False
         name = self._name().decode(errors="replace")
+        if not name:
+            raise _StopError(self._at, "xmlParsePI : no target name")
         if name == "xml":
             raise _StopError(self._at, "XML declaration allowed only at the start of the document")
         if not self._skip(b"?>"):
@@ -166,7 +170,7 @@ class _Reader:
         if self._skip(b"/>"):
             return
         if not self._skip(b">"):
-            raise _StopError(self._at, f"Couldn't find end of Start Tag {name.decode()} line {line}")
+            raise _StopError(self._at, f"Couldn't find end of Start Tag {_local(name)} line {line}")
         self._open.append((name, line))
         if len(self._open) > DEEPEST:
             raise _StopError(self._at, f"Excessive depth in document: {DEEPEST} use XML_PARSE_HUGE option")
@@ -174,26 +178,29 @@ class _Reader:
     def _attributes(self) -> None:
         seen: set[bytes] = set()
         twice = b""
-        is_apart = self._skip_blanks()
-        while self._at < len(self._data) and not self._follows(b">") and not self._follows(b"/>"):
-            if seen and not is_apart:
-                raise _StopError(self._at, "attributes construct error")
+        self._skip_blanks()
+        while self._at < len(self._data) and not self._at_end_of_tag() and not self._follows_bad():
             name = self._name()
             if not name:
                 raise _StopError(self._at, "error parsing attribute name")
             self._skip_blanks()
             if not self._skip(b"="):
-                words = f"Specification mandates value for attribute {name.decode(errors='replace')}"
-                raise _StopError(self._at, words)
+                raise _StopError(self._at, f"Specification mandates value for attribute {_local(name)}")
             self._skip_blanks()
             self._value()
             twice = twice or (name if name in seen else b"")
             seen.add(name)
-            is_apart = self._skip_blanks()
-        if self._at == len(self._data) and seen and not is_apart:
-            raise _StopError(self._at, "attributes construct error")
+            if not self._at_end_of_tag() and not self._skip_blanks():
+                raise _StopError(self._at, "attributes construct error")
         if twice:
-            raise _StopError(self._at, f"Attribute {twice.decode(errors='replace')} redefined")
+            raise _StopError(self._at, f"Attribute {_local(twice)} redefined")
+
+    def _at_end_of_tag(self) -> bool:
+        return self._follows(b">") or self._follows(b"/>")
+
+    def _follows_bad(self) -> re.Match[bytes] | None:
+        """Return the next character if none of the sort may stand in a document."""
+        return _BAD.match(self._data, self._at)
 
     def _value(self) -> None:
         quote = self._data[self._at : self._at + 1]
@@ -207,7 +214,7 @@ class _Reader:
                 raise _StopError(self._at, "Unescaped '<' not allowed in attributes values")
             if self._follows(b"&"):
                 self._reference()
-            elif _BAD.match(self._data, self._at):
+            elif self._follows_bad():
                 raise _StopError(self._at, "invalid character in attribute value")
             else:
                 self._at += 1
@@ -239,14 +246,15 @@ class _Reader:
         data = self._data
         if self._at == len(data):
             name, line = self._open[-1]
-            raise _StopError(self._at, f"Premature end of data in tag {name.decode()} line {line}")
+            raise _StopError(self._at, f"Premature end of data in tag {_local(name)} line {line}")
         if self._follows(b"</"):
             self._end_tag()
         elif self._skip(b"<![CDATA["):
             end = data.find(b"]]>", self._at)
             if end < 0:
-                text = data[self._at : -2][:_QUOTED_OF_CDATA].decode(errors="replace")
-                raise _StopError(len(data), f"CData section not finished\n{text}")
+                text = data[self._at : -2][:_QUOTED].decode(errors="replace")
+                told = f"CData section not finished\n{text}" if text else "Unregistered error message"
+                raise _StopError(len(data), told)
             self._at = end + 3
         elif self._comment() or self._instruction():
             pass
@@ -255,8 +263,10 @@ class _Reader:
         elif self._follows(b"&"):
             self._reference()
         elif self._follows(b"]]>"):
-            raise _StopError(self._at, "Sequence ']]>' not allowed in content")
-        elif bad := _BAD.match(data, self._at):
+            begin = data.rfind(b">", 0, self._at) + 1  # of the text; the parser hasn't got on yet
+            at = self._at if b"\n" in data[begin : self._at] else begin
+            raise _StopError(at, "Sequence ']]>' not allowed in content")
+        elif bad := self._follows_bad():
             raise _StopError(self._at, f"PCDATA invalid Char value {bad[0][0]}")
         else:
             self._at = max(self._end_of(_PLAIN), self._at + 1)
@@ -269,9 +279,15 @@ class _Reader:
         if not self._skip(b">"):
             raise _StopError(self._at, "expected '>'")
         if name != expected:
-            local = [each.decode(errors="replace").rpartition(":")[2] for each in (expected, name)]
-            words = f"{local[0]} line {line} and {local[1] or 'unparsable'}"
+            told = _local(name) if b":" in expected else name.decode(errors="replace")
+            words = f"{_local(expected)} line {line} and {told or 'unparsable'}"
             raise _StopError(self._at, f"Opening and ending tag mismatch: {words}")
+
+
+def _local(name: bytes) -> str:
+    """Return a name without its prefix."""
+    prefix, _, local = name.decode(errors="replace").partition(":")
+    return local or prefix
 
 
 def _is_character(value: int) -> bool:

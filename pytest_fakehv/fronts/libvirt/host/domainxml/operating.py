@@ -88,7 +88,8 @@ def complete_os(os: Operating, name: str, *, boots_by_device: bool) -> Element:
     if firmware not in _FIRMWARES:
         raise wrong(f"unknown firmware value {firmware}")
     loader = written.child("loader")
-    parts = [each for each in written.children if each.name != "type"]
+    said = (each for each in written.children if each.content or each.attributes)
+    parts = [each for each in said if each.name != "type"]
     attributes = {"arch": os.architecture, "machine": os.machine}
     parts.append(Element("type", attributes, (os.type,)))
     if loader and loader.attributes.get("type") == "pflash" and written.child("nvram") is None:

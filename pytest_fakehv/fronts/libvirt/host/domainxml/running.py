@@ -1,39 +1,54 @@
-"""What the XML of a running domain says beyond its definition: where on the host its devices are."""
+"""A domain's XML for others than its user: as it is while it runs, and as another host takes it over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
+OWNER: Final = "+64055:+64055"
+"""Whose processes run domains: the user's and the group's number."""
+
 FIRST_PORT: Final = 5900
+"""Of the screens of a host."""
 
 _ALIASES: Final = {
-    "interface": "net",
-    "serial": "serial",
-    "parallel": "parallel",
-    "console": "console",
-    "channel": "channel",
-    "input": "input",
-    "sound": "sound",
-    "video": "video",
-    "hostdev": "hostdev",
-    "redirdev": "redir",
-    "watchdog": "watchdog",
-    "memballoon": "balloon",
-    "rng": "rng",
     "filesystem": "fs",
-    "tpm": "tpm",
-    "shmem": "shmem",
-    "vsock": "vsock",
-    "smartcard": "smartcard",
-    "hub": "hub",
+    "interface": "net",
+    "memballoon": "balloon",
+    "redirdev": "redir",
+    **{
+        kind: kind
+        for kind in (
+            "smartcard",
+            "serial",
+            "parallel",
+            "console",
+            "channel",
+            "input",
+            "tpm",
+            "sound",
+            "video",
+        )
+    },
+    **{kind: kind for kind in ("hostdev", "hub", "watchdog", "rng", "shmem", "vsock")},
 }
+"""How the names begin that a daemon gives to devices of each kind."""
+_IMPLIED: Final = (
+    ("controller", {"type": "usb", "model": "piix3-uhci"}),
+    ("controller", {"type": "pci", "model": "pci-root"}),
+    ("input", {"type": "keyboard", "bus": "ps2"}),
+    ("audio", {"id": "1"}),
+)
+"""What every host gives to a domain anyway."""
 _TAPS: Final = {"bridge": "vnet", "network": "vnet", "ethernet": "vnet", "direct": "macvtap"}
-_LABEL: Final = "+64055:+64055"
-_SHORT: Final = 20
-"""Characters of a domain's name, of which its folder is named."""
+"""How the host's devices are called, by the type of the interface that they are for."""
+_LONGEST_IN_PATHS: Final = 20
+"""Characters of a domain's name that are in the name of its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +57,9 @@ class Place:
 
     Attributes:
         id: its id, from 1.
-        tap: the number of its first interface's device: 3 makes ``vnet3``, and the others follow.
-        port: the port of its first screen that names none.
-        terminal: the number of the terminal of its first serial line or console.
+        tap: the number of its first interface's device on the host: 3 makes ``vnet3``, and the others follow.
+        port: the port of its first screen that names none; the others follow.
+        terminal: the number of the terminal of its first serial line; the others follow.
     """
 
     id: int
@@ -61,110 +76,208 @@ def running(domain: Element, place: Place) -> Element:
         place: Where it runs.
     """
     content = []
-    for each in domain.children:
-        if each.name == "devices":
-            content.append(each.holding(*_devices(domain, each, place)))
+    for each in _with_partition(domain):
+        if each.name == "cpu":
+            content.append(_running_cpu(each))
+        elif each.name == "devices":
+            content.append(each.holding(*_Devices(domain, place).all(each)))
             if domain.child("seclabel") is None:
-                label = (Element("label", {}, (_LABEL,)), Element("imagelabel", {}, (_LABEL,)))
+                labels = tuple(Element(name, {}, (OWNER,)) for name in ("label", "imagelabel"))
                 content.append(
-                    Element("seclabel", {"type": "dynamic", "model": "dac", "relabel": "yes"}, label)
+                    Element("seclabel", {"type": "dynamic", "model": "dac", "relabel": "yes"}, labels)
                 )
-        elif each.name == "os" and domain.child("resource") is None:
-            partition = Element("partition", {}, ("/machine",))
-            content += [Element("resource", {}, (partition,)), each]
         else:
             content.append(each)
     return Element(domain.name, {**domain.attributes, "id": str(place.id)}, tuple(content))
 
 
-def _devices(domain: Element, devices: Element, place: Place) -> Iterator[Element]:
-    name = domain.child("name")
-    folder = f"{CHANNELS}domain-{place.id}-{name.text[:_SHORT] if name else ''}"
-    tap, port, terminal = place.tap, place.port, place.terminal
-    serial_path = ""
-    numbers: dict[str, int] = {}
-    for device in devices.children:
-        kind = device.name
-        number = numbers[kind] = numbers.get(kind, -1) + 1
-        alias = _alias(device, number)
-        if kind == "interface" and (prefix := _TAPS.get(device.attributes["type"])):
-            device = _on_host(device, "target", dev=f"{prefix}{tap}")  # noqa: PLW2901
-            tap += 1
-        elif kind == "console" and serial_path and not number:
-            device = _on_host(device, "source", path=serial_path).having(tty=serial_path)  # noqa: PLW2901
-            alias = "serial0"
-        elif kind in {"serial", "parallel", "console"} and device.attributes["type"] == "pty":
-            path = f"/dev/pts/{terminal}"
-            terminal += 1
-            device = _on_host(device, "source", path=path)  # noqa: PLW2901
-            if kind == "console":
-                device = device.having(tty=path)  # noqa: PLW2901
-            elif kind == "serial" and not number:
-                serial_path = path
-        elif kind == "channel":
-            device = _channel(device, folder)  # noqa: PLW2901
-        elif kind == "graphics" and device.attributes.get("autoport") == "yes":
-            device = _screen(device, port)  # noqa: PLW2901
-            port += 1
-        if alias and device.child("alias") is None:
-            device = device.holding(*device.content, Element("alias", {"name": alias}))  # noqa: PLW2901
-        yield device
+def migratable(domain: Element, *, runs: bool) -> Element:
+    """Return a domain's XML as another host takes it over: without what every host adds by itself.
+
+    Args:
+        domain: Its definition, completed.
+        runs: Whether it runs.
+    """
+    content = []
+    for each in _with_partition(domain) if runs else domain.children:
+        if each.name != "devices":
+            content.append(each)
+            continue
+        devices = (device for device in each.children if not any(map(partial(_is, device), _IMPLIED)))
+        content.append(each.holding(*(_with_backing(device) if runs else device for device in devices)))
+    return domain.holding(*content)
 
 
-def _on_host(device: Element, part: str, /, **attributes: str) -> Element:
-    """Return a device with a part that says where it is; what the user wrote there stays."""
-    given = device.child(part)
-    if given is None:
-        # Where libvirt puts it: the source first, the target behind the source.
-        place = 0 if part == "source" else sum(each.name in _BEFORE_TARGET for each in device.children)
-        content = list(device.content)
-        content.insert(place, Element(part, attributes))
-        return device.holding(*content)
-    new = given._replace(attributes={**attributes, **given.attributes})
-    return device.holding(*(new if each is given else each for each in device.content))
+def _is(device: Element, kind: tuple[str, Mapping[str, str]]) -> bool:
+    return device.name == kind[0] and kind[1].items() <= device.attributes.items()
 
 
-_BEFORE_TARGET: Final = frozenset({"mac", "source", "bandwidth", "virtualport", "vlan"})
+def _with_partition(domain: Element) -> Iterator[Element]:
+    """Give what a domain holds, with the part of the host that it runs in, before what it boots."""
+    for each in domain.children:
+        if each.name == "os" and domain.child("resource") is None:
+            yield Element("resource", {}, (Element("partition", {}, ("/machine",)),))
+        yield each
 
 
-def _channel(device: Element, folder: str) -> Element:
-    target = device.child("target")
-    name = target.attributes.get("name", "") if target else ""
-    if device.attributes["type"] == "unix":
-        device = _on_host(device, "source", mode="bind", path=f"{folder}/{name}")
-    if name == AGENT:
-        device = _on_host(device, "target", state="disconnected")
-    return device
+def _running_cpu(cpu: Element) -> Element:
+    """Return a CPU with what QEMU says that it has, if the definition asks for no check of its model."""
+    if cpu.attributes.get("mode") != "custom" or cpu.attributes.get("check") != "none":
+        return cpu
+    model = cpu.child("model")
+    names = ("hypervisor", "lahf_lm") if model and model.text == "qemu64" else ("hypervisor",)
+    given = {each.attributes.get("name") for each in cpu.named("feature")}
+    features = (
+        Element("feature", {"policy": "require", "name": name}) for name in names if name not in given
+    )
+    return cpu.having(check="full").holding(*cpu.content, *features)
 
 
-def _screen(device: Element, port: int) -> Element:
-    address = device.attributes.get("listen", "127.0.0.1")
-    attributes = {**device.attributes, "port": str(port), "listen": address}
-    first = {"type": attributes.pop("type"), "port": attributes.pop("port")}
-    listens = [
-        each.having(address=address)
-        if each.name == "listen" and each.attributes["type"] == "address"
-        else each
-        for each in device.children
-    ]
-    return Element("graphics", {**first, **attributes}, tuple(listens))
+def _with_backing(device: Element, **attributes: str) -> Element:
+    """Return a disk that says that nothing is beneath its source; an empty one, or another device, as it is."""
+    source = device.child("source")
+    if device.name != "disk" or source is None:
+        return device
+    device = device.exchanging(source, source.having(**attributes))
+    if device.child("backingStore"):
+        return device
+    place = 1 + next(number for number, each in enumerate(device.children) if each.name == "source")
+    return device.holding(*device.content[:place], Element("backingStore"), *device.content[place:])
+
+
+def needs_tap(interface: Element) -> bool:
+    """Whether an interface gets a device of the host's."""
+    return interface.attributes["type"] in _TAPS and part_of(interface, "target", "dev") is None
+
+
+def needs_port(screen: Element) -> bool:
+    """Whether a screen gets a port."""
+    return screen.attributes.get("autoport") == "yes"
+
+
+def needs_terminal(line: Element) -> bool:
+    """Whether a line or a console gets a terminal of its own: the console of a serial line has the line's."""
+    is_twin = line.name == "console" and part_of(line, "target", "type") == "serial"
+    return line.attributes["type"] == "pty" and not is_twin
+
+
+class _Devices:
+    """Gives each device its place, one after the other."""
+
+    def __init__(self, domain: Element, place: Place) -> None:
+        name = domain.child("name")
+        short = name.text[:_LONGEST_IN_PATHS] if name else ""
+        self._folder = f"{CHANNELS}domain-{place.id}-{short}"
+        self._tap = place.tap
+        self._port = place.port
+        self._terminal = place.terminal
+        self._first_serial: Element | None = None
+        self._disks_left = 0
+
+    def all(self, devices: Element) -> Iterator[Element]:
+        counts: dict[str, int] = {}
+        self._disks_left = sum(1 for _ in devices.named("disk"))
+        for device in devices.children:
+            number = counts[device.name] = counts.get(device.name, -1) + 1
+            placed = self._placed(device)
+            alias = _alias(device, number)
+            if device.name == "serial" and not number:
+                self._first_serial = placed
+            if device.name == "console" and not number and self._first_serial:
+                placed, alias = self._twin(device, self._first_serial), _alias(self._first_serial, 0)
+            if alias and device.child("alias") is None:
+                placed = placed.holding(*placed.content, Element("alias", {"name": alias}))
+            yield placed
+
+    def _placed(self, device: Element) -> Element:
+        match device.name:
+            case "disk":
+                return self._disk(device)
+            case "interface" if needs_tap(device):
+                self._tap += 1
+                return _with_target(device, f"{_TAPS[device.attributes['type']]}{self._tap - 1}")
+            case "serial" | "parallel" | "console" if needs_terminal(device):
+                path = f"/dev/pts/{self._terminal}"
+                self._terminal += 1
+                device = _with_source(device, path=path)
+                return device.having(tty=path) if device.name == "console" else device
+            case "channel":
+                return self._channel(device)
+            case "graphics" if "autoport" in device.attributes:
+                return self._screen(device)
+            case _:
+                return device
+
+    def _disk(self, disk: Element) -> Element:
+        number, self._disks_left = self._disks_left, self._disks_left - 1
+        if disk.child("source"):
+            return _with_backing(disk, index=str(number))
+        # Nothing is in it that has a format.
+        parts = (each.having(type=None) if each.name == "driver" else each for each in disk.children)
+        return disk.holding(*parts)
+
+    def _twin(self, console: Element, serial: Element) -> Element:
+        path = part_of(serial, "source", "path")
+        if console.attributes["type"] != "pty" or path is None:
+            return console
+        return _with_source(console, path=path).having(tty=path)
+
+    def _channel(self, channel: Element) -> Element:
+        name = part_of(channel, "target", "name")
+        if channel.attributes["type"] == "unix" and channel.child("source") is None:
+            channel = _with_source(channel, mode="bind", path=f"{self._folder}/{name or 'channel'}")
+        if name != AGENT:
+            return channel
+        parts = (
+            each.having(state="disconnected") if each.name == "target" else each for each in channel.children
+        )
+        return channel.holding(*parts)
+
+    def _screen(self, screen: Element) -> Element:
+        given = dict(screen.attributes)
+        address = given.pop("listen", "127.0.0.1")
+        shown = {key: given.pop(key, "") for key in ("type", "port", "autoport")}
+        if needs_port(screen):
+            shown["port"] = str(self._port)
+            self._port += 1
+        parts = (
+            each.having(address=address) if each.attributes.get("type") == "address" else each
+            for each in screen.children
+        )
+        return Element("graphics", {**shown, "listen": address, **given}, tuple(parts))
+
+
+def _with_source(device: Element, **attributes: str) -> Element:
+    return device.holding(Element("source", attributes), *device.content)
+
+
+def _with_target(interface: Element, name: str) -> Element:
+    """Return an interface with its device on the host, which libvirt writes before the model."""
+    place = next(number for number, each in enumerate(interface.children) if each.name == "model")
+    content = interface.content
+    return interface.holding(*content[:place], Element("target", {"dev": name}), *content[place:])
 
 
 def _alias(device: Element, number: int) -> str:
-    kind = device.name
-    if kind == "disk":
-        return _disk_alias(device, number)
-    if kind == "controller":
-        kind, index = device.attributes["type"], device.attributes["index"]
-        if kind == "pci":
-            return "pcie.0" if device.attributes.get("model") == "pcie-root" else f"pci.{index}"
-        return kind if kind == "usb" and index == "0" else f"{kind}{index}"
-    return f"{_ALIASES[kind]}{number}" if kind in _ALIASES else ""
+    match device.name:
+        case "disk":
+            return alias_of_disk(device)
+        case "controller":
+            kind, index = device.attributes["type"], device.attributes["index"]
+            if kind == "pci":
+                return "pcie.0" if device.attributes.get("model") == "pcie-root" else f"pci.{index}"
+            return kind if kind in {"usb", "ide"} and index == "0" else f"{kind}{index}"
+        case kind:
+            return f"{_ALIASES[kind]}{number}" if kind in _ALIASES else ""
 
 
-def _disk_alias(disk: Element, number: int) -> str:
-    target = disk.child("target")
-    bus = target.attributes.get("bus", "") if target else ""
-    if bus == "virtio":
-        return f"virtio-disk{number}"
-    return f"{bus}0-{number // 2}-{number % 2}" if bus == "ide" else f"{bus}0-0-{number}"
+def alias_of_disk(disk: Element) -> str:
+    """Return the name that a daemon gives to a disk."""
+    index, bus = disk_index(disk), part_of(disk, "target", "bus")
+    match bus:
+        case "virtio":
+            return f"virtio-disk{index}"
+        case "ide":
+            return f"ide0-{index // 2}-{index % 2}"
+        case _:
+            return f"{bus}0-0-{index}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 from xml.parsers import expat
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
@@ -11,8 +11,15 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.malformed import DEEPEST, first
 LONGEST_DOCUMENT: Final = 4 * 2**20
 """Bytes: more than that no text may have that a client sends."""
 
-_SPECIAL: Final = re.compile("[&<>'\"\r\n\t]")
-_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_SPECIAL: Final = re.compile("[&<>'\"\x00-\x1f]")
+_ESCAPES: Final[dict[str, str | None]] = {
+    **{chr(number): None for number in range(0x20) if chr(number) not in "\t\n"},
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "\r": "&#13;",
+}
+"""What is written for characters; None: nothing, as no document may have them."""
 _IN_TEXT: Final = {
     "'": str.maketrans({**_ESCAPES, "'": "&apos;", '"': "&quot;"}),
     '"': str.maketrans(_ESCAPES),
@@ -45,6 +52,8 @@ class Element(NamedTuple):
     @property
     def text(self) -> str:
         """All text in it."""
+        if not self.content:
+            return ""
         return "".join(each if isinstance(each, str) else each.text for each in self.content)
 
     def named(self, name: str) -> "Iterator[Element]":
@@ -53,7 +62,10 @@ class Element(NamedTuple):
 
     def child(self, name: str) -> "Element | None":
         """Return the first element in it that has a name."""
-        return next(self.named(name), None)
+        for each in self.content:
+            if each[0] == name and not isinstance(each, str):
+                return each
+        return None
 
     def at(self, path: str) -> "Element | None":
         """Return what a path of names leads to: of each name the first."""
@@ -62,22 +74,23 @@ class Element(NamedTuple):
             found = found and found.child(name)
         return found
 
-    def defaulting(self, **attributes: str) -> Self:
+    def defaulting(self, **attributes: str) -> "Element":
         """Return a copy that has at least some attributes, in this order; what is given for one stays."""
-        return self._replace(attributes={**attributes, **self.attributes})
+        return Element(self.name, {**attributes, **self.attributes}, self.content)
 
-    def having(self, **attributes: str | None) -> Self:
+    def having(self, **attributes: str | None) -> "Element":
         """Return a copy with other attributes; None takes one away."""
         kept = {**self.attributes, **attributes}
-        return self._replace(attributes={name: value for name, value in kept.items() if value is not None})
+        changed = {name: value for name, value in kept.items() if value is not None}
+        return Element(self.name, changed, self.content)
 
-    def holding(self, *content: "Element | str") -> Self:
+    def holding(self, *content: "Element | str") -> "Element":
         """Return a copy with other content."""
-        return self._replace(content=content)
+        return Element(self.name, self.attributes, content)
 
-    def exchanging(self, old: "Element", new: "Element") -> Self:
+    def exchanging(self, old: "Element", new: "Element") -> "Element":
         """Return a copy with another element in the place of one in it."""
-        return self._replace(content=tuple(new if each is old else each for each in self.content))
+        return self.holding(*(new if each is old else each for each in self.content))
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -110,25 +123,27 @@ def read(text: str, document: str = "domain_definition") -> Element:
         LibvirtError: It is malformed; or too long; or it has a DTD, so that no entity is ever read, let alone
             replaced.
     """
-    data = text.partition("\0")[0].encode(errors="replace")
+    data = text.partition("\0")[0].encode(errors="surrogatepass")
     if len(data) > LONGEST_DOCUMENT:
         raise failure(Code.XML_ERROR, f"the document has {len(data)} bytes, the most is {LONGEST_DOCUMENT}")
     outside: list[Element | str] = []
     contents = [outside]
-    opened: list[tuple[str, dict[str, str]]] = []
+    attributes_of: list[dict[str, str]] = []
 
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if len(opened) == DEEPEST:
+    def start(_: str, attributes: dict[str, str]) -> None:
+        if len(attributes_of) == DEEPEST:
             raise _fault(document, data, parser)
-        opened.append((name, attributes))
+        attributes_of.append(attributes)
         contents.append([])
 
-    def end(_: str) -> None:
+    def end(name: str) -> None:
         content = contents.pop()
-        contents[-1].append(Element(*opened.pop(), _tidy(content)))
+        new = tuple(content) if len(content) < 2 else _tidy(content)  # noqa: PLR2004
+        contents[-1].append(Element(name, attributes_of.pop(), new))
 
     def characters(text: str) -> None:
-        contents[-1].append(text)
+        if "\n" not in text or not text.isspace():
+            contents[-1].append(text)
 
     def doctype(*_: object) -> None:
         at = data.rfind(b"<!DOCTYPE", 0, parser.CurrentByteIndex + len("<!DOCTYPE"))
@@ -136,6 +151,7 @@ def read(text: str, document: str = "domain_definition") -> Element:
 
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
+    parser.buffer_size = max(len(data), 1)  # else a long text comes in pieces
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = characters
@@ -155,13 +171,7 @@ def _fault(document: str, data: bytes, parser: expat.XMLParserType) -> LibvirtEr
 
 def _tidy(content: list[Element | str]) -> tuple[Element | str, ...]:
     """Return what an element holds, without the blanks that only lay out the document."""
-    texts = [each for each in content if isinstance(each, str)]
-    if not texts:
-        return tuple(content)
-    if len(texts) == len(content):
-        text = "".join(texts)
-        return () if "\n" in text and text.isspace() else (text,)
-    if all(map(str.isspace, texts)):
+    if all(not isinstance(each, str) or each.isspace() for each in content):
         return tuple(each for each in content if not isinstance(each, str))
     return tuple(content)
 
@@ -183,7 +193,7 @@ def written(element: Element, level: int = 0, *, quote: str = "'") -> str:
     return "\n".join(lines)
 
 
-def escaped(text: str, quote: str, table: Mapping[str, dict[int, str]] = _IN_TEXT) -> str:
+def escaped(text: str, quote: str, table: Mapping[str, dict[int, str | None]] = _IN_TEXT) -> str:
     """Return a text as it stands in a document."""
     return text.translate(table[quote]) if _SPECIAL.search(text) else text
 

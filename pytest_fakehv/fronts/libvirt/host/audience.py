@@ -1,0 +1,90 @@
+"""Who is connected to a host, and what each wants to be told."""
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+from pytest_fakehv.fronts.libvirt.place import Peer
+from pytest_fakehv.fronts.libvirt.values import DomainEvent
+
+
+class Session(Protocol):
+    """A client's connection, as a host knows it."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it may only look."""
+
+    @property
+    def peer(self) -> int:
+        """The number of its client's process; 0 where nobody tells."""
+
+    def send_event(self, callback_id: int, event: DomainEvent) -> None:
+        """Tell the client of something; blocks nobody."""
+
+    def drop(self) -> None:
+        """Break the connection."""
+
+    def silence(self) -> None:
+        """Let no word through, until `speak`."""
+
+    def speak(self) -> None:
+        """Let words through again."""
+
+
+@dataclass
+class Client:
+    """What a host knows of one client.
+
+    Attributes:
+        peer: its process.
+        next_id: numbers its wishes.
+        events: the event and the domain's UUID, if it is about one alone, by number.
+    """
+
+    peer: Peer
+    next_id: "count[int]" = field(default_factory=count)
+    events: dict[int, tuple[int, bytes | None]] = field(default_factory=dict)
+
+
+class Audience:
+    """The clients of one host. Each of its methods does one thing with the dictionaries at a time."""
+
+    def __init__(self) -> None:
+        self._clients: dict[Session, Client] = {}
+
+    def add(self, session: Session) -> None:
+        """Have one more client."""
+        self._clients[session] = Client(Peer(session.peer))
+
+    def find(self, session: Session) -> Client | None:
+        """Return what is known of a client; None of one that is gone."""
+        return self._clients.get(session)
+
+    def remove(self, session: Session) -> Client | None:
+        """Have a client no more, and return what was known of it."""
+        return self._clients.pop(session, None)
+
+    def tell(self, event: DomainEvent) -> None:
+        """Send an event to whoever wants to know."""
+        for session, client in list(self._clients.items()):
+            for number, (kind, about) in list(client.events.items()):
+                if kind == event.kind and about in (None, event.domain.uuid):
+                    session.send_event(number, event)
+
+    def lose(self) -> None:
+        """Break all connections, as a host does that goes down."""
+        sessions = list(self._clients)
+        self._clients.clear()
+        for each in sessions:
+            each.drop()
+
+    def silence(self) -> None:
+        """Let no word through to any client or from it, as if a cable were unplugged."""
+        for each in list(self._clients):
+            each.silence()
+
+    def speak(self) -> None:
+        """Let all words through again."""
+        for each in list(self._clients):
+            each.speak()

@@ -1,0 +1,106 @@
+"""Where a client's call comes from: a line of the test's own process, or another process.
+
+A socket tells which process is at its other end, not which thread. But a thread that waits for an answer
+stands in libvirt's Python binding, below the line that called it.
+"""
+
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from pytest_fakehv.calls.callers import caller_from
+from pytest_fakehv.fronts.libvirt import ssh
+from pytest_fakehv.machine import Files, Os
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_BINDINGS: Final = frozenset({"libvirt", "libvirt_lxc", "libvirt_qemu"})
+"""The modules whose functions call the C library."""
+
+_INSIDE: Final = _BINDINGS | {f"{__package__}.routes"}
+"""They, and the module that stands between them and the C library while a connection is opened."""
+
+_LOOP: Final = "virEventRunDefaultImpl"
+"""In it, a thread waits for events, not for an answer."""
+
+_ANOTHER: Final = ("another process", 0)
+
+_SEVERAL: Final = ("one of several threads", 0)
+
+_NO_PARENT: Final = (b"", b"0")
+
+
+class Peer:
+    """The process at the other end of a connection.
+
+    Args:
+        pid: its number, as the socket tells it; 0 for one that is not seen from here.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    @cached_property
+    def _place(self) -> tuple[str, int] | None:
+        """What is said of all that it calls; None for this very process, whose lines are known."""
+        pid = self._pid
+        if pid != Os.getpid() and ssh.__file__.encode() in _of_process(pid, "cmdline").split(b"\0"):
+            state = _of_process(pid, "stat").rpartition(b") ")[2]  # nothing, where it has just ended
+            pid = int((*state.split(), *_NO_PARENT)[1])
+        if pid == Os.getpid():
+            return None
+        program = _of_process(pid, "comm")
+        # How a Python is called depends on how it was begun, and says nothing; a fork is called as we are.
+        if not program or program.startswith(b"python") or program == _of_process(Os.getpid(), "comm"):
+            return _ANOTHER
+        return f"process {program.decode(errors='replace').strip()}", 0
+
+    def place(self, api: str) -> tuple[str, int]:
+        """Return file and line of what is calling now.
+
+        Code of this package and helpers with ``__tracebackhide__`` are passed over, as in any call's place.
+
+        Args:
+            api: what is called, by libvirt's name: ``"virDomainCreate"``.
+
+        Returns:
+            Of another process, its program's name, such as ``("process virsh", 0)``; of another Python, and
+            of what isn't seen, ``("another process", 0)``. Where several threads call from different lines,
+            and the API doesn't tell which, ``("one of several threads", 0)``.
+        """
+        if self._place:
+            return self._place
+        waiting = list(_waiting())
+        places = {place for place, _ in waiting}
+        if len(places) > 1:
+            called = api.casefold()
+            places = {place for place, name in waiting if called.endswith(name.casefold())}
+        return places.pop() if len(places) == 1 else _SEVERAL
+
+
+def _of_process(pid: int, what: str) -> bytes:
+    """Read what the kernel tells of a process; nothing where it can't be seen."""
+    try:
+        with Files.open(f"/proc/{pid}/{what}", "rb") as file:
+            told: bytes = file.read()
+    except OSError:
+        return b""
+    return told
+
+
+def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
+    """Yield of each thread that is inside the binding from where it called that, and which function."""
+    for thread, innermost in sys._current_frames().items():  # noqa: SLF001  # the documented way to other threads
+        frame: FrameType | None = innermost
+        name = ""
+        while frame is not None and (module := frame.f_globals.get("__name__")) in _INSIDE:
+            name = frame.f_code.co_name if module in _BINDINGS else ""
+            frame = frame.f_back
+        if name and name != _LOOP:
+            yield caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
+
+
+def _name_of(thread: int) -> str:
+    return next((each.name for each in sys.modules["threading"].enumerate() if each.ident == thread), "?")
