@@ -330,6 +330,8 @@ class FakeHypervisor(Migrating):
         self.LinuxPowercycle()
         with self._inner.doing("powercycle the node"):
             self._inner.lose_everything()
+        for each in self._shared.fronts:
+            each.reset(self._inner.name)
 
     # Inside
 

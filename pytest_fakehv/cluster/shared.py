@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 class Front(Protocol):
     """What stands in front of a cluster for other people's programs, as the cluster knows it."""
 
+    def check(self, spec: "InstanceSpec") -> None:
+        """Refuse what an instance is declared with for such a front, if it is wrong.
+
+        Raises:
+            DeclarationError: it is; the message says what.
+        """
+
     def booted(self, node: str) -> None:
         """Hear that a node has come up; under no lock."""
+
+    def reset(self, node: str) -> None:
+        """Hear that a node has gone down and come up at once; under no lock."""
 
 
 class Shared:

@@ -78,7 +78,10 @@ class Stage(Befalling):
             changes.setdefault("min_memory", None)
         if changes.get("hvparams") == {}:
             changes["hvparams"] = _NO_HVPARAMS
-        spec = self._scope.shared.declared[name] = replace(old, name=name, **changes)
+        spec = replace(old, name=name, **changes)
+        for each in self._scope.shared.fronts:
+            each.check(spec)
+        self._scope.shared.declared[name] = spec
         return spec.instance()
 
     # Faults and holds

@@ -93,6 +93,7 @@ class InstanceOptions(TypedDict, total=False):
     vcpus: int
     hvparams: Mapping[str, Any]
     tags: Collection[str]
+    xml: str | None
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,9 @@ class InstanceSpec:
         state: "running", "paused" or "stopped".
         hvparams: its hypervisor parameters, by name.
         tags: texts for the test's own use.
+        xml: what libvirt's clients are shown of it, as a domain's XML, which may leave out what these
+            arguments say, and must not say otherwise; None for what every domain has. Without libvirt's front
+            it means nothing.
 
     Raises:
         DeclarationError: an argument is wrong; the message names it.
@@ -123,6 +127,7 @@ class InstanceSpec:
     state: DeclaredState = "running"
     hvparams: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    xml: str | None = None
 
     if TYPE_CHECKING:  # what it takes is more than what it has
 
@@ -153,6 +158,8 @@ class InstanceSpec:
             raise DeclarationError(f"hvparams must be a mapping by name, not {shown(self.hvparams)}")
         if self.tags != ():
             object.__setattr__(self, "tags", checked_tags(self.tags))
+        if self.xml is not None and not isinstance(self.xml, str):
+            raise DeclarationError(f"xml must be a text, not {shown(self.xml)}")
 
     def instance(self) -> Instance:
         """Make the object that the interface's methods take."""

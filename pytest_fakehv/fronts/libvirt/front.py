@@ -14,14 +14,16 @@ from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.fronts.libvirt.environment import environment
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
-from pytest_fakehv.fronts.libvirt.host.definition import Definition
-from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.declared import definition_of
+from pytest_fakehv.fronts.libvirt.host.host import Host, Known
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.contract import BaseHypervisor
+from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.filesystem import reason
+from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.storage.temporary import temporary_directory
 from pytest_fakehv.story.chronicle import Change, Deed
 from pytest_fakehv.text import shown
@@ -69,7 +71,8 @@ class FakeLibvirt:
         cluster: as given.
 
     Raises:
-        DeclarationError: there can be no sockets in the folder; the message says why.
+        DeclarationError: there can be no sockets in the folder, or an instance is declared with a wrong XML;
+            the message says why.
     """
 
     def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
@@ -78,8 +81,10 @@ class FakeLibvirt:
         self._paths: dict[str, str] = {}
         self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
-        self._known: dict[str, Definition] = {}
+        self._known: Known = {}
         self._lock = cluster._shared.lock
+        for spec in list(cluster._shared.declared.values()):
+            self.check(spec)
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
         with suppress(ImportError):  # then its clients are other processes
@@ -181,6 +186,15 @@ class FakeLibvirt:
 
     # What the cluster tells
 
+    def check(self, spec: InstanceSpec) -> None:
+        """Refuse a wrong XML of a declared instance.
+
+        Raises:
+            DeclarationError: it is; the message says what.
+        """
+        if spec.xml is not None:
+            definition_of(spec)
+
     def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
         """Hear what has become of an instance on a node; under the cluster's lock."""
         if host := self._hosts.get(node):
@@ -213,12 +227,21 @@ class FakeLibvirt:
         with self._lock:
             self._serve(node)
 
+    def reset(self, node: str) -> None:
+        """Let a node's clients lose it, and let it be back: its power was cycled."""
+        self._goes_down(node)
+        self.booted(node)
+
     # Inside
 
     @cached_property
     def _programs(self) -> str:
         """The folder of what subprocesses find; not the sockets' own, where nodes give the names."""
         return self._left.enter_context(temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY))
+
+    @under_lock
+    def _goes_down(self, node: str) -> None:
+        self.befell(node, "crash")
 
     def _found(self, node: str | BaseHypervisor | None) -> FakeHypervisor:
         return self.cluster._node(self.here if node is None else node)

@@ -8,9 +8,8 @@ from pytest_fakehv.cluster.befalling import set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
-from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import Instance, InstanceSpec, NodeInfo
-from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -43,7 +42,7 @@ class Machine:
         self._inner = node._inner
         self._shared = node._shared
         self.name = node.name
-        self.lock: Lock = node._shared.lock
+        self.lock = node._shared.lock
 
     @property
     def address(self) -> str:
@@ -127,9 +126,11 @@ class Machine:
             return set(self._inner.store.names())
 
     def record(self, name: str) -> Record | None:
-        """Return what is kept of what runs or is paused there; None of what doesn't."""
-        with self._inner.doing(f"get info of instance {name}"):
+        """Return what is kept of what runs or is paused there; None where nothing is, or can't be read."""
+        try:
             return self._inner.store.read(self._inner.store.path(name))
+        except (RefusedError, OSError):
+            return None
 
     def start(self, name: str, memory: int, vcpus: int, *, paused: bool) -> None:
         """Start an instance.
@@ -219,7 +220,9 @@ class Machine:
         """
         declared = self._shared.declared
         old = declared.get(name) or InstanceSpec(name, state="stopped")
-        declared[name] = replace(old, node=self.name, memory=mebibytes(memory), min_memory=None, vcpus=vcpus)
+        declared[name] = replace(
+            old, node=self.name, memory=mebibytes(memory), min_memory=None, vcpus=vcpus, xml=None
+        )
 
     def withdraw(self, name: str) -> None:
         """Note that an instance is no longer declared there."""

@@ -12,6 +12,7 @@ from documents import NOVA, OF_PROGRAMS, PLAIN, VIRT_INSTALL, parsed
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import read
 
 
 def with_devices(devices: str) -> Definition:
@@ -357,6 +358,34 @@ class TestWhileItRuns:
         q35 = devices_of(parsed(VIRT_INSTALL).xml(place=Place(1)), "controller")
         assert re.findall("alias name='(.*)'", q35) == ["usb", "pcie.0", "pci.1", "sata0", "virtio-serial0"]
 
+    def test_sources_of_disks_are_numbered_from_the_last(self):
+        empty = "<disk device='cdrom'><target dev='hdc'/></disk>"
+        disks = f"<disk><source file='/a'/><target dev='vda'/></disk>{empty}"
+        kept = "<disk><source file='/b'/><backingStore type='file'/><target dev='vdb'/></disk>"
+        text = devices_of(with_devices(disks + kept).xml(place=Place(1)), "disk")
+        assert re.findall("<(?:source|backing).*", text) == [
+            "<source file='/a' index='3'/>",
+            "<backingStore/>",
+            "<source file='/b' index='2'/>",
+            "<backingStore type='file'/>",
+        ]
+
+    @pytest.mark.parametrize(
+        ("cpu", "runs"),
+        [
+            ("", ["qemu64", "hypervisor", "lahf_lm"]),
+            ("<cpu><model>EPYC</model></cpu>", ["EPYC", "hypervisor"]),
+            ("<cpu><model>EPYC</model><feature name='hypervisor'/></cpu>", ["EPYC", "hypervisor"]),
+            ("<cpu check='partial'><model>EPYC</model></cpu>", ["EPYC"]),
+            ("<cpu mode='host-model'/>", []),
+        ],
+    )
+    def test_qemu_says_what_the_cpu_has(self, cpu, runs):
+        xml = f"<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os>{cpu}</domain>"
+        found = read(parsed(xml).xml(place=Place(1))).child("cpu")
+        assert (found.attributes.get("check") == "full") == ("hypervisor" in runs)
+        assert [each.text or each.attributes["name"] for each in found.children] == runs
+
     def test_what_has_no_name_has_none(self):
         text = with_devices("<panic model='isa'/><lease/>").xml(place=Place(1))
         assert "    <panic model='isa'/>\n" in text
@@ -365,12 +394,16 @@ class TestWhileItRuns:
     @pytest.mark.parametrize("program", OF_PROGRAMS)
     def test_defined_anew_it_is_as_it_was(self, program):
         definition = parsed(OF_PROGRAMS[program])
-        again = parsed(definition.xml(flags=SECURE, place=Place(3)))
+        text = definition.xml(flags=SECURE, place=Place(3))
+        again = parsed(text.replace(" check='full'>", " check='none'>"))
         may_stay = (
             "  <resource>\n    <partition>/machine</partition>\n  </resource>\n",
             "  <seclabel type='dynamic' model='dac' relabel='yes'/>\n",
             " listen='127.0.0.1'",
             " address='127.0.0.1'",
+            "      <backingStore/>\n",
+            "    <feature policy='require' name='hypervisor'/>\n",
+            "    <feature policy='require' name='lahf_lm'/>\n",
         )
         old, new = (
             reduce(lambda text, each: text.replace(each, ""), may_stay, each.xml(flags=SECURE))
@@ -398,3 +431,34 @@ class TestFlags:
         for number in range(10):
             self.definition.xml(0, Place(number))
         assert self.definition.xml(0, self.place) == text
+
+
+class TestAsAnotherHostTakesItOver:
+    def test_what_every_host_has_is_left_out(self):
+        definition = parsed(PLAIN)
+        text = definition.xml(MIGRATABLE)
+        assert devices_of(text, "controller", "input", "audio", "memballoon") == (
+            "<input type='mouse' bus='ps2'/>\n<memballoon model='virtio'/>"
+        )
+        assert "/machine" not in text
+        assert "<partition>/machine</partition>" in definition.xml(MIGRATABLE, Place(1))
+        assert definition.xml(MIGRATABLE | INACTIVE, Place(1)) == text
+        assert "id=" not in definition.xml(MIGRATABLE, Place(1)).splitlines()[0]
+
+    def test_disks_of_one_that_runs_have_nothing_beneath(self):
+        disk = "<disk><source file='/a'/><target dev='vda'/></disk>"
+        definition = with_devices(f"{disk}<disk device='cdrom'><target dev='hdc'/></disk>")
+        assert "backingStore" not in definition.xml(MIGRATABLE)
+        assert devices_of(definition.xml(MIGRATABLE, Place(1)), "disk") == (
+            "<disk type='file' device='disk'>\n"
+            "  <driver name='qemu' type='raw'/>\n"
+            "  <source file='/a'/>\n"
+            "  <backingStore/>\n"
+            "  <target dev='vda' bus='virtio'/>\n"
+            "</disk>\n"
+            "<disk type='file' device='cdrom'>\n"
+            "  <driver name='qemu' type='raw'/>\n"
+            "  <target dev='hdc' bus='ide'/>\n"
+            "  <readonly/>\n"
+            "</disk>"
+        )

@@ -59,6 +59,11 @@ def line(**said):
         ({"result": "<a><b/><c/></a>"}, {"result": "<a><c/><b/></a>"}, [("result/a/order", "b c", "c b")]),
         ({"result": "<a>\n<b/></a>"}, {"result": "<a><b/></a>"}, [("result/layout", "<a>", "<a><b/></a>")]),
         ({"stdout": "one\ntwo\n"}, {"stdout": "one\nthree\n"}, [("stdout", "two", "three")]),
+        (
+            {"status": 0, "stdout": "yes\nof course\n", "stderr": ""},
+            {"status": 1, "stdout": "", "stderr": "error: look\nerror: no\n"},
+            [("outcome", "exit 0, yes", "exit 1, error: no")],
+        ),
     ],
 )
 def test_what_differs_is_said_where_it_does(there, here, found):

@@ -47,6 +47,9 @@ _SHUT_DOWN: Final = Told(
     Shutoff.SHUTDOWN, ((Lifecycle.SHUTDOWN, ShutDown.GUEST), (Lifecycle.STOPPED, Stopped.SHUTDOWN))
 )
 
+ARRIVES: Final = "FinalizeMigrationDst"
+"""The call that lets run what has migrated to a host."""
+
 STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     None: Told(Shutoff.CRASHED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
     "virDomainDestroy": _DESTROYED,
@@ -56,7 +59,7 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virConnectClose": _DESTROYED,
     "StopInstance": _DESTROYED,
     "FinalizeMigrationSource": Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
-    "FinalizeMigrationDst": Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
+    ARRIVES: Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
 }
 """By the call that did it; None for what happened by itself: a guest's process was killed."""
 
@@ -66,14 +69,14 @@ _BOOTED: Final = Told(
 
 STARTED: Final[Mapping[str | None, Told[Running]]] = {
     None: _BOOTED,
-    "FinalizeMigrationDst": Told(
+    ARRIVES: Told(
         Running.MIGRATED, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.RESUMED, Resumed.MIGRATED))
     ),
 }
 
 STARTED_PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
     None: Told(Paused.USER, ((Lifecycle.STARTED, Started.BOOTED), (Lifecycle.SUSPENDED, Suspended.PAUSED))),
-    "FinalizeMigrationDst": Told(
+    ARRIVES: Told(
         Paused.USER, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.SUSPENDED, Suspended.PAUSED))
     ),
 }

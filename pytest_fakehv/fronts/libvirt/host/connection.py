@@ -135,7 +135,7 @@ def memory_stats(host: Host, _session: Session, count: int, cell: int, _flags: i
 
 @api("virNodeGetCPUStats", about="nothing", flags=0)
 def cpu_stats(host: Host, _session: Session, cpu: int, count: int, _flags: int) -> tuple[Any, ...]:
-    """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, and else idle."""
+    """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, or not."""
     cpus = host.hardware.cpus
     if cpu >= cpus:
         raise wrong_argument(

@@ -9,9 +9,19 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import MOST_VCPUS, completed
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import LARGEST_KIB
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read
+from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.text import shown
 
 _OS: Final = Element("os", {}, (Element("type", {}, ("hvm",)),))
+
+
+def definition_of(spec: InstanceSpec) -> Definition:
+    """Make the definition of an instance that a test has declared.
+
+    Raises:
+        DeclarationError: Its XML is wrong, or says something else than the rest.
+    """
+    return declared(spec.name, memory=spec.memory, vcpus=spec.vcpus, min_memory=spec.min_memory, xml=spec.xml)
 
 
 def declared(

@@ -18,6 +18,8 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
+    alias_of_disk,
+    migratable,
     needs_port,
     needs_tap,
     needs_terminal,
@@ -32,7 +34,7 @@ INACTIVE: Final = 2
 UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
-"""The flag: as another host can take it over, which is as it is defined, with the passwords."""
+"""The flag: as another host takes it over, which is nearly as it is defined, with the passwords."""
 
 
 class Disk(NamedTuple):
@@ -68,7 +70,7 @@ class Definition:
     """
 
     root: Element
-    _texts: dict[tuple[bool, Place | None], str] = field(
+    _texts: dict[tuple[int, Place | None], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -199,6 +201,11 @@ class Definition:
             for each in self._devices("disk")
         )
 
+    @property
+    def disk_aliases(self) -> tuple[str, ...]:
+        """The names that a daemon gives to its disks, in the same order."""
+        return tuple(map(alias_of_disk, self._devices("disk")))
+
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
         """Its network interfaces."""
@@ -312,6 +319,14 @@ class Definition:
         """
         return self._with("metadata", metadata.changed(self.root.child("metadata"), uri, key, xml))
 
+    def at(self, place: Place) -> Self:
+        """Return a copy that says where on its host everything is while it runs at a place."""
+        return type(self)(running(self.root, place))
+
+    def without_id(self) -> Self:
+        """Return a copy that doesn't say which number the domain has while it runs."""
+        return type(self)(self.root.having(id=None))
+
     # -- How it is written
 
     def xml(self, flags: int = 0, place: Place | None = None) -> str:
@@ -321,17 +336,19 @@ class Definition:
             flags: `SECURE`, `INACTIVE`, `UPDATE_CPU`, `MIGRATABLE`.
             place: Where it runs; None: it doesn't.
         """
-        if flags & (INACTIVE | MIGRATABLE):
-            place = None
-        is_secret = not flags & (SECURE | MIGRATABLE)
-        text = self._texts.get((is_secret, place))
+        flags &= SECURE | INACTIVE | MIGRATABLE
+        text = self._texts.get((flags, place))
         if text is None:
-            root = running(self.root, place) if place else self.root
-            text = written(_without_passwords(root) if is_secret else root)
             if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
-            self._texts[is_secret, place] = text
+            text = self._texts[flags, place] = written(self._shown(flags, place))
         return text
+
+    def _shown(self, flags: int, place: Place | None) -> Element:
+        if flags & MIGRATABLE:
+            return migratable(self.root, runs=place is not None and not flags & INACTIVE)
+        root = self.root if place is None or flags & INACTIVE else running(self.root, place)
+        return root if flags & SECURE else _without_passwords(root)
 
 
 _MOST_TEXTS: Final = 4

@@ -5,6 +5,7 @@ from enum import IntEnum
 from threading import Lock
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef
 
@@ -18,7 +19,7 @@ class Domain:
         config: its persistent definition; None for a transient one.
         was_defined: whether it has, or had, one.
         starting: what it is being started by; None where it isn't.
-        id: its number while it runs; else -1.
+        place: where on the host it runs; None for what is shut off.
         autostart: whether it starts with its host.
         state: what it does.
         reason: why.
@@ -36,7 +37,7 @@ class Domain:
     config: Definition | None = None
     was_defined: bool = False
     starting: Definition | None = None
-    id: int = NO_ID
+    place: Place | None = None
     autostart: bool = False
     state: State = State.SHUTOFF
     reason: IntEnum = Shutoff.UNKNOWN
@@ -59,6 +60,11 @@ class Domain:
         return self.definition.uuid
 
     @property
+    def id(self) -> int:
+        """Its number while it runs; else -1."""
+        return self.place.id if self.place else NO_ID
+
+    @property
     def ref(self) -> DomainRef:
         """What clients know it by."""
         return DomainRef(self.name, self.uuid, self.id)
@@ -66,7 +72,7 @@ class Domain:
     @property
     def is_active(self) -> bool:
         """Whether it runs, or is paused."""
-        return self.id != NO_ID
+        return self.place is not None
 
     @property
     def is_paused(self) -> bool:
@@ -89,9 +95,9 @@ class Domain:
         if not self.is_active:
             self.definition = config
 
-    def runs(self, number: int, definition: Definition, now: float) -> None:
+    def runs(self, place: Place, definition: Definition, now: float) -> None:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
-        self.id, self.definition, self.since = number, definition, now
+        self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
         self.fixed_vcpus, self.lagging = definition.vcpus, None
 
@@ -105,7 +111,7 @@ class Domain:
 
     def stops(self, reason: Shutoff) -> None:
         """Note that it is shut off from now on."""
-        self.id, self.ends_with, self.lagging = NO_ID, None, None
+        self.place, self.ends_with, self.lagging = None, None, None
         self.state, self.reason = State.SHUTOFF, reason
         if self.config:
             self.definition = self.config

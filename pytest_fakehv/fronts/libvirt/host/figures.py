@@ -8,7 +8,6 @@ from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, UPDATE_CPU
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.values import Parameter, Xml
 
@@ -51,13 +50,14 @@ def xml(host: Host, session: Session, domain: Domain, flags: int) -> str:
     if session.is_read_only and flags & (SECURE | MIGRATABLE):
         problem = "virDomainGetXMLDesc with secure flag"
         raise failure(Code.OPERATION_DENIED, problem, origin=Origin.DOMAIN)
-    definition = domain.config if flags & INACTIVE and domain.config else domain.definition
-    if definition is not domain.live:
-        return Xml(definition.xml(flags))
-    memory = host.memory_of(domain)
+    if domain.place is None or (flags & INACTIVE and domain.config):
+        return Xml((domain.config or domain.definition).xml(flags))
+    definition, memory = domain.definition, host.memory_of(domain)
     if memory != definition.current_memory:  # its guest is not so far, or a test has changed it otherwise
         definition = definition.with_current_memory(memory)
-    return Xml(definition.xml(flags, Place(domain.id)))
+    if flags & INACTIVE:  # of a transient one, that is all that there is
+        return Xml(definition.at(domain.place).without_id().xml(flags))
+    return Xml(definition.xml(flags, domain.place))
 
 
 @api("virDomainGetOSType")

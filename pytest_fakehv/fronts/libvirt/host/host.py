@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from itertools import count
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
@@ -13,14 +12,15 @@ from pytest_fakehv.fronts.libvirt.host import changes, lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
 from pytest_fakehv.fronts.libvirt.host.audience import Audience, Client, Session
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
+from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_domain
-from pytest_fakehv.fronts.libvirt.host.words import EventKind, Paused, Running, Shutoff
+from pytest_fakehv.fronts.libvirt.host.words import EventKind, IoErrorAction, Paused, Running, Shutoff
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
 from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef, Xml
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
-from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.storage.locks import Lock, under_lock
 from pytest_fakehv.storage.store import Record
 from pytest_fakehv.story.chronicle import Change, Deed
@@ -38,13 +38,16 @@ _NS_OF_START: Final = 100_000_000
 """How long a domain's CPUs have worked until it was started: no time passes in the cluster meanwhile."""
 
 
+Known = dict[str, Definition]
+"""By what each domain of a cluster was last defined or started, by its name."""
+
+
 class Host:
     """What one node of the cluster does as a host of libvirt's clients.
 
     Args:
         machine: the node.
-        known: by what each domain of the cluster was last defined or started, by its name; all of the
-            cluster's hosts have this in common.
+        known: what all of the cluster's hosts know.
 
     Attributes:
         machine: as given.
@@ -52,7 +55,7 @@ class Host:
         audience: who is connected.
     """
 
-    def __init__(self, machine: Machine, known: dict[str, Definition]) -> None:
+    def __init__(self, machine: Machine, known: Known) -> None:
         self.machine = machine
         self.name = machine.name
         self.hardware = Hardware(
@@ -66,7 +69,7 @@ class Host:
         self._lock: Lock = machine.lock
         self._known = known
         self._registry = Registry()
-        self._ids = count(1)
+        self._places = Places()
         self._uuids = count(1)
         self.sync()
 
@@ -391,6 +394,7 @@ class Host:
         """Note what the test has done to the node; called under the lock."""
         if what in {"crash", "remove_node"}:
             self.audience.lose()
+            self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
         elif what == "reconnect":
@@ -434,28 +438,23 @@ class Host:
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(next(self._ids), definition, self.machine.now)
+        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
         self._known[name] = definition
+        told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
-            self._begins(domain, changes.told(changes.STARTED_PAUSED, method), is_silent=is_silent)
+            told = changes.told(changes.STARTED_PAUSED, method)
+            domain.pauses(told.reason)
         else:
-            self._begins(domain, changes.told(changes.STARTED, method), is_silent=is_silent)
+            told = changes.told(changes.STARTED, method)
+            domain.resumes(told.reason)
+        if not is_silent:
+            self._tell(domain, told)
+            if method != changes.ARRIVES:
+                self._comes_up(domain)
 
-    def _begins(
-        self, domain: Domain, told: changes.Told[Paused] | changes.Told[Running], *, is_silent: bool
-    ) -> None:
-        """Note how a domain begins, and tell that unless it has begun long ago.
-
-        Its guest gives back the memory that it isn't to have once it runs.
-        """
-        definition, reason = domain.definition, told.reason
-        if isinstance(reason, Paused):
-            domain.pauses(reason)
-        else:
-            domain.resumes(reason)
-        if is_silent:
-            return
-        self._tell(domain, told)
+    def _comes_up(self, domain: Domain) -> None:
+        """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""
+        definition = domain.definition
         if domain.is_paused:
             domain.lagging = definition.memory
         elif definition.current_memory < definition.memory:
@@ -465,7 +464,17 @@ class Host:
         """Note that a domain is paused."""
         told = changes.told(changes.PAUSED, method)
         domain.pauses(told.reason)
+        if told.reason == Paused.IOERROR:
+            self._tell_of_error(domain)
         self._tell(domain, told)
+
+    def _tell_of_error(self, domain: Domain) -> None:
+        """Tell that a domain can't read or write its first disk, if it has one."""
+        definition = domain.definition
+        for disk, alias in list(zip(definition.disks, definition.disk_aliases, strict=True))[:1]:
+            what = disk.source or "", alias, int(IoErrorAction.PAUSE)
+            self.tell(domain, EventKind.IO_ERROR, *what)
+            self.tell(domain, EventKind.IO_ERROR_REASON, *what, "")
 
     def _resumes(self, domain: Domain, method: str | None) -> None:
         """Note that a domain runs again, and that its guest does what it was asked to while it couldn't."""
@@ -490,10 +499,17 @@ class Host:
 
     def _made(self, name: str, *, is_persistent: bool) -> Domain:
         """Make a domain of an instance that no client has defined here."""
-        definition = self._known.get(name) or _minimal(
-            name, self.machine.spec(name), self.machine.record(name)
-        )
-        return Domain(definition=definition, config=definition if is_persistent else None)
+        spec, record, definition = self.machine.spec(name), self.machine.record(name), self._known.get(name)
+        if definition is None:
+            if spec:
+                definition = definition_of(spec)
+            else:
+                memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
+                definition = declared(name, memory=memory, vcpus=vcpus)
+        domain = Domain(definition=definition)
+        if is_persistent:
+            domain.defined(definition)
+        return domain
 
 
 class _Job:
@@ -519,18 +535,6 @@ class _Job:
 
     def __exit__(self, *_error: object) -> None:
         self._domain.job.release()
-
-
-def _minimal(name: str, spec: InstanceSpec | None, record: Record | None) -> Definition:
-    """Return the definition of an instance of which no more is known than this."""
-    declared = spec or record
-    memory, vcpus = (declared.memory, declared.vcpus) if declared else (1, 1)
-    key = uuid.uuid5(uuid.NAMESPACE_URL, f"pytest-fakehv:instance:{name}")
-    xml = (
-        f"<domain type='kvm'><name>{escape(name)}</name><uuid>{key}</uuid><memory unit='MiB'>{memory}</memory>"
-        f"<vcpu>{vcpus}</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
-    )
-    return Definition.parse(xml, lambda: key.bytes)
 
 
 def _fitted(definition: Definition, record: Record, wanted: int | None = None) -> Definition:

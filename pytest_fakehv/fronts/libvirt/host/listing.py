@@ -47,7 +47,7 @@ def list_all(host: Host, _session: Session, need_results: int, flags: int) -> tu
 
 
 def ordered(domains: list[Domain]) -> list[Domain]:
-    """Return domains in the order in which they are listed: those that run by their numbers, then the others by name."""
+    """Return domains as they are listed: those that run by their numbers, then the others by name."""
     running = sorted((each for each in domains if each.is_active), key=lambda each: each.id)
     return running + sorted(
         (each for each in domains if not each.is_active), key=lambda each: natural_order(each.name)

@@ -6,7 +6,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.audience import Session
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, refuse_agent
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.listing import is_listed, ordered
@@ -97,12 +97,14 @@ def _vcpu_stats(host: Host, domain: Domain) -> _Said:
 
 
 def _interface_stats(_host: Host, domain: Domain) -> _Said:
-    if not domain.is_active:
+    if domain.place is None:
         return
-    interfaces = domain.definition.interfaces
+    interfaces = domain.definition.at(domain.place).interfaces
     yield "net.count", Kind.UINT, len(interfaces)
     for number, each in enumerate(interfaces):
-        yield f"net.{number}.name", Kind.STRING, each.target or f"vnet{number}"
+        if each.target is None:  # of some types, the host sees nothing
+            continue
+        yield f"net.{number}.name", Kind.STRING, each.target
         for way in ("rx", "tx"):
             for what in ("bytes", "pkts", "errs", "drop"):
                 yield f"net.{number}.{way}.{what}", Kind.ULLONG, 0
@@ -157,10 +159,10 @@ def block_stats(_host: Host, _session: Session, domain: Domain, path: str) -> tu
 @api("virDomainInterfaceStats")
 def interface_stats(_host: Host, _session: Session, domain: Domain, device: str) -> tuple[int, ...]:
     """Return bytes, packets, errors and drops received, and sent."""
-    check_active(domain)
-    names = (each.target or f"vnet{number}" for number, each in enumerate(domain.definition.interfaces))
-    macs = (each.mac for each in domain.definition.interfaces)
-    if device not in (*names, *macs):
+    if domain.place is None:
+        raise not_running()
+    interfaces = domain.definition.at(domain.place).interfaces
+    if not any(device in (each.target, each.mac) for each in interfaces):
         problem = f"'{device}' is not a known interface"
         raise failure(Code.INVALID_ARG, problem, origin=Origin.DOMAIN)
     return (0,) * 8

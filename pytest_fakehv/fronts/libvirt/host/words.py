@@ -83,6 +83,14 @@ class EventKind(IntEnum):
     MEMORY_DEVICE_SIZE_CHANGE = 26
 
 
+class IoErrorAction(IntEnum):
+    """What comes of an I/O error: ``VIR_DOMAIN_EVENT_IO_ERROR_...``."""
+
+    NONE = 0
+    PAUSE = 1
+    REPORT = 2
+
+
 class Lifecycle(IntEnum):
     """What has become of a domain: ``VIR_DOMAIN_EVENT_...``."""
 

@@ -419,6 +419,8 @@ QEMU: Final = """
 EVENTS: Final = """
 0 318 lifecycle event:i detail:i
 1 319 reboot
+4 322 io-error srcPath:s devAlias:s action:i
+6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
 13 331 balloon-change actual:uh
 20 359 migration-iteration iteration:i
 21 363 job-completed params:T

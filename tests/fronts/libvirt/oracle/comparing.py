@@ -55,13 +55,14 @@ def lines(there, here):
     if there["call"] != here["call"]:
         yield "call", there["call"], here["call"]
         return
-    if ("error" in there) != ("error" in here):
+    if ("error" in there, there.get("status")) != ("error" in here, here.get("status")):
         yield "outcome", outcome(there), outcome(here)
     elif "error" in there:
         yield from errors(there["error"], here["error"])
-    for key in ("result", "status", "stdout", "stderr"):
-        if key in there and key in here:
-            yield from values(there[key], here[key], key)
+    else:
+        for key in ("result", "stdout", "stderr"):
+            if key in there:
+                yield from values(there[key], here[key], key)
     if there.get("state") != here.get("state"):
         yield "state", str(there.get("state")), str(here.get("state"))
     if there.get("events") != here.get("events"):
@@ -73,7 +74,10 @@ def lines(there, here):
 
 
 def outcome(line):
-    """Return how a call ended."""
+    """Return how a call or a command ended."""
+    if "status" in line:
+        said = line["stderr"].strip().splitlines()[-1:] or line["stdout"].splitlines()[:1]
+        return f"exit {line['status']}, {''.join(said)}"
     return shown_error(line["error"]) if "error" in line else shown(line.get("result"))
 
 
@@ -156,7 +160,7 @@ def elements(there, here, where):
 
 
 def numbered(element):
-    """Return an element's children by name, with what tells them apart; else a second one's has its number."""
+    """Return an element's children by name, with what tells them apart, or a number from the second on."""
     seen, found = Counter(), {}
     for child in element:
         name = child.tag

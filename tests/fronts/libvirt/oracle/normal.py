@@ -91,7 +91,8 @@ def _without_moment(api, key, value):
 
 def _masked(match):
     whole, figure = match.group(0), match.group(1)
-    return whole[: len(whole) - len(figure)] + "#"
+    label = whole[: len(whole) - len(figure)].rstrip()
+    return f"{label}#" if label.endswith("=") else f"{label} #"
 
 
 def _replaced(value, pattern, path):

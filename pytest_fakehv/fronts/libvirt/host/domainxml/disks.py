@@ -50,6 +50,9 @@ def _complete_disk(disk: Element) -> Element:
     disk = with_part(disk, "driver", name="qemu", **form)
     if found := _name(disk):
         disk = with_part(disk, "target", dev=found[0], bus=_BUSES[found[1]])
+    source = disk.child("source")
+    if source and "index" in source.attributes:  # a daemon's, while the domain runs
+        disk = disk.exchanging(source, source.having(index=None))
     if disk.attributes["device"] == "cdrom":
         disk = with_part(disk, "readonly")
     return parts_in_order(disk, _PARTS)
