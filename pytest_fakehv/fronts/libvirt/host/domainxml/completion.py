@@ -12,7 +12,12 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import (
     checked_vcpu,
     complete_cpu,
 )
-from pytest_fakehv.fronts.libvirt.host.domainxml.devices import Machine, check_together, complete
+from pytest_fakehv.fronts.libvirt.host.domainxml.devices import (
+    Machine,
+    check_root_of_pci,
+    check_together,
+    complete,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names
 from pytest_fakehv.fronts.libvirt.host.domainxml.metadata import tidy
 from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
@@ -109,6 +114,7 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
     if vcpu.attributes.get("current") == "0":
         raise unsupported("vcpu 0 can't be offline", Origin.QEMU)
     check_disk_names(devices)
+    check_root_of_pci(devices, is_q35=os.is_q35)
     if not memory:
         raise wrong("Memory size must be specified via <memory> or in the <numa> configuration")
     _check_most_memory(most, slots, memory)
@@ -118,7 +124,7 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
     _check_for_qemu(root, name, kind, os, int(vcpu.text))
     check_topology(cpu, int(vcpu.text))
     _check_plugging(cpu, most)
-    check_together(devices)
+    check_together(devices, is_q35=os.is_q35)
     new = [
         Element("name", {}, (name,)),
         Element("uuid", {}, (str(UUID(bytes=uuid)),)),

@@ -47,6 +47,8 @@ _DEFAULTS: Final = {
 _OF_PC: Final = {"usb": "piix3-uhci", "pci": "pci-root"}
 _OF_Q35: Final = {"usb": "qemu-xhci", "sata": "", "pci": "pcie-root"}
 """The controllers that every machine has, each with its model."""
+_SOUND_OF: Final = {"spice": "spice", "sdl": "", "egl-headless": ""}
+"""Where sound goes, by the screen; "" is nowhere that is said."""
 _OWN_ALIAS: Final = "ua-"
 """How a name begins that a user gave to a device; others are a daemon's, and only while the domain runs."""
 
@@ -104,13 +106,32 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
 
 
-def check_together(devices: Element) -> None:
-    """Refuse devices that don't go with one another.
+def check_root_of_pci(devices: Element, *, is_q35: bool) -> None:
+    """Refuse the first PCI controller where it is the other kind of machine's.
+
+    Raises:
+        LibvirtError: It is.
+    """
+    expected = (_OF_Q35 if is_q35 else _OF_PC)["pci"]
+    for controller in devices.named("controller"):
+        said = controller.attributes
+        model = said.get("model", expected)
+        if (said["type"], said["index"]) == ("pci", "0") and model != expected:
+            kinds = f"must be model='{expected}' for this machine type, but model='{model}' was found instead"
+            detail = f"The PCI controller with index='0' {kinds}"
+            raise failure(Code.XML_ERROR, detail, origin=Origin.QEMU)
+
+
+def check_together(devices: Element, *, is_q35: bool) -> None:
+    """Refuse devices that don't go with one another, or with the machine.
 
     Raises:
         LibvirtError: There are some.
     """
     check_disks(devices)
+    if is_q35 and any(each.attributes["type"] == "ide" for each in devices.named("controller")):
+        detail = "IDE controllers are unsupported for this QEMU binary or machine type"
+        raise unsupported(detail, Origin.QEMU)
     check_other_ends(devices)
     check_other_videos(list(devices.named("video"))[1:])
 
@@ -131,9 +152,11 @@ def _add_implied(by_kind: dict[str, list[Element]]) -> None:
     screens = [each.attributes["type"] for each in by_kind["graphics"]]
     if screens and not by_kind["video"]:
         by_kind["video"] = [Element("video")]
-    if not by_kind["audio"] and not {"sdl", "egl-headless"}.intersection(screens):
-        kind = "spice" if "spice" in screens else "none"
-        by_kind["audio"] = [Element("audio", {"id": "1", "type": kind})]
+    # It is heard where it is seen: on the last screen, but for one that nobody looks at.
+    seen = [each for each in screens if each != "egl-headless"] or screens or [""]
+    sound = _SOUND_OF.get(seen[-1], "none")
+    if sound and not by_kind["audio"]:
+        by_kind["audio"] = [Element("audio", {"id": "1", "type": sound})]
     if not by_kind["memballoon"]:
         by_kind["memballoon"] = [Element("memballoon", {"model": "virtio"})]
 
