@@ -5,13 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import check_channel, check_line, complete_lines
-from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, complete_disks
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import addressed
+from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import (
+    check_channel,
+    check_line,
+    check_other_ends,
+    complete_lines,
+)
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, check_disks, complete_disks
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import check_interface, complete_interface
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
 from pytest_fakehv.fronts.libvirt.host.domainxml.screens import (
     check_input,
+    check_other_videos,
     check_screen,
     check_video,
     complete_inputs,
@@ -33,6 +41,7 @@ _DEFAULTS: Final = {
     "filesystem": {"type": "mount", "accessmode": "passthrough"},
     "hostdev": {"mode": "subsystem", "type": "usb", "managed": "no"},
     "watchdog": {"model": "i6300esb", "action": "reset"},
+    "panic": {"model": "isa"},
 }
 """Attributes that a user may leave out, of devices that have no more of that kind."""
 _OF_PC: Final = {"usb": "piix3-uhci", "pci": "pci-root"}
@@ -74,6 +83,9 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     for kind, check in _CHECKS.items():
         for device in by_kind[kind]:
             check(device)
+    if len(by_kind["memballoon"]) > 1:
+        detail = "only a single memory balloon device is supported"
+        raise failure(Code.INTERNAL_ERROR, detail, origin=Origin.DOMAIN)
     named = [each for each in by_kind["emulator"] if each.text]
     by_kind["emulator"] = named[:1] or [Element("emulator", {}, (machine.emulator,))]
     by_kind["disk"] = complete_disks(by_kind["disk"])
@@ -88,7 +100,19 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     by_kind["controller"] = list(_controllers(by_kind, machine.is_q35))
     for kind, attributes in _DEFAULTS.items():
         by_kind[kind] = [each.defaulting(**attributes) for each in by_kind[kind]]
+    addressed(by_kind, has_slots=not machine.is_q35)
     return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
+
+
+def check_together(devices: Element) -> None:
+    """Refuse devices that don't go with one another.
+
+    Raises:
+        LibvirtError: There are some.
+    """
+    check_disks(devices)
+    check_other_ends(devices)
+    check_other_videos(list(devices.named("video"))[1:])
 
 
 def _place(kind: str) -> int:
@@ -96,7 +120,8 @@ def _place(kind: str) -> int:
 
 
 def _without_alias(device: Element) -> Element:
-    if (part_of(device, "alias", "name") or _OWN_ALIAS).startswith(_OWN_ALIAS):
+    alias = device.child("alias")
+    if alias is None or alias.attributes.get("name", "").startswith(_OWN_ALIAS):
         return device
     return device.holding(*(each for each in device.children if each.name != "alias"))
 
@@ -106,7 +131,7 @@ def _add_implied(by_kind: dict[str, list[Element]]) -> None:
     screens = [each.attributes["type"] for each in by_kind["graphics"]]
     if screens and not by_kind["video"]:
         by_kind["video"] = [Element("video")]
-    if not by_kind["audio"] and "sdl" not in screens:
+    if not by_kind["audio"] and not {"sdl", "egl-headless"}.intersection(screens):
         kind = "spice" if "spice" in screens else "none"
         by_kind["audio"] = [Element("audio", {"id": "1", "type": kind})]
     if not by_kind["memballoon"]:
