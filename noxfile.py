@@ -25,14 +25,17 @@ def groups(*names: str) -> list[str]:
 
 
 def run_suite(session: nox.Session, *command: str) -> None:
-    """Run the suite where the source tree can't be imported, so that it tests what is installed."""
+    """Run the suite where the source tree can't be imported, so that it tests what is installed.
+
+    What stands behind ``--`` on nox's command line is run in its place.
+    """
     with tempfile.TemporaryDirectory() as away:
         for name in ("tests", "examples", "docs", ".github"):
             shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
         for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
             shutil.copy(name, away)
         with session.chdir(away):
-            session.run(*command, "-n", "auto", "tests", "examples", *session.posargs)
+            session.run(*command, "-n", "auto", *(session.posargs or ("tests", "examples")))
 
 
 def with_ganeti(session: nox.Session) -> dict[str, str]:

@@ -3,6 +3,7 @@
 Source: libvirt's documentation of its API (https://libvirt.org/html/).
 """
 
+import re
 from enum import IntEnum
 from typing import Final, Literal, get_args
 
@@ -152,6 +153,22 @@ LIBVIRT_STOPS: Final[tuple[LibvirtName, ...]] = (
     "virDomainShutdownFlags",
 )
 """Those that stop one."""
+
+_PROGRAMS: Final = {"virDomainStart": "virDomainCreate", "virDomainStop": "virDomainDestroy"}
+"""Functions that there would be if they were called as programs and people call them."""
+
+
+def libvirt_name(name: str) -> str:
+    """Return how libvirt calls a function that somebody calls otherwise; else the name as it is."""
+    return _PROGRAMS.get(name, name)
+
+
+_VARIANT: Final = re.compile("(With)?Flags$")
+
+
+def is_variant(name: str, of: str) -> bool:
+    """Tell whether one function is another one with flags, or without, as virDomainCreateWithFlags is."""
+    return {name, of} <= LIBVIRT_NAMES and _VARIANT.sub("", name) == _VARIANT.sub("", of)
 
 
 class Code(IntEnum):

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import DID_NOTHING, Fault
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.interface.constants import STARTS, STOPS
+from pytest_fakehv.interface.libvirt import is_variant
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
 from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.violations import Violation
@@ -409,11 +411,17 @@ def unfired(fault: Fault, journal: Journal) -> str:
 
 
 def _but_others(method: str, journal: Journal) -> str:
-    """Say which calls of a method came that were not the ones in question."""
-    calls = journal.calls(method)
+    """Say which calls of a method came that were not the ones in question; or of one that does the same."""
+    calls = journal.calls(method) or [call for call in journal if _is_alike(call.method, method)]
     about = {call.instance for call in calls if call.instance is not None}
     whose = f" about {listed(about)}" if about else ""
-    return f", though {method} was called{whose} on {listed({call.node for call in calls})}" if calls else ""
+    called = f"{listed({call.method for call in calls})} was called{whose}"
+    return f", though {called} on {listed({call.node for call in calls})}" if calls else ""
+
+
+def _is_alike(method: str, other: str) -> bool:
+    """Tell whether two methods do the same, as far as who declares a fault of one may mean the other."""
+    return is_variant(method, other) or any({method, other} <= each for each in (STARTS, STOPS))
 
 
 def never_due(event: TimedEvent, now: float) -> str:

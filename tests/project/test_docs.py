@@ -1,6 +1,7 @@
 """Every code block of the README and of the documentation does what it says."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -160,6 +161,31 @@ def test_a_block_for_ganeti_passes(pytester, source):
     pytest.importorskip("pytest_fakehv.fronts.ganeti", exc_type=ImportError)
     pytester.makepyfile(source)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def blocks_for_libvirt():
+    """Return those of all pages, each with the output that the page shows after it, if it shows one."""
+    for page in PAGES:
+        own = blocks(page)
+        for number, block in enumerate(own):
+            if block.kind in pages.LIBVIRT:
+                shown = own[number + 1].text if block.kind.endswith(" fails") else ""
+                yield pytest.param(block, shown, id=f"{title(page)}-{number}")
+
+
+@pytest.mark.parametrize(("block", "shown"), [*blocks_for_libvirt()])
+def test_a_block_for_libvirt_passes_or_fails_as_it_says(tmp_path, block, shown):
+    pytest.importorskip(
+        "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
+    )
+    if "virsh" in block.text and not shutil.which("virsh"):
+        pytest.skip("needs virsh: apt-get install libvirt-clients")
+    path = tmp_path / (block.file or "test_page.py")
+    path.write_text(block.text)
+    output = run([*PYTEST, "--strict-markers", "--junitxml=report.xml"], tmp_path)
+    expected = "failure" if block.kind.endswith(" fails") else "passed"
+    assert outcomes(tmp_path / "report.xml") == {path.stem: {expected}}, output
+    assert shown.strip() in output
 
 
 SCREENSHOTS = TOP / "docs" / "_screenshots"

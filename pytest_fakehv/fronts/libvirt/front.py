@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from importlib import import_module
 from types import TracebackType
 from typing import Final, Self
@@ -127,10 +128,7 @@ class FakeLibvirt:
         It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
         to the node `here`. What else calls ssh has the real one.
         """
-        folder = f"{self._directory}/env"
-        with suppress(FileExistsError):
-            Os.mkdir(folder, 0o700)
-        return environment(self._routes, folder)
+        return environment(self._routes, self._programs)
 
     @property
     def here(self) -> str:
@@ -212,8 +210,13 @@ class FakeLibvirt:
         """Hear what the test has done to a node; under the cluster's lock."""
         if host := self._hosts.get(node):
             host.befell(what)
-            if what in ("crash", "remove_node") and node in self._servers:
-                self._servers[node].go_down()
+        if server := self._servers.get(node):
+            if what in {"crash", "remove_node"}:
+                server.go_down()
+            elif what == "disconnect":
+                server.hide()
+            elif what == "reconnect":
+                server.show()
 
     def booted(self, node: str) -> None:
         """Let clients in again, and let what is to start with its host start."""
@@ -232,6 +235,11 @@ class FakeLibvirt:
 
     # Inside
 
+    @cached_property
+    def _programs(self) -> str:
+        """The folder of what subprocesses find; not the sockets' own, where nodes give the names."""
+        return self._left.enter_context(temporary_directory("fakehv-", on=Os, longest=_LONGEST_DIRECTORY))
+
     @under_lock
     def _goes_down(self, node: str) -> None:
         self.befell(node, "crash")
@@ -241,6 +249,8 @@ class FakeLibvirt:
 
     def _serve(self, node: str) -> None:
         self._servers[node] = Server(self._paths[node], self._hosts[node], node)
+        if self._hosts[node].is_silent:
+            self._servers[node].hide()
 
     def _path(self, node: str) -> str:
         name = node if len(os.fsencode(node)) <= _LONGEST_NAME else f"node-{len(self._paths)}"

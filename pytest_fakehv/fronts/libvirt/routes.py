@@ -85,7 +85,11 @@ class Routes:
     @property
     def here(self) -> str:
         """The node as which programs run: where a URI without a host leads. It may be set."""
-        return self._known(next(iter(self._nodes), None) if self._here is None else self._here)
+        if self._here is not None:
+            return self._known(self._here)
+        for first in self._nodes:
+            return first
+        raise DeclarationError("there is no node to run as")
 
     @here.setter
     def here(self, node: str) -> None:
@@ -189,8 +193,8 @@ class Routes:
                 return name
         return None
 
-    def _known(self, node: str | None) -> str:
-        if node is None or node not in self._nodes:
+    def _known(self, node: str) -> str:
+        if node not in self._nodes:
             raise DeclarationError(f"no node is named {shown(node)}; there are: {listed(self._nodes)}")
         return node
 
@@ -212,13 +216,13 @@ def routed(routes: Routes) -> Iterator[None]:
     """
     try:
         libvirt: Any = importlib.import_module("libvirt")
-    except ImportError as error:
+        binding = libvirt.libvirtmod  # where all of its functions look for the C library's, at each call
+    except (ImportError, AttributeError) as error:  # or it is a folder of that name
         raise ImportError(
             f"leading libvirt's URIs to nodes needs its Python binding: {error}; Debian's package "
             "python3-libvirt has it; pip install libvirt-python builds it, which needs Debian's packages "
             "libvirt-dev and pkgconf"
         ) from None
-    binding = libvirt.libvirtmod  # what all of the binding's functions look up in it at each call
     before = {name: getattr(binding, name) for name in (*_OPENERS, _GET_URI)}
 
     def get_uri(connection: Any) -> Any:

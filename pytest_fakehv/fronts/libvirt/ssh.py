@@ -37,7 +37,10 @@ def main(arguments: list[str]) -> int:
         connection.connect(hosts[host])
     except OSError:
         return _refuse(unreachable(host, options[options.index("-p") + 1] if "-p" in options else 22))
-    _pass_on({_INPUT: connection.fileno(), connection.fileno(): _OUTPUT})
+    try:
+        _pass_on({_INPUT: connection.fileno(), connection.fileno(): _OUTPUT})
+    except (OSError, KeyboardInterrupt):  # an end is gone; or Ctrl-C, which ends a real ssh in silence, too
+        return _FAILED
     return 0
 
 
@@ -59,18 +62,15 @@ def _refuse(why: str) -> int:
 
 
 def _pass_on(ways: dict[int, int]) -> None:
-    """Write what each of the two descriptors has to the other's, until one has ended."""
+    """Write what each of two descriptors has to where it goes, until one has ended."""
     while True:
         for source in select.select(list(ways), [], [])[0]:
-            try:
-                data = os.read(source, _AT_ONCE)
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(ways[source], rest) :]
-            except OSError:  # the other end is gone
-                return
+            data = os.read(source, _AT_ONCE)
             if not data:
                 return
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(ways[source], rest) :]
 
 
 if __name__ == "__main__":

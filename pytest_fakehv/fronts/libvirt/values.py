@@ -1,5 +1,6 @@
 """What libvirt's callers and its hosts speak of, before it is bytes."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,24 @@ class DomainRef(NamedTuple):
     def __repr__(self) -> str:
         """Show what tells domains from each other, for people."""
         return f"<domain {self.name}>"
+
+
+_NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
+
+
+class Xml(str):
+    """A definition, all of it; people see whose it is."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str | None:
+        """The domain's name; None where it has none."""
+        found = _NAME.search(self)
+        return found[1] if found else None
+
+    def __repr__(self) -> str:
+        return f"<definition of {self.name}>" if self.name else super().__repr__()
 
 
 class Kind(IntEnum):

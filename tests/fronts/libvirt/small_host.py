@@ -17,6 +17,9 @@ from pytest_fakehv.fronts.libvirt.wire.xdr import decode, encode
 
 WEB1 = DomainRef("web1", bytes(range(16)), 1)
 BOOTED = DomainEvent(0, WEB1, (2, 0))
+NUDGED = b"\x7f\xff\xff\xff"
+"""What a nudge begins with: the number of a callback that nobody has."""
+
 STARTED_AT_MOST = 20
 """Seconds after which a test that waits for somebody is hopeless."""
 
@@ -130,16 +133,25 @@ class LostError(Exception):
 class Client:
     """A client on the codec alone, which can send what no library would."""
 
-    def __init__(self, path, uri="qemu:///system", *, flags=0, opened=True):
+    def __init__(self, path, uri="qemu:///system", *, flags=0, opened=True, connected=True):
+        self._path = path
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(STARTED_AT_MOST)
-        self.socket.connect(path)
+        if connected:
+            self.connect()
         self._frames = Frames()
         self._come = []
         self._serial = 0
         if opened:
             assert self.call("virConnectAuthList") == ([0],)
             assert self.call("virConnectOpen", uri, flags) == ()
+
+    def connect(self):
+        try:
+            self.socket.connect(self._path)
+        except OSError:
+            self.socket.close()
+            raise
 
     def __enter__(self):
         return self
@@ -159,7 +171,14 @@ class Client:
         return self.send(number, encode(PROCEDURES[Program.REMOTE][number].arguments, arguments))
 
     def receive(self):
-        """Return the next message: its header and its payload."""
+        """Return the next message, but for nudges: its header and its payload."""
+        while True:
+            header, payload = self.next()
+            if header.type != Type.EVENT or payload[:4] != NUDGED:
+                return header, payload
+
+    def next(self):
+        """Return the next message, whatever it is."""
         while not self._come:
             try:
                 data = self.socket.recv(65536)

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-pytest.importorskip(
-    "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
+pytest.importorskip(  # by what it has inside: of its own name, there is this folder
+    "libvirtmod", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
 )
 
 import libvirt
@@ -161,13 +161,6 @@ with kept_off_servers(libvirt), small_host.serving(host) as server:
     lost = threading.Event()
     connection.registerCloseCallback(lambda _, reason, opaque: (print("closed", reason), lost.set()), None)
 
-    def suspend(session, domain):
-        with session.nudged():
-            host.began.release()
-            host.going_on.wait(20)
-        return ()
-
-    host.answers["virDomainSuspend"] = suspend
     waiting = threading.Thread(target=connection.lookupByName("web1").suspend)
     waiting.start()
     host.began.acquire(timeout=20)
@@ -214,9 +207,9 @@ with kept_off_servers(libvirt), small_host.serving(host) as server:
         domain.itself = domain
         del connection, domain
     gc.set_threshold(700)
-    gc.collect()
     for _ in range(2000):
-        assert host.ended.acquire(timeout=20)
+        while not host.ended.acquire(timeout=0.1):
+            gc.collect()  # which does nothing while another thread collects
 """
 
 

@@ -12,6 +12,7 @@ from documents import NOVA, OF_PROGRAMS, PLAIN, VIRT_INSTALL, parsed
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import read
 
 
 def with_devices(devices: str) -> Definition:
@@ -20,12 +21,12 @@ def with_devices(devices: str) -> Definition:
 
 
 def devices_of(xml: str, *kinds: str) -> str:
-    """Return the lines of a domain's devices of some kinds."""
+    """Return the lines of a domain's devices of some kinds, without addresses."""
     lines, keeps = [], False
     for line in xml.splitlines():
         if line.startswith("    <") and not line.startswith("    </"):
             keeps = line[5:].partition(" ")[0].partition(">")[0] in kinds
-        if keeps and line.startswith("    "):
+        if keeps and line.startswith("    ") and "<address" not in line:
             lines.append(line[4:])
     return "\n".join(lines)
 
@@ -230,7 +231,7 @@ class TestWhileItRuns:
         )
         text = parsed(xml).xml(place=Place(1))
         assert "/machine" not in text
-        assert text.endswith("  </devices>\n  <seclabel type='none'/>\n</domain>\n")
+        assert text.endswith("  </devices>\n  <seclabel type='none' model='none'/>\n</domain>\n")
 
     def test_interfaces_have_devices_on_the_host(self):
         bridge = "<interface type='bridge'><source bridge='br0'/></interface>"
@@ -258,6 +259,7 @@ class TestWhileItRuns:
             "<channel type='unix'><source path='/x'/><target type='virtio'/></channel>"
             "<channel type='unix'><target type='virtio'/></channel>"
             "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>"
+            "<graphics type='spice'/>"
         )
         text = devices_of(
             definition.xml(place=Place(2, terminal=4)), "serial", "parallel", "console", "channel"
@@ -357,6 +359,34 @@ class TestWhileItRuns:
         q35 = devices_of(parsed(VIRT_INSTALL).xml(place=Place(1)), "controller")
         assert re.findall("alias name='(.*)'", q35) == ["usb", "pcie.0", "pci.1", "sata0", "virtio-serial0"]
 
+    def test_sources_of_disks_are_numbered_from_the_last(self):
+        empty = "<disk device='cdrom'><target dev='hdc'/></disk>"
+        disks = f"<disk><source file='/a'/><target dev='vda'/></disk>{empty}"
+        kept = "<disk><source file='/b'/><backingStore type='file'/><target dev='vdb'/></disk>"
+        text = devices_of(with_devices(disks + kept).xml(place=Place(1)), "disk")
+        assert re.findall("<(?:source|backing).*", text) == [
+            "<source file='/a' index='3'/>",
+            "<backingStore/>",
+            "<source file='/b' index='2'/>",
+            "<backingStore type='file'/>",
+        ]
+
+    @pytest.mark.parametrize(
+        ("cpu", "runs"),
+        [
+            ("", ["qemu64", "hypervisor", "lahf_lm"]),
+            ("<cpu><model>EPYC</model></cpu>", ["EPYC", "hypervisor"]),
+            ("<cpu><model>EPYC</model><feature name='hypervisor'/></cpu>", ["EPYC", "hypervisor"]),
+            ("<cpu check='partial'><model>EPYC</model></cpu>", ["EPYC"]),
+            ("<cpu mode='host-model'/>", []),
+        ],
+    )
+    def test_qemu_says_what_the_cpu_has(self, cpu, runs):
+        xml = f"<domain type='qemu'><name>a</name><memory>1</memory><os><type>hvm</type></os>{cpu}</domain>"
+        found = read(parsed(xml).xml(place=Place(1))).child("cpu")
+        assert (found.attributes.get("check") == "full") == ("hypervisor" in runs)
+        assert [each.text or each.attributes["name"] for each in found.children] == runs
+
     def test_what_has_no_name_has_none(self):
         text = with_devices("<panic model='isa'/><lease/>").xml(place=Place(1))
         assert "    <panic model='isa'/>\n" in text
@@ -365,12 +395,16 @@ class TestWhileItRuns:
     @pytest.mark.parametrize("program", OF_PROGRAMS)
     def test_defined_anew_it_is_as_it_was(self, program):
         definition = parsed(OF_PROGRAMS[program])
-        again = parsed(definition.xml(flags=SECURE, place=Place(3)))
+        text = definition.xml(flags=SECURE, place=Place(3))
+        again = parsed(text.replace(" check='full'>", " check='none'>"))
         may_stay = (
             "  <resource>\n    <partition>/machine</partition>\n  </resource>\n",
             "  <seclabel type='dynamic' model='dac' relabel='yes'/>\n",
             " listen='127.0.0.1'",
             " address='127.0.0.1'",
+            "      <backingStore/>\n",
+            "    <feature policy='require' name='hypervisor'/>\n",
+            "    <feature policy='require' name='lahf_lm'/>\n",
         )
         old, new = (
             reduce(lambda text, each: text.replace(each, ""), may_stay, each.xml(flags=SECURE))
@@ -387,9 +421,9 @@ class TestFlags:
         ("flags", "runs", "has_password"),
         [(0, True, False), (SECURE, True, True), (INACTIVE, False, False), (MIGRATABLE, False, True)],
     )
-    def test_what_they_show(self, flags, runs, has_password):
+    def test_what_they_show_of_one_that_runs(self, flags, runs, has_password):
         text = self.definition.xml(flags, self.place)
-        assert (text.startswith("<domain type='kvm' id='1'>\n")) == ("vnc' port='5900'" in text) == runs
+        assert text.startswith("<domain type='kvm' id='1'>\n") == ("vnc' port='5900'" in text) == runs
         assert (" passwd='hush'" in text) == has_password
 
     def test_it_is_written_once(self):
@@ -398,3 +432,44 @@ class TestFlags:
         for number in range(10):
             self.definition.xml(0, Place(number))
         assert self.definition.xml(0, self.place) == text
+
+
+class TestSlots:
+    def test_where_all_are_taken_devices_have_none(self):
+        text = with_devices("<interface/>" * 40).xml()
+        slots = re.findall("slot='(0x..)'", text)
+        assert slots == [*(f"0x{slot:02x}" for slot in (1, *range(2, 32)))]
+
+    def test_what_is_no_number_takes_none(self):
+        text = with_devices("<interface><address type='pci' slot='first'/></interface><interface/>").xml()
+        assert re.findall("slot='(.*?)'", text) == ["0x01", "first", "0x02", "0x03"]
+
+
+class TestAsAnotherHostTakesItOver:
+    def test_what_every_host_has_is_left_out(self):
+        definition = parsed(PLAIN)
+        text = definition.xml(MIGRATABLE)
+        assert devices_of(text, "controller", "input", "audio", "memballoon") == (
+            "<input type='mouse' bus='ps2'/>\n<memballoon model='virtio'>\n</memballoon>"
+        )
+        assert "/machine" not in text
+        assert "<partition>/machine</partition>" in definition.xml(MIGRATABLE, Place(1))
+        assert "id=" not in definition.xml(MIGRATABLE, Place(1)).splitlines()[0]
+
+    def test_disks_of_one_that_runs_have_nothing_beneath(self):
+        disk = "<disk><source file='/a'/><target dev='vda'/></disk>"
+        definition = with_devices(f"{disk}<disk device='cdrom'><target dev='hdc'/></disk>")
+        assert "backingStore" not in definition.xml(MIGRATABLE)
+        assert devices_of(definition.xml(MIGRATABLE, Place(1)), "disk") == (
+            "<disk type='file' device='disk'>\n"
+            "  <driver name='qemu' type='raw'/>\n"
+            "  <source file='/a'/>\n"
+            "  <backingStore/>\n"
+            "  <target dev='vda' bus='virtio'/>\n"
+            "</disk>\n"
+            "<disk type='file' device='cdrom'>\n"
+            "  <driver name='qemu' type='raw'/>\n"
+            "  <target dev='hdc' bus='ide'/>\n"
+            "  <readonly/>\n"
+            "</disk>"
+        )

@@ -1,5 +1,6 @@
 """The server, by a client that has nothing but the codec."""
 
+import _socket
 import errno
 import gc
 import os
@@ -11,7 +12,7 @@ import threading
 from unittest import mock
 
 import pytest
-from small_host import BOOTED, STARTED_AT_MOST, WEB1, Client, SmallHost, serving, wait_for_end
+from small_host import BOOTED, OF_EVENTS, STARTED_AT_MOST, WEB1, Client, SmallHost, serving, wait_for_end
 
 from pytest_fakehv.fronts.libvirt.errors import ConnectionLost, LibvirtError
 from pytest_fakehv.fronts.libvirt.server import outgoing, threads, workers
@@ -19,7 +20,7 @@ from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
 from pytest_fakehv.fronts.libvirt.wire.frames import LARGEST, VERSION, Header, Type, framed
 from pytest_fakehv.fronts.libvirt.wire.procedures import Program
-from pytest_fakehv.fronts.libvirt.wire.xdr import codec, encode
+from pytest_fakehv.fronts.libvirt.wire.xdr import codec, decode, encode
 
 
 @pytest.fixture
@@ -297,18 +298,18 @@ class TestCallsThatWait:
         assert client.is_lost()
 
     def test_a_client_is_nudged_meanwhile(self, host, client):
-        def suspend(session, domain):
-            with session.nudged():
-                return host.virDomainSuspend(session, domain)
-
-        host.answers["virDomainSuspend"] = suspend
         waiting = client.begin("virDomainSuspend", WEB1)
         for _ in range(3):
-            assert client.answer() == (0, (0x7FFFFFFF, DomainRef("nobody", bytes(16), -1), 0, 0))
+            header, payload = client.next()
+            assert (header.procedure, header.type) == (318, Type.EVENT)
+            values = decode(OF_EVENTS[318].message, payload)
+            assert values == (0x7FFFFFFF, DomainRef("nobody", bytes(16), -1), 0, 0)
         host.going_on.set()
-        serials = iter(lambda: client.answer()[0], waiting)
-        assert set(serials) <= {0}
-        assert client.is_alive()  # and no more of them
+        assert client.answer() == (waiting, ())
+        assert client.is_alive()
+        client.socket.settimeout(0.02)
+        with pytest.raises(TimeoutError):  # but for one that was about to come, there are no more
+            tuple(client.next() for _ in range(3))
 
 
 class TestEvents:
@@ -388,16 +389,6 @@ class TestClientsThatDoNotRead:
         serial = client.begin("virConnectClose")
         assert [client.answer()[0] for _ in range(4)] == [0, 0, 0, serial]
         assert client.is_lost()
-
-    def test_they_are_not_nudged(self, host, client):
-        session = host.sessions[0]
-        for _ in range(3):
-            session.send_event(7, self.LARGE)
-        with session.nudged():
-            for _ in range(3):
-                threading.Event().wait(0.005)
-        assert [client.answer()[1][0] for _ in range(3)] == [7, 7, 7]
-        assert client.is_alive()
 
     def test_where_the_system_has_no_more_threads_they_are_dropped(self, host, client, monkeypatch):
         monkeypatch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError))
@@ -552,21 +543,36 @@ class TestBadInput:
             refused.socket.close()
         assert client.is_alive()
 
-    def test_where_there_are_no_descriptors_it_waits(self, host):
-        accept = socket.socket.accept
+    def test_where_there_are_no_descriptors_it_waits(self, host, monkeypatch):
         failing = [OSError(errno.EMFILE, "Too many open files")] * 2
 
-        def accept_at_last(self):
-            if failing:
-                raise failing.pop()
-            return accept(self)
+        class Socket(_socket.socket):
+            def _accept(self):
+                if failing:
+                    raise failing.pop()
+                return super()._accept()
 
-        with (
-            mock.patch.object(socket.socket, "accept", accept_at_last),
-            serving(host) as server,
-            Client(server.path) as client,
-        ):
+        monkeypatch.setattr(_socket, "socket", Socket)
+        with serving(host) as server, Client(server.path) as client:
             assert client.is_alive()
+
+
+class TestTestsThatReplaceThings:
+    """What a test does to `socket` is about its own sockets."""
+
+    def test_the_class(self, server):
+        client = Client(server.path, opened=False, connected=False)
+        with mock.patch("socket.socket"), client:
+            client.connect()
+            assert client.call("virConnectAuthList") == ([0],)
+
+    def test_how_long_they_wait(self, host, monkeypatch):
+        socket.setdefaulttimeout(0)
+        try:
+            with serving(host) as server, Client(server.path) as client:
+                assert client.is_alive()
+        finally:
+            socket.setdefaulttimeout(None)
 
 
 class TestEnd:
@@ -585,6 +591,30 @@ class TestEnd:
             late = socket.socket(socket.AF_UNIX)
             assert late.connect_ex(server.path) == errno.ENOENT
             late.close()
+
+    def test_a_host_that_goes_down_lets_nobody_in(self, host, server, client):
+        server.go_down()
+        assert client.is_lost()
+        with pytest.raises(ConnectionRefusedError):
+            Client(server.path)
+        assert os.path.exists(server.path)
+
+    @pytest.mark.parametrize("blocking", [True, False])
+    def test_a_call_may_lead_to_it(self, host, blocking):
+        ended = []
+
+        def destroy(session, domain):
+            server.close()
+            ended.append(True)
+            return ()
+
+        host.answers["virDomainDestroy"] = destroy
+        host.blocking = {"virDomainDestroy"} if blocking else set()
+        with serving(host) as server, Client(server.path) as client:
+            client.begin("virDomainDestroy", WEB1)
+            assert client.is_lost()
+            wait_for_end()
+        assert ended == [True]
 
     def test_the_socket_may_be_gone_before(self, host):
         with serving(host) as server:

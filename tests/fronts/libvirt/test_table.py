@@ -67,6 +67,8 @@ def test_the_events_that_a_host_sends():
     assert {event.kind: (event.number, event.name) for event in EVENTS.values()} == {
         0: (318, "lifecycle"),
         1: (319, "reboot"),
+        4: (322, "io-error"),
+        6: (324, "io-error-reason"),
         13: (331, "balloon-change"),
         20: (359, "migration-iteration"),
         21: (363, "job-completed"),

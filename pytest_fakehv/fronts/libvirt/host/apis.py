@@ -1,11 +1,11 @@
 """What a host can be asked: the functions of libvirt's interface, by their names."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
 from pytest_fakehv.text import shown_error
 
@@ -19,8 +19,6 @@ About = Literal["domain", "name", "uuid", "xml", "nothing"]
 
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
-
-_NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +56,9 @@ class Api:
         """Say which instance a call is about; None if about none."""
         if self.about in ("nothing", "uuid"):
             return None
-        given: str = arguments[0]
-        if self.about == "xml":
-            found = _NAME.search(given)
-            return found[1] if found else None
-        return given
+        given = arguments[0]
+        name: str | None = given.name if isinstance(given, Xml) else given
+        return name
 
     def told(self, error: BaseException) -> BaseException:
         """Return an error of the cluster's, or of a fault's, as a client is told of it.
@@ -71,10 +67,12 @@ class Api:
         """
         if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
             return error
-        given = getattr(error, "err", None)
+        given = getattr(error, "err", ())
         if isinstance(given, tuple) and len(given) == _PARTS:
             code, domain, message, level, str1, str2, str3, int1, int2 = given
             return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
+        if given is None:  # it was made by hand, and has a text alone
+            return failure(Code.OPERATION_FAILED, str(error))
         if isinstance(error, HypervisorError):
             return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
         return failure(Code.INTERNAL_ERROR, shown_error(error))

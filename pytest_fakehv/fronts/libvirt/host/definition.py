@@ -19,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
     alias_of_disk,
+    migratable,
     needs_port,
     needs_tap,
     needs_terminal,
@@ -33,7 +34,7 @@ INACTIVE: Final = 2
 UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
-"""The flag: as another host can take it over, which is as it is defined, with the passwords."""
+"""The flag: as another host takes it over, which is nearly as it is defined, with the passwords."""
 
 
 class Disk(NamedTuple):
@@ -69,7 +70,7 @@ class Definition:
     """
 
     root: Element
-    _texts: dict[tuple[bool, Place | None], str] = field(
+    _texts: dict[tuple[int, Place | None], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -335,19 +336,23 @@ class Definition:
             flags: `SECURE`, `INACTIVE`, `UPDATE_CPU`, `MIGRATABLE`.
             place: Where it runs; None: it doesn't.
         """
-        if flags & (INACTIVE | MIGRATABLE):
-            place = None
-        is_secret = not flags & (SECURE | MIGRATABLE)
-        text = self._texts.get((is_secret, place))
+        flags &= SECURE | INACTIVE | MIGRATABLE
+        text = self._texts.get((flags, place))
         if text is None:
-            root = running(self.root, place) if place else self.root
-            text = written(_without_passwords(root) if is_secret else root)
             if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
-            self._texts[is_secret, place] = text
+            text = self._texts[flags, place] = written(self._shown(flags, place))
         return text
 
+    def _shown(self, flags: int, place: Place | None) -> Element:
+        if flags & MIGRATABLE:
+            return migratable(self.root, runs=place is not None)
+        root = self.root if place is None or flags & INACTIVE else running(self.root, place)
+        return root if flags & SECURE else _without_passwords(root)
 
+
+_SECRETS: Final = frozenset({"passwd", "passwdValidTo", "connected"})
+"""What only `SECURE` shows of a screen: the password, and what goes with it."""
 _MOST_TEXTS: Final = 4
 """How many texts of a definition are kept: those of the places where it once ran need not be."""
 
@@ -364,7 +369,10 @@ def _source(device: Element) -> str | None:
 
 def _without_passwords(root: Element) -> Element:
     devices = root.child("devices")
-    if devices is None or not any("passwd" in each.attributes for each in devices.named("graphics")):
+    if devices is None or not any(_SECRETS & each.attributes.keys() for each in devices.named("graphics")):
         return root
-    hidden = [each.having(passwd=None) if each.name == "graphics" else each for each in devices.children]
+    hidden = [
+        each.having(**dict.fromkeys(_SECRETS)) if each.name == "graphics" else each
+        for each in devices.children
+    ]
     return root.holding(*(each.holding(*hidden) if each is devices else each for each in root.children))

@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, UPDATE_CPU
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
-from pytest_fakehv.fronts.libvirt.values import Parameter
+from pytest_fakehv.fronts.libvirt.values import Parameter, Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -51,13 +51,13 @@ def xml(host: Host, session: Session, domain: Domain, flags: int) -> str:
         problem = "virDomainGetXMLDesc with secure flag"
         raise failure(Code.OPERATION_DENIED, problem, origin=Origin.DOMAIN)
     if domain.place is None or (flags & INACTIVE and domain.config):
-        return (domain.config or domain.definition).xml(flags)
+        return Xml((domain.config or domain.definition).xml(flags))
     definition, memory = domain.definition, host.memory_of(domain)
     if memory != definition.current_memory:  # its guest is not so far, or a test has changed it otherwise
         definition = definition.with_current_memory(memory)
     if flags & INACTIVE:  # of a transient one, that is all that there is
-        return definition.at(domain.place).without_id().xml(flags)
-    return definition.xml(flags, domain.place)
+        return Xml(definition.at(domain.place).without_id().xml(flags))
+    return Xml(definition.xml(flags, domain.place))
 
 
 @api("virDomainGetOSType")

@@ -2,17 +2,19 @@
 
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host import lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
 from pytest_fakehv.fronts.libvirt.host.audience import Client, Session
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 
@@ -20,6 +22,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _LONGEST_WAIT: Final = 30
 """How long a call waits for another one that changes the same domain, in seconds of the machine's time."""
+
+_NOT_DONE: Final = object()
+"""Stands for what a call returns that has no effect."""
 
 
 class Host(Befalling):
@@ -84,21 +89,27 @@ class Host(Befalling):
             seen = (arguments[0].name, *arguments[1:])
         elif api.about == "uuid":
             seen = (str(uuid.UUID(bytes=arguments[0])),)
+        elif api.about == "xml":
+            seen = (Xml(arguments[0]), *arguments[1:])
+
+        done: Any = _NOT_DONE
 
         def effect(_node: object, *_seen: object) -> Any:
+            nonlocal done
             api.check_flags(arguments)
             if not is_about_domain:
-                return api.function(self, session, *arguments)
+                done = api.function(self, session, *arguments)
+                return done
             domain = self.find(arguments[0])
-            if api.has_job:
-                with self.job(domain, api):
-                    return api.function(self, session, domain, *arguments[1:])
-            return api.function(self, session, domain, *arguments[1:])
+            with self.job(domain, api) if api.has_job else nullcontext():
+                done = api.function(self, session, domain, *arguments[1:])
+            return done
 
         client = self.audience.find(session)
         if client is None:  # it is over
             raise ConnectionLost(f"{self.name} has closed the connection")
-        return _results(self._pass(client, api, seen, effect))
+        said = self._pass(client, api, seen, effect)
+        return _results(said) if said is done else lies.told(self, api, arguments, said)
 
     def _pass(self, client: Client, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call of a client's pass the cluster's door.

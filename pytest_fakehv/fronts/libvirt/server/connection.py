@@ -1,17 +1,18 @@
 """One client's connection: its reader, the calls that it makes, and what it is told."""
 
+import _socket
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
+from socket import SO_RCVTIMEO, SOL_SOCKET
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import Outgoing
-from pytest_fakehv.fronts.libvirt.server.threads import answering, made
+from pytest_fakehv.fronts.libvirt.server.threads import answering
 from pytest_fakehv.fronts.libvirt.server.workers import TooManyError, Workers
 from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
 from pytest_fakehv.fronts.libvirt.wire.errors import error_bytes
@@ -50,14 +51,26 @@ parameters 9; keepalive 10; callbacks of events 14 and of the end 15; the order 
 _PING: Final = 1
 _PONG: Final = framed(Program.KEEPALIVE, 2, Type.EVENT, 0, Status.OK, b"")
 
-_NUDGE_EVERY: Final = 0.005
-"""In seconds of real time."""
+_FOR_EVER: Final = struct.pack("ll", 0, 0)
+"""How long the system waits until something comes, in seconds and microseconds of real time."""
+
+_FOR_A_NUDGE: Final = struct.pack("ll", 0, 5000)
 
 _CREDENTIALS: Final = struct.Struct("3i")
 """Of the process at the other end: its number, its user's, and its group's."""
 
 _NOBODY: Final = 0x7FFFFFFF
 """A callback that no client has."""
+
+
+def _event(callback: int, event: DomainEvent) -> bytes:
+    """Return the frame by which a client's callback learns of an event."""
+    number, payload = event_message(callback, event)
+    return framed(Program.REMOTE, number, Type.EVENT, 0, Status.OK, payload)
+
+
+_NUDGE: Final = _event(_NOBODY, DomainEvent(0, DomainRef("nobody", bytes(16)), (0, 0)))
+"""Something that arrives, and that no client minds."""
 
 
 class Connection:
@@ -73,7 +86,7 @@ class Connection:
         peer: The number of its client's process; 0 where the system doesn't tell.
     """
 
-    def __init__(self, connected: socket.socket, host: Host, name: str) -> None:
+    def __init__(self, connected: _socket.socket, host: Host, name: str) -> None:
         self.is_read_only = False
         self.peer = _peer_of(connected)
         self._socket = connected
@@ -83,6 +96,7 @@ class Connection:
         self._workers = Workers(name)
         self._hears = threading.Event()
         self._hears.set()
+        self._nudges = False
         self._is_open = False
         self._is_closing = False
         self._own: dict[str, _Function] = {
@@ -105,8 +119,7 @@ class Connection:
         has no such event, or its details are others.
         """
         with answering():
-            number, payload = event_message(callback_id, event)
-            self._outgoing.send(framed(Program.REMOTE, number, Type.EVENT, 0, Status.OK, payload))
+            self._outgoing.send(_event(callback_id, event))
 
     def drop(self) -> None:
         """Break the connection, as that to a crashed host breaks; never waits."""
@@ -126,36 +139,13 @@ class Connection:
             self._outgoing.release()
             self._hears.set()
 
-    @contextmanager
-    def nudged(self) -> Iterator[None]:
-        """Keep the client awake while one of its calls is waited for.
-
-        Another of its threads, whose call begins just as that one goes out, may else sleep until something
-        arrives: libvirt's client forgets to wake it. So something does, for a callback that nobody has.
-        """
-        over = threading.Event()
-        thread = made(f"{self._name} nudge", self._nudge, over)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def _nudge(self, over: threading.Event) -> None:
-        number, payload = event_message(_NOBODY, DomainEvent(0, DomainRef("nobody", bytes(16)), (0, 0)))
-        message = framed(Program.REMOTE, number, Type.EVENT, 0, Status.OK, payload)
-        while not over.wait(_NUDGE_EVERY):
-            self._outgoing.send(message, only_if_idle=True)
-
     # --- the reader ---
 
     def serve(self) -> None:
         """Read and answer until the connection is over, and tell the host."""
         frames = Frames()
-        receive = self._socket.recv
         try:
-            while not self._is_closing and (data := receive(_RECEIVED_AT_ONCE)):
+            while not self._is_closing and (data := self._received()):
                 for frame in frames.taken(data):
                     if not self._hears.is_set():
                         self._hears.wait()
@@ -178,6 +168,22 @@ class Connection:
     def forget(self) -> None:
         """Have no part in it, in a forked child."""
         self._outgoing.forget()
+
+    def _received(self) -> bytes:
+        """Return what comes next; nothing means that the client has gone.
+
+        While a call waits, the client is nudged: another of its threads, whose call begins just as that one
+        goes out, may else sleep until something arrives, since libvirt's client forgets to wake it.
+        """
+        while True:
+            waits = self._workers.are_busy
+            if waits is not self._nudges:
+                self._nudges = waits
+                self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _FOR_A_NUDGE if waits else _FOR_EVER)
+            try:
+                return self._socket.recv(_RECEIVED_AT_ONCE)
+            except BlockingIOError:
+                self._outgoing.send(_NUDGE, only_if_idle=True)
 
     def _take(self, frame: bytes) -> None:
         """Take a message in: answer it, let a worker do so, or ignore it as a real daemon does."""
@@ -269,12 +275,12 @@ class Connection:
         )
 
 
-def _peer_of(connected: socket.socket) -> int:
+def _peer_of(connected: _socket.socket) -> int:
     """Return the number of the process at the other end of a socket; 0 where the system doesn't tell."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return 0
-    process, _, _ = _CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    process, _, _ = _CREDENTIALS.unpack(connected.getsockopt(SOL_SOCKET, option, _CREDENTIALS.size))
     return int(process)
 
 

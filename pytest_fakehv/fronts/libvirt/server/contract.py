@@ -1,6 +1,5 @@
 """What a server asks of the host that it answers for, and what that host may ask of a connection."""
 
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pytest_fakehv.fronts.libvirt.values import DomainEvent
@@ -28,9 +27,6 @@ class Session(Protocol):
 
     def speak(self) -> None:
         """Hear what came meanwhile, say what there was to say, and go on."""
-
-    def nudged(self) -> AbstractContextManager[None]:
-        """Keep the client awake while one of its calls is waited for: see `Connection.nudged`."""
 
 
 class Host(Protocol):

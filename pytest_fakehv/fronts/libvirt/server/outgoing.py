@@ -1,9 +1,10 @@
 """What a connection sends: nobody waits until a client reads."""
 
+import _socket
 import contextlib
-import socket
 import threading
 from collections import deque
+from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.server.threads import made
@@ -11,7 +12,7 @@ from pytest_fakehv.fronts.libvirt.server.threads import made
 MOST_UNSENT: Final = 16 * 2**20
 """In bytes: behind so many, a client has ceased to read, and is dropped."""
 
-_AT_ONCE: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_AT_ONCE: Final = MSG_DONTWAIT | MSG_NOSIGNAL
 
 
 class Outgoing:
@@ -20,7 +21,7 @@ class Outgoing:
     What the socket doesn't take at once waits for a thread that is made only then.
     """
 
-    def __init__(self, connected: socket.socket, name: str) -> None:
+    def __init__(self, connected: _socket.socket, name: str) -> None:
         self._socket = connected
         self._name = name
         self._lock = threading.Lock()
@@ -81,7 +82,7 @@ class Outgoing:
                 message = self._unsent.popleft()
                 self._size -= len(message)
             try:
-                self._socket.sendall(message, socket.MSG_NOSIGNAL)
+                self._socket.sendall(message, MSG_NOSIGNAL)
             except OSError:
                 self._is_over = True
 
@@ -125,7 +126,7 @@ class Outgoing:
             self._socket.close()
 
 
-def shut_down(connected: socket.socket) -> None:
+def shut_down(connected: _socket.socket) -> None:
     """Break a connection, whoever else has a copy of its socket."""
     with contextlib.suppress(OSError):  # the other side was first
-        connected.shutdown(socket.SHUT_RDWR)
+        connected.shutdown(SHUT_RDWR)

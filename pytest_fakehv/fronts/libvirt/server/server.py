@@ -1,24 +1,27 @@
 """A node's socket, and the connections to it."""
 
+import _socket
 import atexit
 import contextlib
 import os
-import socket
 import threading
-import time
-from typing import Final
+from socket import AF_UNIX, SOCK_STREAM, SOMAXCONN
+from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.server import threads
 from pytest_fakehv.fronts.libvirt.server.connection import Connection
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import shut_down
-from pytest_fakehv.machine import Os
+from pytest_fakehv.machine import Os, Time
 
 _AT_MOST: Final = 5.0
 """Seconds for which `Server.close` waits for threads: a call may be in the middle of somebody else's code."""
 
 _AGAIN_AFTER: Final = 0.01
 """Seconds until a socket without a descriptor for the next connection tries again."""
+
+_HIDDEN: Final = "\x7f"
+"""What a socket's path ends with while nobody is let in, and no name of a node: who connects finds none."""
 
 _servers: Final[set["Server"]] = set()
 """Those that are up in this process."""
@@ -49,10 +52,12 @@ class Server:
         self._name = name
         self._closing = threading.Event()
         self._connections: dict[Connection, threading.Thread] = {}
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # A test may replace `socket.socket`, and say how long its sockets wait: not this class, nor ours.
+        self._listening = _socket.socket(AF_UNIX, SOCK_STREAM)
+        self._listening.setblocking(True)
         try:
             self._listening.bind(path)
-            self._listening.listen(socket.SOMAXCONN)
+            self._listening.listen(SOMAXCONN)
         except OSError:
             self._listening.close()
             raise
@@ -61,39 +66,54 @@ class Server:
         self._acceptor.start()
 
     def go_down(self) -> None:
-        """Break all connections, and let nobody in any more, as a host does that crashes; waits for nothing."""
+        """Break all connections, and let nobody in any more, as a host that crashes; waits for nothing."""
         self._closing.set()
         shut_down(self._listening)  # which wakes the thread that accepts
         for connection in list(self._connections):
             connection.drop()
 
+    def hide(self) -> None:
+        """Let nobody in, as a host does that is cut off, until `show`; the connections stay."""
+        with contextlib.suppress(OSError):  # it is hidden already, or somebody has tidied up
+            Os.replace(self.path, self.path + _HIDDEN)
+
+    def show(self) -> None:
+        """Let clients in again."""
+        with contextlib.suppress(OSError):  # as in `hide`
+            Os.replace(self.path + _HIDDEN, self.path)
+
     def close(self) -> None:
         """Break all connections, and end the threads; the socket is gone.
 
-        Nothing that a call could wait for may be held.
+        Nothing that a call could wait for may be held. It may be called in the middle of an answer.
         """
         if self not in _servers:
             return
-        _servers.discard(self)
         self.go_down()
         self._acceptor.join()
-        self._listening.close()
-        with contextlib.suppress(OSError):  # somebody has tidied up
-            Os.unlink(self.path)
+        for path in (self.path, self.path + _HIDDEN):
+            with contextlib.suppress(OSError):  # it isn't that one, or somebody has tidied up
+                Os.unlink(path)
         running = dict(self._connections)
         for connection in running:
             connection.drop()
-        until = time.monotonic() + _AT_MOST
+        _servers.discard(self)
+        if threads.is_answering():  # a call has led to it, and can't wait for its own end
+            return
+        until = Time.monotonic() + _AT_MOST
         for thread in running.values():
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, until - Time.monotonic()))
 
     def _accept(self) -> None:
+        accept: Any = self._listening._accept  # type: ignore[attr-defined]  # noqa: SLF001  # of this class, all
         while not self._closing.is_set():
             try:
-                connected, _ = self._listening.accept()
+                descriptor, _ = accept()
             except OSError:  # it is closed; or too many are open
                 self._closing.wait(_AGAIN_AFTER)
                 continue
+            connected = _socket.socket(fileno=descriptor)
+            connected.setblocking(True)
             connection = Connection(connected, self._host, self._name)
             thread = threads.made(self._name, self._serve, connection)
             self._connections[connection] = thread
@@ -102,6 +122,7 @@ class Server:
             except RuntimeError:  # the system has no more of them
                 del self._connections[connection]
                 connected.close()
+        self._listening.close()  # so that whoever has not been let in does not wait
 
     def _serve(self, connection: Connection) -> None:
         """Read one connection to its end, and wait for what goes on in its other threads."""

@@ -69,9 +69,9 @@ class Frames:
     """Takes what a connection receives apart into frames."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._held = 0
+        self._rest = bytearray()
         self._needed = _SIZE.size
+        """How many bytes there must be before it is worth looking."""
 
     def taken(self, data: bytes) -> list[bytes]:
         """Return the frames that are whole with these bytes; keep what isn't.
@@ -79,13 +79,13 @@ class Frames:
         Raises:
             WireError: a length is none that a frame can have, so that nobody knows where the next one begins.
         """
-        if self._parts:
-            self._parts.append(data)
-            self._held += len(data)
-            if self._held < self._needed:
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
                 return []
-            data = b"".join(self._parts)
-            self._parts = []
+            data = bytes(self._rest)
+            self._rest.clear()
+        self._needed = _SIZE.size
         frames = []
         at = 0
         while len(data) - at >= _SIZE.size:
@@ -97,9 +97,5 @@ class Frames:
                 break
             frames.append(data[at : at + size])
             at += size
-        else:
-            self._needed = _SIZE.size
-        if at < len(data):
-            self._parts = [data[at:]]
-            self._held = len(data) - at
+        self._rest += data[at:]
         return frames

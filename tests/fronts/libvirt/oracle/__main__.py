@@ -50,13 +50,8 @@ def record(names):
 def machine(hosts):
     """Return what the records are made with."""
     connection = libvirt.open(hosts["node1"].uri)
-    _, memory, cpus, *_ = connection.getInfo()
-    return {
-        "libvirt": connection.getLibVersion(),
-        "qemu": connection.getVersion(),
-        "memory": memory,
-        "cpus": cpus,
-    }
+    cpus = connection.getInfo()[2]
+    return {"libvirt": connection.getLibVersion(), "qemu": connection.getVersion(), "cpus": cpus}
 
 
 def on_pair(names):
@@ -86,15 +81,15 @@ def report(said, allowed):
         apis |= {line["api"] for line in there if line["api"].startswith("vir") and " " not in line["api"]}
         commands |= {line["call"] for line in there if line["api"].startswith("virsh ")}
         for each in compared(name, there, here):
-            matching = [row for row in allowed if row.matches(each)]
-            used |= set(matching)
-            if not matching:
+            found = [(row, each.api) for row in allowed if row.matches(each)]
+            used |= set(found)
+            if not found:
                 unknown[each.api, each.where, each.there, each.here].append(each)
     for found in sorted(unknown.values(), key=len, reverse=True):
         first, more = found[0], f", and {len(found) - 1} more calls alike" if len(found) > 1 else ""
         print(f"{first.script} {first.number}, {first.call}: {first.where}{more}")
         print(f"    there: {first.there}\n    here:  {first.here}")
-    unused = [row for row in allowed if row not in used]
+    unused = [(row, call) for row in allowed for call in sorted(row.calls) if (row, call) not in used]
     count = sum(map(len, unknown.values()))
     print(
         f"{calls} calls of {len(apis)} APIs and {len(commands)} commands of virsh compared: "
@@ -124,8 +119,8 @@ def main():
     count, unused = report(on_front(names), rows())
     if given.scripts or not shutil.which("virsh"):
         unused = []
-    for row in unused:
-        print(f"{TABLE.name}, line {row.line}: matches nothing")
+    for row, call in unused:
+        print(f"{TABLE.name}, line {row.line}: {call} matches nothing")
     return bool(count or unused)
 
 

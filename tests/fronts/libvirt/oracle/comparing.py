@@ -8,6 +8,12 @@ from xml.etree import ElementTree as ET
 ERROR = ("code", "domain", "message", "level", "str1", "str2", "str3", "int1", "int2")
 ABSENT = "(absent)"
 
+TELLING = {"controller": "type", "input": "type", "feature": "name", "enum": "name", "mode": "name"}
+"""Which attribute tells elements of a name apart."""
+
+TELLING_TEXT = {"model", "value", "machine"}
+"""Which elements are told apart by their text."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -34,28 +40,30 @@ class Difference:
 
 def compared(script, there, here):
     """Give what differs between two recordings of a script."""
-    for number, (left, right) in enumerate(zip(there, here, strict=False)):
-        pairs = list(lines(left, right))
-        for where, one, other in pairs:
-            yield Difference(script, number, left["call"], left["api"], where, one, other)
-    if len(there) != len(here):
-        left, right = (f"{len(side)} calls" for side in (there, here))
-        last = (there if len(there) < len(here) else here)[-1]
-        yield Difference(script, len(here), last["call"], last["api"], "end", left, right)
+    calls = [[line["call"] for line in side] for side in (there, here)]
+    for kind, a, b, c, d in SequenceMatcher(None, *calls, autojunk=False).get_opcodes():
+        if kind == "equal":
+            for number in range(b - a):
+                left = there[a + number]
+                for where, one, other in lines(left, here[c + number]):
+                    yield Difference(script, a + number, left["call"], left["api"], where, one, other)
+        else:
+            for number, left in enumerate(there[a:b], a):
+                yield Difference(script, number, left["call"], left["api"], "call", "is made", "is not made")
+            for right in here[c:d]:
+                yield Difference(script, a, right["call"], right["api"], "call", "is not made", "is made")
 
 
 def lines(there, here):
     """Give what differs between two lines of recordings: where, there, here."""
-    if there["call"] != here["call"]:
-        yield "call", there["call"], here["call"]
-        return
-    if ("error" in there) != ("error" in here):
+    if ("error" in there, there.get("status")) != ("error" in here, here.get("status")):
         yield "outcome", outcome(there), outcome(here)
     elif "error" in there:
         yield from errors(there["error"], here["error"])
-    for key in ("result", "status", "stdout", "stderr"):
-        if key in there and key in here:
-            yield from values(there[key], here[key], key)
+    else:
+        for key in ("result", "stdout", "stderr"):
+            if key in there:
+                yield from values(there[key], here[key], key)
     if there.get("state") != here.get("state"):
         yield "state", str(there.get("state")), str(here.get("state"))
     if there.get("events") != here.get("events"):
@@ -67,7 +75,10 @@ def lines(there, here):
 
 
 def outcome(line):
-    """Return how a call ended."""
+    """Return how a call or a command ended."""
+    if "status" in line:
+        said = line["stderr"].strip().splitlines()[-1:] or line["stdout"].splitlines()[:1]
+        return f"exit {line['status']}, {''.join(said)}"
     return shown_error(line["error"]) if "error" in line else shown(line.get("result"))
 
 
@@ -150,11 +161,16 @@ def elements(there, here, where):
 
 
 def numbered(element):
-    """Return an element's children by name; a second one's has its number."""
+    """Return an element's children by name, with what tells them apart, or a number from the second on."""
     seen, found = Counter(), {}
     for child in element:
-        seen[child.tag] += 1
-        found[child.tag if seen[child.tag] == 1 else f"{child.tag}[{seen[child.tag]}]"] = child
+        name = child.tag
+        if name in TELLING:
+            name += f"[{child.get(TELLING[name], '')}]"
+        elif name in TELLING_TEXT:
+            name += f"[{child.text}]"
+        seen[name] += 1
+        found[name if seen[name] == 1 else f"{name}[{seen[name]}]"] = child
     return found
 
 

@@ -22,15 +22,20 @@ class Row:
     def matches(self, difference):
         """Return whether a difference is this row's."""
         found = (difference.api, difference.where, difference.there, difference.here)
-        return all(map(self._matches, self.cells, found))
+        return all(map(matching, self.cells, found))
 
-    @staticmethod
-    def _matches(cell, text):
-        patterns = CODE.findall(cell)
-        return not patterns or any(
-            re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), text, re.DOTALL)
-            for pattern in patterns
-        )
+    @property
+    def calls(self):
+        """The calls that it is about."""
+        return set(CODE.findall(self.cells[0]))
+
+
+def matching(cell, text):
+    """Return whether a text is one of those of a cell."""
+    patterns = CODE.findall(cell)
+    return not patterns or any(
+        re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), text, re.DOTALL) for pattern in patterns
+    )
 
 
 def rows():

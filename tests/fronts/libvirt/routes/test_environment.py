@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pytest_fakehv.fronts.libvirt.routes import Routes
 
 pytestmark = pytest.mark.skipif(not shutil.which("virsh"), reason="virsh isn't there")
 
-PROGRAM = [sys.executable, "-m", "pytest_fakehv.fronts.libvirt.ssh"]
+# By its name it is measured, too; then the package imports it before.
+PROGRAM = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", "pytest_fakehv.fronts.libvirt.ssh"]
 
 UNKNOWN = "ssh: Could not resolve hostname nosuch: Name or service not known"
 DOWN = "ssh: connect to host node2 port {}: No route to host"
@@ -257,5 +259,17 @@ def test_the_program_ends_where_nobody_reads_what_it_writes(there, env, own):
     ) as begun:
         begun.stdout.close()
         there["node1"].wait_for_a_client()
-        assert begun.wait() == 0
+        assert begun.wait() == 255
+        assert begun.stderr.read() == b""
+
+
+def test_the_program_ends_in_silence_with_ctrl_c(there, env, own):
+    there["node1"].greets = b"x"
+    command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as begun:
+        assert begun.stdout.read(1) == b"x"
+        begun.send_signal(signal.SIGINT)
+        assert begun.wait() == 255
         assert begun.stderr.read() == b""

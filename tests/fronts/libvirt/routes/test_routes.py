@@ -331,12 +331,33 @@ def test_so_it_is_where_programs_are_to_run(there):
     assert str(caught.value) == "no node is named 'node3'; there are: node1, node2"
 
 
-def test_without_the_binding_the_error_says_how_to_get_it(routes, monkeypatch):
-    monkeypatch.setitem(sys.modules, "libvirt", None)
+def test_so_it_is_where_the_node_has_gone(there, led):
+    led.here = "node2"
+    del there.nodes["node2"]
+    with pytest.raises(DeclarationError) as caught:
+        libvirt.open("qemu:///system")
+    assert str(caught.value) == "no node is named 'node2'; there are: node1"
+
+
+def test_so_it_is_that_there_is_none():
+    with routed(Routes({})), pytest.raises(DeclarationError) as caught:
+        libvirt.open("qemu:///system")
+    assert str(caught.value) == "there is no node to run as"
+
+
+@pytest.mark.parametrize(
+    ("there_is", "why"),
+    [
+        (None, "import of libvirt halted; None in sys.modules"),
+        (types.ModuleType("libvirt"), "module 'libvirt' has no attribute 'libvirtmod'"),
+    ],
+    ids=["nothing", "something else"],
+)
+def test_without_the_binding_the_error_says_how_to_get_it(routes, monkeypatch, there_is, why):
+    monkeypatch.setitem(sys.modules, "libvirt", there_is)
     with pytest.raises(ImportError) as caught, routed(routes):
         pass
     assert str(caught.value) == (
-        "leading libvirt's URIs to nodes needs its Python binding: import of libvirt halted; None in "
-        "sys.modules; Debian's package python3-libvirt has it; pip install libvirt-python builds it, which "
-        "needs Debian's packages libvirt-dev and pkgconf"
+        f"leading libvirt's URIs to nodes needs its Python binding: {why}; Debian's package python3-libvirt "
+        "has it; pip install libvirt-python builds it, which needs Debian's packages libvirt-dev and pkgconf"
     )

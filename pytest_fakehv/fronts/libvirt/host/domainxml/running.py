@@ -1,12 +1,14 @@
-"""What the XML of a running domain says beyond its definition: where on the host its devices are."""
+"""A domain's XML for others than its user: as it is while it runs, and as another host takes it over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.screens import in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
 OWNER: Final = "+64055:+64055"
@@ -37,6 +39,13 @@ _ALIASES: Final = {
     **{kind: kind for kind in ("hostdev", "hub", "watchdog", "rng", "shmem", "vsock")},
 }
 """How the names begin that a daemon gives to devices of each kind."""
+_IMPLIED: Final = (
+    ("controller", {"type": "usb", "model": "piix3-uhci"}),
+    ("controller", {"type": "pci", "model": "pci-root"}),
+    ("input", {"type": "keyboard", "bus": "ps2"}),
+    ("audio", {"id": "1"}),
+)
+"""What every host gives to a domain anyway."""
 _TAPS: Final = {"bridge": "vnet", "network": "vnet", "ethernet": "vnet", "direct": "macvtap"}
 """How the host's devices are called, by the type of the interface that they are for."""
 _LONGEST_IN_PATHS: Final = 20
@@ -68,10 +77,10 @@ def running(domain: Element, place: Place) -> Element:
         place: Where it runs.
     """
     content = []
-    for each in domain.children:
-        if each.name == "os" and domain.child("resource") is None:
-            content.append(Element("resource", {}, (Element("partition", {}, ("/machine",)),)))
-        if each.name == "devices":
+    for each in _with_partition(domain):
+        if each.name == "cpu":
+            content.append(_running_cpu(each))
+        elif each.name == "devices":
             content.append(each.holding(*_Devices(domain, place).all(each)))
             if domain.child("seclabel") is None:
                 labels = tuple(Element(name, {}, (OWNER,)) for name in ("label", "imagelabel"))
@@ -81,6 +90,60 @@ def running(domain: Element, place: Place) -> Element:
         else:
             content.append(each)
     return Element(domain.name, {**domain.attributes, "id": str(place.id)}, tuple(content))
+
+
+def migratable(domain: Element, *, runs: bool) -> Element:
+    """Return a domain's XML as another host takes it over: without what every host adds by itself.
+
+    Args:
+        domain: Its definition, completed.
+        runs: Whether it runs.
+    """
+    content = []
+    for each in _with_partition(domain) if runs else domain.children:
+        if each.name != "devices":
+            content.append(each)
+            continue
+        devices = (device for device in each.children if not any(map(partial(_is, device), _IMPLIED)))
+        content.append(each.holding(*(_with_backing(device) if runs else device for device in devices)))
+    return domain.holding(*content)
+
+
+def _is(device: Element, kind: tuple[str, Mapping[str, str]]) -> bool:
+    return device.name == kind[0] and kind[1].items() <= device.attributes.items()
+
+
+def _with_partition(domain: Element) -> Iterator[Element]:
+    """Give what a domain holds, with the part of the host that it runs in, before what it boots."""
+    for each in domain.children:
+        if each.name == "os" and domain.child("resource") is None:
+            yield Element("resource", {}, (Element("partition", {}, ("/machine",)),))
+        yield each
+
+
+def _running_cpu(cpu: Element) -> Element:
+    """Return a CPU with what QEMU says that it has, if the definition asks for no check of its model."""
+    if cpu.attributes.get("mode") != "custom" or cpu.attributes.get("check") != "none":
+        return cpu
+    model = cpu.child("model")
+    names = ("hypervisor", "lahf_lm") if model and model.text == "qemu64" else ("hypervisor",)
+    given = {each.attributes.get("name") for each in cpu.named("feature")}
+    features = (
+        Element("feature", {"policy": "require", "name": name}) for name in names if name not in given
+    )
+    return cpu.having(check="full").holding(*cpu.content, *features)
+
+
+def _with_backing(device: Element, **attributes: str) -> Element:
+    """Return a disk that says that nothing is beneath its source; all else, and an empty one, as it is."""
+    source = device.child("source")
+    if device.name != "disk" or source is None:
+        return device
+    device = device.exchanging(source, source.having(**attributes))
+    if device.child("backingStore"):
+        return device
+    place = 1 + next(number for number, each in enumerate(device.children) if each.name == "source")
+    return device.holding(*device.content[:place], Element("backingStore"), *device.content[place:])
 
 
 def needs_tap(interface: Element) -> bool:
@@ -110,9 +173,11 @@ class _Devices:
         self._port = place.port
         self._terminal = place.terminal
         self._first_serial: Element | None = None
+        self._disks_left = 0
 
     def all(self, devices: Element) -> Iterator[Element]:
         counts: dict[str, int] = {}
+        self._disks_left = sum(1 for _ in devices.named("disk"))
         for device in devices.children:
             number = counts[device.name] = counts.get(device.name, -1) + 1
             placed = self._placed(device)
@@ -122,16 +187,13 @@ class _Devices:
             if device.name == "console" and not number and self._first_serial:
                 placed, alias = self._twin(device, self._first_serial), _alias(self._first_serial, 0)
             if alias and device.child("alias") is None:
-                placed = placed.holding(*placed.content, Element("alias", {"name": alias}))
+                placed = _with_alias(placed, alias)
             yield placed
 
     def _placed(self, device: Element) -> Element:
         match device.name:
-            case "disk" if device.child("source") is None:
-                parts = (
-                    each.having(type=None) if each.name == "driver" else each for each in device.children
-                )
-                return device.holding(*parts)
+            case "disk":
+                return self._disk(device)
             case "interface" if needs_tap(device):
                 self._tap += 1
                 return _with_target(device, f"{_TAPS[device.attributes['type']]}{self._tap - 1}")
@@ -146,6 +208,14 @@ class _Devices:
                 return self._screen(device)
             case _:
                 return device
+
+    def _disk(self, disk: Element) -> Element:
+        number, self._disks_left = self._disks_left, self._disks_left - 1
+        if disk.child("source"):
+            return _with_backing(disk, index=str(number))
+        # Nothing is in it that has a format.
+        parts = (each.having(type=None) if each.name == "driver" else each for each in disk.children)
+        return disk.holding(*parts)
 
     def _twin(self, console: Element, serial: Element) -> Element:
         path = part_of(serial, "source", "path")
@@ -175,7 +245,13 @@ class _Devices:
             each.having(address=address) if each.attributes.get("type") == "address" else each
             for each in screen.children
         )
-        return Element("graphics", {**shown, "listen": address, **given}, tuple(parts))
+        return in_order(Element("graphics", {**shown, "listen": address, **given}, tuple(parts)))
+
+
+def _with_alias(device: Element, name: str) -> Element:
+    """Return a device with a name, which libvirt writes before the address."""
+    parts = [each for each in device.children if each.name != "address"]
+    return device.holding(*parts, Element("alias", {"name": name}), *device.named("address"))
 
 
 def _with_source(device: Element, **attributes: str) -> Element:

@@ -1,0 +1,133 @@
+"""What a fault answers in place of a call: what a test writes as libvirt's Python binding returns it.
+
+The binding returns of many functions something else than what they answer: objects, dicts, lists.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.host.apis import Api
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.text import shown
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_MIB: Final = 1024
+"""KiB, in which a host counts its memory where the binding has MiB."""
+
+_FIGURES: Final = (
+    "swap_in",
+    "swap_out",
+    "major_fault",
+    "minor_fault",
+    "unused",
+    "available",
+    "actual",
+    "rss",
+    "usable",
+    "last_update",
+    "disk_caches",
+)
+"""The figures of a domain's memory, by number."""
+
+
+class Domains(Protocol):
+    """Whoever has the domains."""
+
+    def by_name(self, name: str) -> Domain | None:
+        """Return the domain of a name; None if there is none."""
+
+
+Make = Callable[[Domains, Any], tuple[Any, ...]]
+"""Makes results of what the binding would return; raises whatever Python raises where it isn't that."""
+
+
+def told(domains: Domains, api: Api, arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    """Return a function's results for what a test gives as its answer.
+
+    Args:
+        domains: the host.
+        api: the function.
+        arguments: of the call, as the host takes them.
+        given: what the binding shall return; None where a call only says that it worked.
+
+    Raises:
+        LibvirtError: it isn't what the binding returns; the message says so.
+    """
+    kind = api.function.__annotations__["return"]
+    try:
+        if api.name in _SPECIAL:
+            return _SPECIAL[api.name](domains, given)
+        if kind is None:
+            return _nothing(given)
+        if kind is DomainRef:
+            return (arguments[0] if given in (None, 0) else _ref(domains, given),)
+        if kind in (int, str):
+            return (_scalar(kind, given),)
+        return tuple(given) if kind.__origin__ is tuple else (list(given),)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise failure(
+            Code.INTERNAL_ERROR,
+            f"a fault's result for {api.name} must be what libvirt-python returns of it, not {shown(given)}",
+        ) from error
+
+
+def _nothing(given: Any) -> tuple[()]:
+    if given not in (None, 0):
+        raise ValueError
+    return ()
+
+
+def _scalar(kind: type, given: Any) -> Any:
+    if not isinstance(given, kind):
+        raise TypeError
+    return kind(given)
+
+
+def _ref(domains: Domains, given: Any) -> DomainRef:
+    """Return what refers to a domain: to one of the binding's, or to the one of a name."""
+    if not isinstance(given, str):
+        return DomainRef(given.name(), given.UUID(), given.ID())
+    if domain := domains.by_name(given):
+        return domain.ref
+    raise KeyError(given)
+
+
+def _parameters(given: Mapping[str, Any]) -> list[Parameter]:
+    kinds = {bool: Kind.BOOLEAN, int: Kind.ULLONG, float: Kind.DOUBLE, str: Kind.STRING}
+    return [Parameter(key, kinds[type(value)], value) for key, value in given.items()]
+
+
+def _list_all(domains: Domains, given: Any) -> tuple[Any, ...]:
+    refs = [_ref(domains, each) for each in given]
+    return refs, len(refs)
+
+
+def _all_stats(domains: Domains, given: Any) -> tuple[Any, ...]:
+    return ([(_ref(domains, each), _parameters(figures)) for each, figures in given],)
+
+
+def _job_stats(_domains: Domains, given: Any) -> tuple[Any, ...]:
+    figures = dict(given)
+    return figures.pop("type"), _parameters(figures)
+
+
+def _memory_stats(_domains: Domains, given: Any) -> tuple[Any, ...]:
+    return ([(_FIGURES.index(key), value) for key, value in given.items()],)
+
+
+def _node_info(_domains: Domains, given: Any) -> tuple[Any, ...]:
+    model, memory, *rest = given
+    return model, memory * _MIB, *rest
+
+
+_SPECIAL: Final[dict[str, Make]] = {
+    "virConnectGetAllDomainStats": _all_stats,
+    "virConnectListAllDomains": _list_all,
+    "virDomainGetJobStats": _job_stats,
+    "virDomainMemoryStats": _memory_stats,
+    "virNodeGetInfo": _node_info,
+}
+"""The functions of which the binding returns what isn't just their results in a list."""

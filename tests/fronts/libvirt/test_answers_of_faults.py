@@ -1,0 +1,150 @@
+"""What a fault of a test lets a client's call answer, or raise."""
+
+import pytest
+
+from pytest_fakehv import DeclarationError
+
+libvirt = pytest.importorskip(
+    "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
+)
+
+pytestmark = pytest.mark.fakehv_instance("web1", memory=2048)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """What fails is not printed on stderr, as libvirt does by itself."""
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    yield
+    libvirt.registerErrorHandler(None, None)
+
+
+@pytest.fixture
+def cluster(fakehv_libvirt):
+    return fakehv_libvirt.cluster
+
+
+@pytest.fixture
+def connection(fakehv_libvirt):
+    return libvirt.open("qemu+ssh://node1/system")
+
+
+@pytest.fixture
+def web1(connection):
+    return connection.lookupByName("web1")
+
+
+LIES = [
+    ("virDomainGetState", lambda dom: dom.state(), [libvirt.VIR_DOMAIN_SHUTOFF, 1]),
+    ("virDomainGetInfo", lambda dom: dom.info(), [5, 1024, 1024, 1, 0]),
+    ("virDomainIsActive", lambda dom: dom.isActive(), 0),
+    ("virDomainGetXMLDesc", lambda dom: dom.XMLDesc(), "<domain/>"),
+    ("virDomainCreate", lambda dom: dom.create(), 0),
+    ("virDomainCreateWithFlags", lambda dom: dom.createWithFlags(0), 0),
+    ("virDomainMemoryStats", lambda dom: dom.memoryStats(), {"actual": 5, "rss": 7}),
+    ("virDomainGetJobStats", lambda dom: dom.jobStats(), {"type": 2, "data_total": 5, "auto_converge": 1}),
+    ("virNodeGetInfo", lambda dom: dom.connect().getInfo(), ["x86_64", 1024, 1, 2400, 1, 1, 1, 1]),
+    ("virConnectListDomains", lambda dom: dom.connect().listDomainsID(), [7]),
+    ("virConnectGetHostname", lambda dom: dom.connect().getHostname(), "other"),
+    ("virConnectListAllDomains", lambda dom: dom.connect().listAllDomains(), []),
+]
+
+
+@pytest.mark.parametrize(("function", "call", "result"), LIES, ids=[each[0] for each in LIES])
+def test_a_lie_is_what_the_binding_returns(cluster, web1, function, call, result):
+    cluster.fault(function, result=result, times=1)
+    assert call(web1) == result
+    (said,) = cluster.journal.calls(function)
+    assert said.lie is not None
+
+
+def test_a_lie_may_have_domains(cluster, connection, web1):
+    cluster.fault("virDomainLookupByName", result=web1, times=1)
+    assert connection.lookupByName("db1").name() == "web1"
+    cluster.fault("virConnectListAllDomains", result=[web1, "web1"], times=1)
+    assert [each.ID() for each in connection.listAllDomains()] == [1, 1]
+    cluster.fault("virConnectGetAllDomainStats", result=[(web1, {"state.state": 5, "x": "y"})], times=1)
+    ((domain, figures),) = connection.getAllDomainStats()
+    assert (domain.name(), figures) == ("web1", {"state.state": 5, "x": "y"})
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "result"),
+    [
+        ("virDomainIsActive", lambda dom: dom.isActive(), "yes"),
+        ("virDomainDestroy", lambda dom: dom.destroy(), 1),
+        ("virDomainGetState", lambda dom: dom.state(), 5),
+        ("virConnectListAllDomains", lambda dom: dom.connect().listAllDomains(), ["db1"]),
+        ("virDomainGetJobStats", lambda dom: dom.jobStats(), {"data_total": 5}),
+        ("virDomainMemoryStats", lambda dom: dom.memoryStats(), {"ram": 5}),
+    ],
+)
+def test_a_lie_that_the_binding_never_returns_is_refused(cluster, web1, function, call, result):
+    cluster.fault(function, result=result, times=1)
+    with pytest.raises(libvirt.libvirtError) as caught:
+        call(web1)
+    assert caught.value.get_error_message() == (
+        f"internal error: a fault's result for {function} must be what libvirt-python returns of it, "
+        f"not {result!r}"
+    )
+
+
+def test_an_effect_that_never_came(cluster, web1):
+    cluster.fault("virDomainShutdown", effect=False, times=1)
+    cluster.fault("virDomainCreateWithFlags", effect=False, times=1)
+    assert web1.shutdown() == 0
+    assert web1.isActive()
+    assert web1.createWithFlags(0) == 0
+
+
+def test_a_result_after_the_effect(cluster, web1):
+    cluster.fault("virDomainIsActive", result=0, when="after", times=1)
+    assert (web1.isActive(), web1.isActive()) == (0, 1)
+
+
+def test_an_error_of_the_binding_that_is_made_by_hand(cluster, web1):
+    cluster.fault("virDomainDestroy", error=libvirt.libvirtError("no"), times=1)
+    with pytest.raises(libvirt.libvirtError, match=r"^operation failed: no$") as caught:
+        web1.destroy()
+    assert caught.value.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED
+
+
+@pytest.mark.fakehv(strict=False)
+@pytest.mark.parametrize(
+    ("method", "called"),
+    [("virDomainDestroyFlags", "virDomainDestroy"), ("StopInstance", "virDomainDestroy")],
+)
+def test_a_fault_that_never_fired_names_the_call_that_came_instead(cluster, web1, method, called):
+    cluster.fault(method, error="no")
+    web1.destroy()
+    (violation,) = cluster.violations()
+    assert violation.what.endswith(
+        f"never fired: no such call came, though {called} was called about web1 on node1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("create", "the interface has no method 'create'; nearest: virDomainCreate"),
+        ("start", "the interface has no method 'start'; nearest: virDomainCreate"),
+        ("virDomainStart", "libvirt's front has no function 'virDomainStart'; nearest: virDomainCreate"),
+        ("virDomainCreat", "libvirt's front has no function 'virDomainCreat'; nearest: virDomainCreate"),
+    ],
+)
+def test_a_name_that_is_none_hints_at_the_right_one(cluster, method, message):
+    with pytest.raises(DeclarationError) as caught:
+        cluster.fault(method)
+    assert str(caught.value) == message
+
+
+def test_a_definition_is_shown_by_its_name_and_kept_whole(cluster, connection, web1):
+    xml = "<domain type='kvm'><name>db1</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+    connection.defineXML(xml)
+    (defined,) = cluster.journal.calls("virDomainDefineXML")
+    assert str(defined) == "virDomainDefineXML(<definition of db1>)"
+    assert (defined.instance, defined.arguments) == ("db1", (xml,))
+    assert web1.XMLDesc() == cluster.journal.calls("virDomainGetXMLDesc")[0].result
+    with pytest.raises(libvirt.libvirtError):
+        connection.defineXML("<domain/>")
+    assert str(cluster.journal[-1]) == "virDomainDefineXML('<domain/>')"
