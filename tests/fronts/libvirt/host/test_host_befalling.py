@@ -307,6 +307,12 @@ class TestBehindItsBack:
         cluster["node1"].StartInstance(cluster.instance("web1"), [], startup_paused=False)
         assert told() == ["web1 1 failed", "web1 2 resumed", "web1 2 started"]
 
+    def test_or_has_started_it_before(self, node1, web1, tmp_path):
+        (tmp_path / "root/node1").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root/node1/web1").write_text("0\n64\n1\n")
+        assert refusal(web1.create) == (55, 10, "Requested operation is not valid: domain is already running")
+        assert listed(node1) == {"web1": (1, 1, 1)}
+
     def test_it_stops_what_another_program_has_started(self, node1, tmp_path, cluster, told):
         assert listed(node1) == {}
         for name in "new", "newer":

@@ -146,6 +146,33 @@ class TestConnections:
         assert front._hosts["node1"].audience._clients == {}
         libvirt.open(front.uri()).close()
 
+    def test_faults_raise_what_they_are_given(self, libvirt, web1, cluster):
+        with pytest.raises(libvirt.libvirtError) as caught:
+            web1.destroy()
+        cluster.fault("virDomainGetInfo", error=caught.value, times=1)
+        with pytest.raises(libvirt.libvirtError) as again:
+            web1.info()
+        assert again.value.err == caught.value.err
+        cluster.fault("virDomainGetInfo", error=ValueError("no"), times=1)
+        assert refusal(web1.info) == (1, 10, "internal error: ValueError: no")
+
+    def test_an_override_fails(self, libvirt):
+        class Broken(FakeHypervisor):
+            def StartInstance(self, *arguments):
+                raise HypervisorError("no disk")
+
+            def StopInstance(self, *arguments, **keywords):
+                raise HypervisorError("no way")
+
+        cluster = FakeCluster.in_memory(NodeSpec("node1"), hypervisor=Broken)
+        cluster.add_instance("db1")
+        with FakeLibvirt(cluster) as front:
+            connection = libvirt.open(front.uri())
+            web1 = connection.defineXML(domain_xml("web1"))
+            assert refusal(web1.create) == (9, 10, "operation failed: no disk")
+            assert refusal(connection.lookupByName("db1").destroy) == (9, 10, "operation failed: no way")
+            connection.close()
+
     def test_the_host_crashes_in_the_middle_of_a_call(self, web1, cluster):
         cluster.fault("virDomainGetInfo", crash=True)
         assert refusal(web1.info)[1] == 7
