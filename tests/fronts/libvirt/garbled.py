@@ -94,6 +94,7 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "d": lambda generator: generator.uniform(-1e9, 1e9),
     "b": lambda generator: generator.random() < 0.5,
     "s": text,
+    "o": lambda generator: generator.randbytes(generator.randrange(9)),
     "w": text,
     "w32": lambda _: "x86_64",
     "16": lambda generator: generator.randbytes(16),
