@@ -420,6 +420,7 @@ class TestHostsThatFail:
 
     def test_silence_holds_everything_back_until_it_is_over(self, host, client):
         session = host.sessions[0]
+        client.call("virConnectSupportsFeature", KEEPALIVE)
         session.silence()
         session.send_event(7, BOOTED)
         client.send(1, program=Program.KEEPALIVE, kind=Type.EVENT)
@@ -432,6 +433,11 @@ class TestHostsThatFail:
         assert client.answer() == (0, (7, WEB1, 2, 0))
         assert client.receive()[0].program == Program.KEEPALIVE
         assert client.answer()[1] == ("node1",)
+
+    def test_who_could_not_notice_silence_is_cut_off(self, host, client):
+        host.sessions[0].silence()
+        client.begin("virConnectGetHostname")
+        assert client.is_lost()
 
     def test_silence_stops_what_is_being_sent(self, host, client):
         session = host.sessions[0]

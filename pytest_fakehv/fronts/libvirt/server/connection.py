@@ -59,6 +59,12 @@ _FOR_A_NUDGE: Final = struct.pack("ll", 0, 5000)
 _CREDENTIALS: Final = struct.Struct("3i")
 """Of the process at the other end: its number, its user's, and its group's."""
 
+_KEEPALIVE: Final = 10
+"""The feature of the protocol by which a client sees that a host has fallen silent."""
+
+_LONGEST_SILENCE: Final = 60.0
+"""In seconds of real time: a program that sends keepalives gives up earlier, unless it says otherwise."""
+
 _NOBODY: Final = 0x7FFFFFFF
 """A callback that no client has."""
 
@@ -99,9 +105,11 @@ class Connection:
         self._nudges = False
         self._is_open = False
         self._is_closing = False
+        self._keeps_alive = False
+        """Whether its client asked for keepalives: its library does, where the program has an event loop."""
         self._own: dict[str, _Function] = {
             "virConnectAuthList": lambda: ([_NO_AUTHENTICATION],),
-            "virConnectSupportsFeature": lambda feature: (int(feature in _FEATURES),),
+            "virConnectSupportsFeature": self._supports,
             "virConnectOpen": self._open,
             "virConnectClose": self._close,
             # The client's library calls the callback by itself when the connection breaks.
@@ -147,8 +155,8 @@ class Connection:
         try:
             while not self._is_closing and (data := self._received()):
                 for frame in frames.taken(data):
-                    if not self._hears.is_set():
-                        self._hears.wait()
+                    if not (self._hears.is_set() or self._hears_in_time()):
+                        raise BrokenPipeError
                     self._take(frame)
                     if self._is_closing:
                         break
@@ -159,6 +167,14 @@ class Connection:
             self.drop()
             if self._is_open:
                 self._host.closed(self)
+
+    def _hears_in_time(self) -> bool:
+        """Wait until what comes is heard again; tell whether it is.
+
+        A client that asked for keepalives notices the silence by itself. Any other would wait for as long as
+        TCP waits; it has its connection broken, as TCP does in the end.
+        """
+        return self._hears.wait(_LONGEST_SILENCE if self._keeps_alive else 0)
 
     def close(self) -> None:
         """Give back what the connection has, once it is over and its last call has ended."""
@@ -232,6 +248,10 @@ class Connection:
 
     def _ask_host(self, api: str, *arguments: Any) -> tuple[Any, ...]:
         return self._host.answer(self, api, arguments)
+
+    def _supports(self, feature: int) -> tuple[int]:
+        self._keeps_alive = self._keeps_alive or feature == _KEEPALIVE
+        return (int(feature in _FEATURES),)
 
     def _open(self, uri: str | None, flags: int) -> tuple[()]:
         if self._is_open:
