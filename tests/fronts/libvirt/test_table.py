@@ -64,11 +64,15 @@ def test_a_procedure_shows_what_it_is():
 
 
 def test_the_events_that_a_host_sends():
-    assert {event.kind: (event.number, event.name) for event in EVENTS.values()} == {
-        0: (318, "lifecycle"),
-        1: (319, "reboot"),
-        13: (331, "balloon-change"),
-        20: (359, "migration-iteration"),
-        21: (363, "job-completed"),
-        23: (379, "metadata-change"),
-    }
+    found = {event.kind: (event.number, event.name) for event in EVENTS.values()}
+    assert (
+        found.items()
+        >= {
+            0: (318, "lifecycle"),
+            1: (319, "reboot"),
+            13: (331, "balloon-change"),
+            20: (359, "migration-iteration"),
+            21: (363, "job-completed"),
+            23: (379, "metadata-change"),
+        }.items()
+    )
