@@ -6,7 +6,7 @@ from threading import local
 from typing import Any, ClassVar, Final, Literal
 
 from pytest_fakehv.cluster.beparams import amount_of, beparam
-from pytest_fakehv.cluster.inner import InnerNode
+from pytest_fakehv.cluster.inner import NOT_RUNNING, RUNNING, InnerNode
 from pytest_fakehv.cluster.node import startup_memory
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.interface.constants import BE_MAXMEM, BE_MINMEM, BE_VCPUS
@@ -111,7 +111,7 @@ class Hooks(BaseHypervisor):
             return
         self._inner.check_up()
         if self._IsAlive(instance.name):
-            raise RefusedError("already running")
+            raise RefusedError(RUNNING)
         if memory is None:
             memory = self._InstanceStartupMemory(instance)
         self._inner.refuse_overcommit(memory)
@@ -124,7 +124,7 @@ class Hooks(BaseHypervisor):
             return
         old = self._inner.store.read(self._InstanceFile(instance.name))
         if old is None:
-            raise RefusedError("not running")
+            raise RefusedError(NOT_RUNNING)
         self._refuse_stopped(instance.name)
         self._inner.refuse_overcommit(amount_of("memory", memory) - old.memory)
         with self._marks("balloon"):
@@ -132,4 +132,4 @@ class Hooks(BaseHypervisor):
 
     def _refuse_stopped(self, name: str) -> None:
         if not self._IsAlive(name):
-            raise RefusedError("not running")
+            raise RefusedError(NOT_RUNNING)

@@ -23,6 +23,12 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 NO_ROOM: Final = "does not overcommit"
 """What the error of something that doesn't fit says of its node."""
 
+NOT_RUNNING: Final = "not running"
+"""What the error of something that is to be there says of an instance."""
+
+RUNNING: Final = "already running"
+"""What the error of something that is not to be there yet says of it."""
+
 
 class InnerNode:
     """What a node is, whatever its interface's class makes of it.
@@ -312,7 +318,7 @@ class InnerNode:
 
     def _taken(self, path: str) -> RefusedError:
         taken = self.store.holds_something_else(path)
-        return RefusedError("its file's name is taken" if taken else "already running")
+        return RefusedError("its file's name is taken" if taken else RUNNING)
 
     def change(self, instance: InstanceLike, memory: int, *, fits: bool) -> None:
         """Change a running instance's memory.
@@ -344,7 +350,7 @@ class InnerNode:
                 self.shared.chronicle.ballooned(self.name, instance.name)
         except FileNotFoundError:
             self.store.check_root()
-            raise RefusedError("not running") from None
+            raise RefusedError(NOT_RUNNING) from None
 
     def remove(self, path: str) -> None:
         """Take an instance away.
@@ -359,7 +365,7 @@ class InnerNode:
                 self.store.remove(path)
         except FileNotFoundError:
             self.store.check_root()
-            raise RefusedError("not running") from None
+            raise RefusedError(NOT_RUNNING) from None
 
     def has_stopped(self, instance: str) -> None:
         """Note that an instance was stopped here, by whatever way."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.hooks import Hooks
-from pytest_fakehv.cluster.inner import InnerNode
+from pytest_fakehv.cluster.inner import NOT_RUNNING, InnerNode
 from pytest_fakehv.cluster.nodestage import NodeStage
 from pytest_fakehv.cluster.shared import Shared
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
@@ -96,7 +96,7 @@ class Migrating(NodeStage, Hooks):
         shared.clock._need()
         with inner.doing(f"migrate instance {name}"):
             if not self._IsAlive(name):
-                raise RefusedError("not running")
+                raise RefusedError(NOT_RUNNING)
             place = self._InstanceFile(name)
             with shared.lock:
                 inner.check_up()

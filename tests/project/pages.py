@@ -3,8 +3,8 @@
 The words behind a fence's opening say what a block is for:
 
 - ``python`` is a test module that passes, ``python fails`` one whose tests all fail, with the output that the
-  ``text`` block after it shows; ``python ganeti`` needs Ganeti's library, ``python libvirt`` and ``python libvirt
-  fails`` need libvirt's binding;
+  ``text`` block after it shows; ``python ganeti`` needs Ganeti's library, ``python libvirt`` and
+  ``python libvirt fails`` need libvirt's binding;
 - ``python as evacuate.py``, and so on for any language, is a file of that name, for the blocks after it;
 - ``python into evacuate.py`` goes into that file: functions replace those of their names, all else is added;
 - ``console`` is one or more commands with their output, in which ``...`` stands for lines that are left out;

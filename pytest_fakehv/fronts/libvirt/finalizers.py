@@ -63,7 +63,7 @@ _reapers: Final[dict[ModuleType, _Reaper]] = {}
 
 @contextlib.contextmanager
 def kept_off_servers(libvirt: ModuleType) -> Iterator[None]:
-    """Let objects of libvirt-python's classes end in a thread of their own where they die in one of a server's.
+    """Let objects of libvirt-python's classes end in a thread of their own, not in one of a server's.
 
     The servers must be closed before this ends; several fronts at once share it.
 

@@ -15,7 +15,8 @@ from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.fronts.libvirt.environment import environment
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
-from pytest_fakehv.fronts.libvirt.host.host import Host, Known
+from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
@@ -81,7 +82,7 @@ class FakeLibvirt:
         self._paths: dict[str, str] = {}
         self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
-        self._known: Known = {}
+        self._known = Known()
         self._lock = cluster._shared.lock
         for spec in list(cluster._shared.declared.values()):
             self.check(spec)

@@ -1,13 +1,14 @@
 """What a host asks of its node of the cluster: libvirt's words go in, the interface's calls come out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
 from pytest_fakehv.cluster.befalling import set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
-from pytest_fakehv.cluster.inner import NO_ROOM
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.cluster.inner import NO_ROOM, NOT_RUNNING, RUNNING
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError
 from pytest_fakehv.interface.objects import Instance, InstanceSpec, NodeInfo
 from pytest_fakehv.storage.store import Record
@@ -143,12 +144,13 @@ class Machine:
             paused: whether it starts paused.
 
         Raises:
-            LibvirtError: it doesn't fit.
+            LibvirtError: it doesn't fit, or runs already.
             HypervisorError: it can't be started.
         """
         instance = self._instance(name, memory, vcpus)
         try:
-            self._node.StartInstance(instance, [], paused)
+            with _in_libvirts_words():
+                self._node.StartInstance(instance, [], paused)
         except HypervisorError as error:
             if NO_ROOM in str(error):
                 raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
@@ -170,9 +172,11 @@ class Machine:
         """Stop an instance; without force, its guest may take no notice.
 
         Raises:
+            LibvirtError: it doesn't run.
             HypervisorError: it can't be stopped.
         """
-        self._node.StopInstance(self._known(name), force=force)
+        with _in_libvirts_words():
+            self._node.StopInstance(self._known(name), force=force)
 
     def reboot(self, name: str) -> None:
         """Reboot an instance.
@@ -190,20 +194,31 @@ class Machine:
         """Give a running instance other memory, in KiB, or another number of virtual CPUs.
 
         Raises:
+            LibvirtError: it doesn't run.
             HypervisorError: it can't be changed.
         """
-        self._node.BalloonInstanceMemory(self._instance(name, memory, vcpus), mebibytes(memory))
+        with _in_libvirts_words():
+            self._node.BalloonInstanceMemory(self._instance(name, memory, vcpus), mebibytes(memory))
 
     def set_paused(self, name: str, *, paused: bool) -> None:
         """Pause an instance, or let it run again.
 
         Raises:
+            LibvirtError: it doesn't run.
             HypervisorError: its file can't be read or written.
         """
-        with self._inner.doing(f"{'pause' if paused else 'resume'} {name} on {self.name}"):
-            set_paused_on(self._inner, name, paused=paused)
+        with _in_libvirts_words(), self._inner.doing(f"{'pause' if paused else 'resume'} instance {name}"):
+            try:
+                set_paused_on(self._inner, name, paused=paused)
+            except FileNotFoundError:
+                raise RefusedError(NOT_RUNNING) from None
 
     # What is declared there
+
+    @property
+    def placed(self) -> int:
+        """How often the test has declared an instance on a node of the cluster."""
+        return self._shared.placed
 
     def declared(self) -> Iterable[InstanceSpec]:
         """Return the instances that the test has declared there."""
@@ -242,3 +257,21 @@ class Machine:
 def mebibytes(memory: int) -> int:
     """Return how many MiB hold so many KiB."""
     return -(-memory // _MIB)
+
+
+@contextmanager
+def _in_libvirts_words() -> Iterator[None]:
+    """Say in libvirt's words what is wrong with an instance's state, where that is so.
+
+    Raises:
+        LibvirtError: it is so.
+    """
+    try:
+        yield
+    except HypervisorError as error:
+        text = str(error)
+        if text.endswith(f": {NOT_RUNNING}"):
+            raise failure(Code.OPERATION_INVALID, "domain is not running", origin=Origin.DOMAIN) from error
+        if text.endswith(f": {RUNNING}"):
+            raise failure(Code.OPERATION_INVALID, "domain is already running") from error
+        raise

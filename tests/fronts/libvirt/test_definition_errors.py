@@ -164,6 +164,37 @@ class TestWhatNoDaemonTakesSoHere:
         )
 
 
+class TestMuchOfSomething:
+    """None of it takes long, which a test with a time limit shows."""
+
+    def test_a_long_name_of_a_disk(self):
+        name = "vd" + "z" * 10**6
+        error = refusal(domain(disk=f"<disk><source file='/x'/><target dev='{name}'/></disk>"))
+        assert error.message == f"XML error: Unknown disk name '{name}' and no address specified"
+
+    def test_a_long_name_of_an_emulator(self):
+        name = f"/{'qemu' * 250_000}/x"
+        error = refusal(domain(emulator=f"<emulator>{name}</emulator>"))
+        assert error.message == f"Cannot check QEMU binary {name}: No such file or directory"
+
+    @pytest.mark.parametrize("piece", ["<a/>", "\n<a/>", "&amp;", "]", "x", "<a b='xxxxx'/>", "<!-- x -->"])
+    def test_what_is_malformed_at_its_end(self, piece):
+        xml = f"<domain>{piece * (2**20 // len(piece))}"
+        error = refusal(xml)
+        assert (error.code, error.domain) == (35, 20)
+        line = xml.rpartition("\n")[2]
+        told = f"(domain_definition):{xml.count(chr(10)) + 1}: no element found\n{line}\n{'-' * len(line)}^"
+        assert error.message == told
+
+
+def test_elements_may_be_in_one_another():
+    deep = "<a>" * 252
+    inner = f"<x xmlns='urn:x'>{deep}t{deep.replace('<', '</')}</x>"
+    definition = Definition.parse(domain(metadata=f"<metadata>{inner}</metadata>"), lambda: bytes(16))
+    assert definition.metadata("urn:x").count("<a>") == 252
+    assert Definition.parse(definition.xml(), lambda: b"") == definition
+
+
 def test_a_document_ends_at_a_nul_as_for_a_daemon():
     assert refusal("<domain>\0</domain>").message == (
         "(domain_definition):1: Premature end of data in tag domain line 1\n<domain>\n--------^"

@@ -35,7 +35,7 @@ def test_the_front_says_what_a_real_pair_of_hosts_has_said():
 
 
 def line(**said):
-    return {"call": "web1.create()", "api": "virDomainCreate", **said}
+    return {"call": "web1.create()", "api": "virDomainCreate"} | said
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,16 @@ def test_what_differs_is_said_where_it_does(there, here, found):
     assert [(each.where, each.there, each.here) for each in differences] == found
 
 
-def test_a_script_that_ends_early_says_where():
-    (difference,) = compared("script", [line(), line()], [line()])
-    assert (difference.number, difference.where) == (1, "end")
-    assert (difference.there, difference.here) == ("2 calls", "1 calls")
+def test_a_call_that_only_one_side_makes_is_said_and_the_rest_compared():
+    there = [line(call="a"), line(call="b", result=1), line(call="c", result=1)]
+    here = [line(call="a"), line(call="c", result=2), line(call="d")]
+    assert [
+        (each.number, each.call, each.where, each.there, each.here) for each in compared("s", there, here)
+    ] == [
+        (1, "b", "call", "is made", "is not made"),
+        (2, "c", "result", "1", "2"),
+        (3, "d", "call", "is not made", "is made"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
 
 RESUMED: Final[Mapping[str | None, Told[Running]]] = {
     None: Told(Running.UNPAUSED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
-    "FinalizeMigrationSource": Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
+    "FinalizeMigrationSource": Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.MIGRATED),)),
 }
 
 

@@ -346,11 +346,13 @@ class Definition:
 
     def _shown(self, flags: int, place: Place | None) -> Element:
         if flags & MIGRATABLE:
-            return migratable(self.root, runs=place is not None and not flags & INACTIVE)
+            return migratable(self.root, runs=place is not None)
         root = self.root if place is None or flags & INACTIVE else running(self.root, place)
         return root if flags & SECURE else _without_passwords(root)
 
 
+_SECRETS: Final = frozenset({"passwd", "passwdValidTo", "connected"})
+"""What only `SECURE` shows of a screen: the password, and what goes with it."""
 _MOST_TEXTS: Final = 4
 """How many texts of a definition are kept: those of the places where it once ran need not be."""
 
@@ -367,7 +369,10 @@ def _source(device: Element) -> str | None:
 
 def _without_passwords(root: Element) -> Element:
     devices = root.child("devices")
-    if devices is None or not any("passwd" in each.attributes for each in devices.named("graphics")):
+    if devices is None or not any(_SECRETS & each.attributes.keys() for each in devices.named("graphics")):
         return root
-    hidden = [each.having(passwd=None) if each.name == "graphics" else each for each in devices.children]
+    hidden = [
+        each.having(**dict.fromkeys(_SECRETS)) if each.name == "graphics" else each
+        for each in devices.children
+    ]
     return root.holding(*(each.holding(*hidden) if each is devices else each for each in root.children))

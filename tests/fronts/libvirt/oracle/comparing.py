@@ -40,21 +40,22 @@ class Difference:
 
 def compared(script, there, here):
     """Give what differs between two recordings of a script."""
-    for number, (left, right) in enumerate(zip(there, here, strict=False)):
-        pairs = list(lines(left, right))
-        for where, one, other in pairs:
-            yield Difference(script, number, left["call"], left["api"], where, one, other)
-    if len(there) != len(here):
-        left, right = (f"{len(side)} calls" for side in (there, here))
-        last = (there if len(there) < len(here) else here)[-1]
-        yield Difference(script, len(here), last["call"], last["api"], "end", left, right)
+    calls = [[line["call"] for line in side] for side in (there, here)]
+    for kind, a, b, c, d in SequenceMatcher(None, *calls, autojunk=False).get_opcodes():
+        if kind == "equal":
+            for number in range(b - a):
+                left = there[a + number]
+                for where, one, other in lines(left, here[c + number]):
+                    yield Difference(script, a + number, left["call"], left["api"], where, one, other)
+        else:
+            for number, left in enumerate(there[a:b], a):
+                yield Difference(script, number, left["call"], left["api"], "call", "is made", "is not made")
+            for right in here[c:d]:
+                yield Difference(script, a, right["call"], right["api"], "call", "is not made", "is made")
 
 
 def lines(there, here):
     """Give what differs between two lines of recordings: where, there, here."""
-    if there["call"] != here["call"]:
-        yield "call", there["call"], here["call"]
-        return
     if ("error" in there, there.get("status")) != ("error" in here, here.get("status")):
         yield "outcome", outcome(there), outcome(here)
     elif "error" in there:

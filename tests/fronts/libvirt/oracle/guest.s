@@ -27,10 +27,10 @@ _start:
   movw $0x602, %dx
   movw $0x100, %ax
   outw %ax, %dx
-  movw $0x4b4f, 0x7f00 # where the oracle looks for it
 again:
   sti
   hlt
+  incw 0x7f00 # where the oracle sees that this runs
   movw $0x600, %dx
   inw %dx, %ax
   testw $0x100, %ax

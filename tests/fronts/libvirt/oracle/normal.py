@@ -1,4 +1,4 @@
-"""What two runs of the same hosts say differently, made equal."""
+"""What two runs say differently, be it on another machine, made equal."""
 
 import re
 
@@ -11,6 +11,7 @@ ANYWHERE = [
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     # Which of these it is, is a race of a real host's.
     (re.compile("qemu unexpectedly closed the monitor"), "process exited while connecting to monitor"),
+    (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
 ]
 
@@ -33,10 +34,10 @@ MOMENTARY = [
     ),
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
-    ("virNodeGetMemoryStats", r"free|buffers|cached"),
+    ("virNodeGetMemoryStats", r"total|free|buffers|cached"),
     ("virNodeGetCPUStats", r".*"),
     ("virDomainGetControlInfo", r"2"),
-    ("virNodeGetInfo", r"3"),
+    ("virNodeGetInfo", r"[13]"),
 ]
 
 # By virsh's command, what lines of its output look like of which a group has a figure of the moment.
@@ -50,10 +51,18 @@ PRINTED = [
     ("vcpuinfo", r"(?:CPU time|CPU): +(.*)"),
     ("cpu-stats", r"\s*\S*time +(.*)"),
     ("freecell", r"Total: (.*)"),
-    ("nodememstats", r"(?:free|buffers|cached) *: +(.*)"),
+    ("nodememstats", r"(?:total|free|buffers|cached) *: +(.*)"),
     ("nodecpustats", r"\S+: +(.*)"),
-    ("nodeinfo", r"CPU frequency: +(.*)"),
+    ("nodeinfo", r"(?:CPU frequency|Memory size): +(.*)"),
 ]
+
+MACHINES = [
+    (re.compile(r"(?<=</arch>\n)      <model>.*?(?=      <topology )", re.DOTALL), ""),
+    (re.compile(r"      <(?:maxphysaddr|feature) .*\n"), ""),
+    (re.compile(r"    <cache>.*?</cache>\n", re.DOTALL), ""),
+    (re.compile(r"(?<=<memory unit='KiB'>)\d+|(?<=<pages unit='KiB' size='4'>)\d+"), "#"),
+]
+"""What in the capabilities is the machine's: its processor, its caches, its memory."""
 
 
 def normal(line):
@@ -61,11 +70,15 @@ def normal(line):
     return {key: _plain(_without_moment(line["api"], key, value)) for key, value in line.items()}
 
 
+def _without(patterns, text):
+    for pattern, word in patterns:
+        text = pattern.sub(word, text)
+    return text
+
+
 def _plain(value):
     if isinstance(value, str):
-        for pattern, word in ANYWHERE:
-            value = pattern.sub(word, value)
-        return value
+        return _without(ANYWHERE, value)
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
@@ -75,18 +88,32 @@ def _plain(value):
 
 def _without_moment(api, key, value):
     if key == "result":
-        if api in UNORDERED:
-            value = sorted(value)
-        for name, path in MOMENTARY:
-            if name == api:
-                value = _replaced(value, re.compile(path), "")
-    elif key == "stdout":
-        if api == "virsh domstats":
-            value = "\n\n".join(sorted(value.strip("\n").split("\n\n"))) + "\n\n"
-        for name, pattern in PRINTED:
-            if api == f"virsh {name}":
-                value = re.sub(rf"^{pattern}$", _masked, value, flags=re.MULTILINE)
+        return _result(api, value)
+    if key == "stdout":
+        return _printed(api, value)
     return value
+
+
+def _result(api, value):
+    if api in UNORDERED:
+        return sorted(value)
+    if api == "virConnectGetCapabilities":
+        return _without(MACHINES, value)
+    for name, path in MOMENTARY:
+        if name == api:
+            value = _replaced(value, re.compile(path), "")
+    return value
+
+
+def _printed(api, text):
+    if api == "virsh capabilities":
+        return _without(MACHINES, text)
+    if api == "virsh domstats":
+        text = "\n\n".join(sorted(text.strip("\n").split("\n\n"))) + "\n\n"
+    for name, pattern in PRINTED:
+        if api == f"virsh {name}":
+            text = re.sub(rf"^{pattern}$", _masked, text, flags=re.MULTILINE)
+    return text
 
 
 def _masked(match):

@@ -24,8 +24,8 @@ class StandIn:
 
 @contextlib.contextmanager
 def stand_ins(*names):
-    """Give the front's hosts by name, as large as those of which the records are."""
-    about = records.pair()
-    nodes = [NodeSpec(name, memory=about["memory"], cpus=about["cpus"], overcommit=False) for name in names]
+    """Give the front's hosts by name, with as many CPUs as those of which the records are."""
+    cpus = records.pair()["cpus"]
+    nodes = [NodeSpec(name, memory=16384, cpus=cpus, overcommit=False) for name in names]
     with FakeLibvirt(FakeCluster.in_memory(*nodes)) as front:
         yield {name: StandIn(front, name) for name in names}

@@ -12,8 +12,13 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import (
     checked_vcpu,
     complete_cpu,
 )
-from pytest_fakehv.fronts.libvirt.host.domainxml.devices import Machine, complete
-from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names, check_disks
+from pytest_fakehv.fronts.libvirt.host.domainxml.devices import (
+    Machine,
+    check_root_of_pci,
+    check_together,
+    complete,
+)
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names
 from pytest_fakehv.fronts.libvirt.host.domainxml.metadata import tidy
 from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
     Operating,
@@ -109,14 +114,17 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
     if vcpu.attributes.get("current") == "0":
         raise unsupported("vcpu 0 can't be offline", Origin.QEMU)
     check_disk_names(devices)
+    check_root_of_pci(devices, is_q35=os.is_q35)
     if not memory:
         raise wrong("Memory size must be specified via <memory> or in the <numa> configuration")
     _check_most_memory(most, slots, memory)
+    if boots_by_device and os.element.child("boot"):
+        raise unsupported("per-device boot elements cannot be used together with os/boot elements")
     check_machine(os)
     _check_for_qemu(root, name, kind, os, int(vcpu.text))
     check_topology(cpu, int(vcpu.text))
     _check_plugging(cpu, most)
-    check_disks(devices)
+    check_together(devices, is_q35=os.is_q35)
     new = [
         Element("name", {}, (name,)),
         Element("uuid", {}, (str(UUID(bytes=uuid)),)),
@@ -125,7 +133,7 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
         _amount(root, "currentMemory", min(current or memory, memory)),
         vcpu,
         os_element,
-        complete_cpu(cpu, os.architecture),
+        complete_cpu(cpu, kind, os.architecture),
         (root.child("clock") or Element("clock")).defaulting(offset="utc"),
         *(Element(action, {}, (_text(root, action) or usual,)) for action, usual in _ACTIONS.items()),
         devices,
@@ -273,16 +281,32 @@ def _with_rest(root: Element, new: list[Element]) -> Iterator[Element]:
             continue
         if each.name in _PLACES and each.name not in _SEVERAL:
             done.add(each.name)
-        match each.name:
-            case "metadata":
-                yield tidy(each, root)
-            case "title" | "description":
-                if each.text:
-                    yield Element(each.name, {}, (each.text,))
-            case "seclabel" if each.attributes.get("type") == "dynamic":
-                yield each.holding()
-            case _:
-                yield each
+        if each.text or each.name not in {"title", "description"}:
+            yield _complete_rest(each, root)
+
+
+def _complete_rest(element: Element, root: Element) -> Element:
+    """Return something else that a domain holds, with what a user may leave out, as libvirt writes it."""
+    match element.name:
+        case "metadata":
+            return tidy(element, root)
+        case "memtune":
+            amounts = (
+                _amount(element, part.name, memory_kib(element, part.name)) for part in element.children
+            )
+            return element.holding(*amounts)
+        case "features":
+            return element.holding(*map(_complete_feature, element.children))
+        case "seclabel" if element.attributes.get("type") == "none":
+            return element.defaulting(type="none", model="none")
+        case "seclabel" if element.attributes.get("type") == "dynamic":
+            return element.holding()
+        case _:
+            return element
+
+
+def _complete_feature(feature: Element) -> Element:
+    return feature.defaulting(mode="custom") if feature.name == "hyperv" else feature
 
 
 def _namespaces(root: Element, content: tuple[Element, ...]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of, parts_in_order, with_part
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import unsupported, wrong
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, ranks, words
@@ -15,6 +16,10 @@ CHANNELS: Final = "/var/lib/libvirt/qemu/channel/target/"
 _TYPES: Final = words(
     "null vc pty dev file pipe stdio udp tcp unix spicevmc spiceport nmdm qemu-vdagent dbus"
 )
+_LINES: Final = words("serial parallel console channel")
+_MAY_BE_SPICE: Final = (*_LINES, "redirdev", "smartcard")
+_PATHS: Final = words("dev file pipe unix")
+"""The types of which the other end is a file."""
 _PARTS: Final = ranks("source log protocol target alias address")
 _HOST_SIDE: Final = words("source log protocol")
 
@@ -31,6 +36,23 @@ def check_channel(channel: Element) -> None:
     check_line(channel)
     if part_of(channel, "target", "type") is None:
         raise wrong("target type must be specified for channel device")
+
+
+def check_other_ends(devices: Element) -> None:
+    """Refuse lines and channels that lead to what isn't said, or to a screen that isn't there."""
+    has_spice = any(each.attributes["type"] == "spice" for each in devices.named("graphics"))
+    for device in devices.children:
+        if device.name not in _MAY_BE_SPICE:
+            continue
+        kind = device.attributes.get("type")
+        if kind == "spicevmc" and not has_spice:
+            detail = "chardev 'spicevmc' not supported without spice graphics"
+            raise unsupported(detail, Origin.QEMU)
+        is_chosen = kind == "unix" and part_of(device, "target", "type") == "virtio"
+        needs_path = kind in _PATHS and not is_chosen
+        if device.name in _LINES and needs_path and part_of(device, "source", "path") is None:
+            detail = "Missing source path attribute for char device"
+            raise failure(Code.INTERNAL_ERROR, detail, origin=Origin.DOMAIN)
 
 
 def complete_lines(by_kind: dict[str, list[Element]]) -> None:

@@ -90,14 +90,21 @@ def check_topology(cpu: Element, most: int) -> None:
             raise unsupported("CPU topology doesn't match maximum vcpu count", Origin.QEMU)
 
 
-def complete_cpu(cpu: Element, architecture: str) -> Element:
-    """Return of what kind a domain's CPU is, with what a user may leave out."""
+def complete_cpu(cpu: Element, kind: str, architecture: str) -> Element:
+    """Return of what kind a domain's CPU is, with what a user may leave out.
+
+    Args:
+        cpu: As it is written.
+        kind: The domain's type.
+        architecture: The CPU's.
+    """
     mode = cpu.attributes.get("mode", "custom")
     is_custom = mode == "custom"
     implied = {"mode": mode}
     if is_custom:
         implied["match"] = "exact"
-    implied["check"] = "partial" if mode == "host-model" else "none"
+    is_checked = mode == "host-model" or (is_custom and kind == "kvm" and cpu.child("model") is not None)
+    implied["check"] = "partial" if is_checked else "none"
     if mode == "host-passthrough":
         implied["migratable"] = "on"
     parts = [_complete_part(each) for each in cpu.children]

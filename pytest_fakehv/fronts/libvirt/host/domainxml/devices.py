@@ -5,13 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import check_channel, check_line, complete_lines
-from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, complete_disks
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import addressed
+from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import (
+    check_channel,
+    check_line,
+    check_other_ends,
+    complete_lines,
+)
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, check_disks, complete_disks
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import check_interface, complete_interface
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
 from pytest_fakehv.fronts.libvirt.host.domainxml.screens import (
     check_input,
+    check_other_videos,
     check_screen,
     check_video,
     complete_inputs,
@@ -33,11 +41,14 @@ _DEFAULTS: Final = {
     "filesystem": {"type": "mount", "accessmode": "passthrough"},
     "hostdev": {"mode": "subsystem", "type": "usb", "managed": "no"},
     "watchdog": {"model": "i6300esb", "action": "reset"},
+    "panic": {"model": "isa"},
 }
 """Attributes that a user may leave out, of devices that have no more of that kind."""
 _OF_PC: Final = {"usb": "piix3-uhci", "pci": "pci-root"}
 _OF_Q35: Final = {"usb": "qemu-xhci", "sata": "", "pci": "pcie-root"}
 """The controllers that every machine has, each with its model."""
+_SOUND_OF: Final = {"spice": "spice", "sdl": "", "egl-headless": ""}
+"""Where sound goes, by the screen; "" is nowhere that is said."""
 _OWN_ALIAS: Final = "ua-"
 """How a name begins that a user gave to a device; others are a daemon's, and only while the domain runs."""
 
@@ -74,6 +85,9 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     for kind, check in _CHECKS.items():
         for device in by_kind[kind]:
             check(device)
+    if len(by_kind["memballoon"]) > 1:
+        detail = "only a single memory balloon device is supported"
+        raise failure(Code.INTERNAL_ERROR, detail, origin=Origin.DOMAIN)
     named = [each for each in by_kind["emulator"] if each.text]
     by_kind["emulator"] = named[:1] or [Element("emulator", {}, (machine.emulator,))]
     by_kind["disk"] = complete_disks(by_kind["disk"])
@@ -88,7 +102,38 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     by_kind["controller"] = list(_controllers(by_kind, machine.is_q35))
     for kind, attributes in _DEFAULTS.items():
         by_kind[kind] = [each.defaulting(**attributes) for each in by_kind[kind]]
+    addressed(by_kind, has_slots=not machine.is_q35)
     return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
+
+
+def check_root_of_pci(devices: Element, *, is_q35: bool) -> None:
+    """Refuse the first PCI controller where it is the other kind of machine's.
+
+    Raises:
+        LibvirtError: It is.
+    """
+    expected = (_OF_Q35 if is_q35 else _OF_PC)["pci"]
+    for controller in devices.named("controller"):
+        said = controller.attributes
+        model = said.get("model", expected)
+        if (said["type"], said["index"]) == ("pci", "0") and model != expected:
+            kinds = f"must be model='{expected}' for this machine type, but model='{model}' was found instead"
+            detail = f"The PCI controller with index='0' {kinds}"
+            raise failure(Code.XML_ERROR, detail, origin=Origin.QEMU)
+
+
+def check_together(devices: Element, *, is_q35: bool) -> None:
+    """Refuse devices that don't go with one another, or with the machine.
+
+    Raises:
+        LibvirtError: There are some.
+    """
+    check_disks(devices)
+    if is_q35 and any(each.attributes["type"] == "ide" for each in devices.named("controller")):
+        detail = "IDE controllers are unsupported for this QEMU binary or machine type"
+        raise unsupported(detail, Origin.QEMU)
+    check_other_ends(devices)
+    check_other_videos(list(devices.named("video"))[1:])
 
 
 def _place(kind: str) -> int:
@@ -96,7 +141,8 @@ def _place(kind: str) -> int:
 
 
 def _without_alias(device: Element) -> Element:
-    if (part_of(device, "alias", "name") or _OWN_ALIAS).startswith(_OWN_ALIAS):
+    alias = device.child("alias")
+    if alias is None or alias.attributes.get("name", "").startswith(_OWN_ALIAS):
         return device
     return device.holding(*(each for each in device.children if each.name != "alias"))
 
@@ -106,9 +152,11 @@ def _add_implied(by_kind: dict[str, list[Element]]) -> None:
     screens = [each.attributes["type"] for each in by_kind["graphics"]]
     if screens and not by_kind["video"]:
         by_kind["video"] = [Element("video")]
-    if not by_kind["audio"] and "sdl" not in screens:
-        kind = "spice" if "spice" in screens else "none"
-        by_kind["audio"] = [Element("audio", {"id": "1", "type": kind})]
+    # It is heard where it is seen: on the last screen, but for one that nobody looks at.
+    seen = [each for each in screens if each != "egl-headless"] or screens or [""]
+    sound = _SOUND_OF.get(seen[-1], "none")
+    if sound and not by_kind["audio"]:
+        by_kind["audio"] = [Element("audio", {"id": "1", "type": sound})]
     if not by_kind["memballoon"]:
         by_kind["memballoon"] = [Element("memballoon", {"model": "virtio"})]
 

@@ -5,7 +5,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
-from pytest_fakehv.fronts.libvirt.host.domainxml.parts import check_boot, part_of, parts_in_order, with_part
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import (
+    attributes_in_order,
+    check_boot,
+    part_of,
+    parts_in_order,
+    with_part,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, unsupported, wrong
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, ranks, words
 
@@ -14,9 +20,14 @@ _DEVICES: Final = words("disk cdrom floppy lun")
 _BUSES: Final = {"hd": "ide", "sd": "scsi", "vd": "virtio", "fd": "fdc", "xvd": "xen", "ubd": "uml"}
 """Where a disk is by how its name begins, if the user doesn't say it."""
 _ALL_BUSES: Final = (*_BUSES.values(), "usb", "sata", "sd")
-_NAME: Final = re.compile(rf"({'|'.join(_BUSES)})([a-z]+)[0-9]*")
+_NAME: Final = re.compile(rf"({'|'.join(_BUSES)})([a-z]{{1,6}})[0-9]*")
 _CACHES: Final = words("default none writethrough writeback directsync unsafe")
 _FORMATS: Final = words("raw dir bochs cloop dmg iso vpc vdi fat vhd ploop cow qcow qcow2 qed vmdk none auto")
+_OF_LUNS: Final = ("block", "network", "volume")
+_DRIVER: Final = ranks(
+    "name type cache error_policy rerror_policy io ioeventfd event_idx copy_on_read discard iothread "
+    "detect_zeroes"
+)
 _PARTS: Final = ranks(
     "driver auth source backingStore backenddomain geometry blockio mirror target iotune readonly shareable "
     "transient serial wwn vendor product encryption boot alias address"
@@ -55,7 +66,11 @@ def _complete_disk(disk: Element) -> Element:
         disk = disk.exchanging(source, source.having(index=None))
     if disk.attributes["device"] == "cdrom":
         disk = with_part(disk, "readonly")
-    return parts_in_order(disk, _PARTS)
+    parts = (
+        each._replace(attributes=attributes_in_order(each, _DRIVER)) if each.name == "driver" else each
+        for each in disk.children
+    )
+    return parts_in_order(disk.holding(*parts), _PARTS)
 
 
 def disk_index(disk: Element) -> int:
@@ -92,15 +107,17 @@ def check_disks(devices: Element) -> None:
     seen: dict[str, str] = {}
     for disk in devices.named("disk"):
         source = disk.child("source")
-        path = next(iter(source.attributes.values()), None) if source else None
+        path = next(iter(source.attributes.values()), "<null>") if source else "<null>"
         name = part_of(disk, "target", "dev")
         if not name:
-            raise _lacks(Code.NO_TARGET, "target", path or "(null)")
-        if path is None and disk.attributes["device"] in {"disk", "lun"}:
+            raise _lacks(Code.NO_TARGET, "target", path)
+        if disk.attributes["device"] == "lun" and disk.attributes["type"] not in _OF_LUNS:
+            raise unsupported("disk device='lun' is only valid for block type disk source")
+        if path == "<null>" and disk.attributes["device"] in {"disk", "lun"}:
             raise _lacks(Code.NO_SOURCE, "source", name)
         if name in seen:
             raise wrong(f"target '{name}' duplicated for disk sources '{seen[name]}' and '{path}'")
-        seen[name] = path or "(null)"
+        seen[name] = path
 
 
 def _lacks(code: Code, what: str, whose: str) -> LibvirtError:

@@ -16,8 +16,8 @@ _TYPES: Final = words(
 _SOURCES: Final = {"bridge": "bridge", "network": "network", "direct": "dev"}
 """What says where an interface of each type leads to."""
 _PARTS: Final = ranks(
-    "mac source bandwidth virtualport vlan backenddomain target model driver backend filterref link mtu "
-    "coalesce teaming guest script ip route tune boot rom alias address"
+    "mac source vlan virtualport bandwidth backenddomain script target guest model driver backend filterref "
+    "tune teaming link mtu coalesce ip route boot alias rom address"
 )
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
 _MODEL: Final = re.compile(r"[-A-Za-z0-9_]*")
@@ -64,6 +64,10 @@ def complete_interface(interface: Element, place: int, uuid: bytes) -> Element:
             case "mac":
                 octets = part.attributes["address"].split(":")
                 parts.append(part.having(address=":".join(f"{int(each, 16):02x}" for each in octets)))
+            case "source" if interface.attributes["type"] == "direct":
+                parts.append(
+                    part._replace(attributes={**part.attributes, "mode": part.attributes.get("mode", "vepa")})
+                )
             case "target" if part.attributes.get("dev", "").startswith(_FOR_RUNNING):
                 pass
             case "virtualport" if part.attributes.get("type") == "openvswitch":

@@ -13,10 +13,14 @@ from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
 DEEPEST: Final = 256
 """Elements in one another."""
 
+_LONGEST: Final = 2**17
+"""Bytes of a text that is looked through."""
+
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*")
 _NAME: Final = re.compile(rb"[A-Za-z_:\x80-\xff][-A-Za-z0-9_:.\x80-\xff]*")
 _REFERENCE: Final = re.compile(rb"&#(?:x(?P<hex>[0-9A-Fa-f]*)|(?P<decimal>[0-9]*))")
-_PLAIN: Final = re.compile(rb"[^<&\]\x00-\x08\x0b\x0c\x0e-\x1f]+")
+_PLAIN: Final = re.compile(rb"(?:[^<&\]\x00-\x08\x0b\x0c\x0e-\x1f]|\](?!\]>))+")
+_PLAIN_IN_VALUES: Final = re.compile(rb"[^<&'\"\x00-\x08\x0b\x0c\x0e-\x1f]+")
 _BAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BLANKS_BY_NUMBER: Final = frozenset({9, 10, 13})
 _CHARACTERS: Final = (range(0x20, 0xD800), range(0xE000, 0xFFFE), range(0x10000, 0x110000))
@@ -61,7 +65,13 @@ def malformation(document: str, data: bytes, at: int, words: str) -> LibvirtErro
 
 
 def first_fault(data: bytes) -> tuple[int, str] | None:
-    """Return at which byte of a text a daemon's parser stops, and what it says; None if it wouldn't."""
+    """Return at which byte of a text a daemon's parser stops, and what it says.
+
+    Returns:
+        None if it wouldn't stop; or if the text is so long that to look through it would take a while.
+    """
+    if len(data) > _LONGEST:
+        return None
     try:
         _Reader(data).document()
     except _StopError as stop:
@@ -76,7 +86,7 @@ class _Reader:
         self._data = data
         self._at = 0
         self._open: list[tuple[bytes, int]] = []
-        """The elements that are open, each with its line."""
+        """The elements that are open, each with where it begins."""
 
     def document(self) -> None:
         data = self._data
@@ -156,13 +166,13 @@ class _Reader:
             self._at = end + 2
         return True
 
-    def _line(self) -> int:
-        return self._data.count(b"\n", 0, self._at) + 1
+    def _line(self, at: int) -> int:
+        return self._data.count(b"\n", 0, at) + 1
 
     def _element(self) -> None:
         """Go through a start tag, of which the ``<`` is next."""
         self._at += 1
-        line = self._line()
+        begin = self._at
         name = self._name()
         if not name:
             raise _StopError(self._at, "StartTag: invalid element name")
@@ -170,8 +180,10 @@ class _Reader:
         if self._skip(b"/>"):
             return
         if not self._skip(b">"):
-            raise _StopError(self._at, f"Couldn't find end of Start Tag {_local(name)} line {line}")
-        self._open.append((name, line))
+            raise _StopError(
+                self._at, f"Couldn't find end of Start Tag {_local(name)} line {self._line(begin)}"
+            )
+        self._open.append((name, begin))
         if len(self._open) > DEEPEST:
             raise _StopError(self._at, f"Excessive depth in document: {DEEPEST} use XML_PARSE_HUGE option")
 
@@ -217,7 +229,7 @@ class _Reader:
             elif self._follows_bad():
                 raise _StopError(self._at, "invalid character in attribute value")
             else:
-                self._at += 1
+                self._at = max(self._end_of(_PLAIN_IN_VALUES), self._at + 1)
 
     def _reference(self) -> None:
         """Go through a reference to an entity or a character, of which the ``&`` is next."""
@@ -245,8 +257,9 @@ class _Reader:
         """Go through one piece of what an element holds, or its end tag."""
         data = self._data
         if self._at == len(data):
-            name, line = self._open[-1]
-            raise _StopError(self._at, f"Premature end of data in tag {_local(name)} line {line}")
+            name, begin = self._open[-1]
+            words = f"Premature end of data in tag {_local(name)} line {self._line(begin)}"
+            raise _StopError(self._at, words)
         if self._follows(b"</"):
             self._end_tag()
         elif self._skip(b"<![CDATA["):
@@ -269,18 +282,18 @@ class _Reader:
         elif bad := self._follows_bad():
             raise _StopError(self._at, f"PCDATA invalid Char value {bad[0][0]}")
         else:
-            self._at = max(self._end_of(_PLAIN), self._at + 1)
+            self._at = self._end_of(_PLAIN)
 
     def _end_tag(self) -> None:
         self._at += 2
-        expected, line = self._open.pop()
+        expected, begin = self._open.pop()
         name = self._name()
         self._skip_blanks()
         if not self._skip(b">"):
             raise _StopError(self._at, "expected '>'")
         if name != expected:
             told = _local(name) if b":" in expected else name.decode(errors="replace")
-            words = f"{_local(expected)} line {line} and {told or 'unparsable'}"
+            words = f"{_local(expected)} line {self._line(begin)} and {told or 'unparsable'}"
             raise _StopError(self._at, f"Opening and ending tag mismatch: {words}")
 
 

@@ -21,7 +21,6 @@ _ARCHITECTURES: Final = words(
     "sh4eb sparc sparc64 unicore32 x86_64 xtensa xtensaeb"
 )
 _KNOWN_MACHINE: Final = re.compile(r"(?:pc|q35|isapc|microvm|virt|pseries|s390-ccw)(?:-.*)?")
-_KNOWN_EMULATOR: Final = re.compile(r"/.*(?:qemu|kvm)[^/]*")
 _BOOTS: Final = ("fd", "hd", "cdrom", "network")
 _FIRMWARES: Final = ("bios", "efi")
 _PLACES: Final = ranks(
@@ -108,7 +107,8 @@ def check_emulator(os: Operating, given: str | None) -> None:
     """
     if given is None and os.architecture not in EMULATORS:
         raise unsupported(f"No emulator found for arch '{os.architecture}'", Origin.QEMU)
-    if given is not None and not _KNOWN_EMULATOR.fullmatch(given):
+    folder, _, program = (given or EMULATORS["x86_64"]).rpartition("/")
+    if not folder.startswith("/") or not any(name in program for name in ("qemu", "kvm")):
         text = f"Cannot check QEMU binary {given}: No such file or directory"
         raise LibvirtError(Code.SYSTEM_ERROR, Origin.QEMU, text, "%s", text, int1=2)
 

@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, in_order
 def part_of(device: Element, part: str, attribute: str) -> str | None:
     """Return an attribute of one of a device's parts; None: there is no such part, or no such attribute."""
     found = device.child(part)
-    return found.attributes.get(attribute) if found else None
+    return None if found is None else found.attributes.get(attribute)
 
 
 def with_part(device: Element, kind: str, /, **attributes: str) -> Element:
@@ -23,6 +23,12 @@ def with_part(device: Element, kind: str, /, **attributes: str) -> Element:
 def parts_in_order(device: Element, places: Mapping[str, int]) -> Element:
     """Return a device with its parts in libvirt's order."""
     return device.holding(*in_order(device.children, places))
+
+
+def attributes_in_order(element: Element, places: Mapping[str, int]) -> dict[str, str]:
+    """Return an element's attributes in libvirt's order; what has no place comes last."""
+    last = len(places)
+    return dict(sorted(element.attributes.items(), key=lambda each: places.get(each[0], last)))
 
 
 def check_boot(device: Element) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.screens import in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
 OWNER: Final = "+64055:+64055"
@@ -134,7 +135,7 @@ def _running_cpu(cpu: Element) -> Element:
 
 
 def _with_backing(device: Element, **attributes: str) -> Element:
-    """Return a disk that says that nothing is beneath its source; an empty one, or another device, as it is."""
+    """Return a disk that says that nothing is beneath its source; all else, and an empty one, as it is."""
     source = device.child("source")
     if device.name != "disk" or source is None:
         return device
@@ -186,7 +187,7 @@ class _Devices:
             if device.name == "console" and not number and self._first_serial:
                 placed, alias = self._twin(device, self._first_serial), _alias(self._first_serial, 0)
             if alias and device.child("alias") is None:
-                placed = placed.holding(*placed.content, Element("alias", {"name": alias}))
+                placed = _with_alias(placed, alias)
             yield placed
 
     def _placed(self, device: Element) -> Element:
@@ -244,7 +245,13 @@ class _Devices:
             each.having(address=address) if each.attributes.get("type") == "address" else each
             for each in screen.children
         )
-        return Element("graphics", {**shown, "listen": address, **given}, tuple(parts))
+        return in_order(Element("graphics", {**shown, "listen": address, **given}, tuple(parts)))
+
+
+def _with_alias(device: Element, name: str) -> Element:
+    """Return a device with a name, which libvirt writes before the address."""
+    parts = [each for each in device.children if each.name != "address"]
+    return device.holding(*parts, Element("alias", {"name": name}), *device.named("address"))
 
 
 def _with_source(device: Element, **attributes: str) -> Element:

@@ -1,15 +1,22 @@
 """A domain's screens, and what a person types on."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import attributes_in_order, part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
-from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, words
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, ranks, words
 
 _INPUTS: Final = {"mouse": "ps2", "keyboard": "ps2", "tablet": "usb", "passthrough": "virtio", "evdev": ""}
 """The bus of each kind that names none."""
 _GRAPHICS: Final = words("sdl vnc rdp desktop spice egl-headless dbus")
+_ATTRIBUTES: Final = ranks(
+    "type port tlsPort autoport websocket socket listen keymap sharePolicy defaultMode powerControl passwd "
+    "passwdValidTo connected"
+)
 _VIDEOS: Final = words("default vga cirrus vmvga xen vbox qxl parallels virtio gop none bochs ramfb")
+_ONLY_FIRST: Final = words("vga cirrus vmvga xen bochs ramfb")
 _VIDEO_MEMORY: Final = {
     **{kind: {"vram": "16384"} for kind in words("vga cirrus vmvga bochs")},
     "qxl": {"ram": "65536", "vram": "65536", "vgamem": "16384"},
@@ -70,13 +77,26 @@ def complete_screen(graphics: Element) -> Element:
     if address:
         shown["listen"] = address
     listens = listens or [Element("listen", {"type": "address", **({"address": address} if address else {})})]
-    return Element("graphics", shown | given, (*listens, *others))
+    return in_order(Element("graphics", shown | given, (*listens, *others)))
+
+
+def in_order(graphics: Element) -> Element:
+    """Return a screen with its attributes in libvirt's order."""
+    return graphics._replace(attributes=attributes_in_order(graphics, _ATTRIBUTES))
 
 
 def check_video(video: Element) -> None:
     """Refuse a graphics card of no known kind."""
     if (model := video.child("model")) and (kind := model.attributes.get("type", "default")) not in _VIDEOS:
         raise unsupported(f"unknown video model '{kind}'")
+
+
+def check_other_videos(videos: Iterable[Element]) -> None:
+    """Refuse a graphics card behind the first that can only be the first."""
+    for video in videos:
+        if (kind := part_of(video, "model", "type")) in _ONLY_FIRST:
+            detail = f"video type '{kind}' is only valid as primary video device"
+            raise unsupported(detail, Origin.QEMU)
 
 
 def complete_video(video: Element, number: int) -> Element:

@@ -52,8 +52,9 @@ class Element(NamedTuple):
     @property
     def text(self) -> str:
         """All text in it."""
-        if not self.content:
-            return ""
+        content = self.content
+        if len(content) == 1 and isinstance(content[0], str):
+            return content[0]
         return "".join(each if isinstance(each, str) else each.text for each in self.content)
 
     def named(self, name: str) -> "Iterator[Element]":
@@ -106,7 +107,7 @@ def ranks(text: str) -> Mapping[str, int]:
 def in_order(elements: "Iterable[Element]", places: Mapping[str, int]) -> "list[Element]":
     """Return elements sorted by their names' places; what has none comes last. Equals stay as they are."""
     last = len(places)
-    return sorted(elements, key=lambda each: places.get(each.name, last))
+    return sorted(elements, key=lambda each: places.get(each[0], last))
 
 
 def read(text: str, document: str = "domain_definition") -> Element:

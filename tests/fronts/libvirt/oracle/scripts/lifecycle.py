@@ -44,11 +44,18 @@ def running(ask, domain):
     ask.await_guest("web1")
     ask(domain.reboot, 0, until="reboot")
     ask.await_guest("web1")
-    for flags in (
+    ask(
+        domain.reboot,
         libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT,
-        libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT, libvirt.VIR_DOMAIN_REBOOT_INITCTL,
-        libvirt.VIR_DOMAIN_REBOOT_SIGNAL, 1 << 20,
-    ):  # fmt: skip
+        until="reboot",
+    )
+    ask.await_guest("web1")
+    for flags in (
+        libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT,
+        libvirt.VIR_DOMAIN_REBOOT_INITCTL,
+        libvirt.VIR_DOMAIN_REBOOT_SIGNAL,
+        1 << 20,
+    ):
         ask(domain.reboot, flags)
     for flags in (
         libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, libvirt.VIR_DOMAIN_SHUTDOWN_INITCTL,

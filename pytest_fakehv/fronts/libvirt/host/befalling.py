@@ -1,0 +1,261 @@
+"""What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
+
+from contextlib import suppress
+
+from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
+from pytest_fakehv.fronts.libvirt.host.places import Places
+from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.words import EventKind, IoErrorAction, Paused, Running, Shutoff
+from pytest_fakehv.fronts.libvirt.translation import Machine
+from pytest_fakehv.fronts.libvirt.values import DomainRef
+from pytest_fakehv.interface.errors import HypervisorError
+from pytest_fakehv.storage.locks import under_lock
+from pytest_fakehv.storage.store import Record
+from pytest_fakehv.story.chronicle import Change, Deed
+from pytest_fakehv.text import natural_order
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+
+class Befalling(Domains):
+    """Domains as they are on their node of the cluster, whoever changes them there.
+
+    Args: as for `Domains`.
+    """
+
+    def __init__(self, machine: Machine, known: Known) -> None:
+        super().__init__(machine, known)
+        self._seen_placed = -1
+        self.sync()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is cut off: no word gets in or out, and no connection breaks."""
+        return self.machine.is_cut_off
+
+    @property
+    def is_up(self) -> bool:
+        """Whether anybody answers there."""
+        return not (self.machine.is_cut_off or self.machine.is_down)
+
+    # Which there are now
+
+    @property
+    def domains(self) -> list[Domain]:
+        """All of its domains, as the cluster has them now."""
+        self.sync()
+        return list(self._registry)
+
+    def find(self, ref: DomainRef) -> Domain:
+        """Return the domain that a client means.
+
+        Raises:
+            LibvirtError: there is none any more.
+        """
+        if domain := self.by_uuid(ref.uuid):
+            return domain
+        raise no_domain(ref)
+
+    def by_name(self, name: str) -> Domain | None:
+        """Return the domain of a name; None if there is none."""
+        if (found := self._registry.by_name(name)) is None and self._catches_up():
+            found = self._registry.by_name(name)
+        return found
+
+    def by_uuid(self, key: bytes) -> Domain | None:
+        """Return the domain of a UUID's 16 bytes; None if there is none."""
+        if (found := self._registry.by_uuid(key)) is None and self._catches_up():
+            found = self._registry.by_uuid(key)
+        return found
+
+    @under_lock
+    def sync(self) -> None:
+        """Take up what the cluster has, and no client has told this host of: also by other programs' doing."""
+        if not self.is_up:
+            return
+        self._catches_up()
+        running = set(self.machine.running())
+        known = {each.name: each for each in self._registry if each.is_active}
+        if running == known.keys():
+            return
+        for name in sorted(running - known.keys(), key=natural_order):
+            self._take_up(name, None, is_silent=True)
+        for name in known.keys() - running:
+            self._ends(known[name], None)
+
+    @under_lock
+    def _catches_up(self) -> bool:
+        """Take up what the test has declared on the node since this was last asked; tell whether it has.
+
+        Of what starts and stops in this process it is told, so that this alone is to be looked for.
+        """
+        if self.machine.placed == self._seen_placed or not self.is_up:
+            return False
+        self._seen_placed = self.machine.placed
+        for spec in self.machine.declared():
+            if self._registry.by_name(spec.name) is None:
+                self.add(self._made(spec.name, is_persistent=True))
+        return True
+
+    # What befalls them
+
+    def changed(self, name: str, what: Change, method: str | None) -> None:
+        """Note what has become of an instance there; called under the lock.
+
+        Args:
+            name: which.
+            what: what.
+            method: the name of the call that did it; None for none.
+        """
+        domain = self._registry.by_name(name)
+        if what == "running":
+            self._take_up(name, method)
+        elif domain is None or not domain.is_active:
+            return
+        elif what == "gone":
+            self._ends(domain, method)
+        elif what == "paused":
+            if not domain.is_paused:
+                self._pauses(domain, method)
+        elif domain.is_paused:
+            self._resumes(domain, method)
+
+    def ballooned(self, name: str) -> None:
+        """Note that an instance there was given other memory, or CPUs; called under the lock."""
+        domain, record = self._registry.by_name(name), self.machine.record(name)
+        if domain is None or domain.live is None or record is None:
+            return
+        before = domain.live.current_memory if domain.lagging is None else domain.lagging
+        domain.definition = _fitted(domain.live, record, domain.wanted)
+        memory = domain.definition.current_memory
+        if domain.is_paused:
+            domain.lagging = before
+        elif memory != before:
+            self.tell(domain, EventKind.BALLOON_CHANGE, memory)
+
+    def befell(self, what: Deed) -> None:
+        """Note what the test has done to the node; called under the lock."""
+        if what in {"crash", "remove_node"}:
+            self.audience.lose()
+            self._places = Places()
+        elif what == "disconnect":
+            self.audience.silence()
+        elif what == "reconnect":
+            self.audience.speak()
+
+    def boots(self) -> None:
+        """Start what is to start with the host."""
+        for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
+            if domain.autostart and not domain.is_active:
+                definition = domain.definition
+                with suppress(HypervisorError):  # as a daemon, which notes that, and goes on with the next
+                    self.machine.boots(domain.name, definition.current_memory, definition.vcpus)
+
+    # Inside: all of it under the lock
+
+    def _take_up(self, name: str, method: str | None, *, is_silent: bool = False) -> None:
+        """Note that a domain runs."""
+        domain, record = self._registry.by_name(name), self.machine.record(name)
+        if domain and domain.is_active:  # another program had taken it away
+            self._ends(domain, None)
+            domain = self._registry.by_name(name)
+        if domain is None:
+            domain = self._made(name, is_persistent=method in (None, "StartInstance"))
+            self.add(domain)
+        definition = domain.starting or domain.definition
+        if record:
+            definition = _fitted(definition, record)
+        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
+        self._known[name] = definition
+        told: changes.Told[Paused] | changes.Told[Running]
+        if record and record.is_paused:
+            told = changes.told(changes.STARTED_PAUSED, method)
+            domain.pauses(told.reason)
+        else:
+            told = changes.told(changes.STARTED, method)
+            domain.resumes(told.reason)
+        if not is_silent:
+            self._tell(domain, told)
+            if method != changes.ARRIVES:
+                self._comes_up(domain)
+
+    def _comes_up(self, domain: Domain) -> None:
+        """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""
+        definition = domain.definition
+        if domain.is_paused:
+            domain.lagging = definition.memory
+        elif definition.current_memory < definition.memory:
+            self.tell(domain, EventKind.BALLOON_CHANGE, definition.current_memory)
+
+    def _pauses(self, domain: Domain, method: str | None) -> None:
+        """Note that a domain is paused."""
+        told = changes.told(changes.PAUSED, method)
+        domain.pauses(told.reason)
+        if told.reason == Paused.IOERROR:
+            self._tell_of_error(domain)
+        self._tell(domain, told)
+
+    def _tell_of_error(self, domain: Domain) -> None:
+        """Tell that a domain can't read or write its first disk, if it has one."""
+        definition = domain.definition
+        for disk, alias in list(zip(definition.disks, definition.disk_aliases, strict=True))[:1]:
+            what = disk.source or "", alias, int(IoErrorAction.PAUSE)
+            self.tell(domain, EventKind.IO_ERROR, *what)
+            self.tell(domain, EventKind.IO_ERROR_REASON, *what, "")
+
+    def _resumes(self, domain: Domain, method: str | None) -> None:
+        """Note that a domain runs again, and that its guest does what it was asked to while it couldn't."""
+        told = changes.told(changes.RESUMED, method)
+        domain.resumes(told.reason)
+        self._tell(domain, told)
+        if domain.lagging is not None:
+            domain.lagging, before = None, domain.lagging
+            if (now := self.memory_of(domain)) != before:
+                self.tell(domain, EventKind.BALLOON_CHANGE, now)
+
+    def _ends(self, domain: Domain, method: str | None) -> None:
+        """Note that a domain runs no more."""
+        if self.machine.is_losing_everything:
+            domain.stops(Shutoff.UNKNOWN)
+        else:
+            told, before = changes.told(changes.STOPPED, method), domain.ref
+            domain.stops(told.reason)
+            self._tell(domain, told, before=before)
+        if not domain.is_persistent:
+            self.drop(domain)
+
+    def _made(self, name: str, *, is_persistent: bool) -> Domain:
+        """Make a domain of an instance that no client has defined here."""
+        spec, record, definition = self.machine.spec(name), self.machine.record(name), self._known.get(name)
+        if definition is None:
+            if spec:
+                definition = definition_of(spec)
+            else:
+                memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
+                definition = declared(name, memory=memory, vcpus=vcpus)
+        domain = Domain(definition=definition)
+        if is_persistent:
+            domain.defined(definition)
+        return domain
+
+
+def _fitted(definition: Definition, record: Record, wanted: int | None = None) -> Definition:
+    """Return a definition with what an instance has of memory and of CPUs.
+
+    Args:
+        definition: which.
+        record: what the instance has.
+        wanted: how much memory a client is giving it, in KiB; None where none does.
+    """
+    memory = exact(record, wanted or definition.current_memory)
+    if memory > definition.memory:
+        definition = definition.with_memory(memory)
+    if memory != definition.current_memory:
+        definition = definition.with_current_memory(memory)
+    if record.vcpus > definition.most_vcpus:
+        definition = definition.with_most_vcpus(record.vcpus)
+    return definition if record.vcpus == definition.vcpus else definition.with_vcpus(record.vcpus)

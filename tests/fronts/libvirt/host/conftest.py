@@ -1,0 +1,88 @@
+"""A cluster of two nodes behind libvirt's interface, its clients, and what they are told."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the client on the codec alone
+
+from pytest_fakehv import FakeCluster, NodeSpec
+
+NODES = NodeSpec("node1", memory=8192, cpus=4), NodeSpec("node2", memory=8192, cpus=4)
+
+
+@pytest.fixture
+def libvirt():
+    """libvirt's Python binding, which prints nothing of what fails."""
+    binding = pytest.importorskip(
+        "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
+    )
+    binding.registerErrorHandler(lambda *_: None, None)
+    yield binding
+    binding.registerErrorHandler(None, None)
+
+
+@pytest.fixture
+def cluster():
+    return FakeCluster.in_memory(*NODES)
+
+
+@pytest.fixture
+def front(cluster):
+    from pytest_fakehv.fronts.libvirt import FakeLibvirt
+
+    with FakeLibvirt(cluster) as front:
+        yield front
+
+
+@pytest.fixture
+def connect(libvirt, front):
+    """Open a connection to a node, which is closed in the end."""
+    opened = []
+
+    def connect(node="node1", *, read_only=False):
+        open_it = libvirt.openReadOnly if read_only else libvirt.open
+        opened.append(open_it(front.uri(node)))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        with suppress(libvirt.libvirtError):  # the test has closed it
+            each.close()
+
+
+@pytest.fixture
+def node1(connect):
+    return connect()
+
+
+@pytest.fixture
+def watch(front):
+    """Watch what clients of a node are told."""
+    from told_by_hosts import Watcher
+
+    watchers = []
+
+    def watch(node="node1", about=None):
+        watchers.append(Watcher(front.socket(node), about))
+        return watchers[-1]
+
+    yield watch
+    for each in watchers:
+        each.close()
+
+
+@pytest.fixture
+def told(watch):
+    """What clients of node1 have been told since the last time that it was called."""
+    return watch().told
+
+
+@pytest.fixture
+def web1(node1):
+    """A domain that is shut off."""
+    from told_by_hosts import domain_xml
+
+    return node1.defineXML(domain_xml("web1"))
