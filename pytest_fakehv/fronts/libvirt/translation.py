@@ -215,6 +215,11 @@ class Machine:
 
     # What is declared there
 
+    @property
+    def placed(self) -> int:
+        """How often the test has declared an instance on a node of the cluster."""
+        return self._shared.placed
+
     def declared(self) -> Iterable[InstanceSpec]:
         """Return the instances that the test has declared there."""
         return [each for each in self._shared.declared.values() if each.node == self.name]

@@ -29,6 +29,7 @@ class Befalling(Domains):
 
     def __init__(self, machine: Machine, known: Known) -> None:
         super().__init__(machine, known)
+        self._seen_placed = -1
         self.sync()
 
     @property
@@ -61,33 +62,44 @@ class Befalling(Domains):
 
     def by_name(self, name: str) -> Domain | None:
         """Return the domain of a name; None if there is none."""
-        if self._registry.by_name(name) is None:
-            self.sync()
-        return self._registry.by_name(name)
+        if (found := self._registry.by_name(name)) is None and self._catches_up():
+            found = self._registry.by_name(name)
+        return found
 
     def by_uuid(self, key: bytes) -> Domain | None:
         """Return the domain of a UUID's 16 bytes; None if there is none."""
-        if self._registry.by_uuid(key) is None:
-            self.sync()
-        return self._registry.by_uuid(key)
+        if (found := self._registry.by_uuid(key)) is None and self._catches_up():
+            found = self._registry.by_uuid(key)
+        return found
 
     @under_lock
     def sync(self) -> None:
-        """Take up what the cluster has, and no client has told this host of."""
-        machine = self.machine
+        """Take up what the cluster has, and no client has told this host of: other programs' doing, too."""
         if not self.is_up:
             return
-        for spec in machine.declared():
+        self._catches_up()
+        running = set(self.machine.running())
+        known = {each.name: each for each in self._registry if each.is_active}
+        if running == known.keys():
+            return
+        for name in sorted(running - known.keys(), key=natural_order):
+            self._take_up(name, None, is_silent=True)
+        for name in known.keys() - running:
+            self._ends(known[name], None)
+
+    @under_lock
+    def _catches_up(self) -> bool:
+        """Take up what the test has declared on the node since this was last asked; tell whether it has.
+
+        Of what starts and stops in this process it is told, so that this alone is to be looked for.
+        """
+        if self.machine.placed == self._seen_placed or not self.is_up:
+            return False
+        self._seen_placed = self.machine.placed
+        for spec in self.machine.declared():
             if self._registry.by_name(spec.name) is None:
                 self.add(self._made(spec.name, is_persistent=True))
-        running = machine.running()
-        for name in sorted(running, key=natural_order):
-            domain = self._registry.by_name(name)
-            if domain is None or not domain.is_active:
-                self._take_up(name, None, is_silent=True)
-        for domain in self._registry:
-            if domain.is_active and domain.name not in running:  # another program has taken it away
-                self._ends(domain, None)
+        return True
 
     # What befalls them
 

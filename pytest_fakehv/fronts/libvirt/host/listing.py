@@ -1,6 +1,7 @@
 """Which domains a host has, and which of them is meant."""
 
 import uuid
+from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
@@ -56,37 +57,34 @@ def ordered(domains: list[Domain]) -> list[Domain]:
 
 def is_listed(domain: Domain, flags: int) -> bool:
     """Tell whether a domain is listed: each group of flags, if any of it is set, must have one that fits."""
-    has = {
-        Listed.ACTIVE: domain.is_active,
-        Listed.INACTIVE: not domain.is_active,
-        Listed.PERSISTENT: domain.is_persistent,
-        Listed.TRANSIENT: not domain.is_persistent,
-        Listed.RUNNING: domain.state == State.RUNNING,
-        Listed.PAUSED: domain.state == State.PAUSED,
-        Listed.SHUTOFF: domain.state == State.SHUTOFF,
-        Listed.OTHER: domain.state not in {State.RUNNING, State.PAUSED, State.SHUTOFF},
-        Listed.AUTOSTART: domain.autostart,
-        Listed.NO_AUTOSTART: not domain.autostart,
-        Listed.MANAGEDSAVE: False,
-        Listed.NO_MANAGEDSAVE: True,
-        Listed.HAS_SNAPSHOT: False,
-        Listed.NO_SNAPSHOT: True,
-        Listed.HAS_CHECKPOINT: False,
-        Listed.NO_CHECKPOINT: True,
-    }
-    return all(
-        not flags & sum(group) or any(flags & each and has[each] for each in group) for group in _GROUPS
+    if not flags:
+        return True
+    fitting = (
+        (Listed.ACTIVE if domain.is_active else Listed.INACTIVE)
+        | (Listed.PERSISTENT if domain.is_persistent else Listed.TRANSIENT)
+        | _STATES.get(domain.state, Listed.OTHER)
+        | (Listed.AUTOSTART if domain.autostart else Listed.NO_AUTOSTART)
+        | _NOTHING_KEPT
     )
+    return all(not flags & group or flags & group & fitting for group in _GROUPS)
 
 
-_GROUPS = (
-    (Listed.ACTIVE, Listed.INACTIVE),
-    (Listed.PERSISTENT, Listed.TRANSIENT),
-    (Listed.RUNNING, Listed.PAUSED, Listed.SHUTOFF, Listed.OTHER),
-    (Listed.MANAGEDSAVE, Listed.NO_MANAGEDSAVE),
-    (Listed.AUTOSTART, Listed.NO_AUTOSTART),
-    (Listed.HAS_SNAPSHOT, Listed.NO_SNAPSHOT),
-    (Listed.HAS_CHECKPOINT, Listed.NO_CHECKPOINT),
+_STATES: Final = {
+    State.RUNNING: Listed.RUNNING,
+    State.PAUSED: Listed.PAUSED,
+    State.SHUTOFF: Listed.SHUTOFF,
+}
+
+_NOTHING_KEPT: Final = Listed.NO_MANAGEDSAVE | Listed.NO_SNAPSHOT | Listed.NO_CHECKPOINT
+
+_GROUPS: Final = (
+    Listed.ACTIVE | Listed.INACTIVE,
+    Listed.PERSISTENT | Listed.TRANSIENT,
+    Listed.RUNNING | Listed.PAUSED | Listed.SHUTOFF | Listed.OTHER,
+    Listed.MANAGEDSAVE | Listed.NO_MANAGEDSAVE,
+    Listed.AUTOSTART | Listed.NO_AUTOSTART,
+    Listed.HAS_SNAPSHOT | Listed.NO_SNAPSHOT,
+    Listed.HAS_CHECKPOINT | Listed.NO_CHECKPOINT,
 )
 
 

@@ -228,7 +228,7 @@ class TestStarts:
         cluster.fault("virDomainCreate", error="no disk", times=1)
         cluster.fault("virDomainCreate", error=libvirt.libvirtError("no"), times=1)
         assert refusal(web1.create) == (9, 10, "operation failed: no disk")
-        assert refusal(web1.create) == (1, 10, "internal error: libvirtError: no")
+        assert refusal(web1.create) == (9, 10, "operation failed: no")
         assert web1.state() == [5, 0]
         web1.create()
 

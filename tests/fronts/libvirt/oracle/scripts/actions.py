@@ -9,28 +9,24 @@ AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0
 
 def script(ask):
     connection = ask.connect()
-    domain = ask(connection.defineXML, changed(xml("web1"), "poweroff>destroy", "poweroff>restart"))
+    for name, old, new, method, until in (
+        ("web1", "poweroff>destroy", "poweroff>restart", "shutdown", "reboot"),
+        ("web2", "on_reboot>restart", "on_reboot>destroy", "reset", "lifecycle stopped"),
+        ("web3", "on_reboot>restart", "on_reboot>destroy", "reboot", "lifecycle stopped"),
+    ):
+        domain = ask(connection.defineXML, changed(xml(name), old, new))
+        ask(domain.create)
+        ask.await_guest(name)
+        ask(getattr(domain, method), until=until)
+    for old, new in (
+        ("poweroff>destroy", "poweroff>preserve"),
+        ("poweroff>destroy", "poweroff>rename-restart"),
+        ("on_reboot>restart", "on_reboot>preserve"),
+    ):
+        ask(connection.defineXML, changed(xml("web4"), old, new))
+    domain = ask(connection.defineXML, changed(xml("web4"), "on_crash>destroy", "on_crash>restart"))
     ask(domain.create)
-    ask.await_guest("web1")
-    ask(domain.shutdown, until="reboot")
-    ask(domain.info)
-    ask.await_guest("web1")
-    ask(domain.destroy)
-
-    domain = ask(connection.defineXML, changed(xml("web1"), "on_reboot>restart", "on_reboot>destroy"))
-    ask(domain.create)
-    ask.await_guest("web1")
-    ask(domain.reset, until="lifecycle stopped")
-    ask(domain.reboot)
-    ask(domain.state)
-    ask(domain.destroy)
-
-    ask(connection.defineXML, changed(xml("web1"), "poweroff>destroy", "poweroff>preserve"))
-    ask(connection.defineXML, changed(xml("web1"), "poweroff>destroy", "poweroff>rename-restart"))
-    ask(connection.defineXML, changed(xml("web1"), "on_reboot>restart", "on_reboot>preserve"))
-    ask(connection.defineXML, changed(xml("web1"), "on_crash>destroy", "on_crash>restart"))
-    ask(domain.create)
-    ask.kill("web1")
+    ask.kill("web4")
     ask(domain.state)
     ask(domain.undefine)
 
