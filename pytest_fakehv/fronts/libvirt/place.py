@@ -4,7 +4,10 @@ A socket tells which process is at its other end, not which thread. But a thread
 stands in libvirt's Python binding, below the line that called it.
 """
 
+import gc
+import os
 import sys
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -92,7 +95,7 @@ def _of_process(pid: int, what: str) -> bytes:
 
 def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
     """Yield of each thread that is inside the binding from where it called that, and which function."""
-    for thread, innermost in sys._current_frames().items():  # noqa: SLF001  # the documented way to other threads
+    for thread, innermost in _frames().items():
         frame: FrameType | None = innermost
         name = ""
         while frame is not None and (module := frame.f_globals.get("__name__")) in _INSIDE:
@@ -102,5 +105,29 @@ def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
             yield caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
 
 
+def _frames() -> "dict[int, FrameType]":
+    """Return the innermost frame of each thread.
+
+    Before Python 3.12 the garbage collector may run meanwhile, under a lock of the interpreter's; and where a
+    `threading.local` is garbage, its end waits for that lock, for ever.
+    """
+    with _collecting:
+        is_on = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames()  # noqa: SLF001  # the documented way to other threads
+        finally:
+            if is_on:
+                gc.enable()
+
+
+_collecting: Final = threading.Lock()
+"""Held while garbage is left alone; no child is forked meanwhile, where it would be for good."""
+
+os.register_at_fork(
+    before=_collecting.acquire, after_in_parent=_collecting.release, after_in_child=_collecting.release
+)
+
+
 def _name_of(thread: int) -> str:
-    return next((each.name for each in sys.modules["threading"].enumerate() if each.ident == thread), "?")
+    return next((each.name for each in threading.enumerate() if each.ident == thread), "?")

@@ -9,7 +9,15 @@ from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
-from pytest_fakehv.fronts.libvirt.host.words import EventKind, IoErrorAction, Paused, Running, Shutoff
+from pytest_fakehv.fronts.libvirt.host.words import (
+    Defined,
+    EventKind,
+    IoErrorAction,
+    Lifecycle,
+    Paused,
+    Running,
+    Shutoff,
+)
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 from pytest_fakehv.interface.errors import HypervisorError
@@ -74,7 +82,7 @@ class Befalling(Domains):
 
     @under_lock
     def sync(self) -> None:
-        """Take up what the cluster has, and no client has told this host of: also by other programs' doing."""
+        """Take up what the cluster has, and no client has told this host of: other programs' doing, too."""
         if not self.is_up:
             return
         self._catches_up()
@@ -166,6 +174,8 @@ class Befalling(Domains):
         if domain is None:
             domain = self._made(name, is_persistent=method in (None, "StartInstance"))
             self.add(domain)
+            if domain.is_persistent and not is_silent:
+                self.tell(domain, EventKind.LIFECYCLE, int(Lifecycle.DEFINED), int(Defined.ADDED))
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)

@@ -132,6 +132,7 @@ class TestTheInterface:
         node.StartInstance(instance, [], startup_paused=True)
         assert web1.state() == [3, 1]
         assert told() == [
+            "web1 -1 defined",
             "web1 1 resumed",
             "web1 1 started",
             f"web1 1 balloon {256 * MIB}",

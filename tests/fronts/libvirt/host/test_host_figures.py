@@ -93,8 +93,8 @@ class TestDomains:
             1,
             10,
             (
-                "internal error: unable to execute QEMU command 'system_wakeup': Unable to wake up: guest is not "
-                "in suspended state"
+                "internal error: unable to execute QEMU command 'system_wakeup': Unable to wake up: "
+                "guest is not in suspended state"
             ),
         )
 

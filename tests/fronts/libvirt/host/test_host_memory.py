@@ -126,8 +126,8 @@ class TestMemory:
                 9,
                 10,
                 (
-                    "operation failed: Failed to balloon memory for web1: small does not overcommit: 136 MiB are "
-                    "needed, 64 MiB are free"
+                    "operation failed: Failed to balloon memory for web1: small does not overcommit: "
+                    "136 MiB are needed, 64 MiB are free"
                 ),
             )
             connection.close()
@@ -176,8 +176,8 @@ class TestCpus:
             8,
             10,
             (
-                "invalid argument: requested vcpus is greater than max allowable vcpus for the persistent domain: "
-                "3 > 2"
+                "invalid argument: requested vcpus is greater than max allowable vcpus for the persistent "
+                "domain: 3 > 2"
             ),
         )
 

@@ -174,6 +174,34 @@ def test_a_loop_that_waits_for_events_calls_nothing(tmp_path):
     assert done.stdout == f"{(str(program), 19)}\n", done.stderr
 
 
+GARBAGE = """
+import gc, os, threading
+from pytest_fakehv.fronts.libvirt.place import Peer
+
+class Garbage(threading.local):
+    def __init__(self):
+        self.me = self
+
+place = Peer(os.getpid()).place
+place("virConnectOpen")
+gc.set_threshold(1)
+for _ in range(1000):
+    Garbage()
+    place("virConnectOpen")
+    assert gc.isenabled()
+gc.disable()
+place("virConnectOpen")
+print(gc.isenabled())
+"""
+
+
+def test_garbage_does_not_get_in_the_way():
+    done = subprocess.run(
+        [sys.executable, "-c", GARBAGE], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout == "False\n", done.stderr
+
+
 @pytest.mark.parametrize("uri", ["qemu+ssh://node1/system", None], ids=["ssh", "socket"])
 def test_another_program_is_named(routes, folder, places, uri):
     os.mkdir(own := f"{folder}/~")
