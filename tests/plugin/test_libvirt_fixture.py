@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 needs_libvirt = pytest.mark.skipif(
-    not find_spec("libvirt"),
+    not find_spec("libvirtmod"),  # which no folder is named as
     reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python",
 )
 
@@ -304,9 +304,10 @@ def test_without_the_binding_it_says_how_to_get_it(pytester):
     result.assert_outcomes(passed=1, errors=1)
     assert [line for line in result.outlines if line.startswith("fakehv_libvirt")] == [
         (
-            "fakehv_libvirt: leading libvirt's URIs to nodes needs its Python binding: import of libvirt halted; "
-            "None in sys.modules; Debian's package python3-libvirt has it; pip install libvirt-python builds it, "
-            "which needs Debian's packages libvirt-dev and pkgconf; or mark the test fakehv(routes=False)"
+            "fakehv_libvirt: leading libvirt's URIs to nodes needs its Python binding: import of libvirt "
+            "halted; None in sys.modules; Debian's package python3-libvirt has it; pip install "
+            "libvirt-python builds it, which needs Debian's packages libvirt-dev and pkgconf; or mark the "
+            "test fakehv(routes=False)"
         )
     ]
 

@@ -123,7 +123,7 @@ class FakeLibvirt:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment for subprocesses: ``subprocess.run(["virsh", "list"], env=front.env)``.
+        """The environment for subprocesses, as in ``subprocess.run(["virsh", "list"], env=front.env)``.
 
         It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
         to the node `here`. What else calls ssh has the real one.
@@ -132,7 +132,7 @@ class FakeLibvirt:
 
     @property
     def here(self) -> str:
-        """The name of the node as which programs run, where URIs without a host lead: at first the first."""
+        """The node as which programs run, where URIs without a host lead. At first, the first one."""
         return self._routes.here
 
     @here.setter

@@ -211,6 +211,10 @@ class Client:
         self.send(number, payload, **keywords)
         return self.answer()[1][:3]
 
+    def listen(self):
+        """Ask to be told of events."""
+        assert self.call("virConnectDomainEventRegisterAny", 0, None) == (7,)
+
     def is_alive(self):
         return self.call("virConnectGetHostname") == ("node1",)
 

@@ -4,9 +4,10 @@ import pytest
 
 from pytest_fakehv import DeclarationError
 
-libvirt = pytest.importorskip(
-    "libvirt", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
+pytest.importorskip(  # which no folder is named as
+    "libvirtmod", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
 )
+import libvirt
 
 pytestmark = pytest.mark.fakehv_instance("web1", memory=2048)
 

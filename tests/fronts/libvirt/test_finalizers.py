@@ -1,5 +1,7 @@
 """Objects of libvirt-python end in a thread of their own where they die in a server's."""
 
+import _thread
+import queue
 import threading
 import types
 
@@ -7,7 +9,7 @@ import pytest
 from small_host import STARTED_AT_MOST
 
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
-from pytest_fakehv.fronts.libvirt.server.threads import answering
+from pytest_fakehv.fronts.libvirt.server.threads import answering, is_answering, made
 
 
 @pytest.fixture
@@ -75,3 +77,18 @@ def test_a_thread_that_answers_does_so_until_its_outermost_block_ends(libvirt):
         libvirt.virConnect()
         assert libvirt.done.acquire(timeout=STARTED_AT_MOST)
     assert libvirt.ended == ["fakehv-libvirt reaper"]
+
+
+def test_which_threads_answers_may_depend_on():
+    told = queue.SimpleQueue()
+
+    def tell():
+        told.put(is_answering())
+
+    made("node1", tell).start()
+    assert told.get(timeout=STARTED_AT_MOST)
+    _thread.start_new_thread(tell, ())  # nobody knows yet whose it is
+    assert told.get(timeout=STARTED_AT_MOST)
+    threading.Thread(target=tell).start()
+    assert not told.get(timeout=STARTED_AT_MOST)
+    assert not is_answering()

@@ -59,6 +59,15 @@ _FOR_A_NUDGE: Final = struct.pack("ll", 0, 5000)
 _CREDENTIALS: Final = struct.Struct("3i")
 """Of the process at the other end: its number, its user's, and its group's."""
 
+_REGISTER: Final = "virConnectDomainEventRegisterAny"
+_DEREGISTER: Final = "virConnectDomainEventDeregisterAny"
+
+_KEEPALIVE: Final = 10
+"""The feature of the protocol by which a client sees that a host has fallen silent."""
+
+_LONGEST_SILENCE: Final = 60.0
+"""In seconds of real time: a program that sends keepalives gives up earlier, unless it says otherwise."""
+
 _NOBODY: Final = 0x7FFFFFFF
 """A callback that no client has."""
 
@@ -97,11 +106,18 @@ class Connection:
         self._hears = threading.Event()
         self._hears.set()
         self._nudges = False
+        self._awaited: set[Header] = set()
+        """The calls that workers answer, and have not answered yet."""
+        self._callbacks: set[int] = set()
+        """What the client wants to be told of. When there is nothing any more, it may be about to end, and an
+        event that comes then breaks libvirt's library."""
         self._is_open = False
         self._is_closing = False
+        self._keeps_alive = False
+        """Whether its client asked for keepalives: its library does, where the program has an event loop."""
         self._own: dict[str, _Function] = {
             "virConnectAuthList": lambda: ([_NO_AUTHENTICATION],),
-            "virConnectSupportsFeature": lambda feature: (int(feature in _FEATURES),),
+            "virConnectSupportsFeature": self._supports,
             "virConnectOpen": self._open,
             "virConnectClose": self._close,
             # The client's library calls the callback by itself when the connection breaks.
@@ -113,13 +129,13 @@ class Connection:
     # --- what its host may ask of it ---
 
     def send_event(self, callback_id: int, event: DomainEvent) -> None:
-        """Tell the client's callback of an event; never waits, and says nothing where the connection is over.
+        """Tell the client's callback of an event, unless that or the connection is gone; never waits.
 
         It may be called in any thread and under any lock. Raises what Python raises where the table of events
         has no such event, or its details are others.
         """
         with answering():
-            self._outgoing.send(_event(callback_id, event))
+            self._outgoing.send(_event(callback_id, event), provided=lambda: callback_id in self._callbacks)
 
     def drop(self) -> None:
         """Break the connection, as that to a crashed host breaks; never waits."""
@@ -147,8 +163,8 @@ class Connection:
         try:
             while not self._is_closing and (data := self._received()):
                 for frame in frames.taken(data):
-                    if not self._hears.is_set():
-                        self._hears.wait()
+                    if not (self._hears.is_set() or self._hears_in_time()):
+                        raise BrokenPipeError
                     self._take(frame)
                     if self._is_closing:
                         break
@@ -159,6 +175,14 @@ class Connection:
             self.drop()
             if self._is_open:
                 self._host.closed(self)
+
+    def _hears_in_time(self) -> bool:
+        """Wait until what comes is heard again; tell whether it is.
+
+        A client that asked for keepalives notices the silence by itself. Any other would wait for as long as
+        TCP waits; it has its connection broken, as TCP does in the end.
+        """
+        return self._hears.wait(_LONGEST_SILENCE if self._keeps_alive else 0)
 
     def close(self) -> None:
         """Give back what the connection has, once it is over and its last call has ended."""
@@ -173,17 +197,18 @@ class Connection:
         """Return what comes next; nothing means that the client has gone.
 
         While a call waits, the client is nudged: another of its threads, whose call begins just as that one
-        goes out, may else sleep until something arrives, since libvirt's client forgets to wake it.
+        goes out, may else sleep until something arrives, since libvirt's client forgets to wake it. But not
+        after the answer, as it may be about to end.
         """
         while True:
-            waits = self._workers.are_busy
+            waits = bool(self._awaited)
             if waits is not self._nudges:
                 self._nudges = waits
                 self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _FOR_A_NUDGE if waits else _FOR_EVER)
             try:
                 return self._socket.recv(_RECEIVED_AT_ONCE)
             except BlockingIOError:
-                self._outgoing.send(_NUDGE, only_if_idle=True)
+                self._outgoing.send(_NUDGE, provided=lambda: bool(self._awaited), only_if_idle=True)
 
     def _take(self, frame: bytes) -> None:
         """Take a message in: answer it, let a worker do so, or ignore it as a real daemon does."""
@@ -200,6 +225,7 @@ class Connection:
             self._refuse(header, error)
             return
         if waits:
+            self._awaited.add(header)
             self._workers.do(partial(self._answer, header, procedure, function, arguments))
         else:
             self._answer(header, procedure, function, arguments)
@@ -231,7 +257,16 @@ class Connection:
         return partial(self._ask_host, api)
 
     def _ask_host(self, api: str, *arguments: Any) -> tuple[Any, ...]:
-        return self._host.answer(self, api, arguments)
+        if api == _DEREGISTER:
+            self._callbacks.discard(*arguments)
+        results = self._host.answer(self, api, arguments)
+        if api == _REGISTER:
+            self._callbacks.update(results)
+        return results
+
+    def _supports(self, feature: int) -> tuple[int]:
+        self._keeps_alive = self._keeps_alive or feature == _KEEPALIVE
+        return (int(feature in _FEATURES),)
 
     def _open(self, uri: str | None, flags: int) -> tuple[()]:
         if self._is_open:
@@ -268,6 +303,8 @@ class Connection:
         self._send(header, Status.ERROR, payload)
 
     def _send(self, header: Header, status: int, payload: bytes) -> None:
+        if self._awaited:
+            self._awaited.discard(header)
         self._outgoing.send(
             framed(
                 header.program, header.procedure, Type.REPLY, header.serial, status, payload, header.version

@@ -17,7 +17,7 @@ class Session(Protocol):
         """The number of its client's process; 0 where the system doesn't tell."""
 
     def send_event(self, callback_id: int, event: DomainEvent) -> None:
-        """Tell the client's callback of an event, unless the connection is over; never waits."""
+        """Tell the client's callback of an event, unless that or the connection is gone; never waits."""
 
     def drop(self) -> None:
         """Break the connection, as that to a crashed host breaks."""

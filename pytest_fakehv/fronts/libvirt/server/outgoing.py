@@ -4,6 +4,7 @@ import _socket
 import contextlib
 import threading
 from collections import deque
+from collections.abc import Callable
 from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR
 from typing import Final
 
@@ -32,16 +33,21 @@ class Outgoing:
         self._is_held = False
         self._is_over = False
 
-    def send(self, message: bytes, *, only_if_idle: bool = False) -> None:
+    def send(
+        self, message: bytes, *, provided: Callable[[], bool] | None = None, only_if_idle: bool = False
+    ) -> None:
         """Send a message some time, from a thread that counts as the server's.
 
         Args:
             message: A whole frame.
+            provided: Asked when no other message can come between: whether to send it. None: it is sent.
             only_if_idle: Whether to forget it where others wait.
         """
         if self._is_over:
             return
         with self._lock:
+            if provided is not None and not provided():
+                return
             if self._is_held or self._sender is not None:
                 if not only_if_idle:
                     self._keep(message)

@@ -10,12 +10,21 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _ANSWERING: Final[set[int]] = set()
-"""The identities of the threads on which answers depend."""
+"""The identities of others' threads on which answers depend just now."""
+
+
+class _Thread(threading.Thread):
+    """One on which answers depend."""
 
 
 def is_answering() -> bool:
-    """Return whether an answer may depend on this thread, which must not wait for one then."""
-    return threading.get_ident() in _ANSWERING
+    """Return whether an answer may depend on this thread, which must not wait for one then.
+
+    Of a thread that has hardly begun, or is about to end, nobody knows whose it is: it may be one of ours.
+    """
+    me = threading.get_ident()
+    thread = vars(threading)["_active"].get(me)  # `current_thread` takes a lock, and makes one up
+    return thread is None or isinstance(thread, _Thread) or me in _ANSWERING
 
 
 @contextmanager
@@ -34,12 +43,7 @@ def answering() -> Iterator[None]:
 
 def made(name: str, target: Callable[..., object], *arguments: Any) -> threading.Thread:
     """Return a new thread of the server's, to be started; nothing waits for it at the interpreter's exit."""
-
-    def run() -> None:
-        with answering():
-            target(*arguments)
-
-    return threading.Thread(target=run, name=f"fakehv-libvirt {name}", daemon=True)
+    return _Thread(target=target, args=arguments, name=f"fakehv-libvirt {name}", daemon=True)
 
 
 def forget_all() -> None:

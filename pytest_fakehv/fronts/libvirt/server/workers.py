@@ -29,12 +29,6 @@ class Workers:
         self._tasks: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
-        self._under_way: set[Callable[[], object]] = set()
-
-    @property
-    def are_busy(self) -> bool:
-        """Whether something that was to be done is not done yet."""
-        return bool(self._under_way)
 
     def do(self, task: Callable[[], object]) -> None:
         """Do something, which raises nothing, in one of the threads. Called in the connection's reader.
@@ -52,13 +46,11 @@ class Workers:
                 self._threads.append(thread)
             elif self._tasks.qsize() >= MOST_IN_LINE:
                 raise TooManyError
-        self._under_way.add(task)
         self._tasks.put(task)
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             task()
-            self._under_way.discard(task)
             del task  # which holds what a client sent
             self._idle.release()
 
