@@ -250,7 +250,7 @@ def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster"
         try:
             front = left.enter_context(FakeLibvirt(fakehv_cluster))
         except DeclarationError as error:
-            pytest.fail(f"fakehv_libvirt: {error}", pytrace=False)
+            raise pytest.fail.Exception(f"fakehv_libvirt: {error}", pytrace=False) from None
         if for_test(request.node).routes:
             try:
                 left.enter_context(front.routed())
