@@ -7,6 +7,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_arg
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
@@ -72,6 +73,20 @@ def is_secure(_host: Host, _session: Session) -> int:
 def get_capabilities(host: Host, _session: Session) -> str:
     """Return what the host has and can do, as XML."""
     return host.hardware.capabilities()
+
+
+@api("virConnectGetDomainCapabilities", about="nothing", flags=0)
+def get_domain_capabilities(
+    _host: Host,
+    _session: Session,
+    emulator: str | None,
+    architecture: str | None,
+    machine: str | None,
+    kind: str | None,
+    _flags: int,
+) -> str:
+    """Return what a domain can have, as XML."""
+    return domain_capabilities(emulator, architecture, machine, kind)
 
 
 @api("virConnectGetMaxVcpus", about="nothing")

@@ -40,8 +40,6 @@ class Host(Befalling):
     def may_block(self, name: str, _arguments: tuple[Any, ...]) -> bool:
         """Tell whether answering a call may wait for something, or run code that isn't ours."""
         api = APIS[name]
-        if api.is_free:
-            return False
         return self.machine.may_block or api.has_job or (api.runs_instances and self.machine.has_own_code)
 
     def open(self, session: Session, uri: str | None, flags: int) -> None:
