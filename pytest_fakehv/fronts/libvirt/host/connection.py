@@ -119,12 +119,12 @@ def free_memory(host: Host, _session: Session) -> int:
 def cells_free_memory(host: Host, _session: Session, start: int, most: int) -> list[int]:
     """Return what is free on each NUMA node, in bytes: of each the same."""
     nodes = host.hardware.nodes
-    if start > nodes - 1:
+    if not 0 <= start < nodes:
         raise failure(
             Code.INTERNAL_ERROR, f"start cell {start} out of range (0-{nodes - 1})", origin=Origin.NONE
         )
     free = host.machine.free_memory * 1024 // nodes
-    return [free] * min(most, nodes - start)
+    return [free] * min(max(most, 0), nodes - start)
 
 
 @api("virNodeGetMemoryStats", about="nothing", flags=0)

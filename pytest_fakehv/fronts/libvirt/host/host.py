@@ -94,7 +94,7 @@ class Host(Befalling):
 
         def effect(_node: object, *_seen: object) -> Any:
             nonlocal done
-            api.check_flags(arguments)
+            api.check(arguments)
             if not is_about_domain:
                 done = api.function(self, session, *arguments)
                 return done
