@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from importlib import import_module
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
@@ -106,6 +106,14 @@ class FakeLibvirt:
     def __repr__(self) -> str:
         """Show whose it is."""
         return f"<FakeLibvirt of {self.cluster!r}>"
+
+    if not TYPE_CHECKING:  # pragma: no branch  # type checkers are to know what is not there
+
+        def __getattr__(self, name: str) -> object:
+            """Refuse a name that is not there, and say where it is."""
+            is_clusters = hasattr(FakeCluster, name) and not name.startswith("_")
+            hint = f"; its cluster has: .cluster.{name}" if is_clusters else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def close(self) -> None:
         """Break all connections, and end all threads; once is enough."""

@@ -82,7 +82,7 @@ class Befalling(Domains):
 
     @under_lock
     def sync(self) -> None:
-        """Take up what the cluster has, and no client has told this host of: other programs' doing, too."""
+        """Take up what the cluster has and no client has told this host of, by other programs' doing, too."""
         if not self.is_up:
             return
         self._catches_up()

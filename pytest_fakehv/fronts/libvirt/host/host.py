@@ -40,8 +40,6 @@ class Host(Befalling):
     def may_block(self, name: str, _arguments: tuple[Any, ...]) -> bool:
         """Tell whether answering a call may wait for something, or run code that isn't ours."""
         api = APIS[name]
-        if api.is_free:
-            return False
         return self.machine.may_block or api.has_job or (api.runs_instances and self.machine.has_own_code)
 
     def open(self, session: Session, uri: str | None, flags: int) -> None:
@@ -96,7 +94,7 @@ class Host(Befalling):
 
         def effect(_node: object, *_seen: object) -> Any:
             nonlocal done
-            api.check_flags(arguments)
+            api.check(arguments)
             if not is_about_domain:
                 done = api.function(self, session, *arguments)
                 return done
