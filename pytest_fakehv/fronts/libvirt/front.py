@@ -77,6 +77,8 @@ class FakeLibvirt(Referent):
             the message says why.
     """
 
+    _local = frozenset({"routed"})  # a process leads its own binding
+
     def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
         self.cluster = cluster
@@ -124,9 +126,9 @@ class FakeLibvirt(Referent):
         shared = self.cluster._shared
         if self not in shared.fronts:
             return
-        shared.fronts.remove(self)
-        shared.chronicle.listeners.remove(self)
         with self._lock:
+            shared.fronts.remove(self)
+            shared.chronicle.listeners.remove(self)  # not while another thread goes through them
             servers = [*self._former, *self._servers.values()]
             self._former.clear()
             self._servers.clear()
@@ -170,7 +172,8 @@ class FakeLibvirt(Referent):
         Raises:
             ImportError: the binding is not there; the message says how to get it.
         """
-        with routed(self._routes):
+        own = vars(self).get("_routes")  # in another process, it is that of the front itself
+        with routed(own or Routes(_Nodes(self), self.here)):
             yield self
 
     def uri(self, node: str | BaseHypervisor | None = None) -> str:

@@ -97,8 +97,12 @@ def test_a_forked_child_is_led_there(fakehv_libvirt):
     if not child:
         status = 1
         try:
-            is_led = reached("qemu+ssh://node1/system") == "node1" and reached("qemu:///system") == "node1"
-            status = 0 if is_led and reached(fakehv_libvirt.uri("node2")) == "node2" else 2
+            assert reached("qemu+ssh://node1/system") == reached("qemu:///system") == "node1"
+            assert reached(fakehv_libvirt.uri("node2")) == "node2"
+            with fakehv_libvirt.routed() as led:
+                assert led is fakehv_libvirt
+                assert reached("qemu+ssh://node2/system") == "node2"
+            status = 0
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
