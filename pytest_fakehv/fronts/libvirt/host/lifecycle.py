@@ -193,6 +193,7 @@ def reset(host: Host, _session: Session, domain: Domain, _flags: int) -> None:
         return
     host.machine.reboot(domain.name)
     with host.machine.lock:
+        host.machine.starts_anew(domain.name)
         host.tell(domain, EventKind.REBOOT)
 
 
