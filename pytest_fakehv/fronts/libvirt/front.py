@@ -92,6 +92,7 @@ class FakeLibvirt(Referent):
         self._former: list[Server] = []
         """Of nodes that went down, or were removed, since: a call may be in the middle of something there."""
         self._known = Known()
+        self._declared: dict[bytes, str] = {}  # by the UUID that its XML has
         self._lock = cluster._shared.lock
         for spec in list(cluster._shared.declared.values()):
             self.check(spec)
@@ -216,8 +217,11 @@ class FakeLibvirt(Referent):
         Raises:
             DeclarationError: it is; the message says what.
         """
-        if spec.xml is not None:
-            definition_of(spec)
+        if spec.xml is None:
+            return
+        key = definition_of(spec).uuid
+        if (other := self._declared.setdefault(key, spec.name)) != spec.name:
+            raise DeclarationError(f"xml of instance {shown(spec.name)} is wrong: its uuid is {other}'s")
 
     def changed(self, node: str, instance: str, what: Change, call: Call | None) -> None:
         """Hear what has become of an instance on a node; under the cluster's lock."""

@@ -247,6 +247,8 @@ class Befalling(Domains):
             else:
                 memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
                 definition = declared(name, memory=memory, vcpus=vcpus)
+        if self._registry.by_uuid(definition.uuid):  # of what had this name before it got another
+            definition = definition.with_uuid(self.new_uuid())
         domain = Domain(definition=definition)
         if is_persistent:
             domain.defined(definition)

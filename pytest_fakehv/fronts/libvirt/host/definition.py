@@ -313,6 +313,10 @@ class Definition:
         """Return a copy with another description; None or "" takes it away."""
         return self._with_text("description", description)
 
+    def with_uuid(self, key: bytes) -> Self:
+        """Return a copy with another uuid, 16 bytes."""
+        return self._with_text("uuid", str(UUID(bytes=key)))
+
     def renamed(self, name: str) -> Self:
         """Return a copy with another name.
 

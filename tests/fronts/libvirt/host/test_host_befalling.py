@@ -266,6 +266,26 @@ class TestDeclared:
         assert cluster.placement() == {}
         assert "web1" not in cluster._shared.declared
 
+    def test_no_two_have_one_uuid(self, cluster, front):
+        xml = f"<domain><uuid>{uuid_of('web1')}</uuid></domain>"
+        for _ in range(2):
+            cluster.add_instance("web1", state="stopped", xml=xml)
+        with pytest.raises(DeclarationError) as caught:
+            cluster.add_instance("web2", xml=xml)
+        assert str(caught.value) == "xml of instance 'web2' is wrong: its uuid is web1's"
+
+    def test_who_has_another_name_now_keeps_its_uuid(self, cluster, node1):
+        cluster.add_instance("web1", state="stopped")
+        web1 = node1.lookupByName("web1")
+        key = web1.UUIDString()
+        web1.rename("web2")
+        cluster["node1"].StartInstance(cluster.instance("web1"), [], startup_paused=False)
+        again = node1.lookupByName("web1")
+        assert again.UUIDString() != key
+        assert node1.lookupByUUIDString(key).name() == "web2"
+        again.destroy()
+        assert listed(node1) == {"web1": (5, 2, 1), "web2": (5, 0, 1)}
+
     def test_or_where_the_front_first_needs_it(self, cluster):
         cluster.add_instance("web1", xml="<domain")
         with pytest.raises(DeclarationError) as caught:
