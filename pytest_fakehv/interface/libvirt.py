@@ -80,6 +80,8 @@ LibvirtName = Literal[
     "virDomainMemoryStats",
     "virDomainPMSuspendForDuration",
     "virDomainPMWakeup",
+    "virDomainPinVcpu",
+    "virDomainPinVcpuFlags",
     "virDomainQemuAgentCommand",
     "virDomainReboot",
     "virDomainRename",

@@ -21,6 +21,9 @@ _KEEP: Final = 2
 _POSTCOPY: Final = 1
 """Of an abort, the flag: only of a migration that is in its postcopy."""
 
+_SNAPSHOT_FLAGS: Final = 0x7FF
+"""Which of a domain's snapshots are meant."""
+
 _NO_JOB: Final = (0,) * 12
 
 
@@ -113,13 +116,13 @@ def remove_managed_save(_host: Host, _session: Session, domain: Domain, _flags: 
     raise LibvirtError(Code.SYSTEM_ERROR, Origin.QEMU, text, "%s", text, int1=2)
 
 
-@api("virDomainSnapshotNum")
+@api("virDomainSnapshotNum", flags=_SNAPSHOT_FLAGS)
 def snapshot_count(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
     """Count its snapshots."""
     return 0
 
 
-@api("virDomainListAllSnapshots")
+@api("virDomainListAllSnapshots", flags=_SNAPSHOT_FLAGS)
 def snapshots(
     _host: Host, _session: Session, _domain: Domain, _need_results: int, _flags: int
 ) -> tuple[list[str], int]:
