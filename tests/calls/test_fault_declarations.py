@@ -139,7 +139,7 @@ class TestUnfired:
         (
             "virDomainCrate",
             {"code": "NO_DOMAIN"},
-            "the interface has no method 'virDomainCrate'; nearest: virDomainCreate",
+            "libvirt's front has no function 'virDomainCrate'; nearest: virDomainCreate",
         ),
         ("create", {}, "the interface has no method 'create'; nearest: virDomainCreate"),
         (

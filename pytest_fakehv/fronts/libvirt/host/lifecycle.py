@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
-from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -19,6 +18,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Undefine,
     Undefined,
 )
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
