@@ -51,6 +51,7 @@ class Run:
         has_lost_instance: whether the instance was lost by the time that it ended.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
+        is_held_still: whether the instance is paused for it though it is a live one, until it is finalized.
         lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
 
@@ -81,6 +82,7 @@ class Run:
     finalized_on_target_at: Fraction | None = None
     has_lost_instance: bool = False
     is_accepted: bool = False
+    is_held_still: bool = False
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
     unpaused: Course | None = None
@@ -213,7 +215,8 @@ class Run:
             if now := self.source.read(self.source.path(self.instance)):
                 pause = self.record.pause
                 if self.live:  # else it is paused for this
-                    pause = "paused" if now.is_paused else None
+                    is_paused = now.is_paused and not (self.is_held_still and now.pause == "migrating")
+                    pause = "paused" if is_paused else None
                 self.record = Record(now.memory, now.vcpus, pause)
 
     def snapshot(self) -> Migration:

@@ -54,6 +54,7 @@ class Traffic:
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
         scripts: how the next ones go.
         on_loss: called with the name of an instance that is lost as the test wanted it.
+        listeners: called where the time has moved, or a migration has ended; under the lock.
     """
 
     def __init__(self, clock: Clock, lock: Lock) -> None:
@@ -70,6 +71,7 @@ class Traffic:
         self._leaving: dict[tuple[str, str], Run] = {}
         self._arriving: dict[tuple[str, str], Run] = {}
         self.scripts = Scripts(lock)
+        self.listeners: list[Callable[[], None]] = []
         self._due: list[tuple[Fraction, int, Run]] = []
         self._tickets = itertools.count()
         clock._on_move = self.settle
@@ -283,20 +285,20 @@ class Traffic:
 
     # The test's side
 
-    def cancel(self, instance: str) -> None:
-        """Cancel a migration."""
+    def cancel(self, instance: str, by: str = "the test") -> None:
+        """Cancel a migration, and note who did."""
         with self._lock:
             run = self._running(instance)
             if run.is_postcopy:
                 raise DeclarationError(
                     f"the migration of {instance} goes on as postcopy and can't be cancelled"
                 )
-            self._end(run, "cancelled", "cancelled by the test")
+            self._end(run, "cancelled", f"cancelled by {by}")
 
-    def fail(self, instance: str) -> None:
-        """Make a migration fail."""
+    def fail(self, instance: str, reason: str = "failed by the test") -> None:
+        """Make a migration fail, and note why."""
         with self._lock:
-            self._end(self._running(instance), "failed", "failed by the test")
+            self._end(self._running(instance), "failed", reason)
 
     def complete(self, instance: str) -> None:
         """Complete a migration at once."""
@@ -335,8 +337,13 @@ class Traffic:
             if run.is_active and run.due == due:
                 self._finish(run, due)
             heapq.heappop(self._due)  # not before it has worked
+        self._tell()
 
     # Inside
+
+    def _tell(self) -> None:
+        for each in self.listeners.copy():
+            each()
 
     def _close(self, instance: str) -> None:
         """Forget the migrations that are finalized wherever they can be."""
@@ -439,3 +446,4 @@ class Traffic:
         run.has_lost_instance = outcome != "completed" and not (run.has_moved or run.is_still_there)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
+        self._tell()

@@ -148,13 +148,8 @@ class Machine:
             HypervisorError: it can't be started.
         """
         instance = self._instance(name, memory, vcpus)
-        try:
-            with _in_libvirts_words():
-                self._node.StartInstance(instance, [], paused)
-        except HypervisorError as error:
-            if NO_ROOM in str(error):
-                raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
-            raise
+        with in_libvirts_words():
+            self._node.StartInstance(instance, [], paused)
 
     def boots(self, name: str, memory: int, vcpus: int) -> None:
         """Let the node itself start an instance, as it comes up.
@@ -175,7 +170,7 @@ class Machine:
             LibvirtError: it doesn't run.
             HypervisorError: it can't be stopped.
         """
-        with _in_libvirts_words():
+        with in_libvirts_words():
             self._node.StopInstance(self._known(name), force=force)
 
     def reboot(self, name: str) -> None:
@@ -197,7 +192,7 @@ class Machine:
             LibvirtError: it doesn't run.
             HypervisorError: it can't be changed.
         """
-        with _in_libvirts_words():
+        with in_libvirts_words():
             self._node.BalloonInstanceMemory(self._instance(name, memory, vcpus), mebibytes(memory))
 
     def set_paused(self, name: str, *, paused: bool) -> None:
@@ -207,7 +202,7 @@ class Machine:
             LibvirtError: it doesn't run.
             HypervisorError: its file can't be read or written.
         """
-        with _in_libvirts_words(), self._inner.doing(f"{'pause' if paused else 'resume'} instance {name}"):
+        with in_libvirts_words(), self._inner.doing(f"{'pause' if paused else 'resume'} instance {name}"):
             try:
                 set_paused_on(self._inner, name, paused=paused)
             except FileNotFoundError:
@@ -260,7 +255,7 @@ def mebibytes(memory: int) -> int:
 
 
 @contextmanager
-def _in_libvirts_words() -> Iterator[None]:
+def in_libvirts_words() -> Iterator[None]:
     """Say in libvirt's words what is wrong with an instance's state, where that is so.
 
     Raises:
@@ -274,4 +269,6 @@ def _in_libvirts_words() -> Iterator[None]:
             raise failure(Code.OPERATION_INVALID, "domain is not running", origin=Origin.DOMAIN) from error
         if text.endswith(f": {RUNNING}"):
             raise failure(Code.OPERATION_INVALID, "domain is already running") from error
+        if NO_ROOM in text:
+            raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
         raise

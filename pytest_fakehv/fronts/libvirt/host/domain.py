@@ -3,11 +3,16 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
+from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
-from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef
+from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
+
+_FASTEST: Final = 8796093022207
+"""In MiB a second: as good as no limit."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -31,6 +36,11 @@ class Domain:
         ends_with: the session with which it ends; None for none.
         job: held by the call that changes it.
         doing: the name of that call.
+        outgoing: its migration from here; None where it has none.
+        incoming: its migration to here, likewise.
+        completed: the figures of its last job that has completed; None for none.
+        max_speed: at most how much is sent of it in a second, in MiB.
+        max_downtime: at most how long it is stopped for a migration, in ms.
     """
 
     definition: Definition
@@ -48,6 +58,11 @@ class Domain:
     ends_with: object | None = None
     job: Lock = field(default_factory=Lock)
     doing: str = ""
+    outgoing: Outgoing | None = None
+    incoming: Incoming | None = None
+    completed: list[Parameter] | None = None
+    max_speed: int = _FASTEST
+    max_downtime: int = 300
 
     @property
     def name(self) -> str:
@@ -88,6 +103,12 @@ class Domain:
     def live(self) -> Definition | None:
         """What it runs by; None for what is shut off."""
         return self.definition if self.is_active else None
+
+    def stays(self) -> None:
+        """Note that it is moving no more, from here or to here."""
+        if (self.outgoing and self.outgoing.holds_job) or self.incoming:
+            self.job.release()
+        self.outgoing = self.incoming = None
 
     def defined(self, config: Definition) -> None:
         """Note its persistent definition, from now on."""
