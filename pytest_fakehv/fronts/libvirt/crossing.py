@@ -51,7 +51,7 @@ class Crossing:
             LibvirtError: it doesn't fit there.
             HypervisorError: it can't.
         """
-        with in_libvirts_words():
+        with in_libvirts_words(begins=True):
             self._node.MigrateInstance(_CLUSTER, self._instance, target, live)
 
     def status(self) -> MigrationStatus:
@@ -122,7 +122,16 @@ class Crossing:
             if lets_run:
                 shared.traffic.resume(inner.name, inner.store, self._name)
             shared.traffic.finalize_source(run, success=False)
-            shared.watcher.finalized(inner.name, self._name, run, None, is_target=False)
+            if lets_run:
+                shared.watcher.finalized(inner.name, self._name, run, None, is_target=False)
+            else:
+                self._note_left_paused()
+
+    def _note_left_paused(self) -> None:
+        """Note that it is over, and has left the instance paused here."""
+        record, journal = self._machine.record(self._name), self._shared.door.journal
+        if record and record.pause == "migrating":
+            self._shared.ledger.left_paused(self._node.name, self._name, journal.last_about(self._name))
 
     # On the target
 
@@ -138,7 +147,7 @@ class Crossing:
             LibvirtError: it doesn't fit.
             HypervisorError: it can't come here.
         """
-        with in_libvirts_words():
+        with in_libvirts_words(begins=True):
             self._node.AcceptInstance(self._instance, "", self._node.name)
 
     def arrive(self, *, success: bool) -> None:
@@ -148,7 +157,7 @@ class Crossing:
             LibvirtError: it doesn't fit.
             HypervisorError: that failed.
         """
-        with in_libvirts_words():
+        with in_libvirts_words(begins=True):
             self._node.FinalizeMigrationDst(self._instance, "", success)
 
     @property

@@ -148,7 +148,7 @@ class Machine:
             HypervisorError: it can't be started.
         """
         instance = self._instance(name, memory, vcpus)
-        with in_libvirts_words():
+        with in_libvirts_words(begins=True):
             self._node.StartInstance(instance, [], paused)
 
     def boots(self, name: str, memory: int, vcpus: int) -> None:
@@ -228,11 +228,20 @@ class Machine:
 
         Args: as for `start`.
         """
+        self._shared.ledger.defined(name)
         declared = self._shared.declared
         old = declared.get(name) or InstanceSpec(name, state="stopped")
         declared[name] = replace(
             old, node=self.name, memory=mebibytes(memory), min_memory=None, vcpus=vcpus, xml=None
         )
+
+    def forget(self, name: str) -> None:
+        """Note that a migration took an instance's last definition away from here."""
+        self._shared.ledger.forgotten(self.name, name)
+
+    def goes_on(self, name: str) -> None:
+        """Note that an instance runs here again, or is here no more."""
+        self._shared.ledger.goes_on(self.name, name)
 
     def withdraw(self, name: str) -> None:
         """Note that an instance is no longer declared there."""
@@ -255,8 +264,11 @@ def mebibytes(memory: int) -> int:
 
 
 @contextmanager
-def in_libvirts_words() -> Iterator[None]:
+def in_libvirts_words(*, begins: bool = False) -> Iterator[None]:
     """Say in libvirt's words what is wrong with an instance's state, where that is so.
+
+    Args:
+        begins: whether it is to begin here, and so needs room.
 
     Raises:
         LibvirtError: it is so.
@@ -269,6 +281,6 @@ def in_libvirts_words() -> Iterator[None]:
             raise failure(Code.OPERATION_INVALID, "domain is not running", origin=Origin.DOMAIN) from error
         if text.endswith(f": {RUNNING}"):
             raise failure(Code.OPERATION_INVALID, "domain is already running") from error
-        if NO_ROOM in text:
+        if begins and NO_ROOM in text:
             raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
         raise

@@ -121,6 +121,8 @@ class Befalling(Domains):
             method: the name of the call that did it; None for none.
         """
         domain = self._registry.by_name(name)
+        if what != "paused":
+            self.machine.goes_on(name)
         if what == "running":
             self._take_up(name, method)
         elif domain is None or not domain.is_active:

@@ -184,8 +184,17 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
         if asked.has(Migrate.UNDEFINE_SOURCE) and not cancelled and domain.is_persistent:
             domain.config, domain.autostart = None, False
             machine.withdraw(domain.name)
+            if not (asked.has(Migrate.PERSIST_DEST) or _is_defined_there(host, domain)):
+                machine.forget(domain.name)
             if not domain.is_active:
                 host.drop(domain)
+
+
+def _is_defined_there(host: Host, domain: Domain) -> bool:
+    run = Crossing(host.machine, domain.name).leaving
+    peer = host.find_peer(run.target_name) if run else None
+    there = peer.known(domain.uuid) if peer else None
+    return there is not None and there.is_persistent
 
 
 def give_up(host: Host, domain: Domain) -> None:

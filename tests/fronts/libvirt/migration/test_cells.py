@@ -37,7 +37,8 @@ def test_a_domain_moves(pair_of, way, is_persistent, is_paused):
         stays = is_persistent and not flags & UNDEFINE
         assert pair.ends == ([5, 4, True] if stays else None, [*there, bool(flags & PERSIST)])
         assert pair.cluster.placement() == {"web1": "B"}
-        pair.cluster.assert_consistent()
+        is_forgotten = is_persistent and flags & UNDEFINE and not flags & PERSIST
+        assert [each.invariant for each in pair.cluster.violations()] == ["forgotten"] * bool(is_forgotten)
         pair.front.close()
 
 
@@ -48,6 +49,19 @@ def test_a_definition_alone_moves(pair, way, undefine):
     pair.move(domain, way, libvirt.VIR_MIGRATE_OFFLINE | PERSIST | undefine)
     assert pair.ends == (None if undefine else [5, 0, True], [5, 0, True])
     assert pair.cluster.placement() == {}
+    pair.cluster.assert_consistent()
+
+
+def test_a_definition_that_a_migration_took_away_is_missed_until_it_is_there_again(pair):
+    domain = pair.domain()
+    pair.move(domain, "managed", LIVE | UNDEFINE)
+    (violation,) = pair.cluster.violations()
+    assert violation.what == (
+        "the definition of web1 is nowhere any more: its migration undefined it on A, and did not make it "
+        "persistent where it went"
+    )
+    there = pair.b.lookupByName("web1")
+    pair.b.defineXML(there.XMLDesc())
     pair.cluster.assert_consistent()
 
 

@@ -58,8 +58,13 @@ def test_a_failed_confirm_leaves_the_source_paused_and_the_migration_works(pair)
     pair.cluster.fault("virDomainMigrateConfirm3Params", error="it can't be")
     pair.move(domain, "managed")
     assert pair.ends == LEFT_PAUSED
+    (violation,) = pair.cluster.violations()
+    assert (violation.invariant, violation.nodes) == ("left-paused", ("A",))
+    assert violation.what == "web1 ran on A before its migration, which left it paused there"
+    assert violation.call.method == "virDomainMigrateConfirm3Params"
     domain.destroy()
     assert pair.ends == ([5, 2, True], [1, 2, False])
+    pair.cluster.assert_consistent()
 
 
 def test_a_confirm_that_fails_late_has_ended_the_migration(pair):
