@@ -141,6 +141,12 @@ class Run:
         return None if self.course is None or self.course.lasts is None else self.started + self.course.lasts
 
     @property
+    def milestones(self) -> list[Fraction | None]:
+        """When it goes on as postcopy, and when it ends by itself; None for never, and for what has come."""
+        after = None if self.course is None or self.is_postcopy else self.course.postcopy_after
+        return [None if after is None else self.started + after, self.due]
+
+    @property
     def is_postcopy(self) -> bool:
         """Whether it has gone on as postcopy."""
         after = None if self.course is None else self.course.postcopy_after

@@ -88,11 +88,11 @@ class Traffic:
         """Every migration, in the order of their beginning."""
         return list(self._runs)
 
+    @under_lock
     def latest(self, instance: str) -> Migration | None:
         """Return an instance's newest migration, if it had any."""
-        with self._lock:
-            run = self._latest.get(instance)
-            return run.snapshot() if run else None
+        run = self._latest.get(instance)
+        return run.snapshot() if run else None
 
     def leaving(self, node: str, instance: str) -> Run | None:
         """Return the newest migration of an instance from a node."""
@@ -262,10 +262,7 @@ class Traffic:
         with self._lock:
             run = self._active.get(instance)
             if run and run.live and run.source_name == node:
-                if paused:
-                    run.pause()
-                else:
-                    run.resume()
+                (run.pause if paused else run.resume)()
                 self._schedule(run)
 
     def was_killed(self, node: str, instance: str) -> None:
@@ -290,9 +287,8 @@ class Traffic:
         with self._lock:
             run = self._running(instance)
             if run.is_postcopy:
-                raise DeclarationError(
-                    f"the migration of {instance} goes on as postcopy and can't be cancelled"
-                )
+                problem = f"the migration of {instance} goes on as postcopy and can't be cancelled"
+                raise DeclarationError(problem)
             self._end(run, "cancelled", f"cancelled by {by}")
 
     def fail(self, instance: str, reason: str = "failed by the test") -> None:
@@ -337,13 +333,10 @@ class Traffic:
             if run.is_active and run.due == due:
                 self._finish(run, due)
             heapq.heappop(self._due)  # not before it has worked
-        self._tell()
-
-    # Inside
-
-    def _tell(self) -> None:
         for each in self.listeners.copy():
             each()
+
+    # Inside
 
     def _close(self, instance: str) -> None:
         """Forget the migrations that are finalized wherever they can be."""
@@ -359,11 +352,9 @@ class Traffic:
     def _running(self, instance: str) -> Run:
         self.settle()
         if instance not in self._active:
-            raise DeclarationError(f"{shown(instance)} is not migrating; {self._what_migrates()}")
+            others = f"these are: {listed(self._active)}" if self._active else "nothing is"
+            raise DeclarationError(f"{shown(instance)} is not migrating; {others}")
         return self._active[instance]
-
-    def _what_migrates(self) -> str:
-        return f"these are: {listed(self._active)}" if self._active else "nothing is"
 
     def _finish(self, run: Run, when: Fraction) -> None:
         """Let a migration end as it was to end."""
@@ -446,4 +437,5 @@ class Traffic:
         run.has_lost_instance = outcome != "completed" and not (run.has_moved or run.is_still_there)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
-        self._tell()
+        for each in self.listeners.copy():
+            each()

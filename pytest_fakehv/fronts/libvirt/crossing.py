@@ -220,7 +220,7 @@ class Crossing:
         if clock.mode != "polls":
             return False
         with self._shared.lock:
-            times = [run.due if run else None, clock._events.next_time()]
+            times = [clock._events.next_time(), *(run.milestones if run else ())]
         coming = [each for each in times if each is not None]
         if coming:
             clock.advance(max(0.0, float(min(coming) - clock.exact_now)))

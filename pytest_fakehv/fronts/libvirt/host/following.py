@@ -66,6 +66,8 @@ class _Follower:
 
     def follow(self) -> str:
         """Take steps until it ends, and return how."""
+        with self._host.machine.lock:
+            self.look()
         status = self._step()
         while status in MIGRATION_ACTIVE_STATES:
             status = self._next(status)
@@ -109,7 +111,7 @@ class _Follower:
             return
         if run.is_active or run.outcome == "completed":
             self._tell_iterations(run.snapshot().rounds + (1 if run.is_active else 0))
-        if run.is_postcopy and run.is_active and not outgoing.is_postcopy:
+        if run.is_postcopy and self._domain.is_active and not outgoing.is_postcopy:
             self._goes_on_as_postcopy(run.target_name)
         if not run.is_active and outgoing.is_performing:
             outgoing.asked.put(None)

@@ -20,7 +20,7 @@ from pytest_fakehv.fronts.libvirt.host.migration import (
     turn_away,
 )
 from pytest_fakehv.fronts.libvirt.host.words import Migrate
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -90,7 +90,7 @@ def begin_params(
 ) -> tuple[bytes, str]:
     """Begin, on the source."""
     asked = Asked.by(params, flags, _checker(_BEGIN))
-    return cookie(node=host.name), begin(host, domain, asked, APIS[_BEGIN].remote_name)
+    return cookie(node=host.name), Xml(begin(host, domain, asked, APIS[_BEGIN].remote_name))
 
 
 @api(_PREPARE, about="params", undo=_undo_prepare, waits=True)
