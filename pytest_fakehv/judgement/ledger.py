@@ -69,8 +69,8 @@ class Ledger:
             Violation(
                 invariant="forgotten",
                 what=(
-                    f"the definition of {printable(instance)} is nowhere any more: its migration undefined it "
-                    f"on {node}, and did not make it persistent where it went"
+                    f"the definition of {printable(instance)} is nowhere any more: its migration undefined "
+                    f"it on {node}, and did not make it persistent where it went"
                 ),
                 instance=instance,
                 nodes=(node,),

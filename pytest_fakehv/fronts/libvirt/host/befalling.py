@@ -199,7 +199,7 @@ class Befalling(Domains):
                 self._comes_up(domain)
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
-        """Note that a domain is there, though it doesn't run: all of it is still to come from another host."""
+        """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
         domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
         domain.pauses(Paused.MIGRATION)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)

@@ -45,6 +45,8 @@ INVALID = "Requested operation is not valid: "
 
 LOCKED = "Timed out during operation: cannot acquire state change lock "
 
+BROKEN = "operation failed: job 'migration out' failed: Unable to write to socket: Bad file descriptor"
+
 ABORTED = 78, 10, "operation aborted: job 'migration out' canceled by client"
 
 
@@ -174,7 +176,7 @@ def test_a_domain_is_destroyed_meanwhile(pair_of, clock):
             (
                 9,
                 10,
-                "operation failed: job 'migration out' failed: Unable to write to socket: Bad file descriptor",
+                BROKEN,
             ),
             ([1, 1, True], None),
         ),

@@ -1,4 +1,4 @@
-"""What hosts tell of a migration: a program of its own, since libvirt's loop of events is the whole process's."""
+"""What hosts tell of a migration: a program, since libvirt's loop of events is the whole process's."""
 
 import sys
 
@@ -48,7 +48,7 @@ class Listener:
         self._heard.append((domain.name(), f"{side} completed {parameters['operation']}"))
 
     def until_now(self, pair):
-        """Return what was told until now of web1, of each side by itself: the sides are connections of their own."""
+        """Return what was told until now of web1, of each side by itself: each has its connection."""
         for connection in (pair.a, pair.b):
             connection.createXML(XML, 0).destroy()
         while sum(each == ("end", told) for each in self._heard for told in ("A 5,1", "B 5,1")) < 2:
