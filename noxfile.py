@@ -142,7 +142,12 @@ def libvirt(session: nox.Session) -> None:
     """What needs libvirt's own clients, with Debian's bindings on Debian's Python."""
     session.install("-e", ".", *groups("test"))
     with_libvirt(session)
-    session.run("pytest", "-n", "auto", "tests/fronts/libvirt", *session.posargs)
+    tests = (
+        "tests/fronts/libvirt",
+        "tests/plugin/test_libvirt_fixture.py",
+        "examples/test_12_libvirt_watchdog.py",
+    )
+    session.run("pytest", "-n", "auto", *tests, *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -68,7 +68,8 @@ class FaultSpec:
         code: with which of libvirt's errors one of its functions fails: ``libvirt.VIR_ERR_NO_DOMAIN``, say,
             or that name; its text is ``error``, if there is one. None for ``VIR_ERR_OPERATION_FAILED``.
         result: what the call answers in place of its effect; after it, in place of its result. Any value,
-            as it is: a function, too, is not called. Of a coroutine or a generator, what that returns.
+            as it is: a function, too, is not called. Of a coroutine or a generator, what that returns; of a
+            function of libvirt's, what libvirt-python returns of it.
         effect: False for a call that does nothing and says that it worked.
         do: a function of the test's, called with the `Call`. It may look, raise what the call then raises, or
             let things befall the cluster, as the test itself would; what it returns doesn't matter.

@@ -10,7 +10,7 @@ NODE_KEYS = (
     "name, memory, cpus, reserved_memory, overcommit, max_migrations, address, version, cpu_nodes, "
     "cpu_sockets, tags, count"
 )
-INSTANCE_KEYS = "name, node, memory, min_memory, vcpus, state, hvparams, tags, count"
+INSTANCE_KEYS = "name, node, memory, min_memory, vcpus, state, hvparams, tags, xml, count"
 
 FILE = """
 [[node]]

@@ -73,7 +73,7 @@ def test_it(fakehv, fakehv_cluster):
 
 
 FAULT = (
-    "method, node, instance, phase, side, error, result, effect, do, when, after, times, probability, "
+    "method, node, instance, phase, side, error, code, result, effect, do, when, after, times, probability, "
     "delay, crash, optional"
 )
 WRONG_MARKERS = [

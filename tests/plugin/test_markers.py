@@ -22,7 +22,7 @@ NODE = (
     "name, memory, cpus, reserved_memory, overcommit, max_migrations, address, version, cpu_nodes, "
     "cpu_sockets, tags"
 )
-INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams, tags"
+INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams, tags, xml"
 FAKEHV = "backend, strict, allow, clock, seed, topology, max_calls, max_time, routes"
 CLOCKS = "'polls', 'manual', 'real', or a function that returns seconds"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"

@@ -142,7 +142,10 @@ WRONG_MARKERS = [
     ("strict=0", "strict must be one of True, False, not 0"),
     (
         "stric=True",
-        "unknown argument 'stric'; valid: backend, clock, strict, allow, seed, topology, max_calls, max_time",
+        (
+            "unknown argument 'stric'; valid: backend, clock, strict, allow, seed, topology, "
+            "max_calls, max_time, routes"
+        ),
     ),
     ("max_calls=0", "max_calls must be a positive integer, not 0"),
     ("max_time=0", "max_time must be a positive number, not 0"),

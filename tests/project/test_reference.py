@@ -9,6 +9,8 @@ import pytest
 
 import pytest_fakehv
 from pytest_fakehv import FakeCluster, HoldError
+from pytest_fakehv.fronts.libvirt import FakeLibvirt
+from pytest_fakehv.fronts.libvirt.host.apis import APIS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -92,3 +94,14 @@ def test_what_is_public_is_documented(held, name):
         is inspect.getattr_static(getattr(pytest_fakehv, other, None), member, None)
     }
     assert (public - everything[name] - shared, everything[name] - public) == (set(), set())
+
+
+def test_what_is_documented_of_the_libvirt_front_is_there():
+    """What else it has is what the cluster tells it, and no business of a test's."""
+    with FakeCluster.temporary() as cluster, FakeLibvirt(cluster) as front:
+        assert documented()["FakeLibvirt"] - {*dir(front)} == set()
+
+
+def test_the_functions_of_libvirts_that_are_answered_are_all_named():
+    table = (REFERENCE / "libvirt.md").read_text().partition("\n| area |")[2].partition("\n\n")[0]
+    assert {*re.findall(r"`(vir\w+)`", table)} ^ APIS.keys() == set()

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from pytest_fakehv.calls.clock import CLOCK_MODES
+from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.cluster.topology import Topology, read_topology
 from pytest_fakehv.fronts.libvirt.front import FakeLibvirt
+from pytest_fakehv.machine import Os
+from pytest_fakehv.storage.filesystem import reason
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,7 +27,7 @@ def serve(arguments: Sequence[str], program: str) -> None:
         program: what stands before them.
 
     Raises:
-        DeclarationError: an argument is wrong, or no socket can be made.
+        DeclarationError: an argument is wrong, no socket can be made, or nobody reads where the nodes are.
         SystemExit: argparse says that one is wrong.
     """
     given = _parser(program).parse_args(arguments)
@@ -35,10 +38,20 @@ def serve(arguments: Sequence[str], program: str) -> None:
     for each in _ENDING:
         signal.signal(each, lambda *_: ended.set())
     with FakeLibvirt(cluster, directory=given.dir) as front:
-        for node in cluster:
-            sys.stdout.write(f"{node.name} {front.uri(node)}\n")
-        sys.stdout.flush()
+        _say("".join(f"{node.name} {front.uri(node)}\n" for node in cluster))
         ended.wait()
+
+
+def _say(text: str) -> None:
+    """Write to stdout at once, past what Python would write again at its end where it can't.
+
+    Raises:
+        DeclarationError: it can't be written.
+    """
+    try:
+        Os.write(sys.stdout.fileno(), text.encode())
+    except OSError as error:
+        raise DeclarationError(f"the nodes can't be said on stdout: {reason(error)}") from error
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

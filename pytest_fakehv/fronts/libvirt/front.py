@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from importlib import import_module
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
@@ -107,6 +107,14 @@ class FakeLibvirt:
         """Show whose it is."""
         return f"<FakeLibvirt of {self.cluster!r}>"
 
+    if not TYPE_CHECKING:  # pragma: no branch  # type checkers are to know what is not there
+
+        def __getattr__(self, name: str) -> object:
+            """Refuse a name that is not there, and say where it is."""
+            is_clusters = hasattr(FakeCluster, name) and not name.startswith("_")
+            hint = f"; its cluster has: .cluster.{name}" if is_clusters else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
     def close(self) -> None:
         """Break all connections, and end all threads; once is enough."""
         shared = self.cluster._shared
@@ -123,7 +131,7 @@ class FakeLibvirt:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment for subprocesses: ``subprocess.run(["virsh", "list"], env=front.env)``.
+        """The environment for subprocesses, as in ``subprocess.run(["virsh", "list"], env=front.env)``.
 
         It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
         to the node `here`. What else calls ssh has the real one.
@@ -132,7 +140,7 @@ class FakeLibvirt:
 
     @property
     def here(self) -> str:
-        """The name of the node as which programs run, where URIs without a host lead: at first the first."""
+        """The node as which programs run, where URIs without a host lead. At first, the first one."""
         return self._routes.here
 
     @here.setter

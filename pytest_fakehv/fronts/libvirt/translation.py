@@ -46,11 +46,6 @@ class Machine:
         self.lock = node._shared.lock
 
     @property
-    def address(self) -> str:
-        """Where other hosts reach it."""
-        return self._node.address
-
-    @property
     def size(self) -> NodeInfo:
         """Its figures with nothing running on it: memory in MiB, CPUs as counts."""
         return self._inner.size()

@@ -149,3 +149,13 @@ def test_a_definition_is_shown_by_its_name_and_kept_whole(cluster, connection, w
     with pytest.raises(libvirt.libvirtError):
         connection.defineXML("<domain/>")
     assert str(cluster.journal[-1]) == "virDomainDefineXML('<domain/>')"
+
+
+def test_what_the_cluster_has_is_found_there(fakehv_libvirt):
+    with pytest.raises(AttributeError) as caught:
+        fakehv_libvirt.fault("virDomainCreate")
+    assert str(caught.value) == (
+        "'FakeLibvirt' object has no attribute 'fault'; its cluster has: .cluster.fault"
+    )
+    with pytest.raises(AttributeError, match=r"^'FakeLibvirt' object has no attribute 'nothing'$"):
+        fakehv_libvirt.nothing()

@@ -113,6 +113,21 @@ def test_it_ends_while_a_client_is_connected(folder):
     assert os.listdir(folder) == []
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_where_nobody_can_read_it_it_ends(folder):
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [*COMMAND, "--dir", f"{folder}/s"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=ENDS_WITHIN,
+        )
+    assert (run.returncode, run.stderr) == (2, "the nodes can't be said on stdout: No space left on device\n")
+    assert os.listdir(folder) == []
+
+
 def long_folder(folder):
     path = f"{folder}/{'x' * 60}"
     return ["--dir", path], f"the path of the sockets' folder has at most 60 bytes, not {shown(path)}\n"

@@ -357,7 +357,7 @@ class TestWhileItRuns:
         ]
         assert "<driver name='qemu'/>\n  <target dev='hdc'" in text  # nothing is in it that has a format
         q35 = devices_of(parsed(VIRT_INSTALL).xml(place=Place(1)), "controller")
-        assert re.findall("alias name='(.*)'", q35) == ["usb", "pcie.0", "pci.1", "sata0", "virtio-serial0"]
+        assert re.findall("alias name='(.*)'", q35) == ["usb", "pcie.0", "pci.1", "ide", "virtio-serial0"]
 
     def test_sources_of_disks_are_numbered_from_the_last(self):
         empty = "<disk device='cdrom'><target dev='hdc'/></disk>"

@@ -38,6 +38,7 @@ class Api:
         is_free: whether it is answered at once, by no call that the journal has, and under no lock.
         flags: the flags that it knows, which are its last argument; None for one without, and for one that
             looks for itself.
+        amount: the name of its second argument where that must not be 0, as the libraries of clients see to.
         has_job: whether it changes a domain, and so waits until nobody else does.
         runs_instances: whether it may call code that isn't ours: an override of the interface's methods.
         waits: whether it may wait for others.
@@ -50,6 +51,7 @@ class Api:
     about: About
     is_free: bool = False
     flags: int | None = None
+    amount: str | None = None
     has_job: bool = False
     runs_instances: bool = False
     waits: bool = False
@@ -93,12 +95,15 @@ class Api:
             return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
         return failure(Code.INTERNAL_ERROR, shown_error(error))
 
-    def check_flags(self, arguments: tuple[Any, ...]) -> None:
-        """Refuse flags that it doesn't know.
+    def check(self, arguments: tuple[Any, ...]) -> None:
+        """Refuse flags that it doesn't know, and an amount of 0.
 
         Raises:
             LibvirtError: there are such.
         """
+        if self.amount and not arguments[1]:
+            text = f"{self.amount} in {self.name} must not be zero"
+            raise wrong_argument(self.name, self.amount, text)
         if self.flags is not None:
             check_flags(arguments[-1], self.flags, f"qemu{self.name.removeprefix('vir')}", Origin.QEMU)
 
@@ -133,6 +138,7 @@ def api(
     about: About = "domain",
     is_free: bool = False,
     flags: int | None = None,
+    amount: str | None = None,
     has_job: bool = False,
     runs_instances: bool = False,
     waits: bool = False,
@@ -146,6 +152,7 @@ def api(
         about: as in `Api`, and so the others.
         is_free: see there.
         flags: see there.
+        amount: see there.
         has_job: see there.
         runs_instances: see there.
         waits: see there.
@@ -161,6 +168,7 @@ def api(
                     about=about,
                     is_free=is_free,
                     flags=None if name == plain or flags is None else int(flags),
+                    amount=amount,
                     has_job=has_job,
                     runs_instances=runs_instances,
                     waits=waits,

@@ -10,6 +10,7 @@ from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.words import (
+    Defined,
     EventKind,
     IoErrorAction,
     Lifecycle,
@@ -82,7 +83,7 @@ class Befalling(Domains):
 
     @under_lock
     def sync(self) -> None:
-        """Take up what the cluster has, and no client has told this host of: other programs' doing, too."""
+        """Take up what the cluster has and no client has told this host of, by other programs' doing, too."""
         if not self.is_up:
             return
         self._catches_up()
@@ -181,6 +182,8 @@ class Befalling(Domains):
         if domain is None:
             domain = self._made(name, is_persistent=method in (None, "StartInstance"))
             self.add(domain)
+            if domain.is_persistent and not is_silent:
+                self.tell(domain, EventKind.LIFECYCLE, int(Lifecycle.DEFINED), int(Defined.ADDED))
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)

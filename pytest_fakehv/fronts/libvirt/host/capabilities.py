@@ -15,8 +15,8 @@ ARCHITECTURE: Final = "x86_64"
 MHZ: Final = 2600
 """What each CPU of each host runs at."""
 
-_MODEL: Final = "Skylake-Server"
-_VENDOR: Final = "Intel"
+MODEL: Final = "Skylake-Server"
+VENDOR: Final = "Intel"
 _FEATURES: Final = ("vmx", "ds", "acpi", "ss", "ht", "tm", "pbe", "invtsc")
 """What a host's CPU has beyond its model."""
 _PAGES: Final = (4, 2048, 1048576)
@@ -112,8 +112,8 @@ def _host(host: Hardware) -> Element:
     cpu = _element(
         "cpu",
         _element("arch", ARCHITECTURE),
-        _element("model", _MODEL),
-        _element("vendor", _VENDOR),
+        _element("model", MODEL),
+        _element("vendor", VENDOR),
         _element("microcode", version=33581318),
         _element("signature", family=6, model=85, stepping=4),
         _element("counter", name="tsc", frequency=MHZ * 1_000_000, scaling="no"),

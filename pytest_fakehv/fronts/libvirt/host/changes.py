@@ -62,7 +62,8 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virDomainDestroyFlags": _DESTROYED,
     "virDomainShutdown": _SHUT_DOWN,
     "virDomainShutdownFlags": _SHUT_DOWN,
-    "virConnectClose": _DESTROYED,
+    "virDomainCreateXML": _DESTROYED,  # its client has gone meanwhile, with which it was to end
+    "virDomainCreateWithFlags": _DESTROYED,
     "StopInstance": _DESTROYED,
     LEFT: Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
     ARRIVES: Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),

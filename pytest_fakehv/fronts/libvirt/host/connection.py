@@ -7,6 +7,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_arg
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
@@ -74,6 +75,20 @@ def get_capabilities(host: Host, _session: Session) -> str:
     return host.hardware.capabilities()
 
 
+@api("virConnectGetDomainCapabilities", about="nothing", flags=0)
+def get_domain_capabilities(
+    _host: Host,
+    _session: Session,
+    emulator: str | None,
+    architecture: str | None,
+    machine: str | None,
+    kind: str | None,
+    _flags: int,
+) -> str:
+    """Return what a domain can have, as XML."""
+    return domain_capabilities(emulator, architecture, machine, kind)
+
+
 @api("virConnectGetMaxVcpus", about="nothing")
 def max_vcpus(_host: Host, _session: Session, kind: str | None) -> int:
     """Return how many CPUs a domain may have."""
@@ -104,12 +119,12 @@ def free_memory(host: Host, _session: Session) -> int:
 def cells_free_memory(host: Host, _session: Session, start: int, most: int) -> list[int]:
     """Return what is free on each NUMA node, in bytes: of each the same."""
     nodes = host.hardware.nodes
-    if start > nodes - 1:
+    if not 0 <= start < nodes:
         raise failure(
             Code.INTERNAL_ERROR, f"start cell {start} out of range (0-{nodes - 1})", origin=Origin.NONE
         )
     free = host.machine.free_memory * 1024 // nodes
-    return [free] * min(most, nodes - start)
+    return [free] * min(max(most, 0), nodes - start)
 
 
 @api("virNodeGetMemoryStats", about="nothing", flags=0)

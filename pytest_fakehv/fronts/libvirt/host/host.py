@@ -43,8 +43,6 @@ class Host(Befalling):
     def may_block(self, name: str, _arguments: tuple[Any, ...]) -> bool:
         """Tell whether answering a call may wait for something, or run code that isn't ours."""
         api = APIS[name]
-        if api.is_free:
-            return False
         may_wait = self.machine.may_block or api.has_job or api.waits
         return may_wait or (api.runs_instances and self.machine.has_own_code)
 
@@ -100,7 +98,7 @@ class Host(Befalling):
 
         def effect(_node: object, *_seen: object) -> Any:
             nonlocal done
-            api.check_flags(arguments)
+            api.check(arguments)
             if not is_about_domain:
                 done = api.function(self, session, *arguments)
                 return done

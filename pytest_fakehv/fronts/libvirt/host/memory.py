@@ -23,7 +23,7 @@ def max_memory(_host: Host, _session: Session, domain: Domain) -> int:
     return domain.definition.memory
 
 
-@api("virDomainSetMaxMemory", has_job=True)
+@api("virDomainSetMaxMemory", amount="memory", has_job=True)
 def set_max_memory(host: Host, session: Session, domain: Domain, memory: int) -> None:
     """Change the most that it may have."""
     set_memory(host, session, domain, memory, _MAXIMUM)
@@ -32,6 +32,7 @@ def set_max_memory(host: Host, session: Session, domain: Domain, memory: int) ->
 @api(
     "virDomainSetMemoryFlags",
     plain="virDomainSetMemory",
+    amount="memory",
     has_job=True,
     runs_instances=True,
     flags=Affect.LIVE | Affect.CONFIG | _MAXIMUM,

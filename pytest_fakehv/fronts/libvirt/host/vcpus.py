@@ -1,8 +1,8 @@
 """What domains have of CPUs, and where on the host these run."""
 
-from typing import Any
+from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import (
@@ -18,6 +18,9 @@ from pytest_fakehv.fronts.libvirt.host.words import Affect, Vcpu
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _EITHER = Affect.LIVE | Affect.CONFIG
+
+_LONGEST_MAPS: Final = 2**20
+"""Bytes that the maps of a domain's CPUs may have."""
 
 _RUNNING = 1
 """What a CPU of a domain does: ``VIR_VCPU_RUNNING``."""
@@ -49,6 +52,7 @@ def vcpus_flags(host: Host, _session: Session, domain: Domain, flags: int) -> in
 @api(
     "virDomainSetVcpusFlags",
     plain="virDomainSetVcpus",
+    amount="nvcpus",
     has_job=True,
     runs_instances=True,
     flags=_EITHER | Vcpu.MAXIMUM | Vcpu.GUEST | Vcpu.HOTPLUGGABLE,
@@ -87,11 +91,10 @@ def vcpus(host: Host, _session: Session, domain: Domain, most: int, map_length: 
     """Return on which CPU of the host each of a running domain's CPUs runs, and on which it may."""
     if not domain.is_active:
         raise failure(Code.OPERATION_INVALID, "cannot retrieve vcpu information for inactive domain")
-    count = min(host.vcpus_of(domain), most)
-    cpus = host.hardware.cpus
+    count, cpus = min(host.vcpus_of(domain), max(most, 0)), host.hardware.cpus
     share = host.cpu_time(domain) // max(1, count)
     running = [(number, _RUNNING, share, number % cpus) for number in range(count)]
-    return running, _every_cpu(cpus, map_length) * count
+    return running, _every_cpu(cpus, map_length, count)
 
 
 @api("virDomainGetVcpuPinInfo", flags=_EITHER)
@@ -99,8 +102,8 @@ def vcpu_pins(
     host: Host, _session: Session, domain: Domain, count: int, map_length: int, flags: int
 ) -> tuple[bytes, int]:
     """Return on which CPUs of the host each of a domain's CPUs may run: on all."""
-    number = min(count, the_affected(domain, flags).most_vcpus)
-    return _every_cpu(host.hardware.cpus, map_length) * number, number
+    number = min(max(count, 0), the_affected(domain, flags).most_vcpus)
+    return _every_cpu(host.hardware.cpus, map_length, number), number
 
 
 @api("virDomainGetEmulatorPinInfo", flags=_EITHER)
@@ -109,9 +112,15 @@ def emulator_pins(
 ) -> tuple[bytes, int]:
     """Return on which CPUs of the host a domain's emulator may run: on all."""
     the_affected(domain, flags)
-    return _every_cpu(host.hardware.cpus, map_length), 1
+    return _every_cpu(host.hardware.cpus, map_length, 1), 1
 
 
-def _every_cpu(cpus: int, length: int) -> bytes:
-    """Return so many CPUs as a map of bits, in so many bytes."""
-    return ((1 << cpus) - 1).to_bytes(max(length, -(-cpus // 8)), "little")[:length]
+def _every_cpu(cpus: int, length: int, times: int) -> bytes:
+    """Return so many CPUs as a map of bits, in so many bytes, so many times.
+
+    Raises:
+        LibvirtError: that is more than anybody can want.
+    """
+    if not 0 <= length * times <= _LONGEST_MAPS:
+        raise failure(Code.INTERNAL_ERROR, f"{times} maps of {length} bytes are too large", origin=Origin.RPC)
+    return ((1 << cpus) - 1).to_bytes(max(length, -(-cpus // 8)), "little")[:length] * times

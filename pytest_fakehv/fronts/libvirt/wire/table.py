@@ -315,7 +315,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 338 virDomainSetTime - dom:D seconds:h nseconds:u flags:u
 340 virNodeGetFreePages
 341 virNetworkGetDHCPLeases
-342 virConnectGetDomainCapabilities - emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
+342 virConnectGetDomainCapabilities r emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
 343 virDomainOpenGraphicsFD
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy

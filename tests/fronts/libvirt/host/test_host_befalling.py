@@ -132,6 +132,7 @@ class TestTheInterface:
         node.StartInstance(instance, [], startup_paused=True)
         assert web1.state() == [3, 1]
         assert told() == [
+            "web1 -1 defined",
             "web1 1 resumed",
             "web1 1 started",
             f"web1 1 balloon {256 * MIB}",
@@ -212,6 +213,27 @@ class TestDeclared:
             assert again.name() == "later"
             connection.close()
 
+    def test_each_is_found_by_its_uuid(self, cluster, connect):
+        first, second = connect("node1"), connect("node2")
+        cluster.add_instance("web1", state="stopped")
+        key = first.lookupByName("web1").UUIDString()
+        cluster.add_instance("web1", state="stopped", node="node2")
+        assert second.lookupByUUIDString(key).name() == "web1"
+
+    def test_undefined_on_one_node_it_is_still_declared_on_the_other(self, cluster, web1, connect):
+        cluster.add_instance("web1", state="stopped", node="node2")
+        web1.undefine()
+        assert listed(connect("node2")) == {"web1": (5, 0, 1)}
+
+    def test_on_a_node_that_is_down(self, cluster, front, libvirt):
+        cluster.add_instance("web1", state="stopped")
+        cluster["node1"].crash()
+        uri = front.uri("node1")
+        cluster["node1"].boot()
+        connection = libvirt.open(uri)
+        assert listed(connection) == {"web1": (5, 0, 1)}
+        connection.close()
+
     def test_undefined_they_are_gone(self, cluster, node1):
         cluster.add_instance("web1", state="stopped")
         node1.lookupByName("web1").undefine()
@@ -284,6 +306,28 @@ class TestBehindItsBack:
         (tmp_path / "root/node1/web1").unlink()
         cluster["node1"].StartInstance(cluster.instance("web1"), [], startup_paused=False)
         assert told() == ["web1 1 failed", "web1 2 resumed", "web1 2 started"]
+
+    def test_or_has_started_it_before(self, node1, web1, tmp_path):
+        (tmp_path / "root/node1").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root/node1/web1").write_text("0\n64\n1\n")
+        assert refusal(web1.create) == (55, 10, "Requested operation is not valid: domain is already running")
+        assert listed(node1) == {"web1": (1, 1, 1)}
+
+    def test_it_stops_what_another_program_has_started(self, node1, tmp_path, cluster, told):
+        assert listed(node1) == {}
+        for name in "new", "newer":
+            (tmp_path / f"root/node1/{name}").write_text("0\n32\n4\n")
+        cluster["node1"].BalloonInstanceMemory(cluster.instance("new"), 16)
+        cluster["node1"].StopInstance(cluster.instance("newer"))
+        assert told() == []
+        assert listed(node1) == {"new": (1, 1, 1)}
+
+    def test_it_resumes_what_another_program_has_paused(self, web1, tmp_path, cluster, told):
+        web1.create()
+        (tmp_path / "root/node1/web1").write_text("0\n64\n1\npaused\n")
+        cluster.resume("web1")
+        assert web1.state() == [1, 1]
+        assert told()[2:] == []
 
     def test_or_puts_one_there(self, node1, tmp_path):
         assert listed(node1) == {}

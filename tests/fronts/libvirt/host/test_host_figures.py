@@ -1,10 +1,12 @@
 """What domains and hosts say of themselves, as on a real host."""
 
 import pytest
+from small_host import Client
 from told_by_hosts import domain_xml, refusal
 
 from pytest_fakehv import FakeCluster, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
+from pytest_fakehv.fronts.libvirt.values import DomainRef
 
 OFF = (55, 20, "Requested operation is not valid: domain is not running")
 NOT_RUNNING = (55, 10, "Requested operation is not valid: domain is not running")
@@ -12,6 +14,7 @@ NO_AGENT = (74, 10, "argument unsupported: QEMU guest agent is not configured")
 NOT_CONNECTED = (86, 10, "Guest agent is not responding: QEMU guest agent is not connected")
 S = 10**9
 STARTED = 100_000_000
+EMULATOR = "/usr/bin/qemu-system-x86_64"
 
 DEVICES = (
     "<disk type='file' device='disk'><source file='/web1.img'/><target dev='vda' bus='virtio'/></disk>"
@@ -149,6 +152,13 @@ class TestDefinitions:
         assert reader.XMLDesc() == web1.XMLDesc()
         assert web1.XMLDesc(1) == web1.XMLDesc()
 
+    @pytest.mark.parametrize("flags", [1, 8])
+    def test_nor_do_those_who_do_not_ask_their_own_library(self, web1, front, flags):
+        with Client(front.socket(), flags=1) as client:
+            ref = DomainRef(web1.name(), web1.UUID(), -1)
+            said = client.call("virDomainGetXMLDesc", ref, flags)
+        assert said[:3] == (29, 20, "operation forbidden: virDomainGetXMLDesc with secure flag")
+
     def test_running_ones_share_nothing(self, node1):
         devices = (
             "<interface type='bridge'><source bridge='br0'/></interface>"
@@ -281,6 +291,36 @@ class TestHosts:
     def test_how_many_cpus_a_domain_may_have(self, node1):
         assert [node1.getMaxVcpus(kind) for kind in (None, "qemu", "kvm")] == [16, 16, 1024]
         assert refusal(node1.getMaxVcpus, "xen") == (8, 10, "invalid argument: unknown type 'xen'")
+
+    def test_what_a_domain_can_have(self, node1):
+        text = node1.getDomainCapabilities()
+        assert text.startswith(
+            "<domainCapabilities>\n"
+            "  <path>/usr/bin/qemu-system-x86_64</path>\n"
+            "  <domain>kvm</domain>\n"
+            "  <machine>pc-i440fx-7.2</machine>\n"
+            "  <arch>x86_64</arch>\n"
+            "  <vcpu max='255'/>\n"
+        )
+        assert "<mode name='host-passthrough' supported='yes'>" in text
+        other = node1.getDomainCapabilities("/usr/bin/qemu-system-i386", "i686", "q35", "qemu")
+        assert "<machine>pc-q35-7.2</machine>\n  <arch>i686</arch>\n  <vcpu max='288'/>" in other
+        assert "<mode name='host-passthrough' supported='no'/>" in other
+
+    @pytest.mark.parametrize(
+        ("given", "refused"),
+        [
+            ((None, "vax"), (8, 10, "invalid argument: unknown architecture: vax")),
+            (("/no",), (38, 10, "Cannot check QEMU binary /no: No such file or directory")),
+            ((None, None, None, "xen"), (8, 10, "invalid argument: unknown virttype: xen")),
+            (
+                (None, None, "virt"),
+                (8, 10, f"invalid argument: the machine 'virt' is not supported by emulator '{EMULATOR}'"),
+            ),
+        ],
+    )
+    def test_what_none_can_have(self, node1, given, refused):
+        assert refusal(node1.getDomainCapabilities, *given) == refused
 
     def test_its_memory(self, node1):
         node1.createXML(domain_xml("web1"), 0)

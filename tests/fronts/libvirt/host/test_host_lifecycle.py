@@ -144,8 +144,9 @@ class TestStarts:
     def test_it_starts_paused(self, web1, told, cluster):
         web1.createWithFlags(1)
         assert web1.state() == [3, 1]
-        assert told() == ["web1 1 started", "web1 1 suspended"]
         cluster.assert_paused("web1", on="node1")
+        web1.resume()
+        assert told() == ["web1 1 started", "web1 1 suspended", "web1 1 resumed"]
 
     @pytest.mark.parametrize("flags", [4, 8, 32])
     def test_flags_that_make_no_difference_here(self, web1, flags):

@@ -192,14 +192,17 @@ class TestCpus:
             67,
             10,
             (
-                "unsupported configuration: failed to find appropriate hotpluggable vcpus to reach the desired "
-                "target vcpu count"
+                "unsupported configuration: failed to find appropriate hotpluggable vcpus to reach the "
+                "desired target vcpu count"
             ),
         )
         assert refusal(web1.setVcpus, 5) == (
             8,
             10,
-            "invalid argument: requested vcpus is greater than max allowable vcpus for the live domain: 5 > 4",
+            (
+                "invalid argument: requested vcpus is greater than max allowable vcpus for the live "
+                "domain: 5 > 4"
+            ),
         )
         assert refusal(web1.setVcpusFlags, 5, MAXIMUM | LIVE | CONFIG) == (
             84,

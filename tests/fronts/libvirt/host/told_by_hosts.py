@@ -7,6 +7,7 @@ import pytest
 from small_host import OF_EVENTS, Client
 
 from pytest_fakehv.fronts.libvirt.values import DomainRef
+from pytest_fakehv.fronts.libvirt.wire.errors import ERROR
 from pytest_fakehv.fronts.libvirt.wire.frames import Type
 from pytest_fakehv.fronts.libvirt.wire.procedures import PROCEDURES
 from pytest_fakehv.fronts.libvirt.wire.xdr import decode
@@ -86,6 +87,7 @@ class Watcher:
             if header.type == Type.EVENT:
                 self._note(*decode(OF_EVENTS[header.procedure].message, payload))
             elif header.serial == serial:
+                assert not header.status, decode(ERROR, payload)
                 decode(PROCEDURES[header.program][header.procedure].results, payload)
                 events, self._events = self._events, []
                 return events

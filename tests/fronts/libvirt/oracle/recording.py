@@ -87,13 +87,14 @@ class Recording:
                 connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
         return connection
 
-    def __call__(self, function, *args, until=None):
+    def __call__(self, function, *args, until=None, quiet=QUIET):
         """Call a function or a method of libvirt-python's, and keep what comes of it.
 
         Args:
             function: The function, or an object's method.
             args: Its arguments.
             until: How the event begins to which the call leads in a while ("lifecycle stopped", say).
+            quiet: For how many seconds a real host must then have said nothing to be taken to have said all.
 
         Returns: What the call returned; None if it failed.
         """
@@ -112,7 +113,7 @@ class Recording:
         else:
             line["result"] = encoded(result)
         self.apis.add(line["api"])
-        self._keep(line, result if isinstance(result, libvirt.virDomain) else owner, until)
+        self._keep(line, result if isinstance(result, libvirt.virDomain) else owner, until, quiet)
         return result
 
     def virsh(self, *command, host="node1", until=None):
@@ -130,7 +131,8 @@ class Recording:
 
     def kill(self, name, host="node1", *, until="lifecycle stopped"):
         """Let a domain's process end behind the host's back."""
-        domain = self._connections[0].lookupByName(name)
+        connection = next(each for each in reversed(self._connections) if self._names[each].startswith(host))
+        domain = connection.lookupByName(name)
         self.hosts[host].kill(name)
         self._keep({"call": f"kill({name!r})", "api": "kill"}, domain, until)
 
@@ -152,10 +154,10 @@ class Recording:
 
         return receive
 
-    def _keep(self, line, subject, until):
+    def _keep(self, line, subject, until, quiet=QUIET):
         number = len(self.lines)
         wanted = self._expected[number] if self._expected and number < len(self._expected) else None
-        self._settle(wanted, until)
+        self._settle(wanted, until, quiet)
         if isinstance(subject, libvirt.virDomain):
             try:
                 line["state"] = subject.state()
@@ -170,17 +172,15 @@ class Recording:
             self._events = []
         self.lines.append(normal(line))
 
-    def _settle(self, wanted, until):
+    def _settle(self, wanted, until, quiet):
+        if until == "reboot":
+            quiet *= 5  # the BIOS resets once more
         deadline = time.monotonic() + (LONGEST if wanted is None else 0.5)
-        last, seen, quiet = time.monotonic(), len(self._events), 5 * QUIET if until == "reboot" else QUIET
+        last, seen = time.monotonic(), len(self._events)
         while time.monotonic() < deadline:
             self._pump(10 if wanted is None else 1)
             if len(self._events) != seen:
-                last, seen, quiet = (
-                    time.monotonic(),
-                    len(self._events),
-                    5 * QUIET if until == "reboot" else QUIET,
-                )
+                last, seen = time.monotonic(), len(self._events)
             if wanted is not None:
                 if seen >= wanted:
                     break
@@ -192,13 +192,16 @@ class Recording:
             if wanted is None:
                 raise AssertionError(f"{until!r} did not happen; events: {self._events}")
         if wanted is not None:
-            # An event too many that was sent before this answer is here as well.
-            for connection in self._connections:
-                try:
-                    connection.getLibVersion()
-                except libvirt.libvirtError:
-                    continue
-            self._pump(0)
+            self._ask_all()
+
+    def _ask_all(self):
+        """Let an event too many, which was sent before an answer, be here as well."""
+        for connection in self._connections:
+            try:
+                connection.getLibVersion()
+            except libvirt.libvirtError:
+                continue
+        self._pump(0)
 
     def _pump(self, patience):
         """Let callbacks be called for at most some milliseconds."""

@@ -238,6 +238,9 @@ def _check_for_qemu(root: Element, name: str, kind: str, os: Operating, most_vcp
         raise unsupported(words, Origin.QEMU)
     if "preserve" in {actions["on_reboot"], actions["on_poweroff"]}:
         raise unsupported(f"{whose} 'preserve' action for 'on_reboot'/'on_poweroff'", Origin.QEMU)
+    if (actions["on_reboot"], actions["on_poweroff"]) == ("destroy", "restart"):
+        words = "'onReboot' set to 'destroy and 'onPoweroff' set to 'reboot'"
+        raise unsupported(f"qemu driver doesn't support {words}", Origin.QEMU)
     limit = MOST_VCPUS_OF_Q35 if os.is_q35 else MOST_VCPUS
     if most_vcpus > limit:
         words = f"Maximum CPUs greater than specified machine type limit {limit}"

@@ -88,6 +88,12 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     if len(by_kind["memballoon"]) > 1:
         detail = "only a single memory balloon device is supported"
         raise failure(Code.INTERNAL_ERROR, detail, origin=Origin.DOMAIN)
+    is_without_usb = any(
+        (each.attributes["type"], each.attributes.get("model")) == ("usb", "none")
+        for each in by_kind["controller"]
+    )
+    if is_without_usb and any(each.attributes.get("bus") == "usb" for each in by_kind["input"]):
+        raise unsupported("Can't add USB input device. USB bus is disabled")
     named = [each for each in by_kind["emulator"] if each.text]
     by_kind["emulator"] = named[:1] or [Element("emulator", {}, (machine.emulator,))]
     by_kind["disk"] = complete_disks(by_kind["disk"])

@@ -169,6 +169,8 @@ class _Devices:
         name = domain.child("name")
         short = name.text[:_LONGEST_IN_PATHS] if name else ""
         self._folder = f"{CHANNELS}domain-{place.id}-{short}"
+        kind = domain.at("os/type")
+        self._is_q35 = kind is not None and "q35" in kind.attributes["machine"]
         self._tap = place.tap
         self._port = place.port
         self._terminal = place.terminal
@@ -182,6 +184,8 @@ class _Devices:
             number = counts[device.name] = counts.get(device.name, -1) + 1
             placed = self._placed(device)
             alias = _alias(device, number)
+            if alias == "sata0" and self._is_q35:  # on the board, where others have their IDE
+                alias = "ide"
             if device.name == "serial" and not number:
                 self._first_serial = placed
             if device.name == "console" and not number and self._first_serial:
