@@ -17,10 +17,8 @@ _GLANCE: Final = 0.02
 
 def acquired(domain: Domain, machine: Machine) -> bool:
     """Wait for the right to change a domain, and tell whether it was had in time."""
-    if domain.job.acquire(blocking=False):
-        return True
-    end, end_there = Time.monotonic() + _LONGEST, machine.now + _LONGEST
     before = machine.now
+    end, end_there = Time.monotonic() + _LONGEST, before + _LONGEST
     while not domain.job.acquire(timeout=_GLANCE):
         if not (domain.outgoing or domain.incoming):
             if Time.monotonic() >= end:

@@ -16,7 +16,7 @@ FAILED = "operation failed: job 'migration out' unexpectedly failed"
 TOLD = {
     "live": (
         WORKS,
-        "A " + "".join(f"iteration {each} · " for each in range(1, 6)) + "3,1 · iteration 6 · 5,3 · completed 5",
+        "A " + "".join(f"iteration {n} · " for n in range(1, 6)) + "3,1 · iteration 6 · 5,3 · completed 5",
         "B 2,1 · 4,1",
     ),
     "persist": (WORKS, "A iteration 1 · 3,1 · iteration 2 · 5,3 · completed 5", "B 2,1 · 0,0 · 4,1"),
