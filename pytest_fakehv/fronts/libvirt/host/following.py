@@ -10,7 +10,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
-from pytest_fakehv.fronts.libvirt.host.moves import Outgoing
+from pytest_fakehv.fronts.libvirt.host.moves import Outgoing, figures
 from pytest_fakehv.fronts.libvirt.host.words import (
     EventKind,
     Lifecycle,
@@ -19,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Running,
     Suspended,
 )
+from pytest_fakehv.fronts.libvirt.values import Parameter
 from pytest_fakehv.interface.constants import MIGRATION_ACTIVE_STATES
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -93,7 +94,12 @@ class _Follower:
         try:
             return self._step()
         finally:
-            answer.put(None)
+            answer.put(self._figures())
+
+    def _figures(self) -> list[Parameter]:
+        host = self._host
+        with host.machine.lock:
+            return figures(self._crossing.leaving, host.machine.now - self._outgoing.began)
 
     def _how_long(self) -> float | None:
         return _GLANCE if self._crossing.goes_by_itself else self._patience

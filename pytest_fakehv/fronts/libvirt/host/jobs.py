@@ -44,7 +44,8 @@ def _asked(host: Host, domain: Domain) -> list[Parameter] | None:
     outgoing = domain.outgoing
     if outgoing is None:
         return None
-    outgoing.ask()
+    if found := outgoing.ask():
+        return found
     with host.machine.lock:
         if domain.outgoing is not outgoing:  # it has ended meanwhile
             return None

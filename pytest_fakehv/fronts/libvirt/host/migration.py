@@ -224,13 +224,10 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str) -> str:
     definition = Definition.parse(asked.xml, host.new_uuid)
     domain = host.by_uuid(definition.uuid)
     if domain is None:
-        if host.by_name(definition.name):
-            raise failure(
-                Code.OPERATION_FAILED,
-                f"domain '{definition.name}' is already defined with uuid "
-                f"{uuid.UUID(bytes=host.by_name(definition.name).uuid)}",  # type: ignore[union-attr]
-                origin=Origin.DOMAIN,
-            )
+        if other := host.by_name(definition.name):
+            there = uuid.UUID(bytes=other.uuid)
+            problem = f"domain '{definition.name}' already exists with uuid {there}"
+            raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
         domain = Domain(definition=definition)
     elif domain.is_active:
         raise invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)

@@ -15,6 +15,9 @@ _MS: Final = 1000
 _MIB: Final = 2**20
 _PAGE: Final = 4096
 
+Answer = SimpleQueue[list[Parameter] | None]
+"""Where who asks for figures waits for them."""
+
 OUTGOING: Final = 5
 INCOMING: Final = 4
 
@@ -45,19 +48,20 @@ class Outgoing:
     is_postcopy: bool = False
     is_left_paused: bool = False
     iterations: int = 0
-    asked: "SimpleQueue[SimpleQueue[None] | None]" = field(default_factory=SimpleQueue)
+    asked: "SimpleQueue[Answer | None]" = field(default_factory=SimpleQueue)
 
-    def ask(self) -> None:
-        """Let the thread that follows it take a step, and wait until it has."""
-        answer: SimpleQueue[None] = SimpleQueue()
+    def ask(self) -> list[Parameter] | None:
+        """Let the thread that follows it take a step, and return the figures then; None where it doesn't."""
+        answer: Answer = SimpleQueue()
         if not self.is_performing:
-            return
+            return None
         self.asked.put(answer)
-        if self.is_performing:  # else it may have looked for the last time
-            try:
-                answer.get(timeout=_LONGEST_ANSWER)
-            except Empty:  # it is held, say
-                return
+        if not self.is_performing:  # it may have looked for the last time
+            return None
+        try:
+            return answer.get(timeout=_LONGEST_ANSWER)
+        except Empty:  # it is held, say
+            return None
 
     def stop_answering(self) -> None:
         """Let nobody wait for that thread any more."""
