@@ -90,15 +90,12 @@ class Crossing:
             if self.arriving and self.arriving.is_active:
                 self._shared.traffic.fail(self._name, reason)
 
-    def start_postcopy(self) -> bool:
-        """Let it go on as postcopy; tell whether it can: one without a script has nothing left to send."""
+    def start_postcopy(self) -> None:
+        """Let it go on as postcopy, unless it does, or has no script and so nothing left to send."""
         with self._shared.lock:
             run = self.leaving
-            if run is None or not run.is_active or run.course is None or not run.live:
-                return False
-            if not run.is_postcopy:
+            if run and run.is_active and run.course and run.live and not run.is_postcopy:
                 self._shared.traffic.start_postcopy(self._name)
-            return True
 
     def leave(self, *, success: bool, live: bool) -> None:
         """End it on the source.

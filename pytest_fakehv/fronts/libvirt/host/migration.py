@@ -172,13 +172,12 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
         return
     if not asked.has(Migrate.OFFLINE):
         crossing = Crossing(machine, domain.name)
-        if crossing.leaving is not None and crossing.leaving.finalized_on_source is None:
-            elapsed = machine.now - outgoing.began
-            crossing.leave(success=not cancelled, live=asked.has(Migrate.LIVE))
-            if not cancelled:
-                domain.completed = figures(crossing.leaving, elapsed)
-                with machine.lock:
-                    host.tell(domain, EventKind.JOB_COMPLETED, domain.completed)
+        elapsed = machine.now - outgoing.began
+        crossing.leave(success=not cancelled, live=asked.has(Migrate.LIVE))
+        if not cancelled:
+            domain.completed = figures(crossing.leaving, elapsed)
+            with machine.lock:
+                host.tell(domain, EventKind.JOB_COMPLETED, domain.completed)
     with machine.lock:
         domain.stays()
         if asked.has(Migrate.UNDEFINE_SOURCE) and not cancelled and domain.is_persistent:

@@ -1,0 +1,190 @@
+"""What happens rarely: lies, answers that come too late, and clients that ask for what no library asks for."""
+
+import pytest
+from moving import Begun, libvirt, refused
+
+from pytest_fakehv.fronts.libvirt.errors import LibvirtError
+from pytest_fakehv.fronts.libvirt.host import moves
+from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
+
+LIVE, P2P, PERSIST = libvirt.VIR_MIGRATE_LIVE, libvirt.VIR_MIGRATE_PEER2PEER, libvirt.VIR_MIGRATE_PERSIST_DEST
+
+MOVED = [5, 4, True], [1, 2, False]
+
+INVALID = "Requested operation is not valid: "
+
+
+class Client:
+    """One that calls the phases by itself."""
+
+    is_read_only, peer = False, 0
+
+    def __init__(self, pair):
+        self._pair = pair
+        for name in ("A", "B"):
+            pair.front.socket(name)
+
+    def call(self, name, function, *arguments):
+        """Call a function of a host; where it is refused, return the error's code and message."""
+        host = self._pair.front._hosts[name]
+        host.audience.add(self)
+        try:
+            return host.answer(self, function, arguments)
+        except LibvirtError as error:
+            return error.code, error.message
+
+
+def ref(domain):
+    return domain.name(), domain.UUID(), domain.ID()
+
+
+class Ref:
+    """What a client holds of a domain."""
+
+    def __init__(self, domain):
+        self.name, self.uuid, self.id = ref(domain)
+
+
+def test_a_migration_that_in_truth_never_began(pair):
+    domain = pair.domain()
+    pair.cluster.fault("MigrateInstance", effect=False)
+    pair.move(domain)
+    assert pair.ends == MOVED
+
+
+@pytest.mark.parametrize("flags", [0, libvirt.VIR_MIGRATE_LIVE])
+def test_phases_without_protection_from_changes(pair, flags):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], flags)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, flags)
+    assert client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, flags) == (b"",)
+    client.call("B", "virDomainMigrateFinish3Params", named, b"", flags, 0)
+    assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0) == ()
+    assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0) == ()
+    assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+def test_phases_out_of_order(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    named = [Parameter("destination_name", Kind.STRING, "web1")]
+    assert client.call("B", "virDomainMigratePrepare3Params", [], b"no cookie", 0) == (
+        1,
+        "internal error: no domain XML passed",
+    )
+    assert client.call("B", "virDomainMigrateFinish3Params", named, b"", 0, 0) == (
+        42,
+        "Domain not found: no domain with matching name 'web1'",
+    )
+    assert client.call("A", "virDomainMigratePerform3Params", domain, None, [], b"[]", 0) == (
+        55,
+        f"{INVALID}domain is not being migrated",
+    )
+    tunnelled = libvirt.VIR_MIGRATE_OFFLINE | libvirt.VIR_MIGRATE_TUNNELLED | PERSIST
+    pair.a.lookupByName("web1").destroy()
+    assert client.call("A", "virDomainMigrateBegin3Params", domain, [], tunnelled) == (
+        55,
+        f"{INVALID}tunnelled offline migration does not make sense",
+    )
+    assert pair.ends == ([5, 2, True], None)
+
+
+def test_an_abort_before_anything_is_sent(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, _ = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE)
+    assert pair.a.lookupByName("web1").jobStats()["type"] == libvirt.VIR_DOMAIN_JOB_UNBOUNDED
+    pair.a.lookupByName("web1").abortJob()
+    code, _ = client.call("A", "virDomainMigratePerform3Params", domain, None, [], cookie, LIVE)
+    assert code == libvirt.VIR_ERR_OPERATION_ABORTED
+    assert pair.ends == ([1, 1, True], None)
+
+
+def test_a_definition_that_is_turned_away(pair):
+    domain = pair.domain(running=False)
+    pair.cluster.fault("virDomainMigrateFinish3Params", error="no")
+    flags = libvirt.VIR_MIGRATE_OFFLINE | PERSIST
+    assert refused(pair.move, domain, "managed", flags)[0] == 9
+    assert pair.ends == ([5, 0, True], None)
+
+
+def test_what_no_idle_domain_can_do(pair):
+    domain = pair.domain()
+    assert domain.jobInfo() == [0] * 12
+    assert refused(domain.abortJobFlags, 1) == (
+        55,
+        10,
+        f"{INVALID}current job is not outgoing migration in post-copy mode",
+    )
+    assert refused(domain.migrateStartPostCopy)[2] == (
+        f"{INVALID}post-copy can only be started while outgoing migration is in progress"
+    )
+    assert refused(domain.migrateSetMaxSpeed, 2**43) == (
+        82,
+        10,
+        "numerical overflow: bandwidth must be less than 8796093022208",
+    )
+
+
+def test_another_name_is_refused(pair):
+    problem = "unsupported configuration: a domain keeps its name here: 'web1' can't be 'web2'"
+    assert refused(pair.move, pair.domain(), "managed", LIVE, {"destination_name": "web2"}) == (
+        67,
+        10,
+        problem,
+    )
+
+
+def test_parameters_that_count_for_nothing_here(pair):
+    domain = pair.domain()
+    pair.move(domain, "managed", LIVE, {"compression": "mt", "bandwidth": 8, "migrate_disks": ["vda"]})
+    assert pair.ends == MOVED
+
+
+def test_a_definition_of_its_own_from_peer_to_peer(pair):
+    domain = pair.domain()
+    other = domain.XMLDesc().replace("<vcpu", "<title>kept</title><vcpu")
+    pair.move(domain, "p2p", LIVE | PERSIST, {"persistent_xml": other, "destination_xml": domain.XMLDesc()})
+    assert "<title>kept</title>" in pair.b.lookupByName("web1").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+
+def test_a_source_that_can_not_be_let_run_again_is_left_paused(pair):
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", outcome="failed")
+    pair.cluster.fault("FinalizeMigrationSource", error="it can't be")
+    assert refused(pair.move, domain, "managed", 0)[0] == 9
+    assert pair.ends == ([3, 2, True], None)
+    assert [each.invariant for each in pair.cluster.violations()] == ["left-paused"]
+    domain.resume()
+    pair.cluster.assert_consistent()
+
+
+def test_a_question_is_answered_though_nobody_follows(pair, monkeypatch):
+    monkeypatch.setattr(moves, "_LONGEST_ANSWER", 0.01)
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=4)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain)
+        held.wait()
+        other = pair.connect("A").lookupByName("web1")
+        assert other.jobStats()["time_elapsed"] == 0
+        other.suspend()
+        other.suspend()
+    assert begun.wait() is None
+    assert pair.ends == MOVED
+
+
+def test_a_question_that_comes_too_late_is_not_waited_for():
+    late = moves.Outgoing(flags=0, began=0)
+    assert late.ask() is None
+    late.is_performing = True
+    late.asked.put(answer := moves.Answer())
+    late.asked.put(None)
+    late.stop_answering()
+    assert answer.get_nowait() is None
