@@ -244,9 +244,13 @@ def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster"
     ``fakehv(routes=False)`` leaves libvirt as it is: then connect to ``fakehv_libvirt.uri("node1")``.
     """
     with real_filesystem():
+        from pytest_fakehv.checks import DeclarationError
         from pytest_fakehv.fronts.libvirt import FakeLibvirt
     with ExitStack() as left:
-        front = left.enter_context(FakeLibvirt(fakehv_cluster))
+        try:
+            front = left.enter_context(FakeLibvirt(fakehv_cluster))
+        except DeclarationError as error:
+            raise pytest.fail.Exception(f"fakehv_libvirt: {error}", pytrace=False) from None
         if for_test(request.node).routes:
             try:
                 left.enter_context(front.routed())

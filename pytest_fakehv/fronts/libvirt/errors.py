@@ -110,6 +110,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.OPERATION_UNSUPPORTED: "Operation not supported",
     Code.DEVICE_MISSING: "device not found",
     Code.NO_DOMAIN_CHECKPOINT: "Domain checkpoint not found",
+    Code.NO_HOSTNAME: "no hostname found",
 }
 """What stands before an error's detail, by its code; of the others the detail is all that is said."""
 

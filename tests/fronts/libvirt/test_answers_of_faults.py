@@ -110,6 +110,44 @@ def test_an_error_of_the_binding_that_is_made_by_hand(cluster, web1):
     assert caught.value.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED
 
 
+def test_an_error_that_the_binding_has_raised_before_is_told_as_it_was(cluster, connection, web1):
+    with pytest.raises(libvirt.libvirtError) as first:
+        connection.lookupByName("db1")
+    cluster.fault("virDomainDestroy", error=first.value, times=1)
+    with pytest.raises(libvirt.libvirtError) as again:
+        web1.destroy()
+    assert again.value.err == first.value.err
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        ({"error": "no"}, libvirt.VIR_ERR_OPERATION_FAILED, "operation failed: no"),
+        (
+            {},
+            libvirt.VIR_ERR_OPERATION_FAILED,
+            "operation failed: Injected fault: virDomainDestroy on node1",
+        ),
+        ({"error": "no", "code": "NO_DOMAIN"}, libvirt.VIR_ERR_NO_DOMAIN, "Domain not found: no"),
+        (
+            {"error": KeyError("no")},
+            libvirt.VIR_ERR_INTERNAL_ERROR,
+            "internal error: KeyError: 'no'",
+        ),
+    ],
+)
+def test_errors_of_faults(cluster, web1, given, code, message):
+    cluster.fault("virDomainDestroy", times=1, **given)
+    with pytest.raises(libvirt.libvirtError) as caught:
+        web1.destroy()
+    assert (caught.value.get_error_code(), caught.value.get_error_message()) == (code, message)
+    assert web1.isActive()
+
+
+def test_the_journal_shows_domains_by_their_names(cluster, web1):
+    assert repr(cluster.journal.calls("virDomainLookupByName")[0].result) == "<domain web1>"
+
+
 @pytest.mark.fakehv(strict=False)
 @pytest.mark.parametrize(
     ("method", "called"),

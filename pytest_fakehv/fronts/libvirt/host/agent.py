@@ -1,7 +1,8 @@
 """What a guest's agent would do: none of the guests has one."""
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
+from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, refuse_agent
@@ -10,27 +11,34 @@ from pytest_fakehv.fronts.libvirt.host.host import Host
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
+_LEASE: Final = 1
+"""From where to take a guest's name: from the addresses that were given away."""
+_AGENT: Final = 2
+"""From where to take it: from the guest."""
 
-@api(
-    "virDomainFSFreeze",
-    "virDomainFSThaw",
-    "virDomainGetFSInfo",
-    "virDomainGetGuestVcpus",
-    "virDomainGetHostname",
-    "virDomainGetTime",
-    "virDomainQemuAgentCommand",
-    "virDomainSetTime",
-    "virDomainSetUserPassword",
-)
+
+@api("virDomainSetTime", "virDomainSetUserPassword", flags=1)
+@api("virDomainFSFreeze", "virDomainFSThaw", "virDomainGetFSInfo", "virDomainGetTime", flags=0)
+@api("virDomainGetGuestVcpus", flags=0)
+@api("virDomainQemuAgentCommand")
 def refuse(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> NoReturn:
     """Say that nobody is there to ask."""
     check_active(domain)
     refuse_agent(domain)
 
 
-@api("virDomainFSTrim", "virDomainGetGuestInfo", "virDomainPMSuspendForDuration")
+@api("virDomainFSTrim", "virDomainGetGuestInfo", "virDomainPMSuspendForDuration", flags=0)
 def refuse_likewise(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> NoReturn:
     """Say the same; of a domain that is shut off, another part of libvirt says so."""
+    refuse_agent(domain)
+
+
+@api("virDomainGetHostname", flags=_LEASE | _AGENT)
+def hostname(_host: Host, _session: Session, domain: Domain, flags: int) -> NoReturn:
+    """Say that nobody knows what a guest calls itself."""
+    check_active(domain)
+    if flags == _LEASE:
+        raise failure(Code.NO_HOSTNAME, f"no hostname found for domain {domain.name}")
     refuse_agent(domain)
 
 

@@ -62,6 +62,10 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virDomainDestroyFlags": _DESTROYED,
     "virDomainShutdown": _SHUT_DOWN,
     "virDomainShutdownFlags": _SHUT_DOWN,
+    "virDomainReboot": _SHUT_DOWN,  # where the definition says so
+    "virDomainReset": Told(
+        Shutoff.SHUTDOWN, ((Lifecycle.SHUTDOWN, ShutDown.HOST), (Lifecycle.STOPPED, Stopped.SHUTDOWN))
+    ),
     "virDomainCreateXML": _DESTROYED,  # its client has gone meanwhile, with which it was to end
     "virDomainCreateWithFlags": _DESTROYED,
     "StopInstance": _DESTROYED,

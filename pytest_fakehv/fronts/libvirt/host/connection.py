@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
@@ -127,9 +127,10 @@ def cells_free_memory(host: Host, _session: Session, start: int, most: int) -> l
     return [free] * min(max(most, 0), nodes - start)
 
 
-@api("virNodeGetMemoryStats", about="nothing", flags=0)
-def memory_stats(host: Host, _session: Session, count: int, cell: int, _flags: int) -> tuple[Any, ...]:
+@api("virNodeGetMemoryStats", about="nothing")
+def memory_stats(host: Host, _session: Session, count: int, cell: int, flags: int) -> tuple[Any, ...]:
     """Return the host's memory, in KiB, by field."""
+    check_flags(flags, 0, "virHostMemGetStats", Origin.NONE)
     nodes = host.hardware.nodes
     if cell >= nodes:
         raise wrong_argument(
@@ -148,9 +149,10 @@ def memory_stats(host: Host, _session: Session, count: int, cell: int, _flags: i
     return (figures if count else []), len(figures)
 
 
-@api("virNodeGetCPUStats", about="nothing", flags=0)
-def cpu_stats(host: Host, _session: Session, cpu: int, count: int, _flags: int) -> tuple[Any, ...]:
+@api("virNodeGetCPUStats", about="nothing")
+def cpu_stats(host: Host, _session: Session, cpu: int, count: int, flags: int) -> tuple[Any, ...]:
     """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, or not."""
+    check_flags(flags, 0, "virHostCPUGetStats", Origin.NONE)
     cpus = host.hardware.cpus
     if cpu >= cpus:
         raise wrong_argument(
@@ -171,9 +173,10 @@ def cpu_stats(host: Host, _session: Session, cpu: int, count: int, _flags: int) 
     return (figures if count else []), len(figures)
 
 
-@api("virNodeGetCPUMap", about="nothing", flags=0)
-def cpu_map(host: Host, _session: Session, need_map: int, need_online: int, _flags: int) -> tuple[Any, ...]:
+@api("virNodeGetCPUMap", about="nothing")
+def cpu_map(host: Host, _session: Session, need_map: int, need_online: int, flags: int) -> tuple[Any, ...]:
     """Return which CPUs the host has: all are on."""
+    check_flags(flags, 0, "virHostCPUGetMap", Origin.NONE)
     cpus = host.hardware.cpus
     bits = ((1 << cpus) - 1).to_bytes(-(-cpus // 8), "little") if need_map else b""
     return bits, cpus if need_online else 0, cpus

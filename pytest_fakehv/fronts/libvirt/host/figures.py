@@ -1,5 +1,7 @@
 """What a domain is and does now: its state, its figures, its definition."""
 
+from typing import Final
+
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.audience import Session
@@ -10,6 +12,9 @@ from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.values import Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_SNAPSHOT_FLAGS: Final = 0x7FF
+"""Which of a domain's snapshots are meant."""
 
 
 @api("virDomainGetInfo")
@@ -101,13 +106,13 @@ def remove_managed_save(_host: Host, _session: Session, domain: Domain, _flags: 
     raise LibvirtError(Code.SYSTEM_ERROR, Origin.QEMU, text, "%s", text, int1=2)
 
 
-@api("virDomainSnapshotNum")
+@api("virDomainSnapshotNum", flags=_SNAPSHOT_FLAGS)
 def snapshot_count(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
     """Count its snapshots."""
     return 0
 
 
-@api("virDomainListAllSnapshots")
+@api("virDomainListAllSnapshots", flags=_SNAPSHOT_FLAGS)
 def snapshots(
     _host: Host, _session: Session, _domain: Domain, _need_results: int, _flags: int
 ) -> tuple[list[str], int]:

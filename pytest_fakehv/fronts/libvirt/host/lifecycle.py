@@ -31,6 +31,9 @@ _VALIDATE: Final = 1
 _DESTROY_FLAGS: Final = 3
 """Whether first to ask politely, and whether to throw away the log: both are as good as done."""
 
+_RESTART: Final = "restart"
+"""What can come of a guest's end, and of its boot, as its definition says: it boots anew."""
+
 # Definitions
 
 
@@ -167,7 +170,10 @@ def shut_down(host: Host, _session: Session, domain: Domain, flags: int = 0) -> 
     """Ask a domain's guest to shut down, which it does at once unless it hangs."""
     check_running(domain)
     _check_way(domain, flags)
-    host.machine.stop(domain.name, force=False)
+    if domain.definition.on_poweroff == _RESTART:
+        _boot_anew(host, domain)
+    else:
+        host.machine.stop(domain.name, force=False)
 
 
 @api("virDomainReboot", has_job=True, runs_instances=True, flags=sum(Stop))
@@ -175,19 +181,30 @@ def reboot(host: Host, _session: Session, domain: Domain, flags: int) -> None:
     """Ask a domain's guest to boot anew, which it does unless it hangs, or is paused."""
     check_active(domain)
     _check_way(domain, flags)
-    host.machine.reboot(domain.name)
-    with host.machine.lock:
-        if not (domain.is_paused or host.machine.hangs(domain.name)):
-            host.tell(domain, EventKind.REBOOT)
+    if domain.definition.on_reboot != _RESTART and not domain.is_paused:
+        host.machine.stop(domain.name, force=False)
+    else:
+        _boot_anew(host, domain)
 
 
 @api("virDomainReset", has_job=True, runs_instances=True, flags=0)
 def reset(host: Host, _session: Session, domain: Domain, _flags: int) -> None:
     """Boot a domain anew, whatever its guest does."""
     check_active(domain)
+    if domain.definition.on_reboot != _RESTART:
+        host.machine.stop(domain.name, force=True)
+        return
     host.machine.reboot(domain.name)
     with host.machine.lock:
         host.tell(domain, EventKind.REBOOT)
+
+
+def _boot_anew(host: Host, domain: Domain) -> None:
+    """Let a guest boot anew that takes notice of that."""
+    host.machine.reboot(domain.name)
+    with host.machine.lock:
+        if not (domain.is_paused or host.machine.hangs(domain.name)):
+            host.tell(domain, EventKind.REBOOT)
 
 
 def _check_way(domain: Domain, flags: int) -> None:

@@ -128,6 +128,13 @@ class TestAgents:
         assert {refusal(call, web1) for call in self.CALLS + self.OTHERS} == {NOT_RUNNING}
         assert web1.agentSetResponseTimeout(5) == 0
 
+    def test_nobody_knows_its_name(self, web1):
+        assert refusal(web1.hostname, 1) == OFF
+        web1.create()
+        unknown = (108, 10, "no hostname found: no hostname found for domain web1")
+        assert refusal(web1.hostname, 1) == unknown
+        assert refusal(web1.hostname, 3) == NO_AGENT
+
     def test_or_it_does_not_answer(self, node1):
         web1 = node1.createXML(domain_xml("web1", devices=AGENT), 0)
         assert {refusal(call, web1) for call in self.CALLS + self.OTHERS} == {NOT_CONNECTED}
@@ -356,6 +363,17 @@ class TestHosts:
         }
         assert node1.getCPUStats(0)["user"] == (STARTED + 4 * S) // 4
         assert refusal(node1.getCPUStats, 99) == (8, 0, "Invalid cpuNum in virHostCPUGetStatsLinux")
+
+    @pytest.mark.parametrize(
+        ("call", "function"),
+        [
+            (lambda host: host.getCPUMap(1), "virHostCPUGetMap"),
+            (lambda host: host.getMemoryStats(-1, 1), "virHostMemGetStats"),
+            (lambda host: host.getCPUStats(-1, 1), "virHostCPUGetStats"),
+        ],
+    )
+    def test_flags_that_nobody_knows(self, node1, call, function):
+        assert refusal(call, node1) == (8, 0, f"unsupported flags (0x1) in function {function}")
 
 
 class TestEvents:

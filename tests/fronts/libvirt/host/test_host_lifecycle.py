@@ -290,6 +290,39 @@ class TestStops:
         assert refusal(web1.reset, 1)[2] == "unsupported flags (0x1) in function qemuDomainReset"
 
 
+class TestActions:
+    """What comes of a guest's end, and of its boot, as its definition says."""
+
+    @pytest.fixture
+    def made(self, node1, told):
+        def make(action, other):
+            xml = domain_xml("web1").replace("<devices>", f"<{action}>{other}</{action}><devices>")
+            domain = node1.createXML(xml, 0)
+            told()
+            return domain
+
+        return make
+
+    def test_it_boots_anew_where_it_would_end(self, made, told, cluster):
+        web1 = made("on_poweroff", "restart")
+        assert (web1.shutdown(), web1.state(), told()) == (0, [1, 1], ["web1 1 reboot"])
+        cluster.hang("web1")
+        assert (web1.shutdown(), told()) == (0, [])
+
+    def test_it_ends_where_it_would_boot_anew(self, made, told):
+        web1 = made("on_reboot", "destroy")
+        web1.suspend()
+        assert (web1.reboot(), web1.state()) == (0, [3, 1])
+        web1.resume()
+        told()
+        web1.reboot()
+        assert told() == ["web1 1 shuts down", "web1 1 has shut down"]
+
+    def test_and_where_it_has_to(self, made, told):
+        made("on_reboot", "destroy").reset()
+        assert told() == ["web1 1 is shut down", "web1 1 has shut down"]
+
+
 class TestPauses:
     def test_it_is_paused_and_resumed(self, web1, told, cluster):
         assert (refusal(web1.suspend), refusal(web1.resume)) == (OFF, OFF)

@@ -1,4 +1,4 @@
-"""What happens rarely: lies, answers that come too late, and clients that ask for what no library asks for."""
+"""What happens rarely: lies, answers that come late, and clients that ask for what no library asks for."""
 
 import pytest
 from moving import Begun, libvirt, refused
