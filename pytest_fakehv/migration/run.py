@@ -7,6 +7,7 @@ from typing import Final
 
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import exact
 from pytest_fakehv.interface.constants import MigrationState
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import MigrationStatus
@@ -158,7 +159,7 @@ class Run:
         if self.course is None:
             return None
         # What came out of a logarithm may lack the last digit of many.
-        return int(self.elapsed * self.course.model.bandwidth + _NOTHING)
+        return int(self.course.sent_at(self.elapsed) + _NOTHING)
 
     @property
     def status(self) -> MigrationStatus:
@@ -207,6 +208,23 @@ class Run:
         if self.course and self.spec and self.spec.ends_with_ram and not self.is_postcopy:
             self.unpaused, self.course = self.course, self.course.without_writes(self.elapsed)
 
+    def change_pace(self, bandwidth: Fraction | None, max_downtime: Fraction | None) -> None:
+        """Let it go on at another pace from now on, where it is scripted and the instance runs.
+
+        Args:
+            bandwidth: at most what is sent in a second, in MiB; no more than its script has. None for that.
+            max_downtime: how long the instance may be stopped in the end, in seconds; None for the script's.
+        """
+        if not (self.course and self.spec and self.is_active) or self.unpaused:
+            return
+        most, stopped = exact(self.spec.bandwidth), exact(self.spec.max_downtime)
+        self.course = self.course.at_pace(
+            self.elapsed,
+            bandwidth=most if bandwidth is None else min(most, bandwidth),
+            max_downtime=stopped if max_downtime is None else max_downtime,
+            ends_with_ram=self.spec.ends_with_ram,
+        )
+
     def resume(self) -> None:
         """Let it go on as it would have gone without the pause, but for one that goes on as postcopy."""
         if self.unpaused and not self.is_postcopy:
@@ -238,7 +256,7 @@ class Run:
             until = (
                 self.elapsed if course.postcopy_after is None else min(self.elapsed, course.postcopy_after)
             )
-            rounds = course.model.rounds_at(until)
+            rounds = course.rounds_at(until)
         finalized = self.finalized_on_source, self.finalized_on_target
         return Migration(
             number=self.number,

@@ -185,7 +185,7 @@ class Traffic:
             self._open.setdefault(instance, []).append(run)
             self._leaving[source_name, instance] = run
             self._arriving[target_name, instance] = run
-            self._schedule(run)
+            self.schedule(run)
 
     def resume(self, node: str, store: Store, instance: str) -> None:
         """Let an instance on a node run again that a migration paused, whoever began that.
@@ -263,7 +263,7 @@ class Traffic:
             run = self._active.get(instance)
             if run and run.live and run.source_name == node:
                 (run.pause if paused else run.resume)()
-                self._schedule(run)
+                self.schedule(run)
 
     def was_killed(self, node: str, instance: str) -> None:
         """Note that what there was of an instance on a node has ended by itself."""
@@ -322,7 +322,7 @@ class Traffic:
             if run.spec is None or run.spec.at is not None or run.spec.polls is not None:  # that still counts
                 postcopy = replace(postcopy, lasts=run.course.lasts)
             run.course = postcopy
-            self._schedule(run)
+            self.schedule(run)
 
     @under_lock
     def settle(self) -> None:
@@ -344,7 +344,8 @@ class Traffic:
         if not self._open[instance]:
             del self._open[instance]
 
-    def _schedule(self, run: Run) -> None:
+    def schedule(self, run: Run) -> None:
+        """Let a migration end when it is due, which may be now."""
         if run.due is not None:
             heapq.heappush(self._due, (run.due, next(self._tickets), run))
             self.settle()

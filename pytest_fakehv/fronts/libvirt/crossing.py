@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.translation import Machine, in_libvirts_words
@@ -10,6 +11,8 @@ from pytest_fakehv.interface.objects import InstanceLike, MigrationStatus
 from pytest_fakehv.migration.run import Run
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_MS: Final = 1000
 
 _CLUSTER: Final = "libvirt"
 """What callers of the interface say that their cluster is called."""
@@ -96,6 +99,21 @@ class Crossing:
             run = self.leaving
             if run and run.is_active and run.course and run.live and not run.is_postcopy:
                 self._shared.traffic.start_postcopy(self._name)
+
+    def change_pace(self, bandwidth: int | None, max_downtime: int | None) -> None:
+        """Let it go on at another pace from now on, as far as its script lets it.
+
+        Args:
+            bandwidth: at most what is sent in a second, in MiB; None for what the script says.
+            max_downtime: how long the instance may be stopped in the end, in ms; None likewise.
+        """
+        with self._shared.lock:
+            if run := self.leaving:
+                run.change_pace(
+                    None if bandwidth is None else Fraction(bandwidth),
+                    None if max_downtime is None else Fraction(max_downtime, _MS),
+                )
+                self._shared.traffic.schedule(run)
 
     def leave(self, *, success: bool, live: bool) -> None:
         """End it on the source.

@@ -3,16 +3,12 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
-from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
-
-_FASTEST: Final = 8796093022207
-"""In MiB a second: as good as no limit."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -39,8 +35,8 @@ class Domain:
         outgoing: its migration from here; None where it has none.
         incoming: its migration to here, likewise.
         completed: the figures of its last job that has completed; None for none.
-        max_speed: at most how much is sent of it in a second, in MiB.
-        max_downtime: at most how long it is stopped for a migration, in ms.
+        max_speed: at most how much is sent of it in a second, in MiB; None where no client has said that.
+        max_downtime: at most how long it is stopped for a migration, in ms; None likewise.
     """
 
     definition: Definition
@@ -61,8 +57,8 @@ class Domain:
     outgoing: Outgoing | None = None
     incoming: Incoming | None = None
     completed: list[Parameter] | None = None
-    max_speed: int = _FASTEST
-    max_downtime: int = 300
+    max_speed: int | None = None
+    max_downtime: int | None = None
 
     @property
     def name(self) -> str:

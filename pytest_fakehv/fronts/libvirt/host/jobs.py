@@ -27,6 +27,12 @@ _POSTCOPY: Final = 1
 
 _NO_JOB: Final = (JobType.NONE, *(0,) * 11)
 
+_FASTEST: Final = 2**43 - 1
+"""In MiB a second: as good as no limit."""
+
+_DOWNTIME: Final = 300
+"""In ms, where no client has said another one."""
+
 _LARGEST_RATE: Final = 2**43
 """In MiB a second: more bytes than a number can hold."""
 
@@ -115,29 +121,36 @@ def start_postcopy(host: Host, _session: Session, domain: Domain, _flags: int) -
 # How fast
 
 
+def _go_on(host: Host, domain: Domain) -> None:
+    if domain.outgoing and domain.outgoing.has_begun:
+        Crossing(host.machine, domain.name).change_pace(domain.max_speed, domain.max_downtime)
+
+
 @api("virDomainMigrateSetMaxSpeed", flags=1)
-def set_max_speed(_host: Host, _session: Session, domain: Domain, rate: int, _flags: int) -> None:
+def set_max_speed(host: Host, _session: Session, domain: Domain, rate: int, _flags: int) -> None:
     """Say at most how much is sent of it in a second, in MiB."""
     if rate >= _LARGEST_RATE:
         raise failure(Code.OVERFLOW, f"bandwidth must be less than {_LARGEST_RATE}")
-    domain.max_speed = rate
+    domain.max_speed = rate or None
+    _go_on(host, domain)
 
 
 @api("virDomainMigrateGetMaxSpeed", flags=1)
 def max_speed(_host: Host, _session: Session, domain: Domain, _flags: int) -> int:
     """Return that."""
-    return domain.max_speed
+    return domain.max_speed or _FASTEST
 
 
 @api("virDomainMigrateSetMaxDowntime", flags=0)
-def set_max_downtime(_host: Host, _session: Session, domain: Domain, time: int, _flags: int) -> None:
+def set_max_downtime(host: Host, _session: Session, domain: Domain, time: int, _flags: int) -> None:
     """Say at most how long it is stopped for a migration, in ms."""
     check_active(domain)
-    domain.max_downtime = time
+    domain.max_downtime = time or 1
+    _go_on(host, domain)
 
 
 @api("virDomainMigrateGetMaxDowntime", flags=0)
 def max_downtime(_host: Host, _session: Session, domain: Domain, _flags: int) -> int:
     """Return that."""
     check_active(domain)
-    return domain.max_downtime
+    return domain.max_downtime or _DOWNTIME

@@ -115,18 +115,21 @@ def perform(host: Host, domain: Domain, asked: Asked, target: str) -> None:
         raise invalid("domain is not being migrated")
     check_active(domain)
     try:
-        _send(host, domain, outgoing, crossing, target, is_live=asked.has(Migrate.LIVE))
+        _send(host, domain, outgoing, crossing, target, asked)
     except BaseException:
         _let_it_stay(host, domain, outgoing, crossing, is_live=asked.has(Migrate.LIVE))
         raise
 
 
 def _send(
-    host: Host, domain: Domain, outgoing: Outgoing, crossing: Crossing, target: str, *, is_live: bool
+    host: Host, domain: Domain, outgoing: Outgoing, crossing: Crossing, target: str, asked: Asked
 ) -> None:
     if outgoing.is_cancelled:
         raise _aborted()
-    crossing.begin(target, live=is_live)
+    crossing.begin(target, live=asked.has(Migrate.LIVE))
+    speed = asked.bandwidth or domain.max_speed
+    if speed or domain.max_downtime:
+        crossing.change_pace(speed, domain.max_downtime)
     status = follow(host, domain, outgoing, crossing)
     if status == "cancelled":
         raise _aborted()

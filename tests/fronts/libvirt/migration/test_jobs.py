@@ -137,6 +137,78 @@ def test_what_changes_the_domain_waits_in_vain(under_way, name):
         assert begun.wait() == (68, 0, f"{LOCKED}(held by monitor=remoteDispatchDomainMigrate{phase})")
 
 
+def under_way_on_a_clock_that_stands(pair, flags=LIVE, **script):
+    """Let a domain begin to migrate, and return that and the domain on a connection of its own."""
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", **script)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain, "managed", flags)
+        held.wait()
+    return begun, pair.connect("A").lookupByName("web1")
+
+
+def test_a_lower_speed_slows_it_down_from_then_on(pair_of):
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=16)
+    pair.cluster.clock.advance(2)
+    assert here.jobStats()["memory_processed"] == 32 * 2**20
+    here.migrateSetMaxSpeed(4)
+    pair.cluster.clock.advance(1)
+    stats = here.jobStats()
+    assert (stats["memory_processed"], stats["memory_remaining"]) == (36 * 2**20, 28 * 2**20)
+    assert stats["memory_bps"] == 4 * 2**20
+    here.migrateSetMaxSpeed(1000)  # the script has less
+    pair.cluster.clock.advance(1)
+    assert here.jobStats()["memory_bps"] == 16 * 2**20
+    pair.cluster.clock.advance(0.75)
+    assert begun.wait() is None
+    assert pair.cluster.migrations[0].duration == 4.75
+
+
+def test_a_longer_downtime_lets_converge_what_never_would(pair_of):
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=8, dirty_rate=8)
+    pair.cluster.clock.advance(20)
+    here.migrateSetMaxDowntime(8000)
+    pair.cluster.clock.advance(20)
+    assert begun.wait() is None
+    assert pair.ends == ([5, 4, True], [1, 2, False])
+    assert pair.a.lookupByName("web1").migrateGetMaxSpeed() == 2**43 - 1
+
+
+def test_a_bandwidth_counts_from_the_beginning(pair):
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=64, outcome="failed", at=0.5)
+    assert refused(pair.move, domain, "managed", LIVE, {"bandwidth": 4})[0] == 9
+    assert pair.cluster.migrations[0].duration == 8
+
+
+def test_a_speed_counts_in_postcopy_too(pair_of):
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(
+        pair, LIVE | libvirt.VIR_MIGRATE_POSTCOPY, bandwidth=16, dirty_rate=16, postcopy=0
+    )
+    pair.cluster.clock.advance(2)
+    here.migrateSetMaxSpeed(8)
+    pair.cluster.clock.advance(4)
+    assert begun.wait() is None
+
+
+def test_a_speed_of_what_ends_by_polls_or_is_paused_changes_nothing_of_its_end(pair_of):
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=16, polls=3)
+    here.migrateSetMaxSpeed(8)
+    while begun.is_alive:
+        pair.cluster.clock.advance(1)
+    assert begun.wait() is None
+    other = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(other, bandwidth=16, dirty_rate=16)
+    here.suspend()
+    here.migrateSetMaxSpeed(8)
+    other.cluster.clock.advance(4)
+    assert begun.wait() is None
+
+
 def test_a_domain_that_is_suspended_meanwhile_runs_on_the_target(pair_of):
     pair = pair_of("manual")
     domain = pair.domain()
