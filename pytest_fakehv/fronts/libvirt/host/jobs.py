@@ -53,8 +53,6 @@ def _asked(host: Host, domain: Domain) -> list[Parameter] | None:
     if found := outgoing.ask():
         return found
     with host.machine.lock:
-        if domain.outgoing is not outgoing:  # it has ended meanwhile
-            return None
         run = Crossing(host.machine, domain.name).leaving if outgoing.has_begun else None
         return figures(run, host.machine.now - outgoing.began)
 

@@ -3,8 +3,10 @@
 import pytest
 from moving import Begun, libvirt, refused
 
+from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host import moves
+from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 
 LIVE, P2P, PERSIST = libvirt.VIR_MIGRATE_LIVE, libvirt.VIR_MIGRATE_PEER2PEER, libvirt.VIR_MIGRATE_PERSIST_DEST
@@ -48,7 +50,7 @@ class Ref:
 def test_a_migration_that_in_truth_never_began(pair):
     domain = pair.domain()
     pair.cluster.fault("MigrateInstance", effect=False)
-    pair.move(domain)
+    pair.move(domain, "managed", LIVE, {"bandwidth": 8})
     assert pair.ends == MOVED
 
 
@@ -114,6 +116,67 @@ def test_a_definition_that_is_turned_away(pair):
     assert pair.ends == ([5, 0, True], None)
 
 
+def test_a_definition_that_is_turned_away_where_there_was_one(pair):
+    domain = pair.domain(running=False)
+    pair.b.defineXML(domain.XMLDesc())
+    pair.cluster.fault("virDomainMigrateFinish3Params", error="no")
+    assert refused(pair.move, domain, "managed", libvirt.VIR_MIGRATE_OFFLINE | PERSIST)[0] == 9
+    assert pair.ends == ([5, 0, True], [5, 0, True])
+
+
+def test_an_abort_that_comes_too_late(pair):
+    domain = pair.domain()
+    with pair.cluster.hold("virDomainMigrateFinish3Params") as held:
+        begun = Begun(pair.move, domain)
+        held.wait()
+        pair.connect("A").lookupByName("web1").abortJob()
+    assert begun.wait() is None
+    assert pair.ends == MOVED
+
+
+def test_a_source_that_in_truth_is_not_ended(pair):
+    domain = pair.domain()
+    pair.cluster.fault("FinalizeMigrationSource", effect=False)
+    pair.move(domain, "managed", LIVE | PERSIST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
+    assert pair.ends == ([3, 2, False], [1, 2, True])
+
+
+def test_nothing_is_left_paused_that_has_ended(pair):
+    domain = pair.domain()
+    pair.cluster.fault(
+        "virDomainMigrateConfirm3Params", error="no", do=lambda _call: pair.cluster.kill("web1", node="A")
+    )
+    pair.move(domain)
+    assert pair.ends == ([5, 3, True], [1, 2, False])
+    assert "left-paused" not in [each.invariant for each in pair.cluster.violations()]
+
+
+class Slow:
+    """A job that another call gives up when others have moved the clock a little."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._left = 3
+
+    def acquire(self, timeout):
+        assert timeout < 1
+        self._clock.advance(1)
+        self._left -= 1
+        return not self._left
+
+
+def test_a_change_waits_while_others_move_the_clock(pair_of):
+    pair = pair_of("manual")
+    pair.domain()
+    host = pair.front._hosts["A"]
+    domain = host.by_name("web1")
+    domain.job, domain.outgoing = Slow(pair.cluster.clock), moves.Outgoing(flags=0, began=0, holds_job=False)
+    assert acquired(domain, host.machine)
+    assert pair.cluster.clock.now == 3
+    Crossing(host.machine, "web1").let_pass(1)  # only the test moves this clock
+    assert pair.cluster.clock.now == 3
+
+
 def test_what_no_idle_domain_can_do(pair):
     domain = pair.domain()
     assert domain.jobInfo() == [0] * 12
@@ -125,6 +188,8 @@ def test_what_no_idle_domain_can_do(pair):
     assert refused(domain.migrateStartPostCopy)[2] == (
         f"{INVALID}post-copy can only be started while outgoing migration is in progress"
     )
+    domain.migrateSetMaxSpeed(6)
+    assert domain.migrateGetMaxSpeed() == 6
     assert refused(domain.migrateSetMaxSpeed, 2**43) == (
         82,
         10,
@@ -180,10 +245,31 @@ def test_a_question_is_answered_though_nobody_follows(pair, monkeypatch):
     assert pair.ends == MOVED
 
 
+class Last:
+    """A queue at which nobody looks any more."""
+
+    def __init__(self, outgoing):
+        self._outgoing = outgoing
+
+    def put(self, _answer):
+        self._outgoing.is_performing = False
+
+
+def test_a_target_that_only_says_that_it_is_ready(pair):
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16, postcopy=1)
+    ready = (b'{"node": "B"}', "tcp:B:49152")
+    pair.cluster.fault("virDomainMigratePrepare3Params", result=ready)
+    assert refused(pair.move, domain) == (42, 10, "Domain not found: no domain with matching name 'web1'")
+
+
 def test_a_question_that_comes_too_late_is_not_waited_for():
     late = moves.Outgoing(flags=0, began=0)
     assert late.ask() is None
     late.is_performing = True
+    late.asked = Last(late)
+    assert late.ask() is None
+    late.asked = moves.SimpleQueue()
     late.asked.put(answer := moves.Answer())
     late.asked.put(None)
     late.stop_answering()

@@ -197,6 +197,8 @@ def test_a_speed_counts_in_postcopy_too(pair_of):
 def test_a_speed_of_what_ends_by_polls_or_is_paused_changes_nothing_of_its_end(pair_of):
     pair = pair_of("manual")
     begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=16, polls=3)
+    here.migrateSetMaxSpeed(4)
+    pair.cluster.clock.advance(100)
     here.migrateSetMaxSpeed(8)
     while begun.is_alive:
         pair.cluster.clock.advance(1)
