@@ -95,6 +95,8 @@ LibvirtName = Literal[
     "virDomainMigrateStartPostCopy",
     "virDomainPMSuspendForDuration",
     "virDomainPMWakeup",
+    "virDomainPinVcpu",
+    "virDomainPinVcpuFlags",
     "virDomainQemuAgentCommand",
     "virDomainReboot",
     "virDomainRename",

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
@@ -58,7 +59,7 @@ class _Nodes(Mapping[str, tuple[Collection[str], str]]):
         return len(self._front.cluster)
 
 
-class FakeLibvirt:
+class FakeLibvirt(Referent):
     """What libvirt's clients take for the hosts of a cluster: a server a node, each on a local socket.
 
     It ends with its ``with`` block, or by `close`; then no connection, no thread and no file of it is left.
@@ -76,12 +77,17 @@ class FakeLibvirt:
             the message says why.
     """
 
+    _local = frozenset({"routed"})  # a process leads its own binding
+
     def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
         self._paths: dict[str, str] = {}
         self._routes = Routes(_Nodes(self))
         self._servers: dict[str, Server] = {}
+        self._former: list[Server] = []
+        """Of nodes that went down, or were removed, since: a call may be in the middle of something there."""
         self._known = Known()
         self._lock = cluster._shared.lock
         for spec in list(cluster._shared.declared.values()):
@@ -120,10 +126,11 @@ class FakeLibvirt:
         shared = self.cluster._shared
         if self not in shared.fronts:
             return
-        shared.fronts.remove(self)
-        shared.chronicle.listeners.remove(self)
         with self._lock:
-            servers = list(self._servers.values())
+            shared.fronts.remove(self)
+            shared.chronicle.listeners.remove(self)  # not while another thread goes through them
+            servers = [*self._former, *self._servers.values()]
+            self._former.clear()
             self._servers.clear()
         for each in servers:
             each.close()
@@ -135,7 +142,11 @@ class FakeLibvirt:
 
         It is this process's, but there ``qemu+ssh://NODE/system`` leads to that node, and what names no host
         to the node `here`. What else calls ssh has the real one.
+
+        Raises:
+            DeclarationError: the front is closed.
         """
+        self._check_is_up()
         return environment(self._routes, self._programs)
 
     @property
@@ -161,7 +172,8 @@ class FakeLibvirt:
         Raises:
             ImportError: the binding is not there; the message says how to get it.
         """
-        with routed(self._routes):
+        own = vars(self).get("_routes")  # in another process, it is that of the front itself
+        with routed(own or Routes(_Nodes(self), self.here)):
             yield self
 
     def uri(self, node: str | BaseHypervisor | None = None) -> str:
@@ -171,7 +183,7 @@ class FakeLibvirt:
             node: which, by name or address or as itself; None for the first.
 
         Raises:
-            DeclarationError: there is no such node.
+            DeclarationError: there is no such node, or the front is closed.
         """
         return self._routes.uri(self._found(node).name)
 
@@ -182,7 +194,7 @@ class FakeLibvirt:
             node: which, by name or address or as itself; None for the first.
 
         Raises:
-            DeclarationError: there is no such node.
+            DeclarationError: there is no such node, or the front is closed.
         """
         found = self._found(node)
         with self._lock:
@@ -192,7 +204,7 @@ class FakeLibvirt:
                 host.find_peer = self._peer
                 if not found.is_down:
                     self._serve(found.name)
-        return self._paths[found.name]
+            return self._paths[found.name]
 
     # What the cluster tells
 
@@ -220,19 +232,27 @@ class FakeLibvirt:
         if host := self._hosts.get(node):
             host.befell(what)
         if server := self._servers.get(node):
-            if what in {"crash", "remove_node"}:
+            if what == "crash":
                 server.go_down()
+            elif what == "remove_node":
+                server.go_down()
+                server.hide()
+                self._former.append(self._servers.pop(node))
             elif what == "disconnect":
                 server.hide()
             elif what == "reconnect":
                 server.show()
+        if what == "remove_node":  # the next node of that name is another one
+            self._hosts.pop(node, None)
+            self._paths.pop(node, None)
 
     def booted(self, node: str) -> None:
         """Let clients in again, and let what is to start with its host start."""
         if node not in self._hosts:
             return
         if before := self._servers.pop(node, None):
-            before.close()
+            before.leave()  # and wait for nothing: the test may hold a call that is still there
+            self._former.append(before)
         self._hosts[node].boots()
         with self._lock:
             self._serve(node)
@@ -261,7 +281,12 @@ class FakeLibvirt:
         self.socket(name)
         return self._hosts[self._found(name).name]
 
+    def _check_is_up(self) -> None:
+        if self not in self.cluster._shared.fronts:
+            raise DeclarationError(f"{self!r} is closed: it has no sockets any more")
+
     def _found(self, node: str | BaseHypervisor | None) -> FakeHypervisor:
+        self._check_is_up()
         return self.cluster._node(self.here if node is None else node)
 
     def _serve(self, node: str) -> None:

@@ -228,13 +228,15 @@ class TestDefects:
         host.answers["virDomainDestroy"] = refuse
         assert client.call("virDomainDestroy", WEB1)[2] == "internal error: ValueError: lone \\ud800 \\x00"
 
-    def test_the_end_of_a_connection(self, host):
-        with serving(host) as server, mock.patch.object(SmallHost, "closed", side_effect=RuntimeError("odd")):
+    @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
+    def test_the_end_of_a_connection(self, host, kind):
+        with serving(host) as server, mock.patch.object(SmallHost, "closed", side_effect=kind("odd")):
             with Client(server.path):
                 pass
             wait_for_end()
             (defect,) = server.defects
             assert str(defect) == "odd"
+            assert not server._connections
             server.defects.clear()
 
 

@@ -14,7 +14,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
     replaced,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
-from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import counted
+from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
@@ -184,6 +184,16 @@ class Definition:
         """Its machine's whole name, such as ``pc-i440fx-7.2``."""
         return self._of_os("machine")
 
+    @property
+    def pins(self) -> dict[int, str]:
+        """On which of the host's CPUs its own may run, as users write that, by number; the others on all."""
+        tune = self.root.child("cputune") or Element("cputune")
+        given = (
+            (each.attributes.get("vcpu", ""), each.attributes.get("cpuset", ""))
+            for each in tune.named("vcpupin")
+        )
+        return {int(vcpu): cpus for vcpu, cpus in given if vcpu.isdecimal() and CPUSET.fullmatch(cpus)}
+
     def _devices(self, kind: str) -> list[Element]:
         devices = self.root.child("devices")
         return list(devices.named(kind)) if devices else []
@@ -286,6 +296,14 @@ class Definition:
             for each in devices.children
         )
         return self._with("devices", devices.holding(*changed))
+
+    def with_pin(self, number: int, cpus: str) -> Self:
+        """Return a copy one of whose CPUs may run on these of the host's alone, written as in `pins`."""
+        tune = self.root.child("cputune") or Element("cputune")
+        pins = sorted({**self.pins, number: cpus}.items())
+        pinned = (Element("vcpupin", {"vcpu": str(vcpu), "cpuset": cpuset}) for vcpu, cpuset in pins)
+        others = (each for each in tune.children if each.name != "vcpupin")
+        return self._with("cputune", tune.holding(*pinned, *others))
 
     def with_title(self, title: str | None) -> Self:
         """Return a copy with another title; None or "" takes it away."""

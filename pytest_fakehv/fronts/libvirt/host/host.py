@@ -211,6 +211,9 @@ class Host(Befalling):
         domain.starting, domain.ends_with = definition, ends_with
         try:
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
+        except BaseException:
+            domain.ends_with = None  # whoever starts it later may mean it to stay
+            raise
         finally:
             domain.starting = None
             self._forget_unless_there(domain)

@@ -11,6 +11,7 @@ from pytest_fakehv.fronts.libvirt.host.checks import (
     refuse_agent,
     the_affected,
 )
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Affect, Vcpu
@@ -93,17 +94,40 @@ def vcpus(host: Host, _session: Session, domain: Domain, most: int, map_length: 
         raise failure(Code.OPERATION_INVALID, "cannot retrieve vcpu information for inactive domain")
     count, cpus = min(host.vcpus_of(domain), max(most, 0)), host.hardware.cpus
     share = host.cpu_time(domain) // max(1, count)
-    running = [(number, _RUNNING, share, number % cpus) for number in range(count)]
-    return running, _every_cpu(cpus, map_length, count)
+    maps = [_map(domain.definition, number, cpus) for number in range(count)]
+    running = [(number, _RUNNING, share, _one_of(allowed, number)) for number, allowed in enumerate(maps)]
+    return running, _joined(maps, map_length)
+
+
+@api("virDomainPinVcpuFlags", plain="virDomainPinVcpu", has_job=True, flags=_EITHER)
+def pin_vcpu(
+    host: Host, _session: Session, domain: Domain, number: int, cpus: bytes, flags: int = Affect.LIVE
+) -> None:
+    """Let one of a domain's CPUs run on some of the host's alone; without flags, of one that runs."""
+    live, config = affected(domain, flags)
+    for which, definition in (("live", live), ("persistent", config)):
+        if definition and number >= definition.most_vcpus:
+            problem = f"vcpu {number} is out of range of {which} cpu count {definition.most_vcpus}"
+            raise failure(Code.INVALID_ARG, problem)
+    wanted = int.from_bytes(cpus, "little") & _every(host.hardware.cpus)
+    if not wanted:
+        raise failure(Code.INVALID_ARG, "Empty cpu list for pinning")
+    text = _written(wanted)
+    if live:
+        host.change_live(domain, lambda given: given.with_pin(number, text))
+    if config:
+        host.configure(domain, lambda given: given.with_pin(number, text))
 
 
 @api("virDomainGetVcpuPinInfo", flags=_EITHER)
 def vcpu_pins(
     host: Host, _session: Session, domain: Domain, count: int, map_length: int, flags: int
 ) -> tuple[bytes, int]:
-    """Return on which CPUs of the host each of a domain's CPUs may run: on all."""
-    number = min(max(count, 0), the_affected(domain, flags).most_vcpus)
-    return _every_cpu(host.hardware.cpus, map_length, number), number
+    """Return on which CPUs of the host each of a domain's CPUs may run."""
+    definition = the_affected(domain, flags)
+    number = min(max(count, 0), definition.most_vcpus)
+    maps = [_map(definition, each, host.hardware.cpus) for each in range(number)]
+    return _joined(maps, map_length), number
 
 
 @api("virDomainGetEmulatorPinInfo", flags=_EITHER)
@@ -112,15 +136,55 @@ def emulator_pins(
 ) -> tuple[bytes, int]:
     """Return on which CPUs of the host a domain's emulator may run: on all."""
     the_affected(domain, flags)
-    return _every_cpu(host.hardware.cpus, map_length, 1), 1
+    return _joined([_every(host.hardware.cpus)], map_length), 1
 
 
-def _every_cpu(cpus: int, length: int, times: int) -> bytes:
-    """Return so many CPUs as a map of bits, in so many bytes, so many times.
+# CPUs of the host, as bits of a number
+
+
+def _every(cpus: int) -> int:
+    return (1 << cpus) - 1
+
+
+def _map(definition: Definition, number: int, cpus: int) -> int:
+    """Return on which CPUs of so many one of a domain's may run."""
+    text = definition.pins.get(number)
+    return (_read(text) & _every(cpus) if text else 0) or _every(cpus)
+
+
+def _one_of(allowed: int, number: int) -> int:
+    """Return one of these CPUs, for one of a domain's: in turn."""
+    there = [cpu for cpu in range(allowed.bit_length()) if allowed >> cpu & 1]
+    return there[number % len(there)]
+
+
+def _joined(maps: list[int], length: int) -> bytes:
+    """Return maps one behind the other, each in so many bytes.
 
     Raises:
         LibvirtError: that is more than anybody can want.
     """
-    if not 0 <= length * times <= _LONGEST_MAPS:
-        raise failure(Code.INTERNAL_ERROR, f"{times} maps of {length} bytes are too large", origin=Origin.RPC)
-    return ((1 << cpus) - 1).to_bytes(max(length, -(-cpus // 8)), "little")[:length] * times
+    if not 0 <= length * len(maps) <= _LONGEST_MAPS:
+        problem = f"{len(maps)} maps of {length} bytes are too large"
+        raise failure(Code.INTERNAL_ERROR, problem, origin=Origin.RPC)
+    return b"".join(
+        each.to_bytes(max(length, -(-each.bit_length() // 8)), "little")[:length] for each in maps
+    )
+
+
+def _read(text: str) -> int:
+    """Return the CPUs of a text such as ``0-3,^2``."""
+    found = 0
+    for part in text.split(","):
+        first, _, last = part.removeprefix("^").partition("-")
+        bits = _every(int(last or first) + 1) & ~_every(int(first))
+        found = found & ~bits if part.startswith("^") else found | bits
+    return found
+
+
+def _written(cpus: int) -> str:
+    """Return such a text."""
+    numbers = [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
+    starts = [each for each in numbers if not cpus << 1 >> each & 1]
+    ends = [each for each in numbers if not cpus >> (each + 1) & 1]
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))

@@ -47,10 +47,11 @@ class Server:
 
     def __init__(self, path: str, host: Host, name: str) -> None:
         self.path = path
-        self.defects: list[Exception] = []
+        self.defects: list[BaseException] = []
         self._host = host
         self._name = name
         self._closing = threading.Event()
+        self._has_left = False
         self._connections: dict[Connection, threading.Thread] = {}
         # A test may replace `socket.socket`, and say how long its sockets wait: not this class, nor ours.
         self._listening = _socket.socket(AF_UNIX, SOCK_STREAM)
@@ -82,26 +83,32 @@ class Server:
         with contextlib.suppress(OSError):  # as in `hide`
             Os.replace(self.path + _HIDDEN, self.path)
 
-    def close(self) -> None:
-        """Break all connections, and end the threads; the socket is gone.
-
-        Nothing that a call could wait for may be held. It may be called in the middle of an answer.
-        """
-        if self not in _servers:
+    def leave(self) -> None:
+        """Break all connections, and leave the path to another; what calls are in the middle of goes on."""
+        if self._has_left:
             return
+        self._has_left = True
         self.go_down()
         self._acceptor.join()
         for path in (self.path, self.path + _HIDDEN):
             with contextlib.suppress(OSError):  # it isn't that one, or somebody has tidied up
                 Os.unlink(path)
-        running = dict(self._connections)
-        for connection in running:
+        for connection in list(self._connections):
             connection.drop()
+
+    def close(self) -> None:
+        """Do so, and end the threads.
+
+        Nothing that a call could wait for may be held. It may be called in the middle of an answer.
+        """
+        if self not in _servers:
+            return
+        self.leave()
         _servers.discard(self)
         if threads.is_answering():  # a call has led to it, and can't wait for its own end
             return
         until = Time.monotonic() + _AT_MOST
-        for thread in running.values():
+        for thread in list(self._connections.values()):
             thread.join(max(0.0, until - Time.monotonic()))
 
     def _accept(self) -> None:
@@ -128,7 +135,7 @@ class Server:
         """Read one connection to its end, and wait for what goes on in its other threads."""
         try:
             connection.serve()
-        except Exception as defect:  # noqa: BLE001  # who would see it?
+        except BaseException as defect:  # noqa: BLE001  # a fault's callback raises anything; who would see it?
             self.defects.append(defect)
         connection.close()
         del self._connections[connection]

@@ -34,7 +34,7 @@ REMOTE: Final = """
 23 virDomainLookupByName r name:s -> dom:D
 24 virDomainLookupByUUID r uuid:16 -> dom:D
 25 virConnectNumOfDefinedDomains r -> num:i
-26 virDomainPinVcpu
+26 virDomainPinVcpu - dom:D vcpu:u cpumap:o
 27 virDomainReboot - dom:D flags:u
 28 virDomainResume - dom:D
 29 virDomainSetAutostart - dom:D autostart:i
@@ -224,7 +224,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 221 virInterfaceChangeCommit
 222 virInterfaceChangeRollback
 223 virDomainGetSchedulerParametersFlags
-225 virDomainPinVcpuFlags
+225 virDomainPinVcpuFlags - dom:D vcpu:u cpumap:o flags:u
 226 virDomainSendKey - dom:D codeset:u holdtime:u keycodes:[u] flags:u
 227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
 228 virNodeGetMemoryStats r nparams:i cellNum:i flags:u -> params:[(s,uh)] nparams:i

@@ -203,6 +203,17 @@ class TestStarts:
             told()
         assert cluster.placement() == {"job1": "node1"}
 
+    def test_one_that_was_not_to_be_started_outlives_who_tried(self, connect, cluster, front):
+        cluster.add_node("small", memory=128, overcommit=False)
+        cluster.add_instance("big", node="small", memory=128)
+        web1 = cluster.add_instance("web1", node="small", memory=64, state="stopped")
+        small = cluster["small"]
+        assert refusal(connect("small").lookupByName("web1").createWithFlags, 2)[:2] == (1, 10)
+        small.StopInstance(cluster.instance("big"), force=True)
+        small.StartInstance(web1, [], False)
+        front.close()  # which waits until all of a connection's end is done
+        assert cluster.placement() == {"web1": "small"}
+
     def test_one_that_does_not_fit(self, libvirt):
         from pytest_fakehv import FakeCluster, NodeSpec
         from pytest_fakehv.fronts.libvirt import FakeLibvirt

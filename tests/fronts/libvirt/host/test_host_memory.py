@@ -239,3 +239,49 @@ class TestCpus:
         running, maps = web1.vcpus()
         assert [each[:2] + each[3:] for each in running] == [(0, 1, 0), (1, 1, 1)]
         assert maps == [everywhere] * 2
+
+    def test_where_they_are_pinned(self, web1):
+        assert refusal(web1.pinVcpu, 0, (True, False)) == OFF
+        web1.pinVcpuFlags(1, (True, True, False, True), CONFIG)
+        web1.pinVcpuFlags(0, (False, False, True, False), CONFIG)
+        assert (
+            "  <cputune>\n    <vcpupin vcpu='0' cpuset='2'/>\n    <vcpupin vcpu='1' cpuset='0-1,3'/>\n"
+            "  </cputune>\n"
+        ) in web1.XMLDesc()
+        web1.create()
+        running, maps = web1.vcpus()
+        assert [each[3] for each in running] == [2, 1]
+        assert maps == [(False, False, True, False), (True, True, False, True)]
+        web1.pinVcpu(1, (True,) * 4)
+        assert web1.vcpuPinInfo() == [(False, False, True, False), (True,) * 4]
+        assert web1.vcpuPinInfo(CONFIG)[1] == (True, True, False, True)
+        assert refusal(web1.pinVcpu, 9, (True,)) == (
+            8,
+            10,
+            "invalid argument: vcpu 9 is out of range of live cpu count 4",
+        )
+        assert refusal(web1.pinVcpuFlags, 9, (True,), CONFIG) == (
+            8,
+            10,
+            "invalid argument: vcpu 9 is out of range of persistent cpu count 4",
+        )
+        assert refusal(web1.pinVcpu, 0, (False,)) == (
+            8,
+            10,
+            "invalid argument: Empty cpu list for pinning",
+        )
+
+    def test_pins_as_a_user_writes_them(self, node1):
+        xml = domain_xml("job1").replace(
+            "<os>", "<cputune><shares>9</shares><vcpupin vcpu='0' cpuset='0-3,^1'/></cputune><os>"
+        )
+        job1 = node1.createXML(xml, 0)
+        assert job1.vcpuPinInfo() == [(True, False, True, True)]
+        job1.pinVcpu(0, (True,))
+        assert "<shares>9</shares>" in job1.XMLDesc()
+
+    def test_pins_that_mean_nothing_here(self, node1):
+        pins = "<vcpupin vcpu='0' cpuset='8'/><vcpupin vcpu='1' cpuset='x'/><vcpupin/>"
+        xml = domain_xml("job1", vcpus=2).replace("<os>", f"<cputune>{pins}</cputune><os>")
+        job1 = node1.createXML(xml, 0)
+        assert job1.vcpus()[1] == [(True,) * 4] * 2

@@ -15,7 +15,8 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import (
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, in_order, ranks
 
 _PLACEMENTS: Final = ("static", "auto")
-_CPUSET: Final = re.compile(r"\^?[0-9]+(?:-[0-9]+)?(?:,\^?[0-9]+(?:-[0-9]+)?)*")
+CPUSET: Final = re.compile(r"\^?[0-9]+(?:-[0-9]+)?(?:,\^?[0-9]+(?:-[0-9]+)?)*")
+"""Which CPUs of the host are meant, as users write that."""
 _MODES: Final = ("custom", "host-model", "host-passthrough", "maximum")
 _MATCHES: Final = ("minimum", "exact", "strict")
 _TOPOLOGY: Final = ("sockets", "cores", "threads")
@@ -40,7 +41,7 @@ def checked_vcpu(root: Element) -> Element:
         raise unsupported("maximum vCPU count must not be less than current vCPU count")
     check_choice(given, "placement", _PLACEMENTS)
     cpus = given.attributes.get("cpuset")
-    if cpus is not None and not _CPUSET.fullmatch(cpus):
+    if cpus is not None and not CPUSET.fullmatch(cpus):
         raise failure(Code.INVALID_ARG, f"Failed to parse bitmap '{cpus}'", origin=Origin.NONE)
     return counted(given, current, most)
 
