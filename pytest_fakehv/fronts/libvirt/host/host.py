@@ -63,8 +63,13 @@ class Host(Befalling):
     def closed(self, session: Session) -> None:
         """Note that a client is gone, by whoever's doing; what was to end with it ends."""
         client = self.audience.remove(session)
+        if client is None:  # its host went down before
+            return
         for domain in self._registry:
-            if client and domain.is_active and domain.ends_with is session:
+            for move in (domain.outgoing, domain.incoming):
+                if move and move.session is session:
+                    move.abandon()
+            if domain.is_active and domain.ends_with is session:
                 with suppress(LibvirtError, ConnectionLost):
                     self._end(client, domain)
 

@@ -45,8 +45,15 @@ def invalid(detail: str, origin: Origin = Origin.QEMU) -> LibvirtError:
 # On the source
 
 
-def begin(host: Host, domain: Domain, asked: Asked, doing: str) -> str:
+def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object | None) -> str:
     """Begin to migrate a domain, and return by what it is to be defined on the target.
+
+    Args:
+        host: the source.
+        domain: which.
+        asked: how.
+        doing: what is done, in the daemon's words.
+        session: the client that leads it; None where this host does.
 
     Raises:
         LibvirtError: it can't be migrated, or not so.
@@ -61,7 +68,13 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str) -> str:
     holds_job = asked.has(Migrate.CHANGE_PROTECTION) or asked.has(Migrate.PEER2PEER)
     if holds_job:
         host.take_job(domain, doing)
-    domain.outgoing = Outgoing(flags=asked.flags, began=host.machine.now, holds_job=holds_job)
+    domain.outgoing = Outgoing(
+        flags=asked.flags,
+        began=host.machine.now,
+        session=session,
+        abandon=partial(_abandon, host, domain),
+        holds_job=holds_job,
+    )
     return xml
 
 
@@ -199,6 +212,18 @@ def _is_defined_there(host: Host, domain: Domain) -> bool:
     return there is not None and there.is_persistent
 
 
+def _abandon(host: Host, domain: Domain) -> None:
+    """End a migration from here whose client is gone; nobody knows if what was sent runs on the target."""
+    with host.machine.lock:
+        outgoing = domain.outgoing
+        if outgoing and outgoing.is_performing:
+            outgoing.is_cancelled = True
+            Crossing(host.machine, domain.name).cancel()
+        elif outgoing:
+            outgoing.is_left_paused = outgoing.has_begun
+            give_up(host, domain)
+
+
 def give_up(host: Host, domain: Domain) -> None:
     """End what is left of a migration from here that has failed, in whichever phase."""
     with host.machine.lock:
@@ -211,8 +236,15 @@ def give_up(host: Host, domain: Domain) -> None:
 # On the target
 
 
-def prepare(host: Host, asked: Asked, source: str | None, doing: str) -> str:
+def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: object | None) -> str:
     """Get ready for a domain, and return where its memory is to be sent.
+
+    Args:
+        host: the target.
+        asked: how.
+        source: the name of the host that it comes from, as far as that is known.
+        doing: what is done, in the daemon's words.
+        session: the client that leads it; None where the source does.
 
     Raises:
         LibvirtError: it can't come here.
@@ -239,7 +271,11 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str) -> str:
     host.take_job(domain, doing)
     with host.machine.lock:
         domain.incoming = Incoming(
-            flags=asked.flags, began=host.machine.now, arrives=partial(_arrives, host, domain, asked)
+            flags=asked.flags,
+            began=host.machine.now,
+            arrives=partial(_arrives, host, domain, asked),
+            session=session,
+            abandon=partial(turn_away, host, domain.name),
         )
     if not asked.has(Migrate.OFFLINE):
         try:

@@ -29,6 +29,8 @@ class Outgoing:
     Attributes:
         flags: how.
         began: when, in seconds of the cluster's clock.
+        session: the client that leads it; None where this host does.
+        abandon: called when that client is gone.
         holds_job: whether the domain's job is held for it from the beginning.
         has_begun: whether anything of it is sent.
         is_performing: whether a thread follows it, and answers who asks how far it is.
@@ -41,6 +43,8 @@ class Outgoing:
 
     flags: int
     began: float
+    session: object | None = None
+    abandon: Callable[[], None] = lambda: None
     holds_job: bool = True
     is_performing: bool = False
     has_begun: bool = False
@@ -79,12 +83,16 @@ class Incoming:
         flags: how.
         began: when, in seconds of the cluster's clock.
         arrives: called, under the lock, when the domain begins to run here.
+        session: the client that leads it; None where the source does.
+        abandon: called when that client is gone.
         is_postcopy: whether it runs here already.
     """
 
     flags: int
     began: float
     arrives: Callable[[], None]
+    session: object | None = None
+    abandon: Callable[[], None] = lambda: None
     is_postcopy: bool = False
 
 

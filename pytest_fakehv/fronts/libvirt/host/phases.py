@@ -86,20 +86,20 @@ def _name_in(api_name: str, seen: Sequence[Any]) -> str:
 
 @api(_BEGIN, undo=_undo_begin, waits=True)
 def begin_params(
-    host: Host, _session: Session, domain: Domain, params: list[Parameter], flags: int
+    host: Host, session: Session, domain: Domain, params: list[Parameter], flags: int
 ) -> tuple[bytes, str]:
     """Begin, on the source."""
     asked = Asked.by(params, flags, _checker(_BEGIN))
-    return cookie(node=host.name), Xml(begin(host, domain, asked, APIS[_BEGIN].remote_name))
+    return cookie(node=host.name), Xml(begin(host, domain, asked, APIS[_BEGIN].remote_name, session))
 
 
 @api(_PREPARE, about="params", undo=_undo_prepare, waits=True)
 def prepare_params(
-    host: Host, _session: Session | None, params: list[Parameter], cookie_in: bytes, flags: int
+    host: Host, session: Session | None, params: list[Parameter], cookie_in: bytes, flags: int
 ) -> tuple[bytes, str]:
     """Get ready, on the target."""
     asked = Asked.by(params, flags, _checker(_PREPARE))
-    uri = prepare(host, asked, told_by(cookie_in).get("node"), APIS[_PREPARE].remote_name)
+    uri = prepare(host, asked, told_by(cookie_in).get("node"), APIS[_PREPARE].remote_name, session)
     return cookie(node=host.name), uri
 
 
@@ -174,7 +174,7 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
     if domain.is_paused:
         asked = replace(asked, flags=asked.flags | Migrate.PAUSED)
     name, is_offline = domain.name, asked.has(Migrate.OFFLINE)
-    xml = begin(host, domain, asked, APIS[_PERFORM].remote_name)
+    xml = begin(host, domain, asked, APIS[_PERFORM].remote_name, None)
     flags = asked.flags & ~(Migrate.CHANGE_PROTECTION | Migrate.ABORT_ON_ERROR)
     params = [
         Parameter("destination_name", Kind.STRING, name),

@@ -1,5 +1,7 @@
 """What happens rarely: lies, answers that come late, and clients that ask for what no library asks for."""
 
+import subprocess
+
 import pytest
 from moving import Begun, libvirt, refused
 
@@ -12,6 +14,8 @@ from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 LIVE, P2P, PERSIST = libvirt.VIR_MIGRATE_LIVE, libvirt.VIR_MIGRATE_PEER2PEER, libvirt.VIR_MIGRATE_PERSIST_DEST
 
 MOVED = [5, 4, True], [1, 2, False]
+
+PROTECTED = libvirt.VIR_MIGRATE_CHANGE_PROTECTION
 
 INVALID = "Requested operation is not valid: "
 
@@ -34,6 +38,11 @@ class Client:
             return host.answer(self, function, arguments)
         except LibvirtError as error:
             return error.code, error.message
+
+    def goes(self):
+        """Be gone."""
+        for name in ("A", "B"):
+            self._pair.front._hosts[name].closed(self)
 
 
 def ref(domain):
@@ -69,6 +78,57 @@ def test_phases_without_protection_from_changes(pair, flags):
     assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0) == ()
     assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0) == ()
     assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+def test_a_client_that_is_gone_before_anything_is_sent(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    assert pair.on(pair.b) == [3, 2, False]
+    client.goes()
+    assert pair.ends == ([1, 1, True], None)
+    pair.move(pair.a.lookupByName("web1"))
+    assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+def test_a_client_that_is_gone_when_all_was_sent(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, LIVE | PROTECTED)
+    client.goes()
+    assert pair.ends == ([3, 2, True], None)
+    assert [each.invariant for each in pair.cluster.violations()] == ["left-paused"]
+    pair.a.lookupByName("web1").resume()
+    pair.cluster.assert_consistent()
+
+
+def test_a_program_that_is_killed_in_the_middle(pair_of):
+    pair = pair_of("manual")
+    pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        command = ["virsh", "-c", pair.front.uri("A"), "migrate", "--live", "web1", pair.front.uri("B")]
+        program = subprocess.Popen(command, env=pair.front.env, stderr=subprocess.DEVNULL)
+        held.wait()
+    program.kill()
+    program.wait()
+    domain = pair.a.lookupByName("web1")
+    while domain.jobStats()["type"] or pair.on(pair.b):
+        pass
+    assert pair.ends == ([1, 1, True], None)
     pair.cluster.assert_consistent()
 
 
