@@ -1,5 +1,6 @@
 """Two hosts, between which domains move."""
 
+import shutil
 import threading
 
 import pytest
@@ -61,6 +62,11 @@ class Pair:
         if way == "tunnelled":
             flags |= libvirt.VIR_MIGRATE_TUNNELLED
         domain.migrateToURI3(self.front.uri("B"), parameters, flags)
+
+
+NEEDS_VIRSH = pytest.mark.skipif(
+    not shutil.which("virsh"), reason="needs virsh: apt-get install libvirt-clients"
+)
 
 
 class Begun:

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from moving import Begun, libvirt, refused
+from moving import NEEDS_VIRSH, Begun, libvirt, refused
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
@@ -115,6 +115,7 @@ def test_a_client_that_is_gone_when_all_was_sent(pair):
     pair.cluster.assert_consistent()
 
 
+@NEEDS_VIRSH
 def test_a_program_that_is_killed_in_the_middle(pair_of):
     pair = pair_of("manual")
     pair.domain()

@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 
 import pytest
-from moving import Begun, libvirt, refused
+from moving import NEEDS_VIRSH, Begun, libvirt, refused
 
 from pytest_fakehv.fronts.libvirt.host import following
 
@@ -65,6 +65,7 @@ def virsh(pair, *arguments):
     return run.stdout + run.stderr
 
 
+@NEEDS_VIRSH
 @pytest.mark.parametrize("way", [[], ["--p2p"], ["--p2p", "--tunnelled"]], ids=len)
 def test_virsh(pair, way):
     pair.domain()
@@ -77,6 +78,7 @@ def test_virsh(pair, way):
     pair.cluster.assert_consistent()
 
 
+@NEEDS_VIRSH
 def test_virsh_in_the_words_of_a_real_network(pair):
     pair.domain()
     virsh(pair, "migrate", "--live", "--p2p", "--persistent", "web1", "qemu+ssh://B/system")
