@@ -25,6 +25,13 @@ ADVICE = {
     "crowded": (
         "a correct program begins one more migration only once another is finalized or aborted on the node"
     ),
+    "left-paused": (
+        "a correct program looks at both hosts after each migration: it resumes what runs nowhere else, and "
+        "destroys what is left of what runs there"
+    ),
+    "forgotten": (
+        "a correct program asks for VIR_MIGRATE_PERSIST_DEST where it asks for VIR_MIGRATE_UNDEFINE_SOURCE"
+    ),
     "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
     "unfired": (
         "a correct test has its fault strike a call that is made; one that may never fire has optional=True"

@@ -17,12 +17,13 @@ from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.holds import Hold
-from pytest_fakehv.calls.journal import KEPT_AS_THEY_ARE, Call, Journal, name_of, noted
+from pytest_fakehv.calls.journal import KEPT_AS_THEY_ARE, Call, Journal, noted
+from pytest_fakehv.calls.method import METHODS, Method
+from pytest_fakehv.calls.selection import STEPS_OF_A_FRONT
 from pytest_fakehv.calls.within import DONE_IN_STEPS, Steps, Within, around, coroutine, steps_of
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.interface.contract import INTERFACE, BaseHypervisor, check_instance
+from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError, as_also
-from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -31,8 +32,6 @@ BEHIND_DOOR: Final = "_is_behind_door"
 
 CLASS_METHOD_THERE: Final = "PowercycleNode"
 """What is a class method in Ganeti, and a method here: a class is no node."""
-
-_NOT_GIVEN: Final = object()
 
 _NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
 """What the journal has of most calls: one for all of them."""
@@ -131,7 +130,7 @@ class Door:
     def call(  # noqa: C901, PLR0912  # a function for each step would cost each call of each test
         self,
         node: BehindDoor,
-        method: "Method",
+        method: Method,
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
@@ -159,6 +158,8 @@ class Door:
         calls = self.within.thread.calls
         if (calls or around.get()) and (outer := self.within.of(node.name)):
             check_not_lost(node._troubles, outer)
+            if outer.method in STEPS_OF_A_FRONT and calls and calls[-1] is outer:
+                return self._step(node, method, function, arguments, outer)
             try:
                 return function(node, *arguments, **keywords)
             except HypervisorError as error:
@@ -211,6 +212,57 @@ class Door:
             if calls and calls[-1] is call:  # else it was interrupted before it was put there
                 del calls[-1]
 
+    def _step(
+        self,
+        node: BehindDoor,
+        method: Method,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        outer: Call,
+    ) -> Any:
+        """Let a call pass that a front's call makes of the same node for its part of a migration.
+
+        The journal has the outer one alone. But faults strike this one, and holds stop it, by its own name.
+
+        Raises:
+            BaseException: as `call`.
+        """
+        calls = self.within.thread.calls
+        kept = tuple(map(noted, arguments))
+        name = method.instance_name(arguments, _NO_KEYWORDS, kept)
+        step = Call(
+            outer.number,
+            self.clock.now,
+            outer.node,
+            method.name,
+            name,
+            kept,
+            _NO_KEYWORDS,
+            outer.filename,
+            outer.line,
+        )
+        step._losses = outer._losses
+        try:
+            calls.append(step)
+            fault = self.choose_fault(step) if self.faults else None
+            if fault:
+                function = fault._before(step, node, self, function)
+            for hold in self._holds_of(step):
+                hold._stop(step)
+            check_not_lost(node._troubles, step)
+            step.result = function(node, *arguments)
+            if fault:
+                step.result = fault._after(step, node, self, step.result)
+            check_not_lost(node._troubles, step)
+        except BaseException as error:
+            _fail(node, step, error, method)
+            raise
+        finally:
+            step.ended = True
+            outer.fault, outer.lie = outer.fault or step.fault, outer.lie or step.lie
+            del calls[calls.index(step) :]
+        return step.result
+
     def later(self, *passing: Any) -> Coroutine[Any, Any, Any]:
         """Let a call pass once it is awaited: one of an ``async def``, of which nothing happens before.
 
@@ -241,7 +293,7 @@ class Door:
         self,
         node: BehindDoor,
         call: Call,
-        method: "Method",
+        method: Method,
         fault: Strike | None,
         effect: Any,
         *,
@@ -255,7 +307,7 @@ class Door:
         self,
         node: BehindDoor,
         call: Call,
-        method: "Method",
+        method: Method,
         fault: Strike | None,
         effect: Any,
         *,
@@ -289,7 +341,7 @@ class Door:
             effect.close()  # it may not have begun
 
 
-def _fail(node: BehindDoor, call: Call, error: BaseException, method: "Method") -> None:
+def _fail(node: BehindDoor, call: Call, error: BaseException, method: Method) -> None:
     """Note what a call raised.
 
     Raises:
@@ -332,67 +384,6 @@ def _refuse(node: str) -> NoReturn:
     raise NodeDownError.of(node)
 
 
-class Method:
-    """An interface method's name, and where among its arguments an instance is named."""
-
-    def __init__(self, name: str, declared: Any) -> None:
-        """Take the method as the interface declares it: an override may name its arguments otherwise."""
-        self.name = name
-        function = declared.__func__ if isinstance(declared, classmethod | staticmethod) else declared
-        parameters = [each for each in inspect.signature(function).parameters if each not in ("self", "cls")]
-        self._places = [
-            (each, parameters.index(each))
-            for each in ("name", "instance", "instance_name")  # a bare name overrides the instance beside it
-            if each in parameters
-        ]
-        self.takes_a_name = any(each != "instance" for each, _ in self._places)
-
-    def told(self, error: BaseException) -> BaseException:
-        """Return an error as the caller is told of it: as it is."""
-        return error
-
-    def instance_name(
-        self, arguments: tuple[Any, ...], keywords: Mapping[str, Any], kept: tuple[Any, ...]
-    ) -> str | None:
-        """Say which instance a call is about; None if about none.
-
-        Args:
-            arguments: the positional arguments.
-            keywords: the keyword arguments.
-            kept: what the journal has of the positional ones: an instance's name in its place.
-        """
-        for parameter, position in self._places:
-            if position < len(arguments):
-                name = kept[position]
-                if parameter == "instance" and name is arguments[position]:
-                    continue  # it is no instance
-            elif keywords:
-                given = keywords.get(parameter)
-                name = name_of(given) if parameter == "instance" else given
-            else:
-                continue
-            if isinstance(name, str):
-                return name if type(name) is str else str.__str__(name)
-        return None
-
-    def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-        """Refuse what is no instance in an instance's place, and what is no name in a name's place.
-
-        Raises:
-            TypeError: it is so: whoever calls has made a mistake, which no hypervisor would answer for.
-        """
-        for parameter, position in self._places:
-            given = arguments[position] if position < len(arguments) else keywords.get(parameter, _NOT_GIVEN)
-            if given is _NOT_GIVEN or (given is None and len(self._places) > 1):  # then the other one will do
-                continue
-            if parameter == "instance":
-                check_instance(self.name, given)
-            elif not isinstance(given, str):
-                name = name_of(given)
-                hint = "" if name is None else f"; give its name, {shown(name)}"
-                raise TypeError(f"{self.name} takes the name of an instance, not {shown(given)}{hint}")
-
-
 class _OnNode:
     """A class or static method of the interface, which passes the door when it is called on a node."""
 
@@ -433,10 +424,6 @@ def _raising_also(function: Callable[..., Any], kind: type[BehindDoor]) -> Calla
             raise
 
     return call
-
-
-METHODS: Final = {name: Method(name, declared) for name, declared in INTERFACE.items()}
-"""What passes the door, by name."""
 
 
 def put_behind_door(cls: type) -> None:

@@ -18,6 +18,20 @@ Side = Literal["source", "target"]
 ANY: Final = "*"
 """In place of a method: every method of the interface."""
 
+STEPS_OF_A_FRONT: Final[dict[str, tuple[Phase, Side]]] = {
+    "virDomainMigrateBegin3": ("prepare", "source"),
+    "virDomainMigrateBegin3Params": ("prepare", "source"),
+    "virDomainMigratePrepare3": ("prepare", "target"),
+    "virDomainMigratePrepare3Params": ("prepare", "target"),
+    "virDomainMigratePerform3": ("transfer", "source"),
+    "virDomainMigratePerform3Params": ("transfer", "source"),
+    "virDomainMigrateFinish3": ("finalize", "target"),
+    "virDomainMigrateFinish3Params": ("finalize", "target"),
+    "virDomainMigrateConfirm3": ("finalize", "source"),
+    "virDomainMigrateConfirm3Params": ("finalize", "source"),
+}
+"""As `STEPS`, of calls in a front's words, each of which makes calls of the interface that are part of it."""
+
 STEPS: Final[dict[str, tuple[Phase, Side]]] = {
     "MigrationInfo": ("prepare", "source"),
     "AcceptInstance": ("prepare", "target"),
@@ -25,6 +39,7 @@ STEPS: Final[dict[str, tuple[Phase, Side]]] = {
     "GetMigrationStatus": ("transfer", "source"),
     "FinalizeMigrationSource": ("finalize", "source"),
     "FinalizeMigrationDst": ("finalize", "target"),
+    **STEPS_OF_A_FRONT,
 }
 """In which phase of a migration, and on which side, each of its methods is called."""
 

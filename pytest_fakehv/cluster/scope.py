@@ -231,6 +231,7 @@ class Scope:
         shared.watcher.look(self._files)
         found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
         found += shared.crowd.seen
+        found += shared.ledger.violations
         for node in nodes:
             if surplus := node.surplus():
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))

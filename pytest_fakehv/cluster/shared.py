@@ -9,6 +9,7 @@ from pytest_fakehv.checks import LARGEST_AMOUNT, check_amount
 from pytest_fakehv.cluster.limits import Limits
 from pytest_fakehv.judgement.crowd import Crowd
 from pytest_fakehv.judgement.invariants import Watcher
+from pytest_fakehv.judgement.ledger import Ledger
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.story.chronicle import Chronicle
@@ -58,6 +59,7 @@ class Shared:
         traffic: the migrations.
         chronicle: where instances came and went, and what the test did.
         watcher: where instances run, and what is wrong with that.
+        ledger: what a front's migrations have left behind.
         crowd: how many migrations each node has.
         limits: what ends a test that would never end.
         declared: the instances that the test has declared, by name.
@@ -85,6 +87,7 @@ class Shared:
         self.traffic = Traffic(self.clock, self.lock)
         self.chronicle = Chronicle(self.door, self.lock)
         self.watcher = Watcher(self.traffic, self.door.journal, lambda: self.door.current_call, self.lock)
+        self.ledger = Ledger(lambda: self.door.current_call, self.lock)
         self.crowd = Crowd(self.traffic, self.watcher, lambda: self.door.current_call)
         self.traffic.on_loss = self.watcher.lost
         self.traffic.on_pause = lambda node, instance, state: self.chronicle.changed(

@@ -7,6 +7,7 @@ from typing import Final
 
 from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.checks import exact
 from pytest_fakehv.interface.constants import MigrationState
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import MigrationStatus
@@ -51,6 +52,7 @@ class Run:
         has_lost_instance: whether the instance was lost by the time that it ended.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
+        is_held_still: whether the instance is paused for it though it is a live one, until it is finalized.
         lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
 
@@ -81,6 +83,7 @@ class Run:
     finalized_on_target_at: Fraction | None = None
     has_lost_instance: bool = False
     is_accepted: bool = False
+    is_held_still: bool = False
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
     unpaused: Course | None = None
@@ -139,6 +142,12 @@ class Run:
         return None if self.course is None or self.course.lasts is None else self.started + self.course.lasts
 
     @property
+    def milestones(self) -> list[Fraction | None]:
+        """When it goes on as postcopy, and when it ends by itself; None for never, and for what has come."""
+        after = None if self.course is None or self.is_postcopy else self.course.postcopy_after
+        return [None if after is None else self.started + after, self.due]
+
+    @property
     def is_postcopy(self) -> bool:
         """Whether it has gone on as postcopy."""
         after = None if self.course is None else self.course.postcopy_after
@@ -150,7 +159,7 @@ class Run:
         if self.course is None:
             return None
         # What came out of a logarithm may lack the last digit of many.
-        return int(self.elapsed * self.course.model.bandwidth + _NOTHING)
+        return int(self.course.sent_at(self.elapsed) + _NOTHING)
 
     @property
     def status(self) -> MigrationStatus:
@@ -199,6 +208,23 @@ class Run:
         if self.course and self.spec and self.spec.ends_with_ram and not self.is_postcopy:
             self.unpaused, self.course = self.course, self.course.without_writes(self.elapsed)
 
+    def change_pace(self, bandwidth: Fraction | None, max_downtime: Fraction | None) -> None:
+        """Let it go on at another pace from now on, where it is scripted and the instance runs.
+
+        Args:
+            bandwidth: at most what is sent in a second, in MiB; no more than its script has. None for that.
+            max_downtime: how long the instance may be stopped in the end, in seconds; None for the script's.
+        """
+        if not (self.course and self.spec and self.is_active) or self.unpaused:
+            return
+        most, stopped = exact(self.spec.bandwidth), exact(self.spec.max_downtime)
+        self.course = self.course.at_pace(
+            self.elapsed,
+            bandwidth=most if bandwidth is None else min(most, bandwidth),
+            max_downtime=stopped if max_downtime is None else max_downtime,
+            ends_with_ram=self.spec.ends_with_ram,
+        )
+
     def resume(self) -> None:
         """Let it go on as it would have gone without the pause, but for one that goes on as postcopy."""
         if self.unpaused and not self.is_postcopy:
@@ -213,7 +239,8 @@ class Run:
             if now := self.source.read(self.source.path(self.instance)):
                 pause = self.record.pause
                 if self.live:  # else it is paused for this
-                    pause = "paused" if now.is_paused else None
+                    is_paused = now.is_paused and not (self.is_held_still and now.pause == "migrating")
+                    pause = "paused" if is_paused else None
                 self.record = Record(now.memory, now.vcpus, pause)
 
     def snapshot(self) -> Migration:
@@ -229,7 +256,7 @@ class Run:
             until = (
                 self.elapsed if course.postcopy_after is None else min(self.elapsed, course.postcopy_after)
             )
-            rounds = course.model.rounds_at(until)
+            rounds = course.rounds_at(until)
         finalized = self.finalized_on_source, self.finalized_on_target
         return Migration(
             number=self.number,

@@ -195,21 +195,63 @@ class Course:
         lasts: when it ends; None if only its status calls end it, or nothing does.
         downtime: how long the instance is stopped in the end, by the model; None if that doesn't count.
         postcopy_after: when it goes on as postcopy; None for never.
+        since: from when on the model counts; before, it went at another pace.
+        sent_before: what was sent by then, in MiB.
+        rounds_before: how many rounds were over by then.
     """
 
     model: Precopy
     lasts: Fraction | None
     downtime: Fraction | None
     postcopy_after: Fraction | None = None
+    since: Fraction = Fraction(0)
+    sent_before: Fraction = Fraction(0)
+    rounds_before: int = 0
+
+    def sent_at(self, time: Fraction) -> Fraction:
+        """Return what is sent by a time, in MiB."""
+        return self.sent_before + (time - self.since) * self.model.bandwidth
+
+    def rest_at(self, time: Fraction) -> Fraction:
+        """Return what would be left to send at a time if the instance wrote no more from then on, in MiB."""
+        return self.model.rest_at(time - self.since)
+
+    def rounds_at(self, time: Fraction) -> int:
+        """Return how many rounds in which the instance runs are over at a time."""
+        return self.rounds_before + self.model.rounds_at(time - self.since)
+
+    def at_pace(
+        self, time: Fraction, *, bandwidth: Fraction, max_downtime: Fraction, ends_with_ram: bool
+    ) -> "Course":
+        """Return the same, going on at another pace from a time on.
+
+        Args:
+            time: from when on.
+            bandwidth: what is sent in a second then.
+            max_downtime: how long the instance may be stopped in the end.
+            ends_with_ram: whether nothing but that says when it ends: no share of the RAM, and no polls.
+        """
+        rest, sent = self.rest_at(time), self.sent_at(time)
+        if not rest:
+            return self
+        model = replace(self.model, ram=rest, bandwidth=bandwidth, max_downtime=max_downtime)
+        lasts, downtime = self.lasts, None
+        is_postcopy = self.postcopy_after is not None and time >= self.postcopy_after
+        if ends_with_ram and not is_postcopy:
+            downtime = model.downtime
+            lasts = None if model.duration is None else time + model.duration
+        elif lasts is not None:
+            lasts = time + (self.sent_at(lasts) - sent) / bandwidth
+        return Course(model, lasts, downtime, self.postcopy_after, time, sent, self.rounds_at(time))
 
     def with_postcopy(self, after: Fraction) -> "Course":
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
-        lasts = after + self.model.rest_at(after) / self.model.bandwidth
+        lasts = after + self.rest_at(after) / self.model.bandwidth
         return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
 
     def without_writes(self, after: Fraction) -> "Course":
         """Return the same, of an instance that writes nothing from a time on: what is left is sent once."""
-        return replace(self, lasts=after + self.model.rest_at(after) / self.model.bandwidth, downtime=None)
+        return replace(self, lasts=after + self.rest_at(after) / self.model.bandwidth, downtime=None)
 
     def cut_short(self) -> "Course":
         """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""

@@ -54,6 +54,7 @@ class Traffic:
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
         scripts: how the next ones go.
         on_loss: called with the name of an instance that is lost as the test wanted it.
+        listeners: called where the time has moved, or a migration has ended; under the lock.
     """
 
     def __init__(self, clock: Clock, lock: Lock) -> None:
@@ -70,6 +71,7 @@ class Traffic:
         self._leaving: dict[tuple[str, str], Run] = {}
         self._arriving: dict[tuple[str, str], Run] = {}
         self.scripts = Scripts(lock)
+        self.listeners: list[Callable[[], None]] = []
         self._due: list[tuple[Fraction, int, Run]] = []
         self._tickets = itertools.count()
         clock._on_move = self.settle
@@ -86,11 +88,11 @@ class Traffic:
         """Every migration, in the order of their beginning."""
         return list(self._runs)
 
+    @under_lock
     def latest(self, instance: str) -> Migration | None:
         """Return an instance's newest migration, if it had any."""
-        with self._lock:
-            run = self._latest.get(instance)
-            return run.snapshot() if run else None
+        run = self._latest.get(instance)
+        return run.snapshot() if run else None
 
     def leaving(self, node: str, instance: str) -> Run | None:
         """Return the newest migration of an instance from a node."""
@@ -183,7 +185,7 @@ class Traffic:
             self._open.setdefault(instance, []).append(run)
             self._leaving[source_name, instance] = run
             self._arriving[target_name, instance] = run
-            self._schedule(run)
+            self.schedule(run)
 
     def resume(self, node: str, store: Store, instance: str) -> None:
         """Let an instance on a node run again that a migration paused, whoever began that.
@@ -260,11 +262,8 @@ class Traffic:
         with self._lock:
             run = self._active.get(instance)
             if run and run.live and run.source_name == node:
-                if paused:
-                    run.pause()
-                else:
-                    run.resume()
-                self._schedule(run)
+                (run.pause if paused else run.resume)()
+                self.schedule(run)
 
     def was_killed(self, node: str, instance: str) -> None:
         """Note that what there was of an instance on a node has ended by itself."""
@@ -283,20 +282,19 @@ class Traffic:
 
     # The test's side
 
-    def cancel(self, instance: str) -> None:
-        """Cancel a migration."""
+    def cancel(self, instance: str, by: str = "the test") -> None:
+        """Cancel a migration, and note who did."""
         with self._lock:
             run = self._running(instance)
             if run.is_postcopy:
-                raise DeclarationError(
-                    f"the migration of {instance} goes on as postcopy and can't be cancelled"
-                )
-            self._end(run, "cancelled", "cancelled by the test")
+                problem = f"the migration of {instance} goes on as postcopy and can't be cancelled"
+                raise DeclarationError(problem)
+            self._end(run, "cancelled", f"cancelled by {by}")
 
-    def fail(self, instance: str) -> None:
-        """Make a migration fail."""
+    def fail(self, instance: str, reason: str = "failed by the test") -> None:
+        """Make a migration fail, and note why."""
         with self._lock:
-            self._end(self._running(instance), "failed", "failed by the test")
+            self._end(self._running(instance), "failed", reason)
 
     def complete(self, instance: str) -> None:
         """Complete a migration at once."""
@@ -324,7 +322,7 @@ class Traffic:
             if run.spec is None or run.spec.at is not None or run.spec.polls is not None:  # that still counts
                 postcopy = replace(postcopy, lasts=run.course.lasts)
             run.course = postcopy
-            self._schedule(run)
+            self.schedule(run)
 
     @under_lock
     def settle(self) -> None:
@@ -335,6 +333,8 @@ class Traffic:
             if run.is_active and run.due == due:
                 self._finish(run, due)
             heapq.heappop(self._due)  # not before it has worked
+        for each in self.listeners.copy():
+            each()
 
     # Inside
 
@@ -344,7 +344,8 @@ class Traffic:
         if not self._open[instance]:
             del self._open[instance]
 
-    def _schedule(self, run: Run) -> None:
+    def schedule(self, run: Run) -> None:
+        """Let a migration end when it is due, which may be now."""
         if run.due is not None:
             heapq.heappush(self._due, (run.due, next(self._tickets), run))
             self.settle()
@@ -352,11 +353,9 @@ class Traffic:
     def _running(self, instance: str) -> Run:
         self.settle()
         if instance not in self._active:
-            raise DeclarationError(f"{shown(instance)} is not migrating; {self._what_migrates()}")
+            others = f"these are: {listed(self._active)}" if self._active else "nothing is"
+            raise DeclarationError(f"{shown(instance)} is not migrating; {others}")
         return self._active[instance]
-
-    def _what_migrates(self) -> str:
-        return f"these are: {listed(self._active)}" if self._active else "nothing is"
 
     def _finish(self, run: Run, when: Fraction) -> None:
         """Let a migration end as it was to end."""
@@ -439,3 +438,5 @@ class Traffic:
         run.has_lost_instance = outcome != "completed" and not (run.has_moved or run.is_still_there)
         run.outcome, run.reason = outcome, reason
         del self._active[run.instance]
+        for each in self.listeners.copy():
+            each()

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 Moment = Event | int
 """An event, or the number of a call."""
 
+_ARRIVES: Final = ("FinalizeMigrationDst", "virDomainMigrateFinish3")
+"""How the calls begin that let an instance run on the target, in the interface's words or a front's."""
+
+_FINALIZES: Final = ("FinalizeMigration", "virDomainMigrateFinish3")
+"""The same of those that come first at a migration's end."""
+
 _ENDS: Final = frozenset({"cancel_migration", "fail_migration", "complete_migration"})
 
 
@@ -24,7 +30,7 @@ def arrival(run: "Run", calls: Sequence["Call"], events: Sequence[Event]) -> Mom
         calls: what was called for it, in order.
         events: what befell its instance and its nodes since it began, in order.
     """
-    finalizes = {call.number: call for call in calls if call.method == "FinalizeMigrationDst"}
+    finalizes = {call.number: call for call in calls if call.method.startswith(_ARRIVES)}
     for event in events:
         if (event.node, event.instance) != (run.target_name, run.instance) or not event.is_change:
             continue
@@ -52,7 +58,7 @@ def end(run: "Run", calls: Sequence["Call"], events: Sequence[Event]) -> Moment 
         if call.lie:
             continue
         is_told = isinstance(call.result, MigrationStatus) and call.result.status != "active"
-        if is_told or call.method.startswith("Finalize"):
+        if is_told or call.method.startswith(_FINALIZES):
             found.append((call.number, call.number))
             break
     for event in events:

@@ -15,21 +15,21 @@ from pytest_fakehv import DeclarationError
             ["vanish"],
             (
                 "allow has 'vanish'; valid: split-brain, vanished, unfinished, unearned, double-start, "
-                "together, crowded, overcommit, unfired"
+                "together, crowded, left-paused, forgotten, overcommit, unfired"
             ),
         ),
         (
             ["unfired", 5],
             (
                 "allow has 5; valid: split-brain, vanished, unfinished, unearned, double-start, "
-                "together, crowded, overcommit, unfired"
+                "together, crowded, left-paused, forgotten, overcommit, unfired"
             ),
         ),
         (
             [["unfired"]],
             (
                 "allow has ['unfired']; valid: split-brain, vanished, unfinished, unearned, double-start, "
-                "together, crowded, overcommit, unfired"
+                "together, crowded, left-paused, forgotten, overcommit, unfired"
             ),
         ),
         ("vanished", "allow must be a list of invariants, not 'vanished'"),

@@ -204,7 +204,8 @@ class FakeLibvirt(Referent):
         with self._lock:
             if found.name not in self._paths:
                 self._paths[found.name] = self._path(found.name)
-                self._hosts[found.name] = Host(Machine(found), self._known)
+                self._hosts[found.name] = host = Host(Machine(found), self._known)
+                host.find_peer = self._peer
                 if not found.is_down:
                     self._serve(found.name)
             return self._paths[found.name]
@@ -278,6 +279,14 @@ class FakeLibvirt(Referent):
     @under_lock
     def _goes_down(self, node: str) -> None:
         self.befell(node, "crash")
+
+    def _peer(self, place: str) -> Host | None:
+        """Return the host that a node's name, a URI or a socket's path means; None for no node's."""
+        name = self._routes.node_of(place) or place
+        if name not in self.cluster:
+            return None
+        self.socket(name)
+        return self._hosts[self._found(name).name]
 
     def _check_is_up(self) -> None:
         if self not in self.cluster._shared.fronts:

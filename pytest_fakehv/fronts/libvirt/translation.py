@@ -143,13 +143,8 @@ class Machine:
             HypervisorError: it can't be started.
         """
         instance = self._instance(name, memory, vcpus)
-        try:
-            with _in_libvirts_words():
-                self._node.StartInstance(instance, [], paused)
-        except HypervisorError as error:
-            if NO_ROOM in str(error):
-                raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
-            raise
+        with in_libvirts_words(begins=True):
+            self._node.StartInstance(instance, [], paused)
 
     def boots(self, name: str, memory: int, vcpus: int) -> None:
         """Let the node itself start an instance, as it comes up.
@@ -170,7 +165,7 @@ class Machine:
             LibvirtError: it doesn't run.
             HypervisorError: it can't be stopped.
         """
-        with _in_libvirts_words():
+        with in_libvirts_words():
             self._node.StopInstance(self._known(name), force=force)
 
     def reboot(self, name: str) -> None:
@@ -196,7 +191,7 @@ class Machine:
             LibvirtError: it doesn't run.
             HypervisorError: it can't be changed.
         """
-        with _in_libvirts_words():
+        with in_libvirts_words():
             self._node.BalloonInstanceMemory(self._instance(name, memory, vcpus), mebibytes(memory))
 
     def set_paused(self, name: str, *, paused: bool) -> None:
@@ -206,7 +201,7 @@ class Machine:
             LibvirtError: it doesn't run.
             HypervisorError: its file can't be read or written.
         """
-        with _in_libvirts_words(), self._inner.doing(f"{'pause' if paused else 'resume'} instance {name}"):
+        with in_libvirts_words(), self._inner.doing(f"{'pause' if paused else 'resume'} instance {name}"):
             try:
                 set_paused_on(self._inner, name, paused=paused)
             except FileNotFoundError:
@@ -232,11 +227,20 @@ class Machine:
 
         Args: as for `start`.
         """
+        self._shared.ledger.defined(name)
         declared = self._shared.declared
         old = declared.get(name) or InstanceSpec(name, state="stopped")
         declared[name] = replace(
             old, node=self.name, memory=mebibytes(memory), min_memory=None, vcpus=vcpus, xml=None
         )
+
+    def forget(self, name: str) -> None:
+        """Note that a migration took an instance's last definition away from here."""
+        self._shared.ledger.forgotten(self.name, name)
+
+    def goes_on(self, name: str) -> None:
+        """Note that an instance runs here again, or is here no more."""
+        self._shared.ledger.goes_on(self.name, name)
 
     def withdraw(self, name: str) -> None:
         """Note that an instance is no longer declared there."""
@@ -259,8 +263,11 @@ def mebibytes(memory: int) -> int:
 
 
 @contextmanager
-def _in_libvirts_words() -> Iterator[None]:
+def in_libvirts_words(*, begins: bool = False) -> Iterator[None]:
     """Say in libvirt's words what is wrong with an instance's state, where that is so.
+
+    Args:
+        begins: whether it is to begin here, and so needs room.
 
     Raises:
         LibvirtError: it is so.
@@ -273,4 +280,6 @@ def _in_libvirts_words() -> Iterator[None]:
             raise failure(Code.OPERATION_INVALID, "domain is not running", origin=Origin.DOMAIN) from error
         if text.endswith(f": {RUNNING}"):
             raise failure(Code.OPERATION_INVALID, "domain is already running") from error
+        if begins and NO_ROOM in text:
+            raise failure(Code.INTERNAL_ERROR, _NO_ROOM) from error
         raise

@@ -60,6 +60,11 @@ class Parameter(NamedTuple):
     """A `Kind`."""
     value: Any
 
+    def __repr__(self) -> str:
+        """Show it for people."""
+        value = Xml(self.value) if self.field.endswith("_xml") else self.value
+        return f"{self.field}={value!r}"
+
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:

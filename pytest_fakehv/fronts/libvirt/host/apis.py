@@ -1,6 +1,6 @@
 """What a host can be asked: the functions of libvirt's interface, by their names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -14,8 +14,14 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 Function = Callable[..., Any]
 """Takes the host, the session and the call's arguments; a domain in place of what refers to one."""
 
-About = Literal["domain", "name", "uuid", "xml", "nothing"]
-"""What its first argument is: a domain, its name, its UUID, a definition of it; or it is about none."""
+Progress = Literal["before", "during", "after"]
+"""Where a call has failed: before its effect, in it, or after it."""
+
+Undo = Callable[[Any, Sequence[Any], Progress], None]
+
+About = Literal["domain", "name", "uuid", "xml", "params", "last", "nothing"]
+"""What its first argument is: a domain, its name, its UUID, a definition of it, or parameters with one of
+these; or its last one is a definition, or it is about none."""
 
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
@@ -35,6 +41,9 @@ class Api:
         amount: the name of its second argument where that must not be 0, as the libraries of clients see to.
         has_job: whether it changes a domain, and so waits until nobody else does.
         runs_instances: whether it may call code that isn't ours: an override of the interface's methods.
+        waits: whether it may wait for others.
+        undo: what is done where it has failed; takes the host, the arguments with a domain's name in place of
+            it, and when that was. None for nothing.
     """
 
     name: str
@@ -45,6 +54,8 @@ class Api:
     amount: str | None = None
     has_job: bool = False
     runs_instances: bool = False
+    waits: bool = False
+    undo: Undo | None = None
     takes_a_name: bool = False
 
     @property
@@ -58,7 +69,12 @@ class Api:
         """Say which instance a call is about; None if about none."""
         if self.about in ("nothing", "uuid"):
             return None
-        given = arguments[0]
+        given = arguments[-1 if self.about == "last" else 0]
+        if self.about == "last":
+            given = Xml(given)
+        elif self.about == "params":
+            named = {each.field: each.value for each in given}
+            given = named.get("destination_name") or Xml(named.get("destination_xml", ""))
         name: str | None = given.name if isinstance(given, Xml) else given
         return name
 
@@ -125,6 +141,8 @@ def api(
     amount: str | None = None,
     has_job: bool = False,
     runs_instances: bool = False,
+    waits: bool = False,
+    undo: Undo | None = None,
 ) -> Callable[[Function], Function]:
     """Let a function be what is done for one or more of libvirt's.
 
@@ -137,6 +155,8 @@ def api(
         amount: see there.
         has_job: see there.
         runs_instances: see there.
+        waits: see there.
+        undo: see there.
     """
 
     def declare(function: Function) -> Function:
@@ -151,6 +171,8 @@ def api(
                     amount=amount,
                     has_job=has_job,
                     runs_instances=runs_instances,
+                    waits=waits,
+                    undo=undo,
                 )
         return function
 

@@ -17,6 +17,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Paused,
     Running,
     Shutoff,
+    Started,
 )
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import DomainRef
@@ -87,13 +88,14 @@ class Befalling(Domains):
             return
         self._catches_up()
         running = set(self.machine.running())
-        known = {each.name: each for each in self._registry if each.is_active}
+        running -= {each.name for each in self._registry if each.incoming}
+        known = {each.name: each for each in self._registry if each.is_active and not each.incoming}
         if running == known.keys():
             return
         for name in sorted(running - known.keys(), key=natural_order):
             self._take_up(name, None, is_silent=True)
         for name in known.keys() - running:
-            self._ends(known[name], None)
+            self.ends(known[name], None)
 
     @under_lock
     def _catches_up(self) -> bool:
@@ -120,17 +122,19 @@ class Befalling(Domains):
             method: the name of the call that did it; None for none.
         """
         domain = self._registry.by_name(name)
+        if what != "paused":
+            self.machine.goes_on(name)
         if what == "running":
             self._take_up(name, method)
         elif domain is None or not domain.is_active:
             return
         elif what == "gone":
-            self._ends(domain, method)
+            self.ends(domain, method)
         elif what == "paused":
             if not domain.is_paused:
-                self._pauses(domain, method)
+                self._pauses(domain, changes.LEAVES if domain.outgoing else method)
         elif domain.is_paused:
-            self._resumes(domain, method)
+            self._resumes(domain, changes.LEFT if domain.outgoing else method)
 
     def ballooned(self, name: str) -> None:
         """Note that an instance there was given other memory, or CPUs; called under the lock."""
@@ -149,6 +153,7 @@ class Befalling(Domains):
         """Note what the test has done to the node; called under the lock."""
         if what in {"crash", "remove_node"}:
             self.audience.lose()
+            self._loses_moving()
             self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
@@ -168,8 +173,11 @@ class Befalling(Domains):
     def _take_up(self, name: str, method: str | None, *, is_silent: bool = False) -> None:
         """Note that a domain runs."""
         domain, record = self._registry.by_name(name), self.machine.record(name)
+        if domain and domain.incoming:
+            domain.incoming.arrives()
+            return
         if domain and domain.is_active:  # another program had taken it away
-            self._ends(domain, None)
+            self.ends(domain, None)
             domain = self._registry.by_name(name)
         if domain is None:
             domain = self._made(name, is_persistent=method in (None, "StartInstance"))
@@ -192,6 +200,26 @@ class Befalling(Domains):
             self._tell(domain, told)
             if method != changes.ARRIVES:
                 self._comes_up(domain)
+
+    def prepares(self, domain: Domain, definition: Definition) -> None:
+        """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
+        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
+        domain.pauses(Paused.MIGRATION)
+        self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
+
+    def known(self, key: bytes) -> Domain | None:
+        """Return the domain of a UUID's 16 bytes, as far as it was noticed; None if there is none."""
+        return self._registry.by_uuid(key)
+
+    def _loses_moving(self) -> None:
+        """Forget what is moving, from here or to here, with what else the host forgets that goes down."""
+        for domain in self._registry:
+            is_on_its_way = domain.incoming and domain.is_active
+            domain.stays()
+            if is_on_its_way:
+                domain.stops(Shutoff.UNKNOWN)
+                if not domain.is_persistent:
+                    self.drop(domain)
 
     def _comes_up(self, domain: Domain) -> None:
         """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""
@@ -227,7 +255,7 @@ class Befalling(Domains):
             if (now := self.memory_of(domain)) != before:
                 self.tell(domain, EventKind.BALLOON_CHANGE, now)
 
-    def _ends(self, domain: Domain, method: str | None) -> None:
+    def ends(self, domain: Domain, method: str | None) -> None:
         """Note that a domain runs no more."""
         if self.machine.is_losing_everything:
             domain.stops(Shutoff.UNKNOWN)

@@ -50,6 +50,12 @@ _SHUT_DOWN: Final = Told(
 ARRIVES: Final = "FinalizeMigrationDst"
 """The call that lets run what has migrated to a host."""
 
+LEAVES: Final = "MigrateInstance"
+"""The call that pauses what migrates from a host."""
+
+LEFT: Final = "FinalizeMigrationSource"
+"""The call that ends what has migrated from a host, or lets it run again."""
+
 STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     None: Told(Shutoff.CRASHED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
     "virDomainDestroy": _DESTROYED,
@@ -63,7 +69,7 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virDomainCreateXML": _DESTROYED,  # its client has gone meanwhile, with which it was to end
     "virDomainCreateWithFlags": _DESTROYED,
     "StopInstance": _DESTROYED,
-    "FinalizeMigrationSource": Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
+    LEFT: Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
     ARRIVES: Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
 }
 """By the call that did it; None for what happened by itself: a guest's process was killed."""
@@ -89,12 +95,12 @@ STARTED_PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
 PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
     None: Told(Paused.IOERROR, ((Lifecycle.SUSPENDED, Suspended.IOERROR),)),
     "virDomainSuspend": Told(Paused.USER, ((Lifecycle.SUSPENDED, Suspended.PAUSED),)),
-    "MigrateInstance": Told(Paused.MIGRATION, ((Lifecycle.SUSPENDED, Suspended.MIGRATED),)),
+    LEAVES: Told(Paused.MIGRATION, ((Lifecycle.SUSPENDED, Suspended.MIGRATED),)),
 }
 
 RESUMED: Final[Mapping[str | None, Told[Running]]] = {
     None: Told(Running.UNPAUSED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
-    "FinalizeMigrationSource": Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.MIGRATED),)),
+    LEFT: Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.MIGRATED),)),
 }
 
 

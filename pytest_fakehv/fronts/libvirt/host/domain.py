@@ -6,8 +6,9 @@ from threading import Lock
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
-from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef
+from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
 
 
 @dataclass(eq=False, kw_only=True)
@@ -31,6 +32,11 @@ class Domain:
         ends_with: the session with which it ends; None for none.
         job: held by the call that changes it.
         doing: the name of that call.
+        outgoing: its migration from here; None where it has none.
+        incoming: its migration to here, likewise.
+        completed: the figures of its last job that has completed; None for none.
+        max_speed: at most how much is sent of it in a second, in MiB; None where no client has said that.
+        max_downtime: at most how long it is stopped for a migration, in ms; None likewise.
     """
 
     definition: Definition
@@ -48,6 +54,11 @@ class Domain:
     ends_with: object | None = None
     job: Lock = field(default_factory=Lock)
     doing: str = ""
+    outgoing: Outgoing | None = None
+    incoming: Incoming | None = None
+    completed: list[Parameter] | None = None
+    max_speed: int | None = None
+    max_downtime: int | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +99,12 @@ class Domain:
     def live(self) -> Definition | None:
         """What it runs by; None for what is shut off."""
         return self.definition if self.is_active else None
+
+    def stays(self) -> None:
+        """Note that it is moving no more, from here or to here."""
+        if (self.outgoing and self.outgoing.holds_job) or self.incoming:
+            self.job.release()
+        self.outgoing = self.incoming = None
 
     def defined(self, config: Definition) -> None:
         """Note its persistent definition, from now on."""

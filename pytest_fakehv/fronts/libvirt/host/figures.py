@@ -9,22 +9,12 @@ from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, S
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import Parameter, Xml
+from pytest_fakehv.fronts.libvirt.values import Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_COMPLETED: Final = 1
-"""Of a job's statistics, the flag: of the last one that has ended."""
-_KEEP: Final = 2
-"""And this one: which is not forgotten then."""
-
-_POSTCOPY: Final = 1
-"""Of an abort, the flag: only of a migration that is in its postcopy."""
-
 _SNAPSHOT_FLAGS: Final = 0x7FF
 """Which of a domain's snapshots are meant."""
-
-_NO_JOB: Final = (0,) * 12
 
 
 @api("virDomainGetInfo")
@@ -140,35 +130,6 @@ def snapshot(_host: Host, _session: Session, _domain: Domain, name: str, _flags:
 def current_snapshot(_host: Host, _session: Session, _domain: Domain, _flags: int) -> None:
     """Find the snapshot that it goes on from."""
     raise failure(Code.NO_DOMAIN_SNAPSHOT, "the domain does not have a current snapshot")
-
-
-# Jobs
-
-
-@api("virDomainGetJobInfo")
-def job_info(_host: Host, _session: Session, domain: Domain) -> tuple[int, ...]:
-    """Return how far its job is: there is none."""
-    check_active(domain)
-    return _NO_JOB
-
-
-@api("virDomainGetJobStats", flags=_COMPLETED | _KEEP)
-def job_stats(_host: Host, _session: Session, domain: Domain, flags: int) -> tuple[int, list[Parameter]]:
-    """Return the same, in more figures."""
-    if not flags & _COMPLETED:
-        check_active(domain)
-    return 0, []
-
-
-@api("virDomainAbortJobFlags", plain="virDomainAbortJob", flags=_POSTCOPY)
-def abort_job(_host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
-    """Abort its job: there is none."""
-    check_active(domain)
-    if flags & _POSTCOPY:
-        problem = "current job is not outgoing migration in post-copy mode"
-    else:
-        problem = "no job is active on the domain"
-    raise failure(Code.OPERATION_INVALID, problem)
 
 
 # What does something to it that leaves no trace

@@ -8,21 +8,19 @@ from typing import Any, Final
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import lies
-from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-_LONGEST_WAIT: Final = 30
-"""How long a call waits for another one that changes the same domain, in seconds of the machine's time."""
 
 _NOT_DONE: Final = object()
 """Stands for what a call returns that has no effect."""
@@ -32,7 +30,12 @@ class Host(Befalling):
     """What one node of the cluster does as a host of libvirt's clients.
 
     Args: as for `Befalling`.
+
+    Attributes:
+        find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
     """
+
+    find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -41,7 +44,8 @@ class Host(Befalling):
     def may_block(self, name: str, _arguments: tuple[Any, ...]) -> bool:
         """Tell whether answering a call may wait for something, or run code that isn't ours."""
         api = APIS[name]
-        return self.machine.may_block or api.has_job or (api.runs_instances and self.machine.has_own_code)
+        may_wait = self.machine.may_block or api.has_job or api.waits
+        return may_wait or (api.runs_instances and self.machine.has_own_code)
 
     def open(self, session: Session, uri: str | None, flags: int) -> None:
         """Let a client in.
@@ -60,8 +64,13 @@ class Host(Befalling):
     def closed(self, session: Session) -> None:
         """Note that a client is gone, by whoever's doing; what was to end with it ends."""
         client = self.audience.remove(session)
+        if client is None:  # its host went down before
+            return
         for domain in self._registry:
-            if client and domain.is_active and domain.ends_with is session:
+            for move in (domain.outgoing, domain.incoming):
+                if move and move.session is session:
+                    move.abandon()
+            if domain.is_active and domain.ends_with is session:
                 with suppress(LibvirtError, ConnectionLost):
                     self._end(client, domain)
 
@@ -117,11 +126,33 @@ class Host(Befalling):
             LibvirtError: it can't be done.
             ConnectionLost: the node does not answer.
         """
+        with called_from(client.peer.place(api.name)):
+            return self.pass_door(api, seen, effect)
+
+    def pass_door(self, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
+        """Let a call pass the cluster's door, and undo what is left of one that has failed.
+
+        Raises:
+            LibvirtError: it can't be done.
+            ConnectionLost: the node does not answer.
+        """
+        progress: Progress = "before"
+
+        def tracked(*given: Any) -> Any:
+            nonlocal progress
+            progress = "during"
+            result = effect(*given)
+            progress = "after"
+            return result
+
         try:
-            with called_from(client.peer.place(api.name)):
-                return self.machine.pass_door(api, seen, effect)
-        except NodeDownError as error:
-            raise ConnectionLost(str(error)) from error
+            return self.machine.pass_door(api, seen, tracked if api.undo else effect)
+        except BaseException as error:
+            if api.undo:
+                api.undo(self, seen, progress)
+            if isinstance(error, NodeDownError):
+                raise ConnectionLost(str(error)) from error
+            raise
 
     def _end(self, client: Client, domain: Domain) -> None:
         """Stop a domain whose client is gone.
@@ -146,6 +177,27 @@ class Host(Befalling):
             LibvirtError: somebody else goes on with it too long; or meanwhile it has gone.
         """
         return _Job(self, domain, api)
+
+    def take_job(self, domain: Domain, doing: str) -> None:
+        """Have the right to change a domain, until its job is released.
+
+        Args:
+            domain: which.
+            doing: what is done, in the daemon's words.
+
+        Raises:
+            LibvirtError: somebody else goes on with it too long; or meanwhile it has gone.
+        """
+        if not acquired(domain, self.machine):
+            raise failure(
+                Code.OPERATION_TIMEOUT,
+                f"cannot acquire state change lock (held by monitor={domain.doing})",
+                origin=Origin.NONE,
+            )
+        domain.doing = doing
+        if not self.has(domain):
+            domain.job.release()
+            raise no_domain(domain.ref)
 
     def start(
         self, domain: Domain, definition: Definition, *, paused: bool, ends_with: Session | None
@@ -190,17 +242,7 @@ class _Job:
         self._api = api
 
     def __enter__(self) -> None:
-        domain = self._domain
-        if not domain.job.acquire(timeout=_LONGEST_WAIT):
-            raise failure(
-                Code.OPERATION_TIMEOUT,
-                f"cannot acquire state change lock (held by monitor={domain.doing})",
-                origin=Origin.NONE,
-            )
-        domain.doing = self._api.remote_name
-        if not self._host.has(domain):
-            domain.job.release()
-            raise no_domain(domain.ref)
+        self._host.take_job(self._domain, self._api.remote_name)
 
     def __exit__(self, *_error: object) -> None:
         self._domain.job.release()

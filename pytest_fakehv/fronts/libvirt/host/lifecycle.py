@@ -3,12 +3,14 @@
 from typing import Final
 from uuid import UUID
 
+from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.migration import destroy_incoming
 from pytest_fakehv.fronts.libvirt.host.words import (
     Defined,
     EventKind,
@@ -159,7 +161,8 @@ def _start(host: Host, session: Session, domain: Domain, definition: Definition,
 def destroy(host: Host, _session: Session, domain: Domain, _flags: int = 0) -> None:
     """Stop a domain at once."""
     check_active(domain)
-    host.machine.stop(domain.name, force=True)
+    if not destroy_incoming(host, domain, "virDomainDestroy"):
+        host.machine.stop(domain.name, force=True)
 
 
 @api("virDomainShutdownFlags", plain="virDomainShutdown", has_job=True, runs_instances=True, flags=sum(Stop))
@@ -218,11 +221,16 @@ def _check_way(domain: Domain, flags: int) -> None:
 # Pauses
 
 
-@api("virDomainSuspend", has_job=True)
+@api("virDomainSuspend", waits=True)
 def suspend(host: Host, _session: Session, domain: Domain) -> None:
-    """Pause a domain."""
+    """Pause a domain; one that migrates from here runs on the target, or here where that fails."""
     check_active(domain)
-    host.machine.set_paused(domain.name, paused=True)
+    if domain.outgoing and domain.outgoing.has_begun:
+        Crossing(host.machine, domain.name).hold_still()
+        return
+    with host.job(domain, APIS["virDomainSuspend"]):
+        check_active(domain)
+        host.machine.set_paused(domain.name, paused=True)
 
 
 @api("virDomainResume", has_job=True)

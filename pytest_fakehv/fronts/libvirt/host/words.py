@@ -27,6 +27,7 @@ class Running(IntEnum):
     RESTORED = 3
     UNPAUSED = 5
     MIGRATION_CANCELED = 6
+    POSTCOPY = 10
 
 
 class Paused(IntEnum):
@@ -37,6 +38,7 @@ class Paused(IntEnum):
     MIGRATION = 2
     IOERROR = 5
     STARTING_UP = 11
+    POSTCOPY = 12
 
 
 class Shutoff(IntEnum):
@@ -131,6 +133,7 @@ class Suspended(IntEnum):
     PAUSED = 0
     MIGRATED = 1
     IOERROR = 2
+    POSTCOPY = 7
 
 
 class Resumed(IntEnum):
@@ -138,6 +141,7 @@ class Resumed(IntEnum):
 
     UNPAUSED = 0
     MIGRATED = 1
+    POSTCOPY = 3
 
 
 class Stopped(IntEnum):
@@ -219,6 +223,40 @@ class Metadata(IntEnum):
     DESCRIPTION = 0
     TITLE = 1
     ELEMENT = 2
+
+
+class Migrate(IntFlag):
+    """How a domain migrates: ``VIR_MIGRATE_...``."""
+
+    LIVE = 1 << 0
+    PEER2PEER = 1 << 1
+    TUNNELLED = 1 << 2
+    PERSIST_DEST = 1 << 3
+    UNDEFINE_SOURCE = 1 << 4
+    PAUSED = 1 << 5
+    NON_SHARED_DISK = 1 << 6
+    NON_SHARED_INC = 1 << 7
+    CHANGE_PROTECTION = 1 << 8
+    UNSAFE = 1 << 9
+    OFFLINE = 1 << 10
+    COMPRESSED = 1 << 11
+    ABORT_ON_ERROR = 1 << 12
+    AUTO_CONVERGE = 1 << 13
+    RDMA_PIN_ALL = 1 << 14
+    POSTCOPY = 1 << 15
+    TLS = 1 << 16
+    PARALLEL = 1 << 17
+    NON_SHARED_SYNCHRONOUS_WRITES = 1 << 18
+    POSTCOPY_RESUME = 1 << 19
+    ZEROCOPY = 1 << 20
+
+
+class JobType(IntEnum):
+    """What there is of a job: ``VIR_DOMAIN_JOB_...``."""
+
+    NONE = 0
+    UNBOUNDED = 2
+    COMPLETED = 3
 
 
 class Listed(IntFlag):

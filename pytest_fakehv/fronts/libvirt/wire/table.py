@@ -171,7 +171,7 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
 164 virDomainAbortJob - dom:D
 165 virStorageVolWipe
-166 virDomainMigrateSetMaxDowntime
+166 virDomainMigrateSetMaxDowntime - dom:D downtime:uh flags:u
 167 virConnectDomainEventRegisterAny
 168 virConnectDomainEventDeregisterAny
 174 virDomainUpdateDeviceFlags
@@ -206,18 +206,19 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
 205 virDomainSetBlkioParameters
 206 virDomainGetBlkioParameters
-207 virDomainMigrateSetMaxSpeed
+207 virDomainMigrateSetMaxSpeed - dom:D bandwidth:uh flags:u
 208 virStorageVolUpload
 209 virStorageVolDownload
 210 virDomainInjectNMI - dom:D flags:u
 211 virDomainScreenshot
 212 virDomainGetState r dom:D flags:u -> state:i reason:i
-213 virDomainMigrateBegin3
-214 virDomainMigratePrepare3
+213 virDomainMigrateBegin3 - dom:D xmlin:?s flags:uh dname:?s resource:uh -> cookie:o xml:s
+214 virDomainMigratePrepare3 - cookie:o uri:?s flags:uh dname:?s resource:uh xml:s -> cookie:o uri:?s
 215 virDomainMigratePrepareTunnel3
-216 virDomainMigratePerform3
-217 virDomainMigrateFinish3
-218 virDomainMigrateConfirm3
+216 virDomainMigratePerform3 - dom:D xmlin:?s cookie:o dconnuri:?s uri:?s flags:uh dname:?s resource:uh \
+-> cookie:o
+217 virDomainMigrateFinish3 - dname:s cookie:o dconnuri:?s uri:?s flags:uh cancelled:i -> dom:D cookie:o
+218 virDomainMigrateConfirm3 - dom:D cookie:o flags:uh cancelled:i
 219 virDomainSetSchedulerParametersFlags
 220 virInterfaceChangeBegin
 221 virInterfaceChangeCommit
@@ -239,7 +240,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 238 virDomainGetBlockJobInfo
 239 virDomainBlockJobSetSpeed
 240 virDomainBlockPull
-242 virDomainMigrateGetMaxSpeed
+242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
 243 virDomainBlockStatsFlags
 244 virDomainSnapshotGetParent
 245 virDomainReset - dom:D flags:u
@@ -293,12 +294,12 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 299 virDomainMigrateGetCompressionCache
 300 virDomainMigrateSetCompressionCache
 301 virNodeDeviceDetachFlags
-302 virDomainMigrateBegin3Params
-303 virDomainMigratePrepare3Params
+302 virDomainMigrateBegin3Params - dom:D params:T flags:u -> cookie:o xml:s
+303 virDomainMigratePrepare3Params - params:T cookie:o flags:u -> cookie:o uri:?s
 304 virDomainMigratePrepareTunnel3Params
-305 virDomainMigratePerform3Params
-306 virDomainMigrateFinish3Params
-307 virDomainMigrateConfirm3Params
+305 virDomainMigratePerform3Params - dom:D dconnuri:?s params:T cookie:o flags:u -> cookie:o
+306 virDomainMigrateFinish3Params - params:T cookie:o flags:u cancelled:i -> dom:D cookie:o
+307 virDomainMigrateConfirm3Params - dom:D params:T cookie:o flags:u cancelled:i
 308 virDomainSetMemoryStatsPeriod - dom:D period:i flags:u
 309 virDomainCreateXMLWithFiles
 310 virDomainCreateWithFiles
@@ -330,7 +331,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 358 virDomainRename - dom:D newName:?s flags:u -> retcode:i
 360 virConnectRegisterCloseCallback fr
 361 virConnectUnregisterCloseCallback fr
-364 virDomainMigrateStartPostCopy
+364 virDomainMigrateStartPostCopy - dom:D flags:u
 365 virDomainGetPerfEvents
 366 virDomainSetPerfEvents
 368 virConnectStoragePoolEventRegisterAny
@@ -344,7 +345,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 381 virConnectSecretEventDeregisterAny
 384 virDomainSetVcpu
 386 virDomainSetBlockThreshold
-387 virDomainMigrateGetMaxDowntime
+387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
 388 virDomainManagedSaveGetXMLDesc
 389 virDomainManagedSaveDefineXML
 390 virDomainSetLifecycleAction

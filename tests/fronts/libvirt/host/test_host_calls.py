@@ -9,7 +9,7 @@ from told_by_hosts import domain_xml, refusal, uuid_of
 from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
 from pytest_fakehv.fronts.libvirt.errors import ConnectionLost
-from pytest_fakehv.fronts.libvirt.host import host as host_module
+from pytest_fakehv.fronts.libvirt.host import waiting as waiting_module
 
 
 class Slow(FakeHypervisor):
@@ -55,7 +55,7 @@ def cluster():
 
 
 def test_a_change_waits_for_another_but_not_for_ever(web1, connect, monkeypatch):
-    monkeypatch.setattr(host_module, "_LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(waiting_module, "_LONGEST", 0.01)
     other = connect().lookupByName("web1")
     start = Started(web1.create)
     problem = "cannot acquire state change lock (held by monitor=remoteDispatchDomainCreate)"

@@ -1,0 +1,380 @@
+"""A domain moves to another host: the phases of that, led by a client, or by the source itself."""
+
+import uuid
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+from pytest_fakehv.fronts.libvirt.crossing import Crossing
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.asked import Asked
+from pytest_fakehv.fronts.libvirt.host.changes import ARRIVES
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.following import follow
+from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.moves import INCOMING, Incoming, Outgoing, figures
+from pytest_fakehv.fronts.libvirt.host.words import (
+    Defined,
+    EventKind,
+    Lifecycle,
+    Migrate,
+    Paused,
+    Resumed,
+    Running,
+    Suspended,
+)
+from pytest_fakehv.fronts.libvirt.values import DomainRef
+from pytest_fakehv.interface.constants import MIGRATION_FAILED_STATES
+from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_PORT: Final = 49152
+
+_XML_MIGRATABLE: Final = 8
+_XML_SECURE: Final = 1
+
+
+def invalid(detail: str, origin: Origin = Origin.QEMU) -> LibvirtError:
+    """Return the error of a call that doesn't go with the state that something is in."""
+    return failure(Code.OPERATION_INVALID, detail, origin=origin)
+
+
+# On the source
+
+
+def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object | None) -> str:
+    """Begin to migrate a domain, and return by what it is to be defined on the target.
+
+    Args:
+        host: the source.
+        domain: which.
+        asked: how.
+        doing: what is done, in the daemon's words.
+        session: the client that leads it; None where this host does.
+
+    Raises:
+        LibvirtError: it can't be migrated, or not so.
+    """
+    if domain.outgoing or domain.incoming:
+        raise invalid(f"another migration job is already running for domain '{domain.name}'")
+    if asked.has(Migrate.OFFLINE):
+        _check_offline(domain, asked)
+    else:
+        check_active(domain)
+    xml = _definition(domain, asked)
+    holds_job = asked.has(Migrate.CHANGE_PROTECTION) or asked.has(Migrate.PEER2PEER)
+    if holds_job:
+        host.take_job(domain, doing)
+    domain.outgoing = Outgoing(
+        flags=asked.flags,
+        began=host.machine.now,
+        session=session,
+        abandon=partial(_abandon, host, domain),
+        holds_job=holds_job,
+    )
+    return xml
+
+
+def _check_offline(domain: Domain, asked: Asked) -> None:
+    if not asked.has(Migrate.PERSIST_DEST):
+        raise invalid("offline migration must be specified with the persistent flag set")
+    if domain.is_active:
+        raise invalid("cannot perform offline migration on running domain")
+    if asked.has(Migrate.TUNNELLED):
+        raise invalid("tunnelled offline migration does not make sense")
+
+
+def _definition(domain: Domain, asked: Asked) -> str:
+    """Return by what a domain is to be defined on the target.
+
+    Raises:
+        LibvirtError: that is another one.
+    """
+    own = domain.definition
+    if asked.name not in (None, own.name):
+        raise failure(
+            Code.CONFIG_UNSUPPORTED, f"a domain keeps its name here: '{own.name}' can't be '{asked.name}'"
+        )
+    if asked.xml is None:
+        return own.xml(_XML_SECURE | _XML_MIGRATABLE)
+    given = Definition.parse(asked.xml, lambda: own.uuid)
+    pairs = (
+        ("name", f"'{given.name}'", f"'{own.name}'"),
+        ("uuid", uuid.UUID(bytes=given.uuid), uuid.UUID(bytes=own.uuid)),
+        ("max memory", given.memory, own.memory),
+    )
+    for what, there, here in pairs:
+        if there != here:
+            raise failure(
+                Code.CONFIG_UNSUPPORTED,
+                f"Target domain {what} {there} does not match source {here}",
+                origin=Origin.DOMAIN,
+            )
+    return asked.xml
+
+
+def perform(host: Host, domain: Domain, asked: Asked, target: str) -> None:
+    """Send a domain to a node, which has prepared for it, and wait until all of it is there.
+
+    Raises:
+        LibvirtError: it is not; then it runs here as before, if it does.
+        HypervisorError: likewise.
+    """
+    crossing, outgoing = Crossing(host.machine, domain.name), domain.outgoing
+    if outgoing is None:
+        raise invalid("domain is not being migrated")
+    check_active(domain)
+    try:
+        _send(host, domain, outgoing, crossing, target, asked)
+    except BaseException:
+        _let_it_stay(host, domain, outgoing, crossing, is_live=asked.has(Migrate.LIVE))
+        raise
+
+
+def _send(
+    host: Host, domain: Domain, outgoing: Outgoing, crossing: Crossing, target: str, asked: Asked
+) -> None:
+    if outgoing.is_cancelled:
+        raise _aborted()
+    crossing.begin(target, live=asked.has(Migrate.LIVE))
+    speed = asked.bandwidth or domain.max_speed
+    if speed or domain.max_downtime:
+        crossing.change_pace(speed, domain.max_downtime)
+    status = follow(host, domain, outgoing, crossing)
+    if status == "cancelled":
+        raise _aborted()
+    if status in MIGRATION_FAILED_STATES:
+        raise _failed(domain, crossing)
+
+
+def _let_it_stay(
+    host: Host, domain: Domain, outgoing: Outgoing, crossing: Crossing, *, is_live: bool
+) -> None:
+    if crossing.leaving and crossing.leaving.finalized_on_source is None:
+        try:
+            crossing.leave(success=False, live=is_live)
+        except HypervisorError as error:
+            outgoing.is_left_paused = not isinstance(error, NodeDownError)
+    give_up(host, domain)
+
+
+def _aborted() -> LibvirtError:
+    return failure(Code.OPERATION_ABORTED, "job 'migration out' canceled by client")
+
+
+def _failed(domain: Domain, crossing: Crossing) -> LibvirtError:
+    if not domain.is_active:
+        return failure(Code.OPERATION_FAILED, "domain is not running", origin=Origin.DOMAIN)
+    run = crossing.leaving
+    if run and (run.target_name in run.lost_nodes or run.reason):
+        return failure(
+            Code.OPERATION_FAILED,
+            "job 'migration out' failed: Unable to write to socket: Bad file descriptor",
+        )
+    return failure(Code.OPERATION_FAILED, "job 'migration out' unexpectedly failed")
+
+
+def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
+    """End a migration on the source: the domain runs on the target, or here as before.
+
+    Raises:
+        HypervisorError: that failed; then what is paused for it stays so.
+    """
+    outgoing, machine = domain.outgoing, host.machine
+    if outgoing is None:  # it has failed, and everything is as before
+        return
+    if not asked.has(Migrate.OFFLINE):
+        crossing = Crossing(machine, domain.name)
+        elapsed = machine.now - outgoing.began
+        crossing.leave(success=not cancelled, live=asked.has(Migrate.LIVE))
+        if not cancelled:
+            domain.completed = figures(crossing.leaving, elapsed)
+            with machine.lock:
+                host.tell(domain, EventKind.JOB_COMPLETED, domain.completed)
+    with machine.lock:
+        domain.stays()
+        if asked.has(Migrate.UNDEFINE_SOURCE) and not cancelled and domain.is_persistent:
+            domain.config, domain.autostart = None, False
+            machine.withdraw(domain.name)
+            if not (asked.has(Migrate.PERSIST_DEST) or _is_defined_there(host, domain)):
+                machine.forget(domain.name)
+            if not domain.is_active:
+                host.drop(domain)
+
+
+def _is_defined_there(host: Host, domain: Domain) -> bool:
+    run = Crossing(host.machine, domain.name).leaving
+    peer = host.find_peer(run.target_name) if run else None
+    there = peer.known(domain.uuid) if peer else None
+    return there is not None and there.is_persistent
+
+
+def _abandon(host: Host, domain: Domain) -> None:
+    """End a migration from here whose client is gone; nobody knows if what was sent runs on the target."""
+    with host.machine.lock:
+        outgoing = domain.outgoing
+        if outgoing and outgoing.is_performing:
+            outgoing.is_cancelled = True
+            Crossing(host.machine, domain.name).cancel()
+        elif outgoing:
+            outgoing.is_left_paused = outgoing.has_begun
+            give_up(host, domain)
+
+
+def give_up(host: Host, domain: Domain) -> None:
+    """End what is left of a migration from here that has failed, in whichever phase."""
+    with host.machine.lock:
+        outgoing = domain.outgoing
+        if outgoing:
+            Crossing(host.machine, domain.name).stay(lets_run=not outgoing.is_left_paused)
+            domain.stays()
+
+
+# On the target
+
+
+def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: object | None) -> str:
+    """Get ready for a domain, and return where its memory is to be sent.
+
+    Args:
+        host: the target.
+        asked: how.
+        source: the name of the host that it comes from, as far as that is known.
+        doing: what is done, in the daemon's words.
+        session: the client that leads it; None where the source does.
+
+    Raises:
+        LibvirtError: it can't come here.
+        HypervisorError: likewise.
+    """
+    if source == host.name:
+        raise failure(Code.INTERNAL_ERROR, f"Attempt to migrate guest to the same host {host.hardware.uuid}")
+    if asked.xml is None:
+        raise failure(Code.INTERNAL_ERROR, "no domain XML passed")
+    _check_uri(asked.uri)
+    definition = Definition.parse(asked.xml, host.new_uuid)
+    domain = host.by_uuid(definition.uuid)
+    if domain is None:
+        if other := host.by_name(definition.name):
+            there = uuid.UUID(bytes=other.uuid)
+            problem = f"domain '{definition.name}' already exists with uuid {there}"
+            raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
+        domain = Domain(definition=definition)
+    elif domain.is_active:
+        raise invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)
+    with host.machine.lock:
+        if not host.has(domain):
+            host.add(domain)
+    host.take_job(domain, doing)
+    with host.machine.lock:
+        domain.incoming = Incoming(
+            flags=asked.flags,
+            began=host.machine.now,
+            arrives=partial(_arrives, host, domain, asked),
+            session=session,
+            abandon=partial(turn_away, host, domain.name),
+        )
+    if not asked.has(Migrate.OFFLINE):
+        try:
+            Crossing(host.machine, domain.name).accept()
+        except BaseException:
+            turn_away(host, domain.name)
+            raise
+        with host.machine.lock:
+            host.prepares(domain, definition)
+    return asked.uri or f"tcp:{host.name}:{_PORT}"
+
+
+def _check_uri(uri: str | None) -> None:
+    scheme = urlsplit(uri).scheme if uri else "tcp"
+    if scheme not in {"tcp", "rdma", "unix"}:
+        raise failure(Code.ARGUMENT_UNSUPPORTED, f"unsupported scheme {scheme} in migration URI {uri}")
+
+
+def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
+    """Note that a domain runs here, as its instance does from now on; under the lock."""
+    if asked.has(Migrate.PERSIST_DEST):
+        _persist(host, domain, asked)
+    record = host.machine.record(domain.name)
+    if asked.has(Migrate.PAUSED) or (record is not None and record.is_paused):
+        domain.pauses(Paused.USER)
+        host.tell(domain, EventKind.LIFECYCLE, Lifecycle.SUSPENDED, Suspended.PAUSED)
+    else:
+        domain.resumes(Running.MIGRATED)
+        host.tell(domain, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.MIGRATED)
+
+
+def _persist(host: Host, domain: Domain, asked: Asked) -> None:
+    detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
+    given = asked.persistent_xml
+    config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
+    host.define(domain, config)
+    host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
+
+
+def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef:
+    """End a migration on the target: the domain runs here, or it is no more.
+
+    Raises:
+        LibvirtError: it is no more.
+        HypervisorError: likewise.
+    """
+    machine, domain = host.machine, host.by_name(name)
+    incoming = domain.incoming if domain else None
+    crossing = Crossing(machine, name)
+    if cancelled:
+        try:
+            if incoming and not asked.has(Migrate.OFFLINE):
+                crossing.arrive(success=False)
+        finally:
+            turn_away(host, name)
+        raise failure(Code.MIGRATE_FINISH_OK, "the migration was cancelled, and nothing is left of it here")
+    if domain is None or incoming is None:
+        raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")
+    if asked.has(Migrate.OFFLINE):
+        with machine.lock:
+            _persist(host, domain, asked)
+            domain.stays()
+        return domain.ref
+    with machine.lock:  # by what was asked for now: what is to be persistent is told in this phase
+        incoming.arrives = partial(_arrives, host, domain, asked)
+    elapsed = machine.now - incoming.began
+    try:
+        crossing.arrive(success=True)
+        if asked.has(Migrate.PAUSED):
+            machine.set_paused(name, paused=True)
+    except BaseException:
+        turn_away(host, name)
+        raise
+    with machine.lock:
+        if not incoming.is_postcopy:
+            domain.completed = figures(crossing.arriving, elapsed, INCOMING)
+        domain.stays()
+    return domain.ref
+
+
+def turn_away(host: Host, name: str) -> None:
+    """End what is left of a migration to here that has failed, in whichever phase."""
+    with host.machine.lock:
+        domain, crossing = host.by_name(name), Crossing(host.machine, name)
+        if domain and (domain.incoming or crossing.can_turn_away):
+            domain.stays()
+            if domain.is_active:
+                host.ends(domain, ARRIVES)
+            elif not domain.is_persistent:
+                host.drop(domain)
+        crossing.turn_away()
+
+
+def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
+    """Destroy a domain that is on its way to here, if it is; tell whether."""
+    with host.machine.lock:
+        if domain.incoming is None:
+            return False
+        Crossing(host.machine, domain.name).fail(f"destroyed on {host.name}")
+        domain.stays()
+        host.ends(domain, method)
+        return True

@@ -1,0 +1,154 @@
+"""What a host remembers of a domain that is moving: from here, or to here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
+from pytest_fakehv.migration.run import Run
+
+_LONGEST_ANSWER: Final = 1.0
+"""How long who asks for figures waits for the thread that migrates, in seconds of the machine's time."""
+
+_MS: Final = 1000
+_MIB: Final = 2**20
+_PAGE: Final = 4096
+
+Answer = SimpleQueue[list[Parameter] | None]
+"""Where who asks for figures waits for them."""
+
+OUTGOING: Final = 5
+INCOMING: Final = 4
+
+
+@dataclass(eq=False, kw_only=True)
+class Outgoing:
+    """A domain's migration from here, from its beginning until it is confirmed or has failed.
+
+    Attributes:
+        flags: how.
+        began: when, in seconds of the cluster's clock.
+        session: the client that leads it; None where this host does.
+        abandon: called when that client is gone.
+        holds_job: whether the domain's job is held for it from the beginning.
+        has_begun: whether anything of it is sent.
+        is_performing: whether a thread follows it, and answers who asks how far it is.
+        is_cancelled: whether a client has aborted it.
+        is_postcopy: whether it goes on as postcopy.
+        is_left_paused: whether the attempt to let the domain run again has failed.
+        iterations: how many rounds were told.
+        asked: what the thread that follows it is to do next: to take a step and answer, or to look.
+    """
+
+    flags: int
+    began: float
+    session: object | None = None
+    abandon: Callable[[], None] = lambda: None
+    holds_job: bool = True
+    is_performing: bool = False
+    has_begun: bool = False
+    is_cancelled: bool = False
+    is_postcopy: bool = False
+    is_left_paused: bool = False
+    iterations: int = 0
+    asked: "SimpleQueue[Answer | None]" = field(default_factory=SimpleQueue)
+
+    def ask(self) -> list[Parameter] | None:
+        """Let the thread that follows it take a step, and return the figures then; None where it doesn't."""
+        answer: Answer = SimpleQueue()
+        if not self.is_performing:
+            return None
+        self.asked.put(answer)
+        if not self.is_performing:  # it may have looked for the last time
+            return None
+        try:
+            return answer.get(timeout=_LONGEST_ANSWER)
+        except Empty:  # it is held, say
+            return None
+
+    def stop_answering(self) -> None:
+        """Let nobody wait for that thread any more."""
+        self.is_performing = False
+        while not self.asked.empty():
+            if answer := self.asked.get():
+                answer.put(None)
+
+
+@dataclass(eq=False, kw_only=True)
+class Incoming:
+    """A domain's migration to here, from when it was prepared until it is finished or has failed.
+
+    Attributes:
+        flags: how.
+        began: when, in seconds of the cluster's clock.
+        arrives: called, under the lock, when the domain begins to run here.
+        session: the client that leads it; None where the source does.
+        abandon: called when that client is gone.
+        is_postcopy: whether it runs here already.
+    """
+
+    flags: int
+    began: float
+    arrives: Callable[[], None]
+    session: object | None = None
+    abandon: Callable[[], None] = lambda: None
+    is_postcopy: bool = False
+
+
+def _ullong(field: str, value: float) -> Parameter:
+    return Parameter(field, Kind.ULLONG, int(value))
+
+
+def figures(run: Run | None, elapsed: float, operation: int = OUTGOING) -> list[Parameter]:
+    """Return the statistics of a migration's job, as the daemon gives them while it is under way, and after.
+
+    Args:
+        run: the migration; None before it has begun.
+        elapsed: since its job began, in seconds.
+        operation: OUTGOING or INCOMING.
+    """
+    found = [Parameter("operation", Kind.INT, operation), _ullong("time_elapsed", elapsed * _MS)]
+    if run is None:
+        return found + _amounts(0, 0, 0) + _memory(0, 0) + _disk()
+    record, course = run.snapshot(), run.course
+    is_over = not run.is_active
+    total = run.total_ram * _MIB
+    processed = total if course is None else int(course.sent_at(run.elapsed) * _MIB)
+    remaining = 0 if is_over or course is None else int(course.rest_at(run.elapsed) * _MIB)
+    bandwidth = 0 if course is None else int(course.model.bandwidth * _MIB)
+    dirtied = 0 if course is None or is_over else int(course.model.dirty_rate * _MIB / _PAGE)
+    downtime = record.downtime if is_over else float(course.model.max_downtime) if course else 0.3
+    if is_over:
+        found.append(_ullong("time_elapsed_net", elapsed * _MS))
+    found.append(_ullong("downtime", downtime * _MS))
+    if is_over:
+        found.append(_ullong("downtime_net", downtime * _MS))
+    found.append(_ullong("setup_time", 0))
+    found += _amounts(total, processed, remaining)
+    found += [
+        _ullong("memory_bps", bandwidth),
+        _ullong("memory_constant", 0),
+        _ullong("memory_normal", processed // _PAGE),
+        _ullong("memory_normal_bytes", processed),
+    ]
+    found += _memory(dirtied, record.rounds + 1)
+    found.append(_ullong("memory_page_size", _PAGE))
+    return found + _disk()
+
+
+def _amounts(total: int, processed: int, remaining: int) -> list[Parameter]:
+    amounts = {"total": total, "processed": processed, "remaining": remaining}
+    return [_ullong(f"{of}_{what}", amount) for of in ("data", "memory") for what, amount in amounts.items()]
+
+
+def _memory(dirtied: int, iteration: int) -> list[Parameter]:
+    return [
+        _ullong("memory_dirty_rate", dirtied),
+        _ullong("memory_iteration", iteration),
+        _ullong("memory_postcopy_requests", 0),
+    ]
+
+
+def _disk() -> list[Parameter]:
+    return [_ullong(f"disk_{what}", 0) for what in ("total", "processed", "remaining")]

@@ -1,0 +1,305 @@
+"""The functions of a migration, each of which is one phase of it, as clients call them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, failure
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
+from pytest_fakehv.fronts.libvirt.host.asked import Asked, cookie, told_by
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.migration import (
+    begin,
+    confirm,
+    finish,
+    give_up,
+    perform,
+    prepare,
+    turn_away,
+)
+from pytest_fakehv.fronts.libvirt.host.words import Migrate
+from pytest_fakehv.fronts.libvirt.session import Session
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, Xml
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_BEGIN: Final = "virDomainMigrateBegin3Params"
+_PREPARE: Final = "virDomainMigratePrepare3Params"
+_PERFORM: Final = "virDomainMigratePerform3Params"
+_FINISH: Final = "virDomainMigrateFinish3Params"
+_CONFIRM: Final = "virDomainMigrateConfirm3Params"
+
+
+def _checker(name: str) -> str:
+    return f"qemu{name.removeprefix('vir')}"
+
+
+# What is undone of a phase that has failed. In their effects, they see to that themselves.
+
+
+def _undo_begin(host: Host, seen: Sequence[Any], when: Progress) -> None:
+    domain = host.by_name(seen[0])
+    if domain and when == "after":
+        give_up(host, domain)
+
+
+def _undo_perform(host: Host, seen: Sequence[Any], when: Progress) -> None:
+    domain = host.by_name(seen[0])
+    if domain and domain.outgoing and (when == "after" or not domain.outgoing.has_begun):
+        give_up(host, domain)
+
+
+def _undo_confirm(host: Host, seen: Sequence[Any], _when: Progress) -> None:
+    domain = host.by_name(seen[0])
+    if domain and domain.outgoing and not domain.outgoing.is_performing:
+        domain.outgoing.is_left_paused = True
+        give_up(host, domain)
+
+
+def _undo_prepare(host: Host, seen: Sequence[Any], when: Progress) -> None:
+    if when == "after":
+        turn_away(host, _name_in(_PREPARE, seen))
+
+
+def _undo_prepare3(host: Host, seen: Sequence[Any], when: Progress) -> None:
+    if when == "after":
+        turn_away(host, _name_in("virDomainMigratePrepare3", seen))
+
+
+def _undo_finish(host: Host, seen: Sequence[Any], when: Progress) -> None:
+    if when != "during":
+        turn_away(host, _name_in(_FINISH, seen))
+
+
+def _undo_finish3(host: Host, seen: Sequence[Any], when: Progress) -> None:
+    if when != "during":
+        turn_away(host, seen[0])
+
+
+def _name_in(api_name: str, seen: Sequence[Any]) -> str:
+    return APIS[api_name].instance_name(tuple(seen), {}, tuple(seen)) or ""
+
+
+# The phases, led by a client
+
+
+@api(_BEGIN, undo=_undo_begin, waits=True)
+def begin_params(
+    host: Host, session: Session, domain: Domain, params: list[Parameter], flags: int
+) -> tuple[bytes, str]:
+    """Begin, on the source."""
+    asked = Asked.by(params, flags, _checker(_BEGIN))
+    return cookie(node=host.name), Xml(begin(host, domain, asked, APIS[_BEGIN].remote_name, session))
+
+
+@api(_PREPARE, about="params", undo=_undo_prepare, waits=True)
+def prepare_params(
+    host: Host, session: Session | None, params: list[Parameter], cookie_in: bytes, flags: int
+) -> tuple[bytes, str]:
+    """Get ready, on the target."""
+    asked = Asked.by(params, flags, _checker(_PREPARE))
+    uri = prepare(host, asked, told_by(cookie_in).get("node"), APIS[_PREPARE].remote_name, session)
+    return cookie(node=host.name), uri
+
+
+@api(_PERFORM, undo=_undo_perform, waits=True)
+def perform_params(
+    host: Host,
+    _session: Session,
+    domain: Domain,
+    target: str | None,
+    params: list[Parameter],
+    cookie_in: bytes,
+    flags: int,
+) -> bytes:
+    """Send it, on the source; or do all phases from there."""
+    asked = Asked.by(params, flags, _checker(_PERFORM))
+    if target is not None or asked.has(Migrate.PEER2PEER):
+        _all_phases(host, domain, target or "", asked)
+    else:
+        _send(host, domain, asked, cookie_in)
+    return b""
+
+
+def _send(host: Host, domain: Domain, asked: Asked, cookie_in: bytes) -> None:
+    domain.doing = APIS[_PERFORM].remote_name
+    perform(host, domain, asked, told_by(cookie_in).get("node", ""))
+
+
+@api(_FINISH, about="params", undo=_undo_finish, waits=True)
+def finish_params(
+    host: Host,
+    _session: Session | None,
+    params: list[Parameter],
+    _cookie: bytes,
+    flags: int,
+    cancelled: int,
+) -> tuple[DomainRef, bytes]:
+    """End it, on the target."""
+    asked = Asked.by(params, flags, _checker(_FINISH))
+    return finish(host, asked.name or "", asked, cancelled=bool(cancelled)), b""
+
+
+@api(_CONFIRM, undo=_undo_confirm, waits=True)
+def confirm_params(
+    host: Host,
+    _session: Session,
+    domain: Domain,
+    params: list[Parameter],
+    _cookie: bytes,
+    flags: int,
+    cancelled: int,
+) -> None:
+    """End it, on the source."""
+    confirm(host, domain, Asked.by(params, flags, _checker(_CONFIRM)), cancelled=bool(cancelled))
+
+
+# All of them, led by the source
+
+
+def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
+    """Migrate a domain to the host that a URI means, from here.
+
+    Raises:
+        LibvirtError: that failed; then the domain is here as before, if it is.
+        HypervisorError: likewise.
+    """
+    peer = host.find_peer(target)
+    if peer is None or not peer.is_up:
+        raise failure(
+            Code.OPERATION_FAILED,
+            f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
+        )
+    if domain.is_paused:
+        asked = replace(asked, flags=asked.flags | Migrate.PAUSED)
+    name, is_offline = domain.name, asked.has(Migrate.OFFLINE)
+    xml = begin(host, domain, asked, APIS[_PERFORM].remote_name, None)
+    flags = asked.flags & ~(Migrate.CHANGE_PROTECTION | Migrate.ABORT_ON_ERROR)
+    params = [
+        Parameter("destination_name", Kind.STRING, name),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    if asked.persistent_xml is not None:
+        params.append(Parameter("persistent_xml", Kind.STRING, asked.persistent_xml))
+    try:
+        _of_peer(peer, _PREPARE, params, cookie(node=host.name), flags)
+        if not is_offline:
+            try:
+                perform(host, domain, asked, peer.name)
+            except BaseException:
+                _tell_cancelled(peer, params, flags)
+                raise
+        _of_peer(peer, _FINISH, params, b"", flags, 0)
+    except BaseException:
+        confirm(host, domain, asked, cancelled=True)
+        raise
+    confirm(host, domain, asked, cancelled=False)
+
+
+def _tell_cancelled(peer: Host, params: list[Parameter], flags: int) -> None:
+    try:
+        _of_peer(peer, _FINISH, params, b"", flags, 1)
+    except LibvirtError:  # as ever
+        return
+
+
+def _of_peer(peer: Host, name: str, *arguments: Any) -> Any:
+    """Ask another host for a phase, as a client does.
+
+    Raises:
+        LibvirtError: it has failed there, or the host does not answer.
+    """
+    function = APIS[name].function
+
+    def effect(_node: object, *_seen: object) -> Any:
+        return function(peer, None, *arguments)
+
+    try:
+        return peer.pass_door(APIS[name], arguments, effect)
+    except ConnectionLost as error:
+        raise failure(Code.OPERATION_FAILED, "Lost connection to destination host") from error
+
+
+# The same for older clients: what is a parameter there has a place here
+
+
+def _given(name: str | None, xml: str | None, uri: str | None, bandwidth: int) -> list[Parameter]:
+    found = []
+    for field, value in (("destination_name", name), ("destination_xml", xml), ("migrate_uri", uri)):
+        if value is not None:
+            found.append(Parameter(field, Kind.STRING, value))
+    if bandwidth:
+        found.append(Parameter("bandwidth", Kind.ULLONG, bandwidth))
+    return found
+
+
+@api("virDomainMigrateBegin3", undo=_undo_begin, waits=True)
+def begin3(
+    host: Host, session: Session, domain: Domain, xml: str | None, flags: int, name: str | None, rate: int
+) -> tuple[bytes, str]:
+    """Begin, on the source."""
+    result: tuple[bytes, str] = begin_params(host, session, domain, _given(name, xml, None, rate), flags)
+    return result
+
+
+@api("virDomainMigratePrepare3", about="last", undo=_undo_prepare3, waits=True)
+def prepare3(
+    host: Host,
+    session: Session,
+    cookie_in: bytes,
+    uri: str | None,
+    flags: int,
+    name: str | None,
+    rate: int,
+    xml: str,
+) -> tuple[bytes, str]:
+    """Get ready, on the target."""
+    result: tuple[bytes, str] = prepare_params(host, session, _given(name, xml, uri, rate), cookie_in, flags)
+    return result
+
+
+@api("virDomainMigratePerform3", undo=_undo_perform, waits=True)
+def perform3(
+    host: Host,
+    session: Session,
+    domain: Domain,
+    xml: str | None,
+    cookie_in: bytes,
+    target: str | None,
+    uri: str | None,
+    flags: int,
+    name: str | None,
+    rate: int,
+) -> bytes:
+    """Send it, on the source; or do all phases from there."""
+    result: bytes = perform_params(
+        host, session, domain, target, _given(name, xml, uri, rate), cookie_in, flags
+    )
+    return result
+
+
+@api("virDomainMigrateFinish3", about="name", undo=_undo_finish3, waits=True)
+def finish3(
+    host: Host,
+    session: Session,
+    name: str,
+    cookie_in: bytes,
+    _target: str | None,
+    _uri: str | None,
+    flags: int,
+    cancelled: int,
+) -> tuple[DomainRef, bytes]:
+    """End it, on the target."""
+    result: tuple[DomainRef, bytes] = finish_params(
+        host, session, _given(name, None, None, 0), cookie_in, flags, cancelled
+    )
+    return result
+
+
+@api("virDomainMigrateConfirm3", undo=_undo_confirm, waits=True)
+def confirm3(
+    host: Host, session: Session, domain: Domain, cookie_in: bytes, flags: int, cancelled: int
+) -> None:
+    """End it, on the source."""
+    confirm_params(host, session, domain, [], cookie_in, flags, cancelled)

@@ -1,0 +1,337 @@
+"""What happens rarely: lies, answers that come late, and clients that ask for what no library asks for."""
+
+import subprocess
+
+import pytest
+from moving import NEEDS_VIRSH, Begun, libvirt, refused
+
+from pytest_fakehv.fronts.libvirt.crossing import Crossing
+from pytest_fakehv.fronts.libvirt.errors import LibvirtError
+from pytest_fakehv.fronts.libvirt.host import moves
+from pytest_fakehv.fronts.libvirt.host.waiting import acquired
+from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
+
+LIVE, P2P, PERSIST = libvirt.VIR_MIGRATE_LIVE, libvirt.VIR_MIGRATE_PEER2PEER, libvirt.VIR_MIGRATE_PERSIST_DEST
+
+MOVED = [5, 4, True], [1, 2, False]
+
+PROTECTED = libvirt.VIR_MIGRATE_CHANGE_PROTECTION
+
+INVALID = "Requested operation is not valid: "
+
+
+class Client:
+    """One that calls the phases by itself."""
+
+    is_read_only, peer = False, 0
+
+    def __init__(self, pair):
+        self._pair = pair
+        for name in ("A", "B"):
+            pair.front.socket(name)
+
+    def call(self, name, function, *arguments):
+        """Call a function of a host; where it is refused, return the error's code and message."""
+        host = self._pair.front._hosts[name]
+        host.audience.add(self)
+        try:
+            return host.answer(self, function, arguments)
+        except LibvirtError as error:
+            return error.code, error.message
+
+    def goes(self):
+        """Be gone."""
+        for name in ("A", "B"):
+            self._pair.front._hosts[name].closed(self)
+
+
+def ref(domain):
+    return domain.name(), domain.UUID(), domain.ID()
+
+
+class Ref:
+    """What a client holds of a domain."""
+
+    def __init__(self, domain):
+        self.name, self.uuid, self.id = ref(domain)
+
+
+def test_a_migration_that_in_truth_never_began(pair):
+    domain = pair.domain()
+    pair.cluster.fault("MigrateInstance", effect=False)
+    pair.move(domain, "managed", LIVE, {"bandwidth": 8})
+    assert pair.ends == MOVED
+
+
+@pytest.mark.parametrize("flags", [0, libvirt.VIR_MIGRATE_LIVE])
+def test_phases_without_protection_from_changes(pair, flags):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], flags)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, flags)
+    assert client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, flags) == (b"",)
+    client.call("B", "virDomainMigrateFinish3Params", named, b"", flags, 0)
+    assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0) == ()
+    assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0) == ()
+    assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+def test_a_client_that_is_gone_before_anything_is_sent(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    assert pair.on(pair.b) == [3, 2, False]
+    client.goes()
+    assert pair.ends == ([1, 1, True], None)
+    pair.move(pair.a.lookupByName("web1"))
+    assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+def test_a_client_that_is_gone_when_all_was_sent(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, LIVE | PROTECTED)
+    client.goes()
+    assert pair.ends == ([3, 2, True], None)
+    assert [each.invariant for each in pair.cluster.violations()] == ["left-paused"]
+    pair.a.lookupByName("web1").resume()
+    pair.cluster.assert_consistent()
+
+
+@NEEDS_VIRSH
+def test_a_program_that_is_killed_in_the_middle(pair_of):
+    pair = pair_of("manual")
+    pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        command = ["virsh", "-c", pair.front.uri("A"), "migrate", "--live", "web1", pair.front.uri("B")]
+        program = subprocess.Popen(command, env=pair.front.env, stderr=subprocess.DEVNULL)
+        held.wait()
+    program.kill()
+    program.wait()
+    domain = pair.a.lookupByName("web1")
+    while domain.jobStats()["type"] or pair.on(pair.b):
+        pass
+    assert pair.ends == ([1, 1, True], None)
+    pair.cluster.assert_consistent()
+
+
+def test_phases_out_of_order(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    named = [Parameter("destination_name", Kind.STRING, "web1")]
+    assert client.call("B", "virDomainMigratePrepare3Params", [], b"no cookie", 0) == (
+        1,
+        "internal error: no domain XML passed",
+    )
+    assert client.call("B", "virDomainMigrateFinish3Params", named, b"", 0, 0) == (
+        42,
+        "Domain not found: no domain with matching name 'web1'",
+    )
+    assert client.call("A", "virDomainMigratePerform3Params", domain, None, [], b"[]", 0) == (
+        55,
+        f"{INVALID}domain is not being migrated",
+    )
+    tunnelled = libvirt.VIR_MIGRATE_OFFLINE | libvirt.VIR_MIGRATE_TUNNELLED | PERSIST
+    pair.a.lookupByName("web1").destroy()
+    assert client.call("A", "virDomainMigrateBegin3Params", domain, [], tunnelled) == (
+        55,
+        f"{INVALID}tunnelled offline migration does not make sense",
+    )
+    assert pair.ends == ([5, 2, True], None)
+
+
+def test_an_abort_before_anything_is_sent(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, _ = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE)
+    assert pair.a.lookupByName("web1").jobStats()["type"] == libvirt.VIR_DOMAIN_JOB_UNBOUNDED
+    pair.a.lookupByName("web1").abortJob()
+    code, _ = client.call("A", "virDomainMigratePerform3Params", domain, None, [], cookie, LIVE)
+    assert code == libvirt.VIR_ERR_OPERATION_ABORTED
+    assert pair.ends == ([1, 1, True], None)
+
+
+def test_a_definition_that_is_turned_away(pair):
+    domain = pair.domain(running=False)
+    pair.cluster.fault("virDomainMigrateFinish3Params", error="no")
+    flags = libvirt.VIR_MIGRATE_OFFLINE | PERSIST
+    assert refused(pair.move, domain, "managed", flags)[0] == 9
+    assert pair.ends == ([5, 0, True], None)
+
+
+def test_a_definition_that_is_turned_away_where_there_was_one(pair):
+    domain = pair.domain(running=False)
+    pair.b.defineXML(domain.XMLDesc())
+    pair.cluster.fault("virDomainMigrateFinish3Params", error="no")
+    assert refused(pair.move, domain, "managed", libvirt.VIR_MIGRATE_OFFLINE | PERSIST)[0] == 9
+    assert pair.ends == ([5, 0, True], [5, 0, True])
+
+
+def test_an_abort_that_comes_too_late(pair):
+    domain = pair.domain()
+    with pair.cluster.hold("virDomainMigrateFinish3Params") as held:
+        begun = Begun(pair.move, domain)
+        held.wait()
+        pair.connect("A").lookupByName("web1").abortJob()
+    assert begun.wait() is None
+    assert pair.ends == MOVED
+
+
+def test_a_source_that_in_truth_is_not_ended(pair):
+    domain = pair.domain()
+    pair.cluster.fault("FinalizeMigrationSource", effect=False)
+    pair.move(domain, "managed", LIVE | PERSIST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
+    assert pair.ends == ([3, 2, False], [1, 2, True])
+
+
+def test_nothing_is_left_paused_that_has_ended(pair):
+    domain = pair.domain()
+    pair.cluster.fault(
+        "virDomainMigrateConfirm3Params", error="no", do=lambda _call: pair.cluster.kill("web1", node="A")
+    )
+    pair.move(domain)
+    assert pair.ends == ([5, 3, True], [1, 2, False])
+    assert "left-paused" not in [each.invariant for each in pair.cluster.violations()]
+
+
+class Slow:
+    """A job that another call gives up when others have moved the clock a little."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._left = 3
+
+    def acquire(self, timeout):
+        assert timeout < 1
+        self._clock.advance(1)
+        self._left -= 1
+        return not self._left
+
+
+def test_a_change_waits_while_others_move_the_clock(pair_of):
+    pair = pair_of("manual")
+    pair.domain()
+    host = pair.front._hosts["A"]
+    domain = host.by_name("web1")
+    domain.job, domain.outgoing = Slow(pair.cluster.clock), moves.Outgoing(flags=0, began=0, holds_job=False)
+    assert acquired(domain, host.machine)
+    assert pair.cluster.clock.now == 3
+    Crossing(host.machine, "web1").let_pass(1)  # only the test moves this clock
+    assert pair.cluster.clock.now == 3
+
+
+def test_what_no_idle_domain_can_do(pair):
+    domain = pair.domain()
+    assert domain.jobInfo() == [0] * 12
+    assert refused(domain.abortJobFlags, 1) == (
+        55,
+        10,
+        f"{INVALID}current job is not outgoing migration in post-copy mode",
+    )
+    assert refused(domain.migrateStartPostCopy)[2] == (
+        f"{INVALID}post-copy can only be started while outgoing migration is in progress"
+    )
+    domain.migrateSetMaxSpeed(6)
+    assert domain.migrateGetMaxSpeed() == 6
+    assert refused(domain.migrateSetMaxSpeed, 2**43) == (
+        82,
+        10,
+        "numerical overflow: bandwidth must be less than 8796093022208",
+    )
+
+
+def test_another_name_is_refused(pair):
+    problem = "unsupported configuration: a domain keeps its name here: 'web1' can't be 'web2'"
+    assert refused(pair.move, pair.domain(), "managed", LIVE, {"destination_name": "web2"}) == (
+        67,
+        10,
+        problem,
+    )
+
+
+def test_parameters_that_count_for_nothing_here(pair):
+    domain = pair.domain()
+    pair.move(domain, "managed", LIVE, {"compression": "mt", "bandwidth": 8, "migrate_disks": ["vda"]})
+    assert pair.ends == MOVED
+
+
+def test_a_definition_of_its_own_from_peer_to_peer(pair):
+    domain = pair.domain()
+    other = domain.XMLDesc().replace("<vcpu", "<title>kept</title><vcpu")
+    pair.move(domain, "p2p", LIVE | PERSIST, {"persistent_xml": other, "destination_xml": domain.XMLDesc()})
+    assert "<title>kept</title>" in pair.b.lookupByName("web1").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+
+def test_a_source_that_can_not_be_let_run_again_is_left_paused(pair):
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", outcome="failed")
+    pair.cluster.fault("FinalizeMigrationSource", error="it can't be")
+    assert refused(pair.move, domain, "managed", 0)[0] == 9
+    assert pair.ends == ([3, 2, True], None)
+    assert [each.invariant for each in pair.cluster.violations()] == ["left-paused"]
+    domain.resume()
+    pair.cluster.assert_consistent()
+
+
+def test_a_question_is_answered_though_nobody_follows(pair, monkeypatch):
+    monkeypatch.setattr(moves, "_LONGEST_ANSWER", 0.01)
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=4)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain)
+        held.wait()
+        other = pair.connect("A").lookupByName("web1")
+        assert other.jobStats()["time_elapsed"] == 0
+        other.suspend()
+        other.suspend()
+    assert begun.wait() is None
+    assert pair.ends == MOVED
+
+
+class Last:
+    """A queue at which nobody looks any more."""
+
+    def __init__(self, outgoing):
+        self._outgoing = outgoing
+
+    def put(self, _answer):
+        self._outgoing.is_performing = False
+
+
+def test_a_target_that_only_says_that_it_is_ready(pair):
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16, postcopy=1)
+    ready = (b'{"node": "B"}', "tcp:B:49152")
+    pair.cluster.fault("virDomainMigratePrepare3Params", result=ready)
+    assert refused(pair.move, domain) == (42, 10, "Domain not found: no domain with matching name 'web1'")
+
+
+def test_a_question_that_comes_too_late_is_not_waited_for():
+    late = moves.Outgoing(flags=0, began=0)
+    assert late.ask() is None
+    late.is_performing = True
+    late.asked = Last(late)
+    assert late.ask() is None
+    late.asked = moves.SimpleQueue()
+    late.asked.put(answer := moves.Answer())
+    late.asked.put(None)
+    late.stop_answering()
+    assert answer.get_nowait() is None
