@@ -142,14 +142,15 @@ class FaultSpec:
         if self.code is None:
             return
         name = str(self.code).removeprefix("VIR_ERR_")
-        numbers = {int(each) for each in Code} - {Code.OK}
+        names = [each for each in Code.__members__ if each != Code.OK.name]
         is_number = isinstance(self.code, int) and not isinstance(self.code, bool)
-        if (is_number and self.code not in numbers) or not (is_number or name in Code.__members__):
-            close = "".join(f"; nearest: VIR_ERR_{each}" for each in nearest(name, list(Code.__members__)))
+        if not (self.code in [Code[each] for each in names] if is_number else name in names):
+            close = "".join(f"; nearest: VIR_ERR_{each}" for each in nearest(name, names))
             raise DeclarationError(
                 f"code must be the number or the name of an error of libvirt's, not {shown(self.code)}{close}"
             )
-        if self.method not in (ANY, *LIBVIRT_NAMES):
+        if self.method != ANY and self.method not in LIBVIRT_NAMES:
+            check_method(self.method)
             raise DeclarationError(
                 f"code={shown(self.code)} goes with a function of libvirt's, not {self.method}"
             )

@@ -146,11 +146,19 @@ def idle(marks: Iterable[pytest.Mark], *, has_factory: bool) -> str | None:
             without = [key for key in mark.kwargs if key not in _OF_VERDICT]
             labels = [f"fakehv({key}={shown(mark.kwargs[key])})" for key in without]
         for label in labels:
-            return (
-                f"{label} acts on nothing: it is for the cluster of fakehv or fakehv_cluster; "
-                f"request one of them{elsewhere}"
-            )
+            return f"{label} acts on nothing: it is for the cluster of {_fixtures_for(mark)}{elsewhere}"
     return None
+
+
+def _fixtures_for(mark: pytest.Mark) -> str:
+    """Say which fixtures have the cluster that a marker is for, and that one is to be requested."""
+    from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES
+
+    if mark.name == "fakehv_fault" and LIBVIRT_NAMES.intersection(
+        each for each in mark.args if isinstance(each, str)
+    ):
+        return "fakehv_libvirt; request that"
+    return "fakehv or fakehv_cluster; request one of them"
 
 
 def for_test(item: pytest.Item, **given: Any) -> Settings:

@@ -4,7 +4,7 @@ import pytest
 from striking import declared, fails
 from wrong_faults import WRONG
 
-from pytest_fakehv import FakeCluster
+from pytest_fakehv import DeclarationError, FakeCluster
 
 
 @pytest.mark.parametrize(("args", "kwargs", "text"), WRONG, ids=map(str, range(len(WRONG))))
@@ -131,3 +131,48 @@ class TestUnfired:
             "optional=True"
         )
         cluster.assert_consistent(allow=["unfired"])
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (
+            "virDomainCrate",
+            {"code": "NO_DOMAIN"},
+            "libvirt's front has no function 'virDomainCrate'; nearest: virDomainCreate",
+        ),
+        ("create", {}, "the interface has no method 'create'; nearest: virDomainCreate"),
+        (
+            "virDomainCreate",
+            {"code": "OK"},
+            "code must be the number or the name of an error of libvirt's, not 'OK'",
+        ),
+        (
+            "virDomainCreate",
+            {"code": 0},
+            "code must be the number or the name of an error of libvirt's, not 0",
+        ),
+        (
+            "virDomainCreate",
+            {"code": True},
+            "code must be the number or the name of an error of libvirt's, not True",
+        ),
+        (
+            "virDomainCreate",
+            {"code": 42, "error": ValueError("x")},
+            "code goes with a text as the error: an exception has its own",
+        ),
+        (
+            "virDomainCreate",
+            {"code": 42, "effect": False},
+            "effect=False goes without an error: a call answers or raises",
+        ),
+    ],
+    ids=["function", "method of the binding", "OK", "number", "boolean", "exception", "lie"],
+)
+def test_a_code_of_libvirts_that_cannot_be(method, options, message):
+    cluster = FakeCluster.in_memory()
+    with pytest.raises(DeclarationError) as caught:
+        cluster.fault(method, **options)
+    assert str(caught.value).startswith(message)
+    assert not cluster.faults

@@ -388,3 +388,13 @@ class TestNone:
         "test_other": [f"{needed} <class 'dict'>"],
         "test_none": [f"{needed} None"],
     }
+
+
+def test_a_fault_of_libvirts_is_for_its_fixture(run):
+    source = "@mark.fakehv_fault('virDomainCreate', code=42)\ndef test_it(): pass\n"
+    assert told(run(source)) == {
+        "test_it": [
+            "fakehv_fault('virDomainCreate') acts on nothing: it is for the cluster of fakehv_libvirt; "
+            "request that"
+        ]
+    }

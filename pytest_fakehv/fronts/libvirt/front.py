@@ -81,6 +81,9 @@ class FakeLibvirt(Referent):
 
     def __init__(self, cluster: FakeCluster, *, directory: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
+        given: object = cluster
+        if not isinstance(given, FakeCluster):
+            raise DeclarationError(f"a FakeLibvirt is of a FakeCluster, not of {shown(given)}")
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
         self._paths: dict[str, str] = {}

@@ -180,6 +180,10 @@ class Machine:
         """Tell whether an instance's guest takes no notice of anything."""
         return (self.name, name) in self._shared.hanging
 
+    def starts_anew(self, name: str) -> None:
+        """Note that an instance's guest begins again, and hangs no more; called under the lock."""
+        self._shared.hanging.pop((self.name, name), None)
+
     def change(self, name: str, memory: int, vcpus: int) -> None:
         """Give a running instance other memory, in KiB, or another number of virtual CPUs.
 

@@ -18,6 +18,12 @@ def test_it_says_whose_it_is(cluster):
         assert repr(front) == "<FakeLibvirt of <FakeCluster node1, node2>>"
 
 
+def test_it_is_of_a_cluster_alone():
+    with pytest.raises(DeclarationError) as caught:
+        FakeLibvirt("node1")
+    assert str(caught.value) == "a FakeLibvirt is of a FakeCluster, not of 'node1'"
+
+
 def test_once_is_enough_to_close_it(cluster):
     front = FakeLibvirt(cluster)
     path = front.socket("node1")

@@ -2,34 +2,10 @@
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
 
 from pytest_fakehv.fronts.libvirt.place import Peer
+from pytest_fakehv.fronts.libvirt.server.contract import Session
 from pytest_fakehv.fronts.libvirt.values import DomainEvent
-
-
-class Session(Protocol):
-    """A client's connection, as a host knows it."""
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether it may only look."""
-
-    @property
-    def peer(self) -> int:
-        """The number of its client's process; 0 where nobody tells."""
-
-    def send_event(self, callback_id: int, event: DomainEvent) -> None:
-        """Tell the client of something; blocks nobody."""
-
-    def drop(self) -> None:
-        """Break the connection."""
-
-    def silence(self) -> None:
-        """Let no word through, until `speak`."""
-
-    def speak(self) -> None:
-        """Let words through again."""
 
 
 @dataclass

@@ -9,12 +9,13 @@ from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api, Progress
-from pytest_fakehv.fronts.libvirt.host.audience import Client, Session
+from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
+from pytest_fakehv.fronts.libvirt.server.contract import Session
 from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock

@@ -5,13 +5,13 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import invalid
 from pytest_fakehv.fronts.libvirt.host.moves import figures
 from pytest_fakehv.fronts.libvirt.host.words import JobType, Migrate
+from pytest_fakehv.fronts.libvirt.server.contract import Session
 from pytest_fakehv.fronts.libvirt.values import Parameter
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

@@ -6,7 +6,6 @@ from uuid import UUID
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
-from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -21,6 +20,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Undefine,
     Undefined,
 )
+from pytest_fakehv.fronts.libvirt.server.contract import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -196,6 +196,7 @@ def reset(host: Host, _session: Session, domain: Domain, _flags: int) -> None:
         return
     host.machine.reboot(domain.name)
     with host.machine.lock:
+        host.machine.starts_anew(domain.name)
         host.tell(domain, EventKind.REBOOT)
 
 

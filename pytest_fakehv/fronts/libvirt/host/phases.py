@@ -7,7 +7,6 @@ from typing import Any, Final
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
 from pytest_fakehv.fronts.libvirt.host.asked import Asked, cookie, told_by
-from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import (
@@ -20,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.migration import (
     turn_away,
 )
 from pytest_fakehv.fronts.libvirt.host.words import Migrate
+from pytest_fakehv.fronts.libvirt.server.contract import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

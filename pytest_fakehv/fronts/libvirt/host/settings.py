@@ -2,12 +2,12 @@
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
-from pytest_fakehv.fronts.libvirt.host.audience import Session
 from pytest_fakehv.fronts.libvirt.host.checks import affected, the_affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Affect, EventKind, Metadata
+from pytest_fakehv.fronts.libvirt.server.contract import Session
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 

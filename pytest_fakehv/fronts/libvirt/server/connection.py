@@ -288,7 +288,9 @@ class Connection:
         try:
             payload = _payload(procedure, function(*arguments))
         except ConnectionLost:
-            self.drop()
+            # On its way as the host fell silent, it gets no answer: who sends keepalives notices that.
+            if self._hears.is_set() or not self._keeps_alive:
+                self.drop()
         except BaseException as error:  # noqa: BLE001  # a fault's callback raises anything: the client waits
             self._refuse(header, error)
         else:
