@@ -320,6 +320,7 @@ class FakeHypervisor(Migrating):
         """Reset this fake node at once: its instances are gone, and it is back.
 
         A malformed file is no instance's and stays. The machine that runs the test is never touched.
+        Behind libvirt's front, its clients lose it, and what is marked to start with its host runs then.
 
         Args:
             hvparams: ignored.

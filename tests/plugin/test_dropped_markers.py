@@ -394,7 +394,9 @@ def test_a_fault_of_libvirts_is_for_its_fixture(run):
     source = "@mark.fakehv_fault('virDomainCreate', code=42)\ndef test_it(): pass\n"
     assert told(run(source)) == {
         "test_it": [
-            "fakehv_fault('virDomainCreate') acts on nothing: it is for the cluster of fakehv_libvirt; "
-            "request that"
+            (
+                "fakehv_fault('virDomainCreate') acts on nothing: it is for the cluster of fakehv_libvirt; "
+                "request that"
+            )
         ]
     }

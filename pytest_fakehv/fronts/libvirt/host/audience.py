@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from pytest_fakehv.fronts.libvirt.place import Peer
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainEvent
 
 

@@ -8,7 +8,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

@@ -11,7 +11,7 @@ from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import invalid
 from pytest_fakehv.fronts.libvirt.host.moves import figures
 from pytest_fakehv.fronts.libvirt.host.words import JobType, Migrate
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import Parameter
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

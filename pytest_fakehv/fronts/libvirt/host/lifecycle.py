@@ -20,7 +20,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Undefine,
     Undefined,
 )
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

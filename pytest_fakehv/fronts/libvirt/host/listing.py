@@ -8,7 +8,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Listed, State
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 from pytest_fakehv.text import natural_order
 

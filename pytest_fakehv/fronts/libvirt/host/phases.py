@@ -19,7 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.migration import (
     turn_away,
 )
 from pytest_fakehv.fronts.libvirt.host.words import Migrate
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

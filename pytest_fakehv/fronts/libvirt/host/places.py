@@ -26,7 +26,8 @@ class Places:
             running: those that run already.
         """
         tap, self._taps = self._taps, self._taps + definition.taps
-        others = [(each.definition, each.place) for each in running if each.place]
+        needs_some = definition.ports or definition.terminals  # else nobody has to be looked at
+        others = [(each.definition, each.place) for each in running if each.place] if needs_some else []
         ports = ((place.port, there.ports) for there, place in others)
         terminals = ((place.terminal, there.terminals) for there, place in others)
         return Place(

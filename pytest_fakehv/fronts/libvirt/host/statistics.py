@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running, 
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.listing import is_listed, ordered
-from pytest_fakehv.fronts.libvirt.server.contract import Session
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it

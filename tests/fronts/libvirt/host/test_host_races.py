@@ -6,7 +6,7 @@ import threading
 import pytest
 from told_by_hosts import domain_xml, uuid_of
 
-from pytest_fakehv import DeclarationError, HypervisorError
+from pytest_fakehv import DeclarationError, FakeCluster, HypervisorError, NodeSpec
 
 NAMES = "a", "b"
 THREADS, CALLS = 6, 60
@@ -110,7 +110,13 @@ def is_wrong(error):
     return words not in message
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.fixture(params=["files", "memory"])
+def cluster(request, tmp_path):
+    node = NodeSpec("node1", memory=8192, cpus=4)
+    return FakeCluster.in_memory(node) if request.param == "memory" else FakeCluster(tmp_path / "root", node)
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_all_agree_in_the_end(libvirt, connect, cluster, told, seed):
     wrong = []
     connections = [connect() for _ in range(THREADS)]
