@@ -60,6 +60,14 @@ def test_an_unknown_node(cluster):
             assert str(caught.value) == "no node is named 'node3'; there are: node1, node2"
 
 
+def test_where_programs_run_is_for_the_test_to_say(cluster):
+    with FakeLibvirt(cluster) as front:
+        assert front.here == "node1"
+        front.here = cluster["node2"]
+        assert front.here == "node2"
+        assert front.uri() == front.uri("node2")
+
+
 def test_its_nodes_are_the_clusters(cluster):
     with FakeLibvirt(cluster) as front:
         nodes = front._routes._nodes

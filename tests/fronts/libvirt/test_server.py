@@ -306,6 +306,19 @@ class TestCallsThatWait:
         client.begin("virDomainSuspend", WEB1)
         assert client.is_lost()
 
+    def test_a_call_on_its_way_as_the_host_falls_silent_gets_no_answer(self, host, client):
+        def fall_silent(session, domain):
+            session.silence()
+            host.began.release()
+            raise ConnectionLost
+
+        client.call("virConnectSupportsFeature", 10)  # keepalives, by which it would notice
+        host.answers["virDomainResume"] = fall_silent
+        client.begin("virDomainResume", WEB1)
+        assert host.began.acquire(timeout=STARTED_AT_MOST)
+        host.sessions[0].speak()
+        assert client.is_alive()
+
     def test_a_client_is_nudged_meanwhile(self, host, client):
         waiting = client.begin("virDomainSuspend", WEB1)
         for _ in range(3):
