@@ -247,7 +247,9 @@ def test_it_finds_who_believes_a_lie(lying, line):
     run(state_machine(Believes, faulty_methods=[], outcomes=[]), examples=30)
     machine = state_machine(Believes, faulty_methods=[], outcomes=[], lying_methods=[lying])
     _, script = finding(machine, examples=2000)
-    assert any(each.strip().startswith(line.partition(", times")[0]) for each in script.splitlines())
+    # How far Hypothesis shrinks the rest, on which node, is its own business.
+    begins, _, lie = line.partition(", times")[0].partition(", ")
+    assert any(begins in each and lie in each for each in script.splitlines()), script
 
 
 def test_a_node_may_go_down_in_the_middle():
