@@ -263,17 +263,20 @@ def test_the_program_ends_where_nobody_reads_what_it_writes(there, env, own):
         assert begun.stderr.read() == b""
 
 
-def not_ignoring_ctrl_c():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture
+def ctrl_c():
+    """The signal, which what a test begins heeds: also in a run in the background, which may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.SIGINT
+    signal.signal(signal.SIGINT, before)
 
 
-def test_the_program_ends_in_silence_with_ctrl_c(there, env, own):
+def test_the_program_ends_in_silence_with_ctrl_c(there, env, own, ctrl_c):
     there["node1"].greets = b"x"
     command = [*PROGRAM, f"{own}/hosts", "--", "node1", "sh -c true"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    # A run in the background may ignore the signal, and what it begins would, too.
-    with subprocess.Popen(command, **pipes, preexec_fn=not_ignoring_ctrl_c) as begun:
+    with subprocess.Popen(command, **pipes) as begun:
         assert begun.stdout.read(1) == b"x"
-        begun.send_signal(signal.SIGINT)
+        begun.send_signal(ctrl_c)
         assert begun.wait() == 255
         assert begun.stderr.read() == b""
