@@ -124,7 +124,7 @@ BAD = [
         "[[node]]\nname='a{n}'\ncount=4000000000",
         "[[node]] number 1: count must be at most 1000000, not 4000000000",
     ),
-    ("a = " + "[" * 5000, "it is nested too deep"),
+    ("a = " + "[" * 50_000, "it is nested too deep"),
     ("[[node]]\nname='a{n}'\ncount=0", "[[node]] number 1: count must be a positive integer, not 0"),
     ("[[node]]\nname='a{n}'\ncount='x'", "[[node]] number 1: count must be a positive integer, not 'x'"),
     ("[[instance]]\nname='i'\nvcpu=2", f"[[instance]] number 1: unknown key 'vcpu'; valid: {INSTANCE_KEYS}"),
