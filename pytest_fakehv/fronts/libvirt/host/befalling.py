@@ -218,7 +218,7 @@ class Befalling(Domains):
             domain.stays()
             if is_on_its_way:
                 domain.stops(Shutoff.UNKNOWN)
-                if not domain.is_persistent:  # pragma: no branch  # else it is defined there, too
+                if not domain.is_persistent:
                     self.drop(domain)
 
     def _comes_up(self, domain: Domain) -> None:

@@ -216,10 +216,10 @@ def _abandon(host: Host, domain: Domain) -> None:
     """End a migration from here whose client is gone; nobody knows if what was sent runs on the target."""
     with host.machine.lock:
         outgoing = domain.outgoing
-        if outgoing and outgoing.is_performing:  # pragma: no cover  # that it still is, is a matter of time
+        if outgoing and outgoing.is_performing:
             outgoing.is_cancelled = True
             Crossing(host.machine, domain.name).cancel()
-        elif outgoing:  # pragma: no branch  # and so is that it is over
+        elif outgoing:
             outgoing.is_left_paused = outgoing.has_begun
             give_up(host, domain)
 

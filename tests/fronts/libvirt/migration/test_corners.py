@@ -115,6 +115,44 @@ def test_a_client_that_is_gone_when_all_was_sent(pair):
     pair.cluster.assert_consistent()
 
 
+def test_a_client_that_is_gone_while_it_is_sent(pair_of):
+    pair = pair_of("manual")
+    domain = Ref(pair.domain())
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        arguments = domain, None, named, cookie, LIVE | PROTECTED
+        sending = Begun(client.call, "A", "virDomainMigratePerform3Params", *arguments)
+        held.wait()
+        client.goes()
+    sending.wait()
+    assert pair.ends == ([1, 1, True], None)
+    pair.cluster.assert_consistent()
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_the_target_goes_down_with_what_is_on_its_way_there(pair_of, persistent):
+    pair = pair_of("manual")
+    domain = pair.domain()
+    if persistent:
+        pair.b.defineXML(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        moving = Begun(pair.move, domain)
+        held.wait()
+        pair.cluster["B"].crash()
+    assert moving.wait()
+    pair.cluster["B"].boot()
+    assert pair.on(pair.a) == [1, 1, True]
+    assert pair.on(pair.connect("B")) == ([5, 0, True] if persistent else None)
+
+
 @NEEDS_VIRSH
 def test_a_program_that_is_killed_in_the_middle(pair_of):
     pair = pair_of("manual")
