@@ -204,6 +204,7 @@ def test_an_abort_before_anything_is_sent(pair):
     pair.a.lookupByName("web1").abortJob()
     code, _ = client.call("A", "virDomainMigratePerform3Params", domain, None, [], cookie, LIVE)
     assert code == libvirt.VIR_ERR_OPERATION_ABORTED
+    client.goes()  # it has nothing to leave any more
     assert pair.ends == ([1, 1, True], None)
 
 
@@ -373,3 +374,44 @@ def test_a_question_that_comes_too_late_is_not_waited_for():
     late.asked.put(None)
     late.stop_answering()
     assert answer.get_nowait() is None
+
+
+def test_what_has_arrived_is_destroyed_before_it_is_finished(pair):
+    domain = Ref(pair.domain())
+    client = Client(pair)
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, LIVE)
+    pair.b.lookupByName("web1").destroy()
+    code, _ = client.call("B", "virDomainMigrateFinish3Params", named, b"", LIVE, 0)
+    assert code == libvirt.VIR_ERR_NO_DOMAIN
+    assert client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", LIVE, 1) == ()
+    assert pair.ends == ([1, 6, True], None)
+
+
+class Moving:
+    """A domain that is migrating and soon no more, on a clock that somebody else moves."""
+
+    outgoing, incoming = True, None
+    name = "web1"
+
+    def __init__(self):
+        self.job = self
+        self._times = iter(range(9))
+        self._answers = iter([False, False, True])
+
+    def acquire(self, *, timeout):
+        return next(self._answers)
+
+    @property
+    def now(self):
+        return next(self._times)
+
+
+def test_who_waits_leaves_a_clock_alone_that_somebody_else_moves():
+    moving = Moving()
+    assert acquired(moving, moving)
