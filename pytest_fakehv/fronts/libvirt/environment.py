@@ -63,7 +63,7 @@ def environment(routes: Routes, folder: str) -> dict[str, str]:
 
 def _put(path: str, text: str, mode: int) -> None:
     def write(new: str) -> None:
-        descriptor = Os.open(new, Os.module.O_WRONLY | Os.module.O_CREAT, mode)
+        descriptor = Os.open(new, Os.module.O_WRONLY | Os.module.O_CREAT | Os.module.O_TRUNC, mode)
         try:
             Os.write(descriptor, text.encode())
         finally:
