@@ -87,9 +87,12 @@ class Befalling(Domains):
         if not self.is_up:
             return
         self._catches_up()
-        running = set(self.machine.running())
-        running -= {each.name for each in self._registry if each.incoming}
-        known = {each.name: each for each in self._registry if each.is_active and not each.incoming}
+        running, known = self.machine.running(), dict[str, Domain]()
+        for domain in self._registry:
+            if domain.incoming:
+                running.discard(domain.name)
+            elif domain.place:
+                known[domain.name] = domain
         if running == known.keys():
             return
         for name in sorted(running - known.keys(), key=natural_order):
@@ -187,7 +190,7 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
+        domain.runs(self._places.take(definition), definition, self.machine.now)
         self._known[name] = definition
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -203,7 +206,7 @@ class Befalling(Domains):
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._places.take(definition, self._registry), definition, self.machine.now)
+        domain.runs(self._places.take(definition), definition, self.machine.now)
         domain.pauses(Paused.MIGRATION)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 
@@ -217,7 +220,7 @@ class Befalling(Domains):
             is_on_its_way = domain.incoming and domain.is_active
             domain.stays()
             if is_on_its_way:
-                domain.stops(Shutoff.UNKNOWN)
+                self._stops(domain, Shutoff.UNKNOWN)
                 if not domain.is_persistent:
                     self.drop(domain)
 
@@ -258,13 +261,18 @@ class Befalling(Domains):
     def ends(self, domain: Domain, method: str | None) -> None:
         """Note that a domain runs no more."""
         if self.machine.is_losing_everything:
-            domain.stops(Shutoff.UNKNOWN)
+            self._stops(domain, Shutoff.UNKNOWN)
         else:
             told, before = changes.told(changes.STOPPED, method), domain.ref
-            domain.stops(told.reason)
+            self._stops(domain, told.reason)
             self._tell(domain, told, before=before)
         if not domain.is_persistent:
             self.drop(domain)
+
+    def _stops(self, domain: Domain, reason: Shutoff) -> None:
+        if domain.place:
+            self._places.give_back(domain.place)
+        domain.stops(reason)
 
     def _made(self, name: str, *, is_persistent: bool) -> Domain:
         """Make a domain of an instance that no client has defined here."""

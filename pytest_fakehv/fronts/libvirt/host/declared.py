@@ -1,5 +1,6 @@
 """The definition of an instance that the cluster has, and that no client of libvirt's defined."""
 
+from functools import lru_cache
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -24,6 +25,7 @@ def definition_of(spec: InstanceSpec) -> Definition:
     return declared(spec.name, memory=spec.memory, vcpus=spec.vcpus, min_memory=spec.min_memory, xml=spec.xml)
 
 
+@lru_cache(maxsize=1024)  # each test declares the same ones anew
 def declared(
     name: str, *, memory: int, vcpus: int, min_memory: int | None = None, xml: str | None = None
 ) -> Definition:
@@ -45,7 +47,7 @@ def declared(
         root = read(xml) if xml is not None else Element("domain")
         given = {each.name for each in root.children}
         filled = _filled(root, name, kib, min(vcpus, MOST_VCPUS))
-        definition = Definition(completed(filled, lambda: uuid.bytes))
+        definition = Definition(completed(filled, uuid.bytes))
     except LibvirtError as error:
         raise DeclarationError(f"xml of instance {shown(name)} is wrong: {error}") from error
     for key, said, true in (

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, Self
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
     check_file_of,
     completed,
+    has_uuid,
     replaced,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
@@ -74,8 +75,8 @@ class Definition:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    @classmethod
-    def parse(cls, xml: str, make_uuid: Callable[[], bytes]) -> Self:
+    @staticmethod
+    def parse(xml: str, make_uuid: Callable[[], bytes]) -> "Definition":
         """Read a domain's XML as a user writes it.
 
         Args:
@@ -86,9 +87,7 @@ class Definition:
             LibvirtError: It is malformed, no domain, or there is something wrong in it; in the words of a
                 daemon with QEMU.
         """
-        made = cls(completed(read(xml), make_uuid))
-        check_file_of(made.name)
-        return made
+        return _parsed(xml, b"" if has_uuid(_read(xml)) else make_uuid())
 
     # -- What it says
 
@@ -371,6 +370,17 @@ class Definition:
             return migratable(self.root, runs=place is not None)
         root = self.root if place is None or flags & INACTIVE else running(self.root, place)
         return root if flags & SECURE else _without_passwords(root)
+
+
+# A program, and a suite of tests even more, defines the same domains again and again.
+_read: Final = lru_cache(maxsize=128)(read)
+
+
+@lru_cache(maxsize=128)
+def _parsed(xml: str, key: bytes) -> Definition:
+    made = Definition(completed(_read(xml), key))
+    check_file_of(made.name)
+    return made
 
 
 _SECRETS: Final = frozenset({"passwd", "passwdValidTo", "connected"})

@@ -59,6 +59,7 @@ class Domain:
     completed: list[Parameter] | None = None
     max_speed: int | None = None
     max_downtime: int | None = None
+    _ref: DomainRef | None = None
 
     @property
     def name(self) -> str:
@@ -78,7 +79,9 @@ class Domain:
     @property
     def ref(self) -> DomainRef:
         """What clients know it by."""
-        return DomainRef(self.name, self.uuid, self.id)
+        if self._ref is None:
+            self._ref = DomainRef(self.name, self.uuid, self.id)
+        return self._ref
 
     @property
     def is_active(self) -> bool:
@@ -108,13 +111,13 @@ class Domain:
 
     def defined(self, config: Definition) -> None:
         """Note its persistent definition, from now on."""
-        self.config, self.was_defined = config, True
+        self.config, self.was_defined, self._ref = config, True, None
         if not self.is_active:
             self.definition = config
 
     def runs(self, place: Place, definition: Definition, now: float) -> None:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
-        self.place, self.definition, self.since = place, definition, now
+        self.place, self.definition, self.since, self._ref = place, definition, now, None
         self.state, self.reason = State.RUNNING, Running.BOOTED
         self.fixed_vcpus, self.lagging = definition.vcpus, None
 
@@ -128,7 +131,7 @@ class Domain:
 
     def stops(self, reason: Shutoff) -> None:
         """Note that it is shut off from now on."""
-        self.place, self.ends_with, self.lagging = None, None, None
+        self.place, self.ends_with, self.lagging, self._ref = None, None, None, None
         self.state, self.reason = State.SHUTOFF, reason
         if self.config:
             self.definition = self.config

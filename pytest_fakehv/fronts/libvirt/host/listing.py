@@ -1,6 +1,7 @@
 """Which domains a host has, and which of them is meant."""
 
 import uuid
+from operator import attrgetter
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
@@ -43,22 +44,22 @@ def by_id(host: Host, _session: Session, number: int) -> DomainRef:
 @api("virConnectListAllDomains", about="nothing", flags=sum(Listed))
 def list_all(host: Host, _session: Session, need_results: int, flags: int) -> tuple[list[DomainRef], int]:
     """List the domains that all groups of flags let pass."""
-    found = [each.ref for each in ordered(host.domains) if is_listed(each, flags)]
+    found = [each.ref for each in listed(host, flags)]
     return (found if need_results else []), len(found)
 
 
-def ordered(domains: list[Domain]) -> list[Domain]:
-    """Return domains as they are listed: those that run by their numbers, then the others by name."""
-    running = sorted((each for each in domains if each.is_active), key=lambda each: each.id)
-    return running + sorted(
-        (each for each in domains if not each.is_active), key=lambda each: natural_order(each.name)
-    )
+def listed(host: Host, flags: int) -> list[Domain]:
+    """Return the domains that all groups of flags let pass: those that run by number, the others by name."""
+    domains = host.domains
+    if flags:
+        domains = [each for each in domains if _is_listed(each, flags)]
+    running = sorted((each for each in domains if each.place), key=attrgetter("place.id"))
+    shut_off = (each for each in domains if not each.place)
+    return running + sorted(shut_off, key=lambda each: natural_order(each.name))
 
 
-def is_listed(domain: Domain, flags: int) -> bool:
+def _is_listed(domain: Domain, flags: int) -> bool:
     """Tell whether a domain is listed: each group of flags, if any of it is set, must have one that fits."""
-    if not flags:
-        return True
     fitting = (
         (Listed.ACTIVE if domain.is_active else Listed.INACTIVE)
         | (Listed.PERSISTENT if domain.is_persistent else Listed.TRANSIENT)

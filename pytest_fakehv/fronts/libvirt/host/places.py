@@ -1,11 +1,9 @@
 """Which ids, ports, terminals and network devices of a host its domains have."""
 
-from collections.abc import Iterable
 from itertools import count
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
-from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import FIRST_PORT, Place
 
 _FIRST_TERMINAL: Final = 0
@@ -17,37 +15,48 @@ class Places:
     def __init__(self) -> None:
         self._ids = count(1)
         self._taps = 0
+        self._ports = _Numbers(FIRST_PORT)
+        self._terminals = _Numbers(_FIRST_TERMINAL)
 
-    def take(self, definition: Definition, running: Iterable[Domain]) -> Place:
-        """Return where a domain is to run.
-
-        Args:
-            definition: what it runs by.
-            running: those that run already.
-        """
+    def take(self, definition: Definition) -> Place:
+        """Return where a domain is to run that has a definition."""
         tap, self._taps = self._taps, self._taps + definition.taps
-        needs_some = definition.ports or definition.terminals  # else nobody has to be looked at
-        others = [(each.definition, each.place) for each in running if each.place] if needs_some else []
-        ports = ((place.port, there.ports) for there, place in others)
-        terminals = ((place.terminal, there.terminals) for there, place in others)
-        return Place(
-            next(self._ids),
-            tap=tap,
-            port=_free(FIRST_PORT, definition.ports, ports),
-            terminal=_free(_FIRST_TERMINAL, definition.terminals, terminals),
-        )
+        number = next(self._ids)
+        port = self._ports.take(number, definition.ports)
+        return Place(number, tap=tap, port=port, terminal=self._terminals.take(number, definition.terminals))
+
+    def give_back(self, place: Place) -> None:
+        """Let others have the ports and terminals of a domain that runs no more."""
+        self._ports.give_back(place.id)
+        self._terminals.give_back(place.id)
 
 
-def _free(first: int, wanted: int, taken: Iterable[tuple[int, int]]) -> int:
-    """Return the first of so many numbers in a row that nobody has.
+class _Numbers:
+    """Numbers that domains have several of in a row: the least that nobody has.
 
     Args:
         first: the least that there is.
-        wanted: how many.
-        taken: what others have: the first number of each, and how many.
     """
-    for start, length in sorted(taken):
-        if start - first >= wanted:
-            break
-        first = max(first, start + length)
-    return first
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._taken = 0
+        """Has a bit for each number from the first on, which is set where somebody has it."""
+        self._whose: dict[int, int] = {}
+
+    def take(self, domain: int, wanted: int) -> int:
+        """Let a domain, by its id, have so many in a row; return the first of them."""
+        if not wanted:
+            return self._first
+        starts = ~self._taken
+        for further in range(1, wanted):
+            starts &= ~(self._taken >> further)
+        start = (starts & -starts).bit_length() - 1
+        row = (1 << wanted) - 1 << start
+        self._taken |= row
+        self._whose[domain] = row
+        return self._first + start
+
+    def give_back(self, domain: int) -> None:
+        """Let others have what a domain had."""
+        self._taken &= ~self._whose.pop(domain, 0)

@@ -8,7 +8,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
-from pytest_fakehv.fronts.libvirt.host.listing import is_listed, ordered
+from pytest_fakehv.fronts.libvirt.host.listing import listed
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
 
@@ -44,7 +44,7 @@ def all_stats(
     if refs:
         domains = [found for each in refs if (found := host.by_uuid(each.uuid))]
     else:
-        domains = [each for each in ordered(host.domains) if is_listed(each, flags & _FILTERS)]
+        domains = listed(host, flags & _FILTERS)
     if domains and flags & _ENFORCE and (unknown := wanted & ~_ALL):
         raise failure(
             Code.ARGUMENT_UNSUPPORTED,

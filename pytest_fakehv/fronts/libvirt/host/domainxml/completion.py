@@ -1,7 +1,7 @@
 """A domain's XML as a user writes it: checked as a daemon with QEMU checks it, and completed as it does."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
@@ -71,14 +71,14 @@ _LONGEST_NAME: Final = 255 - len(".xml.new")
 """Bytes: a daemon keeps a definition in a file of that name."""
 
 
-def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
+def completed(root: Element, key: bytes) -> Element:
     """Check a domain's XML, and add what a user may leave out.
 
     The checks stand in the order in which a daemon makes them: of several mistakes the same one is told.
 
     Args:
         root: The outermost element.
-        make_uuid: What gives 16 bytes for a domain without a uuid.
+        key: The uuid of a domain that has none in there, 16 bytes.
 
     Returns:
         The domain, in libvirt's order, with amounts of memory in KiB.
@@ -87,7 +87,7 @@ def completed(root: Element, make_uuid: Callable[[], bytes]) -> Element:
         LibvirtError: It is no domain, or there is something wrong in it.
     """
     name = _checked_name(root)
-    uuid = _checked_uuid(root) or make_uuid()
+    uuid = _checked_uuid(root) or key
     kind = _checked_type(root)
     os = checked_os(root)
     if "\n" in _text(root, "title"):
@@ -166,6 +166,11 @@ def _checked_name(root: Element) -> str:
     if not name:
         raise failure(Code.NO_NAME, origin=Origin.DOMAIN)
     return name
+
+
+def has_uuid(root: Element) -> bool:
+    """Tell whether a domain's XML says its uuid."""
+    return bool(_text(root, "uuid").strip())
 
 
 def _checked_uuid(root: Element) -> bytes | None:
