@@ -1,10 +1,11 @@
 """A domain's job: how far it is, how it was, and what a client can do to it meanwhile."""
 
+from contextlib import nullcontext
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
-from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -85,10 +86,15 @@ def job_stats(host: Host, _session: Session, domain: Domain, flags: int) -> tupl
     return (JobType.NONE, []) if found is None else (JobType.UNBOUNDED, found)
 
 
-@api("virDomainAbortJobFlags", plain="virDomainAbortJob", flags=_POSTCOPY)
+@api("virDomainAbortJobFlags", plain="virDomainAbortJob", flags=_POSTCOPY, waits=True)
 def abort_job(host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
-    """Abort its job."""
+    """Abort its job; what comes from another host is that one's to abort, and is waited for."""
     check_active(domain)
+    with host.job(domain, APIS["virDomainAbortJobFlags"]) if domain.incoming else nullcontext():
+        _abort(host, domain, flags)
+
+
+def _abort(host: Host, domain: Domain, flags: int) -> None:
     with host.machine.lock:
         outgoing = domain.outgoing
         if flags & _POSTCOPY and not (outgoing and outgoing.is_postcopy):

@@ -61,7 +61,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     if domain.outgoing or domain.incoming:
         raise invalid(f"another migration job is already running for domain '{domain.name}'")
     if asked.has(Migrate.OFFLINE):
-        _check_offline(domain, asked)
+        _check_offline(asked)
     else:
         check_active(domain)
     xml = _definition(domain, asked)
@@ -78,11 +78,9 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     return xml
 
 
-def _check_offline(domain: Domain, asked: Asked) -> None:
+def _check_offline(asked: Asked) -> None:
     if not asked.has(Migrate.PERSIST_DEST):
         raise invalid("offline migration must be specified with the persistent flag set")
-    if domain.is_active:
-        raise invalid("cannot perform offline migration on running domain")
     if asked.has(Migrate.TUNNELLED):
         raise invalid("tunnelled offline migration does not make sense")
 
@@ -105,15 +103,21 @@ def _definition(domain: Domain, asked: Asked) -> str:
         ("name", f"'{given.name}'", f"'{own.name}'"),
         ("uuid", uuid.UUID(bytes=given.uuid), uuid.UUID(bytes=own.uuid)),
         ("max memory", given.memory, own.memory),
+        ("vCPU max", given.most_vcpus, own.most_vcpus),
+        ("architecture", given.architecture, own.architecture),
     )
     for what, there, here in pairs:
-        if there != here:
-            raise failure(
-                Code.CONFIG_UNSUPPORTED,
-                f"Target domain {what} {there} does not match source {here}",
-                origin=Origin.DOMAIN,
-            )
+        _check_same(what, there, here)
     return asked.xml
+
+
+def _check_same(what: str, there: object, here: object) -> None:
+    if there != here:
+        raise failure(
+            Code.CONFIG_UNSUPPORTED,
+            f"Target domain {what} {there} does not match source {here}",
+            origin=Origin.DOMAIN,
+        )
 
 
 def perform(host: Host, domain: Domain, asked: Asked, target: str) -> None:
@@ -139,6 +143,9 @@ def _send(
 ) -> None:
     if outgoing.is_cancelled:
         raise _aborted()
+    if asked.persistent_xml is not None:
+        persistent = Definition.parse(asked.persistent_xml, lambda: domain.uuid)
+        _check_same("name", f"'{persistent.name}'", f"'{asked.name or domain.name}'")
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     speed = asked.bandwidth or domain.max_speed
     if speed or domain.max_downtime:
@@ -263,6 +270,9 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
             problem = f"domain '{definition.name}' already exists with uuid {there}"
             raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
         domain = Domain(definition=definition)
+    elif domain.name != definition.name:
+        problem = f"domain '{domain.name}' is already defined with uuid {uuid.UUID(bytes=domain.uuid)}"
+        raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
     elif domain.is_active:
         raise invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)
     with host.machine.lock:
@@ -273,7 +283,9 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         domain.incoming = Incoming(
             flags=asked.flags,
             began=host.machine.now,
+            definition=definition,
             arrives=partial(_arrives, host, domain, asked),
+            keep=partial(_keep, host, domain, asked),
             session=session,
             abandon=partial(turn_away, host, domain.name),
         )
@@ -296,8 +308,7 @@ def _check_uri(uri: str | None) -> None:
 
 def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
     """Note that a domain runs here, as its instance does from now on; under the lock."""
-    if asked.has(Migrate.PERSIST_DEST):
-        _persist(host, domain, asked)
+    _keep(host, domain, asked)
     record = host.machine.record(domain.name)
     if asked.has(Migrate.PAUSED) or (record is not None and record.is_paused):
         domain.pauses(Paused.USER)
@@ -307,10 +318,18 @@ def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.MIGRATED)
 
 
-def _persist(host: Host, domain: Domain, asked: Asked) -> None:
+def _keep(host: Host, domain: Domain, asked: Asked) -> None:
+    """Make persistent by what a domain comes here, once, if that is asked for; under the lock."""
+    incoming = domain.incoming
+    if incoming and asked.has(Migrate.PERSIST_DEST) and not incoming.is_kept:
+        incoming.is_kept = True
+        _persist(host, domain, asked, incoming.definition)
+
+
+def _persist(host: Host, domain: Domain, asked: Asked, came: Definition) -> None:
     detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
     given = asked.persistent_xml
-    config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
+    config = Definition.parse(given, lambda: domain.uuid) if given else came
     host.define(domain, config)
     host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
 
@@ -331,12 +350,14 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
                 crossing.arrive(success=False)
         finally:
             turn_away(host, name)
+        if crossing.was_killed_here:
+            raise failure(Code.INTERNAL_ERROR, "qemu unexpectedly closed the monitor")
         raise failure(Code.MIGRATE_FINISH_OK, "the migration was cancelled, and nothing is left of it here")
     if domain is None or incoming is None:
         raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")
     if asked.has(Migrate.OFFLINE):
         with machine.lock:
-            _persist(host, domain, asked)
+            _persist(host, domain, asked, incoming.definition)
             domain.stays()
         return domain.ref
     with machine.lock:  # by what was asked for now: what is to be persistent is told in this phase

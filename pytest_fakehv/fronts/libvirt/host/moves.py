@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 from pytest_fakehv.migration.run import Run
 
@@ -82,18 +83,24 @@ class Incoming:
     Attributes:
         flags: how.
         began: when, in seconds of the cluster's clock.
+        definition: by what it is defined here.
         arrives: called, under the lock, when the domain begins to run here.
+        keep: called, under the lock, when its definition is to be persistent, if that is asked for.
         session: the client that leads it; None where the source does.
         abandon: called when that client is gone.
         is_postcopy: whether it runs here already.
+        is_kept: whether its definition was made persistent.
     """
 
     flags: int
     began: float
+    definition: Definition
     arrives: Callable[[], None]
+    keep: Callable[[], None]
     session: object | None = None
     abandon: Callable[[], None] = lambda: None
     is_postcopy: bool = False
+    is_kept: bool = False
 
 
 def _ullong(field: str, value: float) -> Parameter:

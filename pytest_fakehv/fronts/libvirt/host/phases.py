@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from errno import ENOENT
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
-from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
 from pytest_fakehv.fronts.libvirt.host.asked import Asked, cookie, told_by
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import (
@@ -165,12 +168,11 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         LibvirtError: that failed; then the domain is here as before, if it is.
         HypervisorError: likewise.
     """
+    if not asked.has(Migrate.OFFLINE):
+        check_active(domain)
     peer = host.find_peer(target)
     if peer is None or not peer.is_up:
-        raise failure(
-            Code.OPERATION_FAILED,
-            f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
-        )
+        raise _unreachable(target, is_there=peer is not None)
     if domain.is_paused:
         asked = replace(asked, flags=asked.flags | Migrate.PAUSED)
     name, is_offline = domain.name, asked.has(Migrate.OFFLINE)
@@ -197,11 +199,24 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
     confirm(host, domain, asked, cancelled=False)
 
 
+def _unreachable(target: str, *, is_there: bool) -> LibvirtError:
+    """Return the error of a URI behind which nobody answers, or of a socket that isn't there."""
+    [socket] = parse_qs(urlsplit(target).query).get("socket", [""])[-1:]
+    if socket and not is_there:
+        text = f"Failed to connect socket to '{socket}': No such file or directory"
+        return LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=ENOENT)
+    return failure(
+        Code.OPERATION_FAILED,
+        f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
+    )
+
+
 def _tell_cancelled(peer: Host, params: list[Parameter], flags: int) -> None:
     try:
         _of_peer(peer, _FINISH, params, b"", flags, 1)
-    except LibvirtError:  # as ever
-        return
+    except LibvirtError as error:
+        if error.code == Code.INTERNAL_ERROR:  # it knows better than the source why this has failed
+            raise
 
 
 def _of_peer(peer: Host, name: str, *arguments: Any) -> Any:
