@@ -53,7 +53,6 @@ class Run:
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
         is_held_still: whether the instance is paused for it though it is a live one, until it is finalized.
-        killed_on: the node where what there was of the instance has ended by itself, which ended it; or None.
         lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
 
@@ -86,7 +85,6 @@ class Run:
     is_accepted: bool = False
     is_held_still: bool = False
     call: Call | None = None
-    killed_on: str | None = None
     lost_nodes: set[str] = field(default_factory=set)
     unpaused: Course | None = None
 

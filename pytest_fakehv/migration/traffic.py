@@ -270,7 +270,6 @@ class Traffic:
         with self._lock:
             run = self._active.get(instance)
             if run and node in (run.source_name, run.target_name):
-                run.killed_on = node
                 self._end(run, "failed", f"{instance} was killed on {node}")
             elif (run := self.arriving(node, instance)) and run.has_arrived:
                 run.lost_nodes.add(node)

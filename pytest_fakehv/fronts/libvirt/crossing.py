@@ -181,12 +181,6 @@ class Crossing:
         run = self.arriving
         return run is not None and run.finalized_on_source is None
 
-    @property
-    def was_killed_here(self) -> bool:
-        """Whether what had arrived has ended by itself, in the middle."""
-        run = self.arriving
-        return run is not None and run.killed_on == self._node.name
-
     def turn_away(self) -> None:
         """End it on the target by itself, without success, and take away what has arrived."""
         shared, inner = self._shared, self._inner

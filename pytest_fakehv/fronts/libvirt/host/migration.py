@@ -147,9 +147,9 @@ def _send(
         persistent = Definition.parse(asked.persistent_xml, lambda: domain.uuid)
         _check_same("name", f"'{persistent.name}'", f"'{asked.name or domain.name}'")
     crossing.begin(target, live=asked.has(Migrate.LIVE))
-    speed = asked.bandwidth or domain.max_speed
-    if speed or domain.max_downtime:
-        crossing.change_pace(speed, domain.max_downtime)
+    outgoing.speed = asked.bandwidth or None
+    if domain.speed or domain.max_downtime:
+        crossing.change_pace(domain.speed, domain.max_downtime)
     status = follow(host, domain, outgoing, crossing)
     if status == "cancelled":
         raise _aborted()
@@ -350,8 +350,6 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
                 crossing.arrive(success=False)
         finally:
             turn_away(host, name)
-        if crossing.was_killed_here:
-            raise failure(Code.INTERNAL_ERROR, "qemu unexpectedly closed the monitor")
         raise failure(Code.MIGRATE_FINISH_OK, "the migration was cancelled, and nothing is left of it here")
     if domain is None or incoming is None:
         raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")

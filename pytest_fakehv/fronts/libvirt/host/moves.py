@@ -33,6 +33,7 @@ class Outgoing:
         session: the client that leads it; None where this host does.
         abandon: called when that client is gone.
         holds_job: whether the domain's job is held for it from the beginning.
+        speed: at most how much is sent in a second, in MiB, where its caller has said that; or None.
         has_begun: whether anything of it is sent.
         is_performing: whether a thread follows it, and answers who asks how far it is.
         is_cancelled: whether a client has aborted it.
@@ -47,6 +48,7 @@ class Outgoing:
     session: object | None = None
     abandon: Callable[[], None] = lambda: None
     holds_job: bool = True
+    speed: int | None = None
     is_performing: bool = False
     has_begun: bool = False
     is_cancelled: bool = False

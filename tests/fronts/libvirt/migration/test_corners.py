@@ -153,19 +153,6 @@ def test_the_target_goes_down_with_what_is_on_its_way_there(pair_of, persistent)
     assert pair.on(pair.connect("B")) == ([5, 0, True] if persistent else None)
 
 
-@pytest.mark.parametrize("way", ["managed", "p2p"])
-def test_a_guest_that_is_killed_where_it_goes(pair, way):
-    """Why that failed the target knows, and is believed."""
-    domain = pair.domain()
-    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
-    pair.cluster.at(4, lambda: pair.cluster.kill("web1", node="B"))
-    with pytest.raises(libvirt.libvirtError) as caught:
-        pair.move(domain, way)
-    assert str(caught.value) == "internal error: qemu unexpectedly closed the monitor"
-    assert pair.ends == ([1, 1, True], None)
-    pair.cluster.assert_consistent()
-
-
 @NEEDS_VIRSH
 def test_a_program_that_is_killed_in_the_middle(pair_of):
     pair = pair_of("manual")

@@ -147,18 +147,23 @@ def under_way_on_a_clock_that_stands(pair, flags=LIVE, **script):
     return begun, pair.connect("A").lookupByName("web1")
 
 
-def test_what_comes_from_elsewhere_is_not_this_hosts_to_abort(pair_of):
-    """It waits for the call that it is here by, in vain: in postcopy that is the last one."""
+def test_what_comes_from_elsewhere_is_not_this_hosts_to_steer(pair_of):
+    """That waits for the call that it is here by, in vain: in postcopy that is the last one."""
     pair = pair_of("manual")
     flags = LIVE | libvirt.VIR_MIGRATE_POSTCOPY | libvirt.VIR_MIGRATE_PERSIST_DEST
     begun, here = under_way_on_a_clock_that_stands(pair, flags, bandwidth=1e-9, dirty_rate=1e-9)
     there = pair.connect("B").lookupByName("web1")
     for phase in ("Prepare3Params", "Finish3Params"):
-        abort = Begun(there.abortJob)
-        while abort.is_alive:
-            pair.cluster.clock.advance(1)
+        steered = [
+            Begun(there.abortJob),
+            Begun(there.migrateStartPostCopy),
+            Begun(there.migrateSetMaxDowntime, 5),
+        ]
         held = f"cannot acquire state change lock (held by monitor=remoteDispatchDomainMigrate{phase})"
-        assert abort.wait() == (68, 0, f"Timed out during operation: {held}")
+        for each in steered:
+            while each.is_alive:
+                pair.cluster.clock.advance(1)
+            assert each.wait() == (68, 0, f"Timed out during operation: {held}")
         if phase == "Prepare3Params":
             here.migrateStartPostCopy()
             assert there.isPersistent() == 1
@@ -218,6 +223,34 @@ def test_a_bandwidth_counts_from_the_beginning(pair):
     pair.cluster.script_migration("web1", bandwidth=64, outcome="failed", at=0.5)
     assert refused(pair.move, domain, "managed", LIVE, {"bandwidth": 4})[0] == 9
     assert pair.cluster.migrations[0].duration == 8
+
+
+def test_a_bandwidth_holds_until_a_speed_is_set(pair_of):
+    pair = pair_of("manual")
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=64)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain, "managed", LIVE, {"bandwidth": 4})
+        held.wait()
+    here = pair.connect("A").lookupByName("web1")
+    assert here.migrateGetMaxSpeed() == 4
+    here.migrateSetMaxDowntime(1)
+    pair.cluster.clock.advance(2)
+    assert here.jobStats()["memory_processed"] == 8 * 2**20
+    here.migrateSetMaxSpeed(8)
+    assert here.migrateGetMaxSpeed() == 8
+    pair.cluster.clock.advance(7)
+    assert begun.wait() is None
+    assert here.migrateGetMaxSpeed() == 8
+
+
+def test_a_downtime_is_for_one_run(pair):
+    domain = pair.domain()
+    domain.migrateSetMaxDowntime(50)
+    assert domain.migrateGetMaxDowntime() == 50
+    domain.destroy()
+    domain.create()
+    assert domain.migrateGetMaxDowntime() == 300
 
 
 def test_a_speed_counts_in_postcopy_too(pair_of):

@@ -19,13 +19,13 @@ class StandIn:
         self._front.cluster.kill(name, node=self._name)
 
     def let_pass(self):
-        """Let some seconds pass."""
-        self._front.cluster.clock.advance(5)
+        """Let a second pass."""
+        self._front.cluster.clock.advance(1)
 
     def await_guest(self, name):
         """Let what runs in an instance, which has always come up, write to its memory, if it is that one."""
         if name == "busy":
-            self._front.cluster.script_migration(name, dirty_rate=10)
+            self._front.cluster.script_migration(name, bandwidth=64, dirty_rate=40)
 
 
 @contextlib.contextmanager

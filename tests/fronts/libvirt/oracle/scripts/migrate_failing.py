@@ -21,7 +21,8 @@ def script(ask):
         for what in (aborted, suspended_and_done, suspended_and_aborted, destroyed_there, killed_there):
             domain = ready(ask, source, "busy")
             begun = under_way(ask, domain, target, way, FLAGS)
-            ask.end(begun, hastened=what(ask, domain, target), quiet=0.5)
+            hastened = what(ask, domain, target)
+            ask.end(begun, hastened=hastened, races=what is killed_there, quiet=0.5)
             looked_at(ask, source, target, name="busy")
             cleared(ask, source, target, name="busy")
         for what in (destroyed_here, killed_here):
@@ -64,9 +65,9 @@ def destroyed_there(ask, _domain, target):
 
 def killed_here(ask, _domain, _target):
     """Let its process end on the source."""
-    ask.kill("busy")
+    ask.kill("busy", quiet=1)
 
 
 def killed_there(ask, _domain, _target):
     """Let its process end on the target."""
-    ask.kill("busy", "node2")
+    ask.kill("busy", "node2", quiet=1)
