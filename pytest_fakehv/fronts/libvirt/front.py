@@ -15,6 +15,7 @@ from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.fronts.libvirt.environment import environment
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
+from pytest_fakehv.fronts.libvirt.halts import handed_on
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -99,7 +100,9 @@ class FakeLibvirt(Referent):
         self._left = ExitStack()
         self._directory = self._left.enter_context(_sockets_in(directory))
         with suppress(ImportError):  # then its clients are other processes
-            self._left.enter_context(kept_off_servers(import_module("libvirt")))
+            binding = import_module("libvirt")
+            self._left.enter_context(kept_off_servers(binding))
+            self._left.enter_context(handed_on(binding))
         cluster._shared.fronts.append(self)
         cluster._shared.chronicle.listeners.append(self)
 
@@ -110,8 +113,9 @@ class FakeLibvirt(Referent):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it."""
-        self.close()
+        """End it, unless this is a child that was forked in the block."""
+        if "_left" in vars(self):
+            self.close()
 
     def __repr__(self) -> str:
         """Show whose it is."""

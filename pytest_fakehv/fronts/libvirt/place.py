@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_fakehv.calls.callers import caller_from
 from pytest_fakehv.fronts.libvirt import ssh
+from pytest_fakehv.fronts.libvirt.halts import raise_in
 from pytest_fakehv.machine import Files, Os
 
 if TYPE_CHECKING:
@@ -75,12 +76,19 @@ class Peer:
         """
         if self._place:
             return self._place
-        waiting = list(_waiting())
-        places = {place for place, _ in waiting}
-        if len(places) > 1:
-            called = api.casefold()
-            places = {place for place, name in waiting if called.endswith(name.casefold())}
+        places = {place for _, place in _callers(api)}
         return places.pop() if len(places) == 1 else _SEVERAL
+
+    def halt(self, api: str, error: BaseException) -> None:
+        """Raise an error where a call was made in this process, since its library tells of no such one.
+
+        Args:
+            api: what was called.
+            error: what ends more than the call.
+        """
+        if not self._place:
+            for thread, _ in _callers(api):
+                raise_in(thread, error)
 
 
 def _of_process(pid: int, what: str) -> bytes:
@@ -93,8 +101,17 @@ def _of_process(pid: int, what: str) -> bytes:
     return told
 
 
-def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
-    """Yield of each thread that is inside the binding from where it called that, and which function."""
+def _callers(api: str) -> list[tuple[int, tuple[str, int]]]:
+    """Return which threads may be calling something now, each with the place."""
+    waiting = list(_waiting())
+    if len({place for _, place, _ in waiting}) > 1:
+        called = api.casefold()
+        waiting = [each for each in waiting if called.endswith(each[-1].casefold())]
+    return [(thread, place) for thread, place, _ in waiting]
+
+
+def _waiting() -> "Iterator[tuple[int, tuple[str, int], str]]":
+    """Yield each thread that is inside the binding, from where it called that, and which function."""
     for thread, innermost in _frames().items():
         frame: FrameType | None = innermost
         name = ""
@@ -102,7 +119,7 @@ def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
             name = frame.f_code.co_name if module in _BINDINGS else ""
             frame = frame.f_back
         if name and name != _LOOP:
-            yield caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
+            yield thread, caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
 
 
 def _frames() -> "dict[int, FrameType]":

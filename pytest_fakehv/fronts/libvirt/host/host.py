@@ -127,7 +127,13 @@ class Host(Befalling):
             ConnectionLost: the node does not answer.
         """
         with called_from(client.peer.place(api.name)):
-            return self.pass_door(api, seen, effect)
+            try:
+                return self.pass_door(api, seen, effect)
+            except Exception:
+                raise
+            except BaseException as error:  # it ends more than the call
+                client.peer.halt(api.name, error)
+                raise
 
     def pass_door(self, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call pass the cluster's door, and undo what is left of one that has failed.
