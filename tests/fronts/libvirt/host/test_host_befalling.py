@@ -385,5 +385,6 @@ def test_what_starts_with_its_host_and_runs_elsewhere_by_now(node1, web1, cluste
     )
     assert since.startswith("  since call 3, virDomainSetAutostart('web1', 1) on node1 at ")
     assert advice == (
-        "  a correct program starts an instance, or lets it arrive, only where it is known to run nowhere else"
+        "  a correct program starts an instance, or lets it arrive, only where it is known to run "
+        "nowhere else"
     )
