@@ -15,7 +15,7 @@ import pytest
 from small_host import BOOTED, OF_EVENTS, STARTED_AT_MOST, WEB1, Client, SmallHost, serving, wait_for_end
 
 from pytest_fakehv.fronts.libvirt.errors import ConnectionLost, LibvirtError
-from pytest_fakehv.fronts.libvirt.server import outgoing, threads, workers
+from pytest_fakehv.fronts.libvirt.server import connection, outgoing, threads, workers
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
 from pytest_fakehv.fronts.libvirt.wire.frames import LARGEST, VERSION, Header, Type, framed
@@ -267,7 +267,7 @@ class TestCallsThatWait:
         assert threading.active_count() == before
 
     def test_beyond_as_many_threads_they_stand_in_line(self, host, client, monkeypatch):
-        monkeypatch.setattr(workers, "MOST_WORKERS", 2)
+        monkeypatch.setattr(connection, "MOST_WORKERS", 2)
         serials = {client.begin("virDomainSuspend", WEB1) for _ in range(7)}
         for _ in range(2):
             assert host.began.acquire(timeout=STARTED_AT_MOST)
@@ -276,7 +276,7 @@ class TestCallsThatWait:
         assert {client.answer()[0] for _ in range(7)} == serials
 
     def test_who_has_too_many_in_line_is_dropped(self, host, server, client, monkeypatch):
-        monkeypatch.setattr(workers, "MOST_WORKERS", 2)
+        monkeypatch.setattr(connection, "MOST_WORKERS", 2)
         monkeypatch.setattr(workers, "MOST_IN_LINE", 3)
         with Client(server.path) as greedy:
             for _ in range(6):
@@ -651,7 +651,7 @@ class TestEnd:
         with serving(host) as server, Client(server.path) as client:
             client.begin("virDomainDestroy", WEB1)
             assert client.is_lost()
-            wait_for_end()
+            server._readers.join()
         assert ended == [True]
 
     def test_the_socket_may_be_gone_before(self, host):

@@ -36,6 +36,9 @@ _Function = Callable[..., tuple[Any, ...]]
 _RECEIVED_AT_ONCE: Final = 65536
 """In bytes: nearly every message is whole then."""
 
+MOST_WORKERS: Final = 256
+"""More threads of a client's don't wait on one connection; beyond, calls stand in line."""
+
 _NO_AUTHENTICATION: Final = 0
 
 _READ_ONLY: Final = 1
@@ -102,7 +105,7 @@ class Connection:
         self._host = host
         self._name = name
         self._outgoing = Outgoing(connected, name)
-        self._workers = Workers(name)
+        self._workers = Workers(f"{name} worker", MOST_WORKERS)
         self._hears = threading.Event()
         self._hears.set()
         self._nudges = False
@@ -187,6 +190,7 @@ class Connection:
     def close(self) -> None:
         """Give back what the connection has, once it is over and its last call has ended."""
         self._workers.end()
+        self._workers.join()
         self._outgoing.close()
 
     def forget(self) -> None:
