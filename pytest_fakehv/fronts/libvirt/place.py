@@ -61,8 +61,8 @@ class Peer:
             return _ANOTHER
         return f"process {program.decode(errors='replace').strip()}", 0
 
-    def place(self, api: str) -> tuple[str, int]:
-        """Return file and line of what is calling now.
+    def caller(self, api: str) -> tuple[tuple[str, int], int | None]:
+        """Return from where it is calling now: the file and the line, and which thread.
 
         Code of this package and helpers with ``__tracebackhide__`` are passed over, as in any call's place.
 
@@ -70,14 +70,17 @@ class Peer:
             api: what is called, by libvirt's name: ``"virDomainCreate"``.
 
         Returns:
-            Of another process, its program's name, such as ``("process virsh", 0)``; of another Python, and
-            of what isn't seen, ``("another process", 0)``. Where several threads call from different lines,
-            and the API doesn't tell which, ``("one of several threads", 0)``.
+            Of another process, in the place of a file its program's name, such as ``("process virsh", 0)``;
+            of another Python, and of what isn't seen, ``("another process", 0)``. Where several threads call
+            from different lines, and the API doesn't tell which, ``("one of several threads", 0)``. The
+            thread's number is None where it is not one alone of this process.
         """
         if self._place:
-            return self._place
-        places = {place for _, place in _callers(api)}
-        return places.pop() if len(places) == 1 else _SEVERAL
+            return self._place, None
+        callers = _callers(api)
+        places = {place for _, place in callers}
+        place = places.pop() if len(places) == 1 else _SEVERAL
+        return place, callers[0][0] if len(callers) == 1 else None
 
     def halt(self, api: str, error: BaseException) -> None:
         """Raise an error where a call was made in this process, since its library tells of no such one.

@@ -126,7 +126,7 @@ class Host(Befalling):
             LibvirtError: it can't be done.
             ConnectionLost: the node does not answer.
         """
-        with called_from(client.peer.place(api.name)):
+        with called_from(*client.peer.caller(api.name)):
             try:
                 return self.pass_door(api, seen, effect)
             except Exception:
