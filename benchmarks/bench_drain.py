@@ -3,8 +3,8 @@
     python benchmarks/bench_drain.py [--rounds N]
 
 The first table has one unscripted migration by each way, beside a lookup of a domain by the same client at
-the same time. The second has a test of pytest, with the fixture, whose code drains a node of 10, 100 and 1,000
-domains by `migrateToURI3`: seconds of the test's own, and what each domain takes beside one of 10.
+the same time. The second has a test of pytest, with the fixture, whose code drains a node of 10, 100 and
+1,000 domains by `migrateToURI3`: seconds of the test's own, and what each domain takes beside one of 10.
 """
 
 import argparse

@@ -78,7 +78,8 @@ def one_run(number: int, *, is_polled: bool) -> tuple[tuple[Any, ...], tuple[int
             watched = libvirt.open(front.uri("node1")).lookupByName("web1")
             while not over.is_set():
                 try:
-                    seen.append(int(watched.jobStats().get("memory_remaining", 0)))
+                    if (job := watched.jobStats())["type"] != libvirt.VIR_DOMAIN_JOB_NONE:
+                        seen.append(job["memory_remaining"])
                 except libvirt.libvirtError:  # it is gone
                     return
 
@@ -130,9 +131,8 @@ def main() -> None:
             seen[figures] += 1
     (commonest, often), *_ = ends.most_common(1)
     print(f"{given.runs} runs, half of them polled: {len(ends)} ends, {often} times {commonest}")
-    print(
-        f"what the pollers saw: {len(seen)} different series, the commonest {seen.most_common(1)[0][1]} times"
-    )
+    figures, often = seen.most_common(1)[0]
+    print(f"what the pollers saw: {len(seen)} different series, {often} times {figures}")
     shared(given.shared)
     print(f"{given.shared} migrations on shared connections: none stalled")
     if len(ends) > 1:
