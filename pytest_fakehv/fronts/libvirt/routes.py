@@ -73,13 +73,20 @@ class Routes:
         nodes: by name, what else each node is called, and its socket's path. It is looked at whenever
             something is asked for. A node can't be reached while nobody listens there.
         here: the node as which programs run: where a URI without a host leads. None for the first one.
+        serve: called with a node's name before its socket is told; None where all are there already.
 
     Raises:
         DeclarationError: there is no such node.
     """
 
-    def __init__(self, nodes: Mapping[str, tuple[Collection[str], str]], here: str | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, tuple[Collection[str], str]],
+        here: str | None = None,
+        serve: Callable[[str], object] | None = None,
+    ) -> None:
         self._nodes = nodes
+        self._serve = serve
         self._here = here if here is None else self._known(here)
 
     @property
@@ -111,7 +118,10 @@ class Routes:
         Raises:
             DeclarationError: there is no such node.
         """
-        return self._nodes[self._known(node)][1]
+        _, path = self._nodes[self._known(node)]
+        if self._serve:
+            self._serve(node)
+        return path
 
     def node_of(self, place: str) -> str | None:
         """Return the node of a URI that names one, of a socket's path, or of its file's name.
@@ -137,8 +147,8 @@ class Routes:
     def hosts(self) -> Iterator[tuple[str, list[str]]]:
         """Yield sockets' paths, each with what URIs call the node, in lower case; what comes later counts."""
         yield self.socket(self.here), sorted(_ITSELF)
-        for name, (addresses, path) in self._nodes.items():
-            yield path, sorted({each.lower() for each in (name, *addresses)})
+        for name, (addresses, _) in self._nodes.items():
+            yield self.socket(name), sorted({each.lower() for each in (name, *addresses)})
 
     def direct(self, uri: str | None) -> str:
         """Return what leads where a URI does, but without any help; the URI itself where it leads to no node.
