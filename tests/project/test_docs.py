@@ -15,7 +15,8 @@ import pytest_fakehv
 from pytest_fakehv import read_topology
 from pytest_fakehv.interface.contract import INTERFACE
 from pytest_fakehv.judgement.violations import INVARIANTS
-from pytest_fakehv.stateful import FAULTY_METHODS, OPERATIONS
+from pytest_fakehv.stateful import OPERATIONS
+from pytest_fakehv.stateful.interfaces import Interface, Libvirt
 
 TITLED = pytest.mark.parametrize("page", PAGES, ids=title)
 
@@ -247,7 +248,7 @@ def test_the_tables_name_every_fixture_option_marker_and_method():
     names += ["`fakehv_migration(instance, *, ...)`", "`fakehv_fault(method, *, ...)`"]
     assert [name for name in names if f"\n| {name}" not in REFERENCE] == []
     assert [name for name in sorted(INTERFACE) if f"`{name}`" not in REFERENCE] == []
-    assert [name for name in FAULTY_METHODS if f"`{name}`" not in REFERENCE] == []
+    assert [name for name in (*Interface.faulty, *Libvirt.faulty) if f"`{name}`" not in REFERENCE] == []
 
 
 def test_the_invariants_are_all_explained():

@@ -209,6 +209,24 @@ class Routes:
         return node
 
 
+def binding() -> Any:
+    """Return libvirt's Python binding.
+
+    Raises:
+        ImportError: it is not there; the message says how to get it.
+    """
+    try:
+        libvirt: Any = importlib.import_module("libvirt")
+        _ = libvirt.libvirtmod
+    except (ImportError, AttributeError) as error:  # or it is a folder of that name
+        raise ImportError(
+            f"leading libvirt's URIs to nodes needs its Python binding: {error}; Debian's package "
+            "python3-libvirt has it; pip install libvirt-python builds it, which needs Debian's packages "
+            "libvirt-dev and pkgconf"
+        ) from None
+    return libvirt
+
+
 @contextmanager
 def routed(routes: Routes) -> Iterator[None]:
     """Lead what this process opens by libvirt's Python binding, until the ``with`` block ends.
@@ -224,29 +242,22 @@ def routed(routes: Routes) -> Iterator[None]:
     Raises:
         ImportError: the binding is not there.
     """
-    try:
-        libvirt: Any = importlib.import_module("libvirt")
-        binding = libvirt.libvirtmod  # where all of its functions look for the C library's, at each call
-    except (ImportError, AttributeError) as error:  # or it is a folder of that name
-        raise ImportError(
-            f"leading libvirt's URIs to nodes needs its Python binding: {error}; Debian's package "
-            "python3-libvirt has it; pip install libvirt-python builds it, which needs Debian's packages "
-            "libvirt-dev and pkgconf"
-        ) from None
-    before = {name: getattr(binding, name) for name in (*_OPENERS, _GET_URI)}
+    libvirt = binding()
+    library = libvirt.libvirtmod  # where all of its functions look for the C library's, at each call
+    before = {name: getattr(library, name) for name in (*_OPENERS, _GET_URI)}
 
     def get_uri(connection: Any) -> Any:
         uri = before[_GET_URI](connection)
         return unquote(urlsplit(uri).fragment) if uri and uri.startswith(_LED) else uri
 
     for name in _OPENERS:
-        setattr(binding, name, partial(routes.open, libvirt, before[name]))
-    setattr(binding, _GET_URI, get_uri)
+        setattr(library, name, partial(routes.open, libvirt, before[name]))
+    setattr(library, _GET_URI, get_uri)
     try:
         yield
     finally:
         for name, function in before.items():
-            setattr(binding, name, function)
+            setattr(library, name, function)
 
 
 def _parts(uri: str) -> SplitResult | None:
