@@ -70,6 +70,11 @@ class Domain:
         return self.definition.name
 
     @property
+    def instance(self) -> str:
+        """What the cluster calls it: what it was called where it comes from, until it has arrived."""
+        return self.incoming.instance if self.incoming else self.name
+
+    @property
     def uuid(self) -> bytes:
         """Its 16 bytes."""
         return self.definition.uuid

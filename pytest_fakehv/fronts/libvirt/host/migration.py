@@ -71,6 +71,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     domain.outgoing = Outgoing(
         flags=asked.flags,
         began=host.machine.now,
+        name_there=asked.name or domain.name,
         session=session,
         abandon=partial(_abandon, host, domain),
         holds_job=holds_job,
@@ -94,10 +95,6 @@ def _definition(domain: Domain, asked: Asked) -> str:
         LibvirtError: that is another one.
     """
     own = domain.definition
-    if asked.name not in (None, own.name):
-        raise failure(
-            Code.CONFIG_UNSUPPORTED, f"a domain keeps its name here: '{own.name}' can't be '{asked.name}'"
-        )
     if asked.xml is None:
         return own.xml(_XML_SECURE | _XML_MIGRATABLE)
     given = Definition.parse(asked.xml, lambda: own.uuid)
@@ -200,7 +197,7 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
             domain.config, domain.autostart = None, False
             machine.withdraw(domain.name)
             if not (asked.has(Migrate.PERSIST_DEST) or _is_defined_there(host, domain)):
-                machine.forget(domain.name)
+                machine.forget(outgoing.name_there)
             if not domain.is_active:
                 host.drop(domain)
 
@@ -256,30 +253,29 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         raise failure(Code.INTERNAL_ERROR, "no domain XML passed")
     _check_uri(asked.uri)
     definition = Definition.parse(asked.xml, host.new_uuid)
-    domain = host.by_uuid(definition.uuid)
-    if domain is None:
-        if other := host.by_name(definition.name):
-            there = uuid.UUID(bytes=other.uuid)
-            problem = f"domain '{definition.name}' already exists with uuid {there}"
-            raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
-        domain = Domain(definition=definition)
-    elif domain.is_active:
+    instance = definition.name
+    if asked.name is not None:
+        definition = definition.renamed(asked.name)
+    domain = host.domain_of(definition) or Domain(definition=definition)
+    if domain.is_active:
         raise invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)
     with host.machine.lock:
         if not host.has(domain):
             host.add(domain)
     host.take_job(domain, doing)
     with host.machine.lock:
+        host.comes(domain, instance)
         domain.incoming = Incoming(
             flags=asked.flags,
             began=host.machine.now,
+            instance=instance,
             arrives=partial(_arrives, host, domain, asked),
             session=session,
             abandon=partial(turn_away, host, domain.name),
         )
     if not asked.has(Migrate.OFFLINE):
         try:
-            Crossing(host.machine, domain.name).accept()
+            Crossing(host.machine, instance).accept()
         except BaseException:
             turn_away(host, domain.name)
             raise
@@ -298,7 +294,7 @@ def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
     """Note that a domain runs here, as its instance does from now on; under the lock."""
     if asked.has(Migrate.PERSIST_DEST):
         _persist(host, domain, asked)
-    record = host.machine.record(domain.name)
+    record = host.machine.record(domain.instance)
     if asked.has(Migrate.PAUSED) or (record is not None and record.is_paused):
         domain.pauses(Paused.USER)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.SUSPENDED, Suspended.PAUSED)
@@ -311,6 +307,7 @@ def _persist(host: Host, domain: Domain, asked: Asked) -> None:
     detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
     given = asked.persistent_xml
     config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
+    config = config.renamed(domain.name)  # whatever it says itself
     host.define(domain, config)
     host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
 
@@ -324,7 +321,7 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
     """
     machine, domain = host.machine, host.by_name(name)
     incoming = domain.incoming if domain else None
-    crossing = Crossing(machine, name)
+    crossing = Crossing(machine, host.came_as(name))
     if cancelled:
         try:
             if incoming and not asked.has(Migrate.OFFLINE):
@@ -345,7 +342,9 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
     try:
         crossing.arrive(success=True)
         if asked.has(Migrate.PAUSED):
-            machine.set_paused(name, paused=True)
+            machine.set_paused(incoming.instance, paused=True)
+        with machine.lock:
+            host.takes_its_name(domain, incoming)
     except BaseException:
         turn_away(host, name)
         raise
@@ -359,14 +358,14 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
 def turn_away(host: Host, name: str) -> None:
     """End what is left of a migration to here that has failed, in whichever phase."""
     with host.machine.lock:
-        domain, crossing = host.by_name(name), Crossing(host.machine, name)
+        domain, crossing = host.by_name(name), Crossing(host.machine, host.came_as(name))
         if domain and (domain.incoming or crossing.can_turn_away):
             domain.stays()
             if domain.is_active:
                 host.ends(domain, ARRIVES)
             elif not domain.is_persistent:
                 host.drop(domain)
-        crossing.turn_away()
+        crossing.turn_away(name)
 
 
 def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
@@ -374,7 +373,7 @@ def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
     with host.machine.lock:
         if domain.incoming is None:
             return False
-        Crossing(host.machine, domain.name).fail(f"destroyed on {host.name}")
+        Crossing(host.machine, domain.instance).fail(f"destroyed on {host.name}")
         domain.stays()
         host.ends(domain, method)
         return True

@@ -31,6 +31,7 @@ class Outgoing:
         began: when, in seconds of the cluster's clock.
         session: the client that leads it; None where this host does.
         abandon: called when that client is gone.
+        name_there: what the domain is called on the target.
         holds_job: whether the domain's job is held for it from the beginning.
         has_begun: whether anything of it is sent.
         is_performing: whether a thread follows it, and answers who asks how far it is.
@@ -43,6 +44,7 @@ class Outgoing:
 
     flags: int
     began: float
+    name_there: str
     session: object | None = None
     abandon: Callable[[], None] = lambda: None
     holds_job: bool = True
@@ -82,6 +84,7 @@ class Incoming:
     Attributes:
         flags: how.
         began: when, in seconds of the cluster's clock.
+        instance: what the cluster calls the domain until it has arrived.
         arrives: called, under the lock, when the domain begins to run here.
         session: the client that leads it; None where the source does.
         abandon: called when that client is gone.
@@ -90,6 +93,7 @@ class Incoming:
 
     flags: int
     began: float
+    instance: str
     arrives: Callable[[], None]
     session: object | None = None
     abandon: Callable[[], None] = lambda: None

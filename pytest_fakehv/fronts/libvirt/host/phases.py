@@ -59,17 +59,17 @@ def _undo_confirm(host: Host, seen: Sequence[Any], _when: Progress) -> None:
 
 def _undo_prepare(host: Host, seen: Sequence[Any], when: Progress) -> None:
     if when == "after":
-        turn_away(host, _name_in(_PREPARE, seen))
+        turn_away(host, _name_there(seen[0]))
 
 
 def _undo_prepare3(host: Host, seen: Sequence[Any], when: Progress) -> None:
     if when == "after":
-        turn_away(host, _name_in("virDomainMigratePrepare3", seen))
+        turn_away(host, seen[3] or Xml(seen[5]).name or "")
 
 
 def _undo_finish(host: Host, seen: Sequence[Any], when: Progress) -> None:
     if when != "during":
-        turn_away(host, _name_in(_FINISH, seen))
+        turn_away(host, _name_there(seen[0]))
 
 
 def _undo_finish3(host: Host, seen: Sequence[Any], when: Progress) -> None:
@@ -77,8 +77,10 @@ def _undo_finish3(host: Host, seen: Sequence[Any], when: Progress) -> None:
         turn_away(host, seen[0])
 
 
-def _name_in(api_name: str, seen: Sequence[Any]) -> str:
-    return APIS[api_name].instance_name(tuple(seen), {}, tuple(seen)) or ""
+def _name_there(params: list[Parameter]) -> str:
+    """Return what a domain is to be called on the target."""
+    given = {each.field: each.value for each in params}
+    return given.get("destination_name") or Xml(given.get("destination_xml", "")).name or ""
 
 
 # The phases, led by a client
@@ -173,7 +175,7 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         )
     if domain.is_paused:
         asked = replace(asked, flags=asked.flags | Migrate.PAUSED)
-    name, is_offline = domain.name, asked.has(Migrate.OFFLINE)
+    name, is_offline = asked.name or domain.name, asked.has(Migrate.OFFLINE)
     xml = begin(host, domain, asked, APIS[_PERFORM].remote_name, None)
     flags = asked.flags & ~(Migrate.CHANGE_PROTECTION | Migrate.ABORT_ON_ERROR)
     params = [

@@ -15,6 +15,8 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, Domain] = {}
         self._by_uuid: dict[bytes, Domain] = {}
+        self._arriving: dict[str, Domain] = {}
+        self._came_as: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Domain]:
         """Go through those that it has now."""
@@ -31,6 +33,23 @@ class Registry:
     def by_uuid(self, key: bytes) -> Domain | None:
         """Return the domain of a UUID's 16 bytes; None if there is none."""
         return self._by_uuid.get(key)
+
+    def of_instance(self, name: str) -> Domain | None:
+        """Return the domain that one of the cluster's instances is here; None if there is none."""
+        domain = self._arriving.get(name)
+        return domain if domain and domain.incoming else self._by_name.get(name)
+
+    def came_as(self, name: str) -> str:
+        """Return what the instance was called that the domain of a name has come as, or is to."""
+        return self._came_as.get(name, name)
+
+    def comes(self, domain: Domain, instance: str) -> None:
+        """Note as which of the cluster's instances a domain is to come, whatever it will be called here."""
+        self._arriving[instance], self._came_as[domain.name] = domain, instance
+
+    def arrived(self, domain: Domain) -> None:
+        """Note that its instance is from now on called as the domain is."""
+        self._arriving.pop(self.came_as(domain.name), None)
 
     def add(self, domain: Domain) -> None:
         """Have one more domain."""

@@ -272,7 +272,10 @@ def test_a_change_waits_while_others_move_the_clock(pair_of):
     pair.domain()
     host = pair.front._hosts["A"]
     domain = host.by_name("web1")
-    domain.job, domain.outgoing = Slow(pair.cluster.clock), moves.Outgoing(flags=0, began=0, holds_job=False)
+    domain.job, domain.outgoing = (
+        Slow(pair.cluster.clock),
+        moves.Outgoing(flags=0, began=0, name_there="web1", holds_job=False),
+    )
     assert acquired(domain, host.machine)
     assert pair.cluster.clock.now == 3
     Crossing(host.machine, "web1").let_pass(1)  # only the test moves this clock
@@ -296,15 +299,6 @@ def test_what_no_idle_domain_can_do(pair):
         82,
         10,
         "numerical overflow: bandwidth must be less than 8796093022208",
-    )
-
-
-def test_another_name_is_refused(pair):
-    problem = "unsupported configuration: a domain keeps its name here: 'web1' can't be 'web2'"
-    assert refused(pair.move, pair.domain(), "managed", LIVE, {"destination_name": "web2"}) == (
-        67,
-        10,
-        problem,
     )
 
 
@@ -366,7 +360,7 @@ def test_a_target_that_only_says_that_it_is_ready(pair):
 
 
 def test_a_question_that_comes_too_late_is_not_waited_for():
-    late = moves.Outgoing(flags=0, began=0)
+    late = moves.Outgoing(flags=0, began=0, name_there="web1")
     assert late.ask() is None
     late.is_performing = True
     late.asked = Last(late)
