@@ -416,6 +416,6 @@ def test_who_waits_leaves_a_clock_alone_that_somebody_else_moves(is_migrating):
 
 def test_what_the_source_has_given_away_is_not_turned_away(pair):
     pair.move(pair.domain())
-    Crossing(pair.front._hosts["B"].machine, "web1").turn_away()
+    Crossing(pair.front._hosts["B"].machine, "web1").turn_away("web1")
     assert pair.ends == MOVED
     pair.cluster.assert_consistent()
