@@ -9,14 +9,14 @@ import threading
 
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, failure
 from pytest_fakehv.fronts.libvirt.server.server import Server, _servers
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.fronts.libvirt.wire.errors import ERROR
 from pytest_fakehv.fronts.libvirt.wire.frames import HEADER_SIZE, VERSION, Frames, Type, framed, header_of
 from pytest_fakehv.fronts.libvirt.wire.procedures import EVENTS, PROCEDURES, Program
 from pytest_fakehv.fronts.libvirt.wire.xdr import decode, encode
 
 WEB1 = DomainRef("web1", bytes(range(16)), 1)
-BOOTED = DomainEvent(0, WEB1, (2, 0))
+BOOTED = Notice(0, WEB1, (2, 0))
 NUDGED = b"\x7f\xff\xff\xff"
 """What a nudge begins with: the number of a callback that nobody has."""
 

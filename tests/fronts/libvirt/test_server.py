@@ -17,7 +17,7 @@ from small_host import BOOTED, OF_EVENTS, STARTED_AT_MOST, WEB1, Client, SmallHo
 from pytest_fakehv.fronts.libvirt.errors import ConnectionLost, LibvirtError
 from pytest_fakehv.fronts.libvirt.server import connection, outgoing, threads, workers
 from pytest_fakehv.fronts.libvirt.server.server import Server
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.fronts.libvirt.wire.frames import LARGEST, VERSION, Header, Type, framed
 from pytest_fakehv.fronts.libvirt.wire.procedures import Program
 from pytest_fakehv.fronts.libvirt.wire.xdr import codec, decode, encode
@@ -337,11 +337,11 @@ class TestEvents:
     def test_they_come_in_their_order(self, host, listener):
         events = [
             BOOTED,
-            DomainEvent(1, WEB1),
-            DomainEvent(13, WEB1, (524288,)),
-            DomainEvent(20, WEB1, (2,)),
-            DomainEvent(21, WEB1, ([],)),
-            DomainEvent(23, WEB1, (2, "urn:x")),
+            Notice(1, WEB1),
+            Notice(13, WEB1, (524288,)),
+            Notice(20, WEB1, (2,)),
+            Notice(21, WEB1, ([],)),
+            Notice(23, WEB1, (2, "urn:x")),
         ]
         for event in events:
             host.sessions[0].send_event(7, event)
@@ -356,9 +356,9 @@ class TestEvents:
 
     def test_one_that_the_table_does_not_have_is_its_callers_mistake(self, host, listener):
         with pytest.raises(KeyError):
-            host.sessions[0].send_event(7, DomainEvent(99, WEB1))
+            host.sessions[0].send_event(7, Notice(99, WEB1))
         with pytest.raises(ValueError, match="not enough values"):
-            host.sessions[0].send_event(7, DomainEvent(0, WEB1))
+            host.sessions[0].send_event(7, Notice(0, WEB1))
         assert listener.is_alive()
 
     def test_a_client_that_no_longer_wants_to_know_is_told_nothing(self, host, listener):
@@ -387,7 +387,7 @@ class TestEvents:
                 seen.append(threads.is_answering())
                 return super().encode()
 
-        host.sessions[0].send_event(7, DomainEvent(1, WEB1._replace(name=Watched("web1"))))
+        host.sessions[0].send_event(7, Notice(1, WEB1._replace(name=Watched("web1"))))
         assert seen == [True]
         assert not threads.is_answering()
 
@@ -395,11 +395,11 @@ class TestEvents:
 class TestClientsThatDoNotRead:
     """What is sent to them is kept, up to a limit, and nobody waits for them."""
 
-    LARGE = DomainEvent(23, WEB1, (2, "x" * 2**20))
+    LARGE = Notice(23, WEB1, (2, "x" * 2**20))
 
     def test_what_they_are_told_is_kept(self, host, listener):
         for index in range(10):
-            host.sessions[0].send_event(7, DomainEvent(23, WEB1, (index, "x" * 2**20)))
+            host.sessions[0].send_event(7, Notice(23, WEB1, (index, "x" * 2**20)))
         serial = listener.begin("virConnectGetHostname")
         for index in range(10):
             assert listener.answer()[1][2] == index
