@@ -153,7 +153,7 @@ def libvirt(session: nox.Session) -> None:
     tests = (
         "tests/fronts/libvirt",
         "tests/plugin/test_libvirt_fixture.py",
-        "examples/test_12_libvirt_watchdog.py",
+        *map(str, sorted(Path("examples").glob("test_*_libvirt_*.py"))),
     )
     session.run("pytest", "-n", "auto", *tests, *session.posargs)
 
