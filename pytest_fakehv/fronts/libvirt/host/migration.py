@@ -326,7 +326,7 @@ def _persist(host: Host, domain: Domain, asked: Asked) -> None:
     detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
     given = asked.persistent_xml
     config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
-    config = config.renamed(domain.name)  # whatever it says itself
+    config = config.renamed(domain.name).with_uuid(domain.uuid)  # whatever it says itself
     host.define(domain, config)
     host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
 
