@@ -232,11 +232,11 @@ def rename_on(node: InnerNode, instance: str, name: str) -> None:
     record = store.read(old)
     if record is None:
         raise RefusedError(NOT_RUNNING)
-    shared.watcher.kin.becomes(instance, name)
     try:
         store.create(new, record)
     except FileExistsError:
         raise RefusedError(RUNNING) from None
+    shared.watcher.kin.becomes(instance, name)
     try:
         store.remove(old)
     except BaseException:

@@ -302,6 +302,7 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
+            self._seen += self.kin.split(run, self._current_call())
             if run and not run.open_nodes and len(self._where.get(instance, ())) > 1:
                 self._leave_to_others(instance)
                 places = self._where.get(instance, ())
@@ -317,8 +318,7 @@ class Watcher:
         Args:
             unreachable: the nodes that no program could call now.
         """
-        found = list(self._seen)
-        found += [
+        found = self._seen + [
             _vanished(instance, gone)
             for instance, gone in self._gone.items()
             if not (gone.is_on_its_way and gone.target in unreachable)

@@ -6,6 +6,7 @@ from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.interface.constants import STARTS
 from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.violations import Violation
+from pytest_fakehv.migration.run import Run
 from pytest_fakehv.storage.locks import Lock
 from pytest_fakehv.text import listed, printable
 
@@ -47,6 +48,24 @@ class Kin:
             places = self._where[other]
             return Departure(places[0], f"runs on {listed(places)} as {printable(other)}")
         return None
+
+    def split(self, run: Run | None, call: Call | None) -> list[Violation]:
+        """Return what is wrong with an instance that runs on after its migration, by its other name, too."""
+        if not self._others or run is None or run.open_nodes or run.instance not in self._where:
+            return []
+        name = run.instance
+        found = []
+        for other in sorted(self._others.get(name, ())):
+            if other != name and other in self._where:
+                here, there = self._where[name], self._where[other]
+                what = (
+                    f"{printable(name)} ran on {listed(here)}, and on {listed(there)} as {printable(other)}"
+                )
+                nodes = tuple(dict.fromkeys([*here, *there]))
+                found.append(
+                    Violation(invariant="split-brain", what=what, instance=name, nodes=nodes, call=call)
+                )
+        return found
 
     def doubled(self, node: str, instance: str, call: Call | None) -> list[Violation]:
         """Return what is wrong with an instance that begins to run on a node, by a call or by none."""

@@ -90,7 +90,7 @@ class Crossing:
     def fail(self, reason: str) -> None:
         """Let it fail, if it is under way."""
         with self._shared.lock:
-            if self.arriving and self.arriving.is_active:
+            if any(run and run.is_active for run in (self.leaving, self.arriving)):
                 self._shared.traffic.fail(self._name, reason)
 
     def start_postcopy(self) -> None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from uuid import UUID
 
+from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import changes
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
@@ -178,6 +179,7 @@ class Befalling(Domains):
             self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
+            self._breaks_moving()
         elif what == "reconnect":
             self.audience.speak()
 
@@ -265,6 +267,12 @@ class Befalling(Domains):
                 self._stops(domain, Shutoff.UNKNOWN)
                 if not domain.is_persistent:
                     self.drop(domain)
+
+    def _breaks_moving(self) -> None:
+        """Let fail what is being sent, from here or to here, as no word gets through any more."""
+        for domain in self._registry:
+            if domain.incoming or domain.outgoing:
+                Crossing(self.machine, domain.instance).fail(f"{self.name} was cut off")
 
     def _comes_up(self, domain: Domain) -> None:
         """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""

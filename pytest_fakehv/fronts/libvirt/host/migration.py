@@ -1,5 +1,6 @@
 """A domain moves to another host: the phases of that, led by a client, or by the source itself."""
 
+import errno
 import uuid
 from functools import partial
 from typing import Final
@@ -136,6 +137,9 @@ def _send(
 ) -> None:
     if outgoing.is_cancelled:
         raise _aborted()
+    if (peer := host.find_peer(target)) and peer.is_silent:
+        text = f"unable to connect to server at '{peer.name}:{_PORT}': No route to host"
+        raise LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=errno.EHOSTUNREACH)
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     speed = asked.bandwidth or domain.max_speed
     if speed or domain.max_downtime:
@@ -200,6 +204,21 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
                 machine.forget(outgoing.name_there)
             if not domain.is_active:
                 host.drop(domain)
+
+
+def end(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
+    """End a migration on the source that this host itself leads.
+
+    Where that fails, the domain is left paused, as nobody is there who could be told; but for one that stays,
+    and can't be ended since the host is cut off, which ends it all the same.
+    """
+    outgoing = domain.outgoing
+    try:
+        confirm(host, domain, asked, cancelled=cancelled)
+    except HypervisorError as error:
+        if outgoing:
+            outgoing.is_left_paused = not (cancelled and isinstance(error, NodeDownError))
+        give_up(host, domain)
 
 
 def _is_defined_there(host: Host, domain: Domain) -> bool:
@@ -307,7 +326,7 @@ def _persist(host: Host, domain: Domain, asked: Asked) -> None:
     detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
     given = asked.persistent_xml
     config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
-    config = config.renamed(domain.name)  # whatever it says itself
+    config = config.renamed(domain.name).with_uuid(domain.uuid)  # whatever it says itself
     host.define(domain, config)
     host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
 
@@ -340,7 +359,7 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
         incoming.arrives = partial(_arrives, host, domain, asked)
     elapsed = machine.now - incoming.began
     try:
-        crossing.arrive(success=True)
+        _arrive(host, crossing)
         if asked.has(Migrate.PAUSED):
             machine.set_paused(incoming.instance, paused=True)
         with machine.lock:
@@ -353,6 +372,15 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
             domain.completed = figures(crossing.arriving, elapsed, INCOMING)
         domain.stays()
     return domain.ref
+
+
+def _arrive(host: Host, crossing: Crossing) -> None:
+    try:
+        crossing.arrive(success=True)
+    except NodeDownError:
+        run = crossing.arriving
+        if not (host.is_silent and run and run.finalized_on_target):
+            raise  # else it runs here, and only nobody hears of it
 
 
 def turn_away(host: Host, name: str) -> None:

@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import (
     begin,
     confirm,
+    end,
     finish,
     give_up,
     perform,
@@ -185,42 +186,52 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
     if asked.persistent_xml is not None:
         params.append(Parameter("persistent_xml", Kind.STRING, asked.persistent_xml))
     try:
-        _of_peer(peer, _PREPARE, params, cookie(node=host.name), flags)
+        _of_peer(host, peer, _PREPARE, params, cookie(node=host.name), flags)
         if not is_offline:
             try:
                 perform(host, domain, asked, peer.name)
             except BaseException:
-                _tell_cancelled(peer, params, flags)
+                _tell_cancelled(host, peer, params, flags)
                 raise
-        _of_peer(peer, _FINISH, params, b"", flags, 0)
+        _of_peer(host, peer, _FINISH, params, b"", flags, 0)
     except BaseException:
-        confirm(host, domain, asked, cancelled=True)
+        end(host, domain, asked, cancelled=True)
         raise
-    confirm(host, domain, asked, cancelled=False)
+    end(host, domain, asked, cancelled=False)
 
 
-def _tell_cancelled(peer: Host, params: list[Parameter], flags: int) -> None:
+def _tell_cancelled(host: Host, peer: Host, params: list[Parameter], flags: int) -> None:
     try:
-        _of_peer(peer, _FINISH, params, b"", flags, 1)
+        _of_peer(host, peer, _FINISH, params, b"", flags, 1)
     except LibvirtError:  # as ever
         return
 
 
-def _of_peer(peer: Host, name: str, *arguments: Any) -> Any:
+def _of_peer(host: Host, peer: Host, name: str, params: list[Parameter], *arguments: Any) -> None:
     """Ask another host for a phase, as a client does.
 
     Raises:
-        LibvirtError: it has failed there, or the host does not answer.
+        LibvirtError: it has failed there, or no answer gets here.
     """
     function = APIS[name].function
 
     def effect(_node: object, *_seen: object) -> Any:
-        return function(peer, None, *arguments)
+        return function(peer, None, params, *arguments)
 
     try:
-        return peer.pass_door(APIS[name], arguments, effect)
+        _check_hears(host)
+        peer.pass_door(APIS[name], (params, *arguments), effect)
+        _check_hears(host)
     except ConnectionLost as error:
+        domain = peer.by_name(_name_there(params))
+        if domain and domain.incoming:
+            domain.incoming.abandon()
         raise failure(Code.OPERATION_FAILED, "Lost connection to destination host") from error
+
+
+def _check_hears(host: Host) -> None:
+    if host.is_silent:
+        raise ConnectionLost(f"{host.name} is cut off")
 
 
 # The same for older clients: what is a parameter there has a place here

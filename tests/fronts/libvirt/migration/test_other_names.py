@@ -144,7 +144,10 @@ def test_a_persistent_definition_is_called_as_the_domain_is(pair):
         config = pair.b.lookupByName(there).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         assert f"<name>{there}</name>" in config
         assert "<title>kept</title>" in config
-        assert pair.b.lookupByName(there).UUID() == domain.UUID()
+        assert domain.UUIDString() in config
+        pair.b.lookupByName(there).destroy()
+        pair.b.lookupByUUID(domain.UUID()).undefine()
+        assert names(pair.b) == []
 
 
 # What is refused
