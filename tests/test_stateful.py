@@ -14,6 +14,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from orchestrators import ForgetsWhatWasLost, NoAbortAfterRefusal, Orchestrator, RacesItself
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, LimitError
+from pytest_fakehv.interface.contract import INTERFACE
 from pytest_fakehv.stateful import ClusterMachine, state_machine
 from pytest_fakehv.stateful.interfaces import Interface
 
@@ -527,6 +528,10 @@ def test_what_fits_nowhere_is_not_forgotten():
     machine.lose(0, cut_off=False)
     assert machine.running == ["vm2"]
     machine.teardown()
+
+
+def test_nothing_fails_that_a_driver_never_calls():
+    assert {name for name in state_machine(Reference).faulty_methods if name not in INTERFACE} == set()
 
 
 def test_an_object_is_used_as_it_is():
