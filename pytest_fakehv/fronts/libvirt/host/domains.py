@@ -11,10 +11,10 @@ from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.places import Places
-from pytest_fakehv.fronts.libvirt.host.registry import Registry
+from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -53,7 +53,7 @@ class Domains:
         self.audience = Audience()
         self._lock = machine.lock
         self._known = known
-        self._registry = Registry()
+        self._registry = DomainRegistry()
         self._places = Places()
         self._uuids = count(1)
 
@@ -100,10 +100,17 @@ class Domains:
     def define(self, domain: Domain, config: Definition) -> None:
         """Let a domain have another persistent definition; it may be a new one."""
         self.machine.declare(config.name, config.memory, config.vcpus)
-        self._known[config.name] = config
+        self._knows(config)
         domain.defined(config)
         if not self.has(domain):
             self.add(domain)
+
+    def _knows(self, definition: Definition) -> None:
+        """Note by what a domain was defined or started; where that is another one, its name is another's."""
+        name, before = definition.name, self._known.get(definition.name)
+        if before is None or before.uuid != definition.uuid:
+            self.machine.parts(name)
+        self._known[name] = definition
 
     def configure(self, domain: Domain, change: Callable[[Definition], Definition]) -> None:
         """Change the persistent definition of a domain that has one."""
@@ -129,9 +136,11 @@ class Domains:
         """Let a domain that is shut off have another name, that of a definition."""
         self.machine.declare(renamed.name, renamed.memory, renamed.vcpus)
         self.machine.withdraw(domain.name)
-        self._known[renamed.name] = renamed
+        self._knows(renamed)
         self._known.pop(domain.name, None)
-        self._registry.rename(domain, renamed)
+        self.drop(domain)
+        domain.defined(renamed)
+        self.add(domain)
 
     # What is told of them
 
@@ -144,7 +153,7 @@ class Domains:
             *details: what the event says beside.
             ref: what the clients know the domain by, if that is not what they do now.
         """
-        self.audience.tell(DomainEvent(kind, ref or domain.ref, details))
+        self.audience.tell(Notice(kind, ref or domain.ref, details))
 
     def _tell(self, domain: Domain, told: changes.AnyTold, *, before: DomainRef | None = None) -> None:
         last = len(told.events) - 1

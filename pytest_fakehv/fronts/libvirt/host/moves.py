@@ -32,6 +32,7 @@ class Outgoing:
         began: when, in seconds of the cluster's clock.
         session: the client that leads it; None where this host does.
         abandon: called when that client is gone.
+        name_there: what the domain is called on the target.
         holds_job: whether the domain's job is held for it from the beginning.
         speed: at most how much is sent in a second, in MiB, where its caller has said that; or None.
         has_begun: whether anything of it is sent.
@@ -45,6 +46,7 @@ class Outgoing:
 
     flags: int
     began: float
+    name_there: str
     session: object | None = None
     abandon: Callable[[], None] = lambda: None
     holds_job: bool = True
@@ -86,6 +88,7 @@ class Incoming:
         flags: how.
         began: when, in seconds of the cluster's clock.
         definition: by what it is defined here.
+        instance: what the cluster calls the domain until it has arrived.
         arrives: called, under the lock, when the domain begins to run here.
         keep: called, under the lock, when its definition is to be persistent, if that is asked for.
         session: the client that leads it; None where the source does.
@@ -97,6 +100,7 @@ class Incoming:
     flags: int
     began: float
     definition: Definition
+    instance: str
     arrives: Callable[[], None]
     keep: Callable[[], None]
     session: object | None = None
