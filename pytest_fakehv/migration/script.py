@@ -227,7 +227,7 @@ class Course:
 
     def rounds_at(self, time: Fraction) -> int:
         """Return how many rounds in which the instance runs are over at a time."""
-        return self.rounds_before + (self.model.rounds_at(time - self.since) if time > self.since else 0)
+        return self.rounds_before + (self.model.rounds_at(time - self.since) if time >= self.since else 0)
 
     def at_pace(
         self, time: Fraction, *, bandwidth: Fraction, max_downtime: Fraction, ends_with_ram: bool
