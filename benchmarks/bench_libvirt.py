@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +57,7 @@ class Host:
             self._connection.defineXML(self._xml(number)).create()
         self._domain = self._connection.lookupByName("guest7")
         self._new = self._xml(LISTED)
+        self._numbers = count(LISTED + 1)
 
     def _xml(self, number: int) -> str:
         name, uuid = f"guest{number}", UUID.format(number)
@@ -69,12 +71,16 @@ class Host:
             "info": (self._domain.info, 300),
             f"list of {LISTED}": (lambda: self._connection.listAllDomains(0), 30),
             "define, undefine": (self._define, 30),
+            "the same, each time another text": (self._define_another, 30),
             "create, destroy": (self._create, 30),
             "open, close": (lambda: libvirt.open(self.uri).close(), 30),
         }
 
     def _define(self) -> None:
         self._connection.defineXML(self._new).undefine()
+
+    def _define_another(self) -> None:
+        self._connection.defineXML(self._xml(next(self._numbers))).undefine()
 
     def _create(self) -> None:
         self._connection.createXML(self._new, 0).destroy()

@@ -28,22 +28,33 @@ _RUNNERS: Final = frozenset(
 
 
 class _Elsewhere(threading.local):
-    """Where a call was made that this thread makes for another process; None for none."""
+    """Where a call was made that this thread makes for another one, and which of this process; None: none."""
 
     place: tuple[str, int] | None = None
+    thread: int | None = None
 
 
 _elsewhere: Final = _Elsewhere()
 
 
 @contextmanager
-def called_from(place: tuple[str, int]) -> Iterator[None]:
-    """Let what this thread calls have been called from a file and a line of another process."""
-    _elsewhere.place = place
+def called_from(place: tuple[str, int], thread: int | None = None) -> Iterator[None]:
+    """Let what this thread calls have been called from elsewhere.
+
+    Args:
+        place: the file and the line.
+        thread: the number of this process's thread that waits there; None for another process.
+    """
+    _elsewhere.place, _elsewhere.thread = place, thread
     try:
         yield
     finally:
-        _elsewhere.place = None
+        _elsewhere.place = _elsewhere.thread = None
+
+
+def calling_thread() -> int:
+    """Return the number of the thread that waits for what this thread calls, which may be itself."""
+    return _elsewhere.thread or threading.get_ident()
 
 
 def caller(depth: int) -> tuple[str, int]:

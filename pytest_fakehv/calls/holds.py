@@ -7,6 +7,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
+from pytest_fakehv.calls.callers import calling_thread
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.proxies import Referent
 from pytest_fakehv.calls.selection import Selection
@@ -97,7 +98,7 @@ class Hold(Referent):
         Raises:
             HoldError: nobody can or does release it.
         """
-        if threading.get_ident() == self._owner:
+        if calling_thread() == self._owner:
             self._mistake = (
                 f"hold({self._selection}): the thread that holds the call made it itself, and could never "
                 "release it; make the call in another thread"

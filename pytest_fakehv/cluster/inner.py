@@ -67,11 +67,13 @@ class InnerNode:
         self._read_size = read_size
         self.troubles = Troubles()
         self.is_losing_everything = False
+        self.acts_by: Call | None = None
+        """By which call, that is over, it is to do what it does by itself; None for none."""
         store.on_change = self._watch
 
     def _watch(self, instance: str, runs: bool) -> None:
         shared = self.shared
-        call = shared.door.current_call
+        call = shared.door.current_call or self.acts_by
         shared.chronicle.changed(self.name, instance, "running" if runs else "gone", call)
         doer = None if shared.traffic.is_acting else call
         if runs:

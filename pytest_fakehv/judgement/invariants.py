@@ -414,6 +414,8 @@ class Watcher:
             return  # seen when it began
         self._split[instance] = set(nodes)
         what = f"{printable(instance)} ran on {' and '.join(nodes)} at once"
+        if call and call.method == "virDomainSetAutostart":
+            what += f": {call.node} started it by itself as it booted"
         self._saw("split-brain", what, instance, nodes, call)
 
     def _saw(

@@ -323,3 +323,51 @@ def test_the_plugin_loads_nothing_of_it_for_others(pytester):
         """
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+ENDLESS = """
+import libvirt
+import pytest
+
+@pytest.mark.fakehv_instance("web1")
+@pytest.mark.fakehv(max_calls=20)
+def test_a_loop_that_ignores_errors(fakehv_libvirt):
+    web1 = libvirt.open("qemu:///system").lookupByName("web1")
+    while True:
+        try:
+            if web1.info()[0] == libvirt.VIR_DOMAIN_SHUTOFF:
+                break
+        except libvirt.libvirtError:
+            pass
+
+@pytest.mark.fakehv_instance("web1")
+def test_a_fault_that_fails_the_test(fakehv_libvirt):
+    def refuse(call):
+        pytest.fail(f"{call.method} must not come")
+
+    fakehv_libvirt.cluster.fault("virDomainDestroy", do=refuse)
+    try:
+        libvirt.open("qemu:///system").lookupByName("web1").destroy()
+    except libvirt.libvirtError:
+        pass
+"""
+
+
+@needs_libvirt
+def test_what_ends_a_test_is_no_error_that_a_client_ignores(run):
+    result = run(ENDLESS)
+    result.assert_outcomes(failed=2)
+    assert [line for line in result.outlines if line.startswith("E  ")] == [
+        (
+            "E       pytest_fakehv.LimitError: 20 calls came in this test, which is max_calls: "
+            "it waits for what never comes"
+        ),
+        (
+            "E         18 times virDomainGetInfo('web1') on node1 at test_vm.py:10, the last time "
+            "(1, 1048576, 1048576, 1, 100000000)"
+        ),
+        "E         once virConnectOpen('qemu:///system', 0) on node1 at test_vm.py:7 -> None",
+        "E         once virDomainLookupByName('web1') on node1 at test_vm.py:7 -> <domain web1>",
+        "E         a test that takes more says so: fakehv(max_calls=...), or --fakehv-max-calls",
+        "E       Failed: virDomainDestroy must not come",
+    ]

@@ -86,6 +86,7 @@ class Origin(IntEnum):
 
 _TEMPLATES: Final[dict[int, str]] = {
     Code.INTERNAL_ERROR: "internal error",
+    Code.NO_MEMORY: "out of memory",
     Code.NO_SUPPORT: "this function is not supported by the connection driver",
     Code.INVALID_ARG: "invalid argument",
     Code.OPERATION_FAILED: "operation failed",
@@ -111,6 +112,17 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.DEVICE_MISSING: "device not found",
     Code.NO_DOMAIN_CHECKPOINT: "Domain checkpoint not found",
     Code.NO_HOSTNAME: "no hostname found",
+    Code.AUTH_FAILED: "authentication failed",
+    Code.AUTH_CANCELLED: "authentication cancelled",
+    Code.ACCESS_DENIED: "access denied",
+    Code.RESOURCE_BUSY: "resource busy",
+    Code.NO_NWFILTER: "Network filter not found",
+    Code.NO_SECRET: "Secret not found",
+    Code.BLOCK_COPY_ACTIVE: "block copy still active",
+    Code.MIGRATE_PERSIST_FAILED: "Failed to make domain persistent after migration",
+    Code.MIGRATE_FINISH_OK: "migration successfully aborted",
+    Code.DBUS_SERVICE: "error from service",
+    Code.NO_CLIENT: "Client not found",
 }
 """What stands before an error's detail, by its code; of the others the detail is all that is said."""
 

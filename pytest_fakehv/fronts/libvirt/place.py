@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_fakehv.calls.callers import caller_from
 from pytest_fakehv.fronts.libvirt import ssh
+from pytest_fakehv.fronts.libvirt.halts import raise_in
 from pytest_fakehv.machine import Files, Os
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Peer:
             return _ANOTHER
         return f"process {program.decode(errors='replace').strip()}", 0
 
-    def place(self, api: str) -> tuple[str, int]:
-        """Return file and line of what is calling now.
+    def caller(self, api: str) -> tuple[tuple[str, int], int | None]:
+        """Return from where it is calling now: the file and the line, and which thread.
 
         Code of this package and helpers with ``__tracebackhide__`` are passed over, as in any call's place.
 
@@ -69,18 +70,28 @@ class Peer:
             api: what is called, by libvirt's name: ``"virDomainCreate"``.
 
         Returns:
-            Of another process, its program's name, such as ``("process virsh", 0)``; of another Python, and
-            of what isn't seen, ``("another process", 0)``. Where several threads call from different lines,
-            and the API doesn't tell which, ``("one of several threads", 0)``.
+            Of another process, in the place of a file its program's name, such as ``("process virsh", 0)``;
+            of another Python, and of what isn't seen, ``("another process", 0)``. Where several threads call
+            from different lines, and the API doesn't tell which, ``("one of several threads", 0)``. The
+            thread's number is None where it is not one alone of this process.
         """
         if self._place:
-            return self._place
-        waiting = list(_waiting())
-        places = {place for place, _ in waiting}
-        if len(places) > 1:
-            called = api.casefold()
-            places = {place for place, name in waiting if called.endswith(name.casefold())}
-        return places.pop() if len(places) == 1 else _SEVERAL
+            return self._place, None
+        callers = _callers(api)
+        places = {place for _, place in callers}
+        place = places.pop() if len(places) == 1 else _SEVERAL
+        return place, callers[0][0] if len(callers) == 1 else None
+
+    def halt(self, api: str, error: BaseException) -> None:
+        """Raise an error where a call was made in this process, since its library tells of no such one.
+
+        Args:
+            api: what was called.
+            error: what ends more than the call.
+        """
+        if not self._place:
+            for thread, _ in _callers(api):
+                raise_in(thread, error)
 
 
 def _of_process(pid: int, what: str) -> bytes:
@@ -93,8 +104,17 @@ def _of_process(pid: int, what: str) -> bytes:
     return told
 
 
-def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
-    """Yield of each thread that is inside the binding from where it called that, and which function."""
+def _callers(api: str) -> list[tuple[int, tuple[str, int]]]:
+    """Return which threads may be calling something now, each with the place."""
+    waiting = list(_waiting())
+    if len({place for _, place, _ in waiting}) > 1:
+        called = api.casefold()
+        waiting = [each for each in waiting if called.endswith(each[-1].casefold())]
+    return [(thread, place) for thread, place, _ in waiting]
+
+
+def _waiting() -> "Iterator[tuple[int, tuple[str, int], str]]":
+    """Yield each thread that is inside the binding, from where it called that, and which function."""
     for thread, innermost in _frames().items():
         frame: FrameType | None = innermost
         name = ""
@@ -102,7 +122,7 @@ def _waiting() -> "Iterator[tuple[tuple[str, int], str]]":
             name = frame.f_code.co_name if module in _BINDINGS else ""
             frame = frame.f_back
         if name and name != _LOOP:
-            yield caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
+            yield thread, caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
 
 
 def _frames() -> "dict[int, FrameType]":

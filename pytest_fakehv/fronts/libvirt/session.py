@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from pytest_fakehv.fronts.libvirt.values import DomainEvent
+from pytest_fakehv.fronts.libvirt.values import Notice
 
 
 class Session(Protocol):
@@ -16,7 +16,7 @@ class Session(Protocol):
     def peer(self) -> int:
         """The number of its client's process; 0 where the system doesn't tell."""
 
-    def send_event(self, callback_id: int, event: DomainEvent) -> None:
+    def send_event(self, callback_id: int, event: Notice) -> None:
         """Tell the client's callback of an event, unless that or the connection is gone; never waits."""
 
     def drop(self) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.cluster.befalling import rename_on, set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.inner import NO_ROOM, NOT_RUNNING, RUNNING
@@ -93,6 +94,11 @@ class Machine:
         return bool(door.holds or door.faults or self._shared.clock._events.are_coming)
 
     @property
+    def current_call(self) -> Call | None:
+        """The call that the asking thread is in, if any."""
+        return self._shared.door.current_call
+
+    @property
     def has_own_code(self) -> bool:
         """Whether code that isn't ours runs instances here."""
         return type(self._node) is not FakeHypervisor
@@ -146,17 +152,25 @@ class Machine:
         with in_libvirts_words(begins=True):
             self._node.StartInstance(instance, [], paused)
 
-    def boots(self, name: str, memory: int, vcpus: int) -> None:
+    def boots(self, name: str, memory: int, vcpus: int, *, by: Call | None) -> None:
         """Let the node itself start an instance, as it comes up.
 
-        Args: as for `start`.
+        Args:
+            name: as for `start`.
+            memory: as for `start`.
+            vcpus: as for `start`.
+            by: the call that said so; None for none.
 
         Raises:
             HypervisorError: it can't be started.
         """
         instance = self._instance(name, memory, vcpus)
-        with self._inner.doing(f"start instance {name}"):
-            self._inner.start(instance, paused=False)
+        self._inner.acts_by = by
+        try:
+            with self._inner.doing(f"start instance {name}"):
+                self._inner.start(instance, paused=False)
+        finally:
+            self._inner.acts_by = None
 
     def stop(self, name: str, *, force: bool) -> None:
         """Stop an instance; without force, its guest may take no notice.

@@ -22,6 +22,43 @@ class DomainRef(NamedTuple):
         return f"<domain {self.name}>"
 
 
+class PoolRef(NamedTuple):
+    """Which storage pool, as `DomainRef`."""
+
+    name: str
+    uuid: bytes
+
+    def __repr__(self) -> str:
+        """Show what tells pools from each other, for people."""
+        return f"<pool {self.name}>"
+
+
+class VolumeRef(NamedTuple):
+    """Which volume of a storage pool: its name there, and its key, which alone decides where there is one."""
+
+    pool: str
+    name: str
+    key: str
+
+    def __repr__(self) -> str:
+        """Show what tells volumes from each other, for people."""
+        return f"<volume {self.pool}/{self.name}>"
+
+
+class NetworkRef(NamedTuple):
+    """Which network, as `DomainRef`."""
+
+    name: str
+    uuid: bytes
+
+    def __repr__(self) -> str:
+        """Show what tells networks from each other, for people."""
+        return f"<network {self.name}>"
+
+
+Ref = DomainRef | PoolRef | VolumeRef | NetworkRef
+"""What refers to an object of a host's."""
+
 _NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
 
 
@@ -32,7 +69,7 @@ class Xml(str):
 
     @property
     def name(self) -> str | None:
-        """The domain's name; None where it has none."""
+        """The name of what it defines; None where it has none."""
         found = _NAME.search(self)
         return found[1] if found else None
 
@@ -67,11 +104,11 @@ class Parameter(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class DomainEvent:
-    """Something that befell a domain, for whoever has asked to be told."""
+class Notice:
+    """Something that befell a domain, a pool or a network, for whoever has asked to be told."""
 
     kind: int
-    """libvirt's number of the event: 0 lifecycle, 1 reboot, 13 balloon, and so on."""
-    domain: DomainRef
+    """libvirt's number of the event: of domains 0 lifecycle, 1 reboot, 13 balloon, and so on."""
+    about: DomainRef | PoolRef | NetworkRef
     details: tuple[Any, ...] = ()
-    """What follows the domain in the message, as the table of events says."""
+    """What follows it in the message, as the table of events says."""

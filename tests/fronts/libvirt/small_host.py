@@ -8,15 +8,15 @@ import tempfile
 import threading
 
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, failure
-from pytest_fakehv.fronts.libvirt.server.server import Server
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.server.server import Server, _servers
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.fronts.libvirt.wire.errors import ERROR
 from pytest_fakehv.fronts.libvirt.wire.frames import HEADER_SIZE, VERSION, Frames, Type, framed, header_of
 from pytest_fakehv.fronts.libvirt.wire.procedures import EVENTS, PROCEDURES, Program
 from pytest_fakehv.fronts.libvirt.wire.xdr import decode, encode
 
 WEB1 = DomainRef("web1", bytes(range(16)), 1)
-BOOTED = DomainEvent(0, WEB1, (2, 0))
+BOOTED = Notice(0, WEB1, (2, 0))
 NUDGED = b"\x7f\xff\xff\xff"
 """What a nudge begins with: the number of a callback that nobody has."""
 
@@ -121,9 +121,12 @@ def serving(host):
 
 def wait_for_end():
     """Wait until the server has noticed that its connections are over."""
-    for thread in threading.enumerate():
-        if thread.name == "fakehv-libvirt node1":
-            thread.join(STARTED_AT_MOST)
+    for server in list(_servers):
+        idle, readers = server._readers._idle, list(server._readers._threads)
+        for _ in readers:
+            assert idle.acquire(timeout=STARTED_AT_MOST)
+        for _ in readers:
+            idle.release()
 
 
 class LostError(Exception):

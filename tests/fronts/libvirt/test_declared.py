@@ -57,7 +57,7 @@ def test_a_users_xml_may_say_all_of_it():
         ("<domain><name>web2</name></domain>", "it says name 'web2', the instance has 'web1'"),
         (
             "<domain><memory unit='GiB'>2</memory></domain>",
-            "it says memory 2097152, the instance has 1048576",
+            "it says memory 2097152 KiB, the instance has 1048576 KiB",
         ),
         ("<domain><vcpu>3</vcpu></domain>", "it says vcpu 3, the instance has 2"),
     ],

@@ -34,7 +34,7 @@ def test_a_template_and_a_detail():
     [
         (Code.NO_NAME, None, "missing name information", "missing name information", None),
         (Code.XML_DETAIL, "line 1", "line 1", "%s", "line 1"),
-        (Code.MIGRATE_FINISH_OK, None, "error 93", "error 93", None),
+        (Code.DRIVER_FULL, None, "error 25", "error 25", None),
         (2000, "new", "new", "%s", "new"),
     ],
 )

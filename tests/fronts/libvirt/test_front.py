@@ -74,3 +74,26 @@ def test_its_nodes_are_the_clusters(cluster):
         cluster.add_node("node3", address="10.0.0.3")
         assert len(nodes) == 3
         assert nodes["node3"] == ({"10.0.0.3"}, front.socket("node3"))
+
+
+def test_a_node_has_its_socket_once_it_is_asked_for(cluster):
+    with FakeLibvirt(cluster) as front:
+        assert os.listdir(front.directory) == []
+        assert front._peer("qemu+ssh://node3/system") is None
+        assert os.listdir(front.directory) == []
+        assert front.uri("node2") == f"qemu+unix:///system?socket={front.directory}/node2"
+        assert os.listdir(front.directory) == ["node2"]
+
+
+def test_a_forked_child_that_leaves_the_block_does_not_end_it(cluster):
+    try:
+        with FakeLibvirt(cluster) as front:
+            socket = front.socket("node1")
+            child = os.fork()
+            if child:
+                assert os.waitpid(child, 0)[1] == 0
+                assert front.socket("node1") == socket
+                assert os.path.exists(socket)
+    finally:
+        if not child:
+            os._exit(0)

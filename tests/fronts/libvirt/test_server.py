@@ -15,9 +15,9 @@ import pytest
 from small_host import BOOTED, OF_EVENTS, STARTED_AT_MOST, WEB1, Client, SmallHost, serving, wait_for_end
 
 from pytest_fakehv.fronts.libvirt.errors import ConnectionLost, LibvirtError
-from pytest_fakehv.fronts.libvirt.server import outgoing, threads, workers
+from pytest_fakehv.fronts.libvirt.server import connection, outgoing, threads, workers
 from pytest_fakehv.fronts.libvirt.server.server import Server
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.fronts.libvirt.wire.frames import LARGEST, VERSION, Header, Type, framed
 from pytest_fakehv.fronts.libvirt.wire.procedures import Program
 from pytest_fakehv.fronts.libvirt.wire.xdr import codec, decode, encode
@@ -267,7 +267,7 @@ class TestCallsThatWait:
         assert threading.active_count() == before
 
     def test_beyond_as_many_threads_they_stand_in_line(self, host, client, monkeypatch):
-        monkeypatch.setattr(workers, "MOST_WORKERS", 2)
+        monkeypatch.setattr(connection, "MOST_WORKERS", 2)
         serials = {client.begin("virDomainSuspend", WEB1) for _ in range(7)}
         for _ in range(2):
             assert host.began.acquire(timeout=STARTED_AT_MOST)
@@ -276,7 +276,7 @@ class TestCallsThatWait:
         assert {client.answer()[0] for _ in range(7)} == serials
 
     def test_who_has_too_many_in_line_is_dropped(self, host, server, client, monkeypatch):
-        monkeypatch.setattr(workers, "MOST_WORKERS", 2)
+        monkeypatch.setattr(connection, "MOST_WORKERS", 2)
         monkeypatch.setattr(workers, "MOST_IN_LINE", 3)
         with Client(server.path) as greedy:
             for _ in range(6):
@@ -344,11 +344,11 @@ class TestEvents:
     def test_they_come_in_their_order(self, host, listener):
         events = [
             BOOTED,
-            DomainEvent(1, WEB1),
-            DomainEvent(13, WEB1, (524288,)),
-            DomainEvent(20, WEB1, (2,)),
-            DomainEvent(21, WEB1, ([],)),
-            DomainEvent(23, WEB1, (2, "urn:x")),
+            Notice(1, WEB1),
+            Notice(13, WEB1, (524288,)),
+            Notice(20, WEB1, (2,)),
+            Notice(21, WEB1, ([],)),
+            Notice(23, WEB1, (2, "urn:x")),
         ]
         for event in events:
             host.sessions[0].send_event(7, event)
@@ -363,9 +363,9 @@ class TestEvents:
 
     def test_one_that_the_table_does_not_have_is_its_callers_mistake(self, host, listener):
         with pytest.raises(KeyError):
-            host.sessions[0].send_event(7, DomainEvent(99, WEB1))
+            host.sessions[0].send_event(7, Notice(99, WEB1))
         with pytest.raises(ValueError, match="not enough values"):
-            host.sessions[0].send_event(7, DomainEvent(0, WEB1))
+            host.sessions[0].send_event(7, Notice(0, WEB1))
         assert listener.is_alive()
 
     def test_a_client_that_no_longer_wants_to_know_is_told_nothing(self, host, listener):
@@ -394,7 +394,7 @@ class TestEvents:
                 seen.append(threads.is_answering())
                 return super().encode()
 
-        host.sessions[0].send_event(7, DomainEvent(1, WEB1._replace(name=Watched("web1"))))
+        host.sessions[0].send_event(7, Notice(1, WEB1._replace(name=Watched("web1"))))
         assert seen == [True]
         assert not threads.is_answering()
 
@@ -402,11 +402,11 @@ class TestEvents:
 class TestClientsThatDoNotRead:
     """What is sent to them is kept, up to a limit, and nobody waits for them."""
 
-    LARGE = DomainEvent(23, WEB1, (2, "x" * 2**20))
+    LARGE = Notice(23, WEB1, (2, "x" * 2**20))
 
     def test_what_they_are_told_is_kept(self, host, listener):
         for index in range(10):
-            host.sessions[0].send_event(7, DomainEvent(23, WEB1, (index, "x" * 2**20)))
+            host.sessions[0].send_event(7, Notice(23, WEB1, (index, "x" * 2**20)))
         serial = listener.begin("virConnectGetHostname")
         for index in range(10):
             assert listener.answer()[1][2] == index
@@ -658,7 +658,7 @@ class TestEnd:
         with serving(host) as server, Client(server.path) as client:
             client.begin("virDomainDestroy", WEB1)
             assert client.is_lost()
-            wait_for_end()
+            server._readers.join()
         assert ended == [True]
 
     def test_the_socket_may_be_gone_before(self, host):

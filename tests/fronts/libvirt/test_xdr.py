@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, NetworkRef, Parameter, PoolRef, VolumeRef
 from pytest_fakehv.fronts.libvirt.wire.xdr import (
     LONGEST_TEXT,
     MOST_ITEMS,
@@ -49,6 +49,9 @@ ENCODED = [
     ("w", "ab", b"\0\0\0\3\0\0\0a\0\0\0b\0\0\0\0"),
     ("w3", "ab", b"\0\0\0a\0\0\0b\0\0\0\0"),
     ("D", WEB1, b"\0\0\0\4web1" + bytes(range(16)) + b"\0\0\0\3"),
+    ("P", PoolRef("images", bytes(range(16))), b"\0\0\0\6images\0\0" + bytes(range(16))),
+    ("V", VolumeRef("a", "b", "/a/b"), b"\0\0\0\1a\0\0\0\0\0\0\1b\0\0\0\0\0\0\4/a/b"),
+    ("N", NetworkRef("default", bytes(range(16))), b"\0\0\0\7default\0" + bytes(range(16))),
     ("?D", WEB1, b"\0\0\0\1\0\0\0\4web1" + bytes(range(16)) + b"\0\0\0\3"),
 ]
 

@@ -15,5 +15,6 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     phases,
     settings,
     statistics,
+    telling,
     vcpus,
 )

@@ -1,5 +1,6 @@
 """What a host can be asked: the functions of libvirt's interface, by their names."""
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -12,16 +13,22 @@ from pytest_fakehv.text import shown_error
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 Function = Callable[..., Any]
-"""Takes the host, the session and the call's arguments; a domain in place of what refers to one."""
+"""Takes the host, the session and the call's arguments: first the object, in place of what refers to it."""
 
 Progress = Literal["before", "during", "after"]
 """Where a call has failed: before its effect, in it, or after it."""
 
 Undo = Callable[[Any, Sequence[Any], Progress], None]
 
-About = Literal["domain", "name", "uuid", "xml", "params", "last", "nothing"]
-"""What its first argument is: a domain, its name, its UUID, a definition of it, or parameters with one of
-these; or its last one is a definition, or it is about none."""
+About = Literal["domain", "pool", "volume", "network", "name", "uuid", "xml", "params", "last", "nothing"]
+"""What its first argument is: an object; or a domain's name, a UUID, a domain's definition, or parameters
+with one of these; or its last one is a domain's definition, or it is about none of these."""
+
+OBJECTS: Final[frozenset[About]] = frozenset({"domain", "pool", "volume", "network"})
+"""What a host has: what refers to one of these becomes it, or is refused."""
+
+_NO_INSTANCES: Final[frozenset[About]] = frozenset({"pool", "volume", "network", "uuid", "nothing"})
+"""Of these, none says which instance a call is about."""
 
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
@@ -34,12 +41,12 @@ class Api:
     Attributes:
         name: the function's name.
         function: what does it.
-        about: what says which domain it is about.
+        about: what says what it is about.
         is_free: whether it is answered at once, by no call that the journal has, and under no lock.
         flags: the flags that it knows, which are its last argument; None for one without, and for one that
             looks for itself.
         amount: the name of its second argument where that must not be 0, as the libraries of clients see to.
-        has_job: whether it changes a domain, and so waits until nobody else does.
+        has_job: whether it is about a domain and changes it, and so waits until nobody else does.
         runs_instances: whether it may call code that isn't ours: an override of the interface's methods.
         waits: whether it may wait for others.
         undo: what is done where it has failed; takes the host, the arguments with a domain's name in place of
@@ -67,7 +74,7 @@ class Api:
         self, arguments: tuple[Any, ...], _keywords: Mapping[str, Any], _kept: tuple[Any, ...]
     ) -> str | None:
         """Say which instance a call is about; None if about none."""
-        if self.about in ("nothing", "uuid"):
+        if self.about in _NO_INSTANCES:
             return None
         given = arguments[-1 if self.about == "last" else 0]
         if self.about == "last":
@@ -78,6 +85,18 @@ class Api:
             given = Xml(named.get("destination_xml", "")).name or named.get("destination_name")
         name: str | None = given.name if isinstance(given, Xml) else given
         return name
+
+    def seen(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a call's arguments as the journal has them."""
+        if self.about == "domain":
+            return (arguments[0].name, *arguments[1:])
+        if self.about == "uuid":
+            return (str(uuid.UUID(bytes=arguments[0])),)
+        if self.about == "xml":
+            return (Xml(arguments[0]), *arguments[1:])
+        if self.about in _NO_INSTANCES:  # a text that is no definition stays one to people, too
+            return tuple(Xml(each) if isinstance(each, str) else each for each in arguments)
+        return arguments
 
     def told(self, error: BaseException) -> BaseException:
         """Return an error of the cluster's, or of a fault's, as a client is told of it.

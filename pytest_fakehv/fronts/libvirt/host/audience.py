@@ -5,7 +5,10 @@ from itertools import count
 
 from pytest_fakehv.fronts.libvirt.place import Peer
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainEvent
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Notice, PoolRef
+
+Told = DomainRef | PoolRef | NetworkRef
+"""What refers to something of which a client can be told."""
 
 
 @dataclass
@@ -15,12 +18,13 @@ class Client:
     Attributes:
         peer: its process.
         next_id: numbers its wishes.
-        events: the event and the domain's UUID, if it is about one alone, by number.
+        events: what each is about, its number, and the UUID of the one that it is about alone, if any, by the
+            callback's number.
     """
 
     peer: Peer
     next_id: "count[int]" = field(default_factory=count)
-    events: dict[int, tuple[int, bytes | None]] = field(default_factory=dict)
+    events: dict[int, tuple[type[Told], int, bytes | None]] = field(default_factory=dict)
 
 
 class Audience:
@@ -41,11 +45,11 @@ class Audience:
         """Have a client no more, and return what was known of it."""
         return self._clients.pop(session, None)
 
-    def tell(self, event: DomainEvent) -> None:
+    def tell(self, event: Notice) -> None:
         """Send an event to whoever wants to know."""
         for session, client in list(self._clients.items()):
-            for number, (kind, about) in list(client.events.items()):
-                if kind == event.kind and about in (None, event.domain.uuid):
+            for number, (about, kind, key) in list(client.events.items()):
+                if (about, kind) == (type(event.about), event.kind) and key in (None, event.about.uuid):
                     session.send_event(number, event)
 
     def lose(self) -> None:

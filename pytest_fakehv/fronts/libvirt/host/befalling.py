@@ -189,7 +189,9 @@ class Befalling(Domains):
             if domain.autostart and not domain.is_active:
                 definition = domain.definition
                 with suppress(HypervisorError):  # as a daemon, which notes that, and goes on with the next
-                    self.machine.boots(domain.name, definition.current_memory, definition.vcpus)
+                    self.machine.boots(
+                        domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
+                    )
 
     # Inside: all of it under the lock
 

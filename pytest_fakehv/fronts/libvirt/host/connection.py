@@ -1,4 +1,4 @@
-"""What a client asks of the host itself: its kind, its size, what it has, and what it wants to be told."""
+"""What a client asks of the host itself: its kind, its size, and what it has."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,9 +7,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_arg
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
-from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -186,28 +184,3 @@ def cpu_map(host: Host, _session: Session, need_map: int, need_online: int, flag
 def security_model(_host: Host, _session: Session) -> tuple[str, str]:
     """Say that there is no security driver."""
     return "none", "0"
-
-
-# What it tells
-
-
-@api("virConnectDomainEventRegisterAny", about="nothing")
-def register(host: Host, session: Session, event: int, domain: DomainRef | None) -> int:
-    """Note that a client wants to be told of an event."""
-    client = host.audience.find(session)
-    if client is None or event not in list(EventKind):
-        raise wrong_argument(
-            "virConnectDomainEventRegisterAny", "eventID", f"unsupported event ID {event}", origin=Origin.NONE
-        )
-    about = host.find(domain).uuid if domain else None
-    number = next(client.next_id)
-    client.events[number] = event, about
-    return number
-
-
-@api("virConnectDomainEventDeregisterAny", about="nothing", is_free=True)
-def deregister(host: Host, session: Session, number: int) -> None:
-    """Note that a client no longer wants that."""
-    client = host.audience.find(session)
-    if client is None or client.events.pop(number, None) is None:
-        raise failure(Code.INVALID_ARG, f"domain event callback {number} not registered", origin=Origin.RPC)

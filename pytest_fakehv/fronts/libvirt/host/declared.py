@@ -50,13 +50,13 @@ def declared(
         definition = Definition(completed(filled, uuid.bytes))
     except LibvirtError as error:
         raise DeclarationError(f"xml of instance {shown(name)} is wrong: {error}") from error
-    for key, said, true in (
-        ("name", definition.name, name),
-        ("memory", definition.memory, kib),
-        ("vcpu", definition.most_vcpus, vcpus),
+    for key, said, true, unit in (
+        ("name", definition.name, name, ""),
+        ("memory", definition.memory, kib, " KiB"),
+        ("vcpu", definition.most_vcpus, vcpus, ""),
     ):
         if key in given and said != true:
-            what = f"it says {key} {shown(said)}, the instance has {shown(true)}"
+            what = f"it says {key} {shown(said)}{unit}, the instance has {shown(true)}{unit}"
             raise DeclarationError(f"xml of instance {shown(name)} is wrong: {what}")
     # An instance may have more of them than a domain of libvirt's; it is not the XML that is wrong then.
     if "vcpu" not in given:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
 
+from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
@@ -22,6 +23,7 @@ class Domain:
         starting: what it is being started by; None where it isn't.
         place: where on the host it runs; None for what is shut off.
         autostart: whether it starts with its host.
+        set_by: the call that said so; None for none.
         state: what it does.
         reason: why.
         since: when it was started, in seconds of the cluster's clock.
@@ -45,6 +47,7 @@ class Domain:
     starting: Definition | None = None
     place: Place | None = None
     autostart: bool = False
+    set_by: Call | None = None
     state: State = State.SHUTOFF
     reason: IntEnum = Shutoff.UNKNOWN
     since: float = 0

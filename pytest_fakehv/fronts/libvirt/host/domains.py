@@ -11,10 +11,10 @@ from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.places import Places
-from pytest_fakehv.fronts.libvirt.host.registry import Registry
+from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -53,7 +53,7 @@ class Domains:
         self.audience = Audience()
         self._lock = machine.lock
         self._known = known
-        self._registry = Registry()
+        self._registry = DomainRegistry()
         self._places = Places()
         self._uuids = count(1)
 
@@ -138,7 +138,9 @@ class Domains:
         self.machine.withdraw(domain.name)
         self._knows(renamed)
         self._known.pop(domain.name, None)
-        self._registry.rename(domain, renamed)
+        self.drop(domain)
+        domain.defined(renamed)
+        self.add(domain)
 
     # What is told of them
 
@@ -151,7 +153,7 @@ class Domains:
             *details: what the event says beside.
             ref: what the clients know the domain by, if that is not what they do now.
         """
-        self.audience.tell(DomainEvent(kind, ref or domain.ref, details))
+        self.audience.tell(Notice(kind, ref or domain.ref, details))
 
     def _tell(self, domain: Domain, told: changes.AnyTold, *, before: DomainRef | None = None) -> None:
         last = len(told.events) - 1

@@ -1,22 +1,21 @@
 """One host: what its clients ask of it."""
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import lies
-from pytest_fakehv.fronts.libvirt.host.apis import APIS, Api, Progress
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, OBJECTS, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_network, no_pool, no_volume
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import Xml
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, Ref, VolumeRef
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 
@@ -92,32 +91,32 @@ class Host(Befalling):
         api = APIS[name]
         if api.is_free:
             return _results(api.function(self, session, *arguments))
-        is_about_domain, seen = api.about == "domain", arguments
-        if is_about_domain:
-            seen = (arguments[0].name, *arguments[1:])
-        elif api.about == "uuid":
-            seen = (str(uuid.UUID(bytes=arguments[0])),)
-        elif api.about == "xml":
-            seen = (Xml(arguments[0]), *arguments[1:])
-
         done: Any = _NOT_DONE
 
         def effect(_node: object, *_seen: object) -> Any:
             nonlocal done
             api.check(arguments)
-            if not is_about_domain:
+            if api.about not in OBJECTS:
                 done = api.function(self, session, *arguments)
                 return done
-            domain = self.find(arguments[0])
-            with self.job(domain, api) if api.has_job else nullcontext():
-                done = api.function(self, session, domain, *arguments[1:])
+            found = self.found(arguments[0])
+            with self.job(found, api) if api.has_job else nullcontext():
+                done = api.function(self, session, found, *arguments[1:])
             return done
 
         client = self.audience.find(session)
         if client is None:  # it is over
             raise ConnectionLost(f"{self.name} has closed the connection")
-        said = self._pass(client, api, seen, effect)
+        said = self._pass(client, api, api.seen(arguments), effect)
         return _results(said) if said is done else lies.told(self, api, arguments, said)
+
+    def found(self, ref: Ref) -> Any:
+        """Return what a client means: the domain, the storage pool, its volume, the network.
+
+        Raises:
+            LibvirtError: it is no more.
+        """
+        return _FINDERS[type(ref)](self, ref)
 
     def _pass(self, client: Client, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call of a client's pass the cluster's door.
@@ -126,8 +125,14 @@ class Host(Befalling):
             LibvirtError: it can't be done.
             ConnectionLost: the node does not answer.
         """
-        with called_from(client.peer.place(api.name)):
-            return self.pass_door(api, seen, effect)
+        with called_from(*client.peer.caller(api.name)):
+            try:
+                return self.pass_door(api, seen, effect)
+            except Exception:
+                raise
+            except BaseException as error:  # it ends more than the call
+                client.peer.halt(api.name, error)
+                raise
 
     def pass_door(self, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call pass the cluster's door, and undo what is left of one that has failed.
@@ -250,6 +255,22 @@ class _Job:
 
     def __exit__(self, *_error: object) -> None:
         self._domain.job.release()
+
+
+def _none(error: Callable[[Any], LibvirtError]) -> Callable[[Host, Any], NoReturn]:
+    def find(_host: Host, ref: Any) -> NoReturn:
+        raise error(ref)
+
+    return find
+
+
+_FINDERS: Final[Mapping[type[Ref], Callable[[Host, Any], Any]]] = {
+    DomainRef: Host.find,
+    PoolRef: _none(no_pool),
+    VolumeRef: _none(no_volume),
+    NetworkRef: _none(no_network),
+}
+"""How what a client means is found, by what refers to it."""
 
 
 def _results(value: Any) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ def set_autostart(host: Host, _session: Session, domain: Domain, value: int) -> 
     with host.machine.lock:
         if not domain.is_persistent:
             raise failure(Code.OPERATION_INVALID, "cannot set autostart for transient domain")
-        domain.autostart = bool(value)
+        domain.autostart, domain.set_by = bool(value), host.machine.current_call
 
 
 @api("virDomainGetMetadata")

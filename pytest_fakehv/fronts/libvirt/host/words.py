@@ -85,6 +85,20 @@ class EventKind(IntEnum):
     MEMORY_DEVICE_SIZE_CHANGE = 26
 
 
+class PoolEventKind(IntEnum):
+    """The same of storage pools: ``VIR_STORAGE_POOL_EVENT_ID_...``."""
+
+    LIFECYCLE = 0
+    REFRESH = 1
+
+
+class NetworkEventKind(IntEnum):
+    """The same of networks: ``VIR_NETWORK_EVENT_ID_...``."""
+
+    LIFECYCLE = 0
+    METADATA_CHANGE = 1
+
+
 class IoErrorAction(IntEnum):
     """What comes of an I/O error: ``VIR_DOMAIN_EVENT_IO_ERROR_...``."""
 

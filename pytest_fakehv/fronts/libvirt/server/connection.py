@@ -14,7 +14,7 @@ from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import Outgoing
 from pytest_fakehv.fronts.libvirt.server.threads import answering
 from pytest_fakehv.fronts.libvirt.server.workers import TooManyError, Workers
-from pytest_fakehv.fronts.libvirt.values import DomainEvent, DomainRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.fronts.libvirt.wire.errors import error_bytes
 from pytest_fakehv.fronts.libvirt.wire.frames import (
     HEADER_SIZE,
@@ -35,6 +35,9 @@ _Function = Callable[..., tuple[Any, ...]]
 
 _RECEIVED_AT_ONCE: Final = 65536
 """In bytes: nearly every message is whole then."""
+
+MOST_WORKERS: Final = 256
+"""More threads of a client's don't wait on one connection; beyond, calls stand in line."""
 
 _NO_AUTHENTICATION: Final = 0
 
@@ -59,8 +62,9 @@ _FOR_A_NUDGE: Final = struct.pack("ll", 0, 5000)
 _CREDENTIALS: Final = struct.Struct("3i")
 """Of the process at the other end: its number, its user's, and its group's."""
 
-_REGISTER: Final = "virConnectDomainEventRegisterAny"
-_DEREGISTER: Final = "virConnectDomainEventDeregisterAny"
+_REGISTERS: Final = "EventRegisterAny"
+_DEREGISTERS: Final = "EventDeregisterAny"
+"""How the names of the functions end by which a client is told of something, or no longer is."""
 
 _KEEPALIVE: Final = 10
 """The feature of the protocol by which a client sees that a host has fallen silent."""
@@ -72,13 +76,13 @@ _NOBODY: Final = 0x7FFFFFFF
 """A callback that no client has."""
 
 
-def _event(callback: int, event: DomainEvent) -> bytes:
+def _event(callback: int, event: Notice) -> bytes:
     """Return the frame by which a client's callback learns of an event."""
     number, payload = event_message(callback, event)
     return framed(Program.REMOTE, number, Type.EVENT, 0, Status.OK, payload)
 
 
-_NUDGE: Final = _event(_NOBODY, DomainEvent(0, DomainRef("nobody", bytes(16)), (0, 0)))
+_NUDGE: Final = _event(_NOBODY, Notice(0, DomainRef("nobody", bytes(16)), (0, 0)))
 """Something that arrives, and that no client minds."""
 
 
@@ -102,7 +106,7 @@ class Connection:
         self._host = host
         self._name = name
         self._outgoing = Outgoing(connected, name)
-        self._workers = Workers(name)
+        self._workers = Workers(f"{name} worker", MOST_WORKERS)
         self._hears = threading.Event()
         self._hears.set()
         self._nudges = False
@@ -129,7 +133,7 @@ class Connection:
 
     # --- what its host may ask of it ---
 
-    def send_event(self, callback_id: int, event: DomainEvent) -> None:
+    def send_event(self, callback_id: int, event: Notice) -> None:
         """Tell the client's callback of an event, unless that or the connection is gone; never waits.
 
         It may be called in any thread and under any lock. Raises what Python raises where the table of events
@@ -199,6 +203,7 @@ class Connection:
     def close(self) -> None:
         """Give back what the connection has, once it is over and its last call has ended."""
         self._workers.end()
+        self._workers.join()
         self._outgoing.close()
 
     def forget(self) -> None:
@@ -269,10 +274,10 @@ class Connection:
         return partial(self._ask_host, api)
 
     def _ask_host(self, api: str, *arguments: Any) -> tuple[Any, ...]:
-        if api == _DEREGISTER:
+        if api.endswith(_DEREGISTERS):
             self._callbacks.discard(*arguments)
         results = self._host.answer(self, api, arguments)
-        if api == _REGISTER:
+        if api.endswith(_REGISTERS):
             self._callbacks.update(results)
         return results
 

@@ -5,6 +5,7 @@ import atexit
 import contextlib
 import os
 import threading
+from functools import partial
 from socket import AF_UNIX, SOCK_STREAM, SOMAXCONN
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from pytest_fakehv.fronts.libvirt.server import threads
 from pytest_fakehv.fronts.libvirt.server.connection import Connection
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import shut_down
+from pytest_fakehv.fronts.libvirt.server.workers import TooManyError, Workers
 from pytest_fakehv.machine import Os, Time
 
 _AT_MOST: Final = 5.0
@@ -52,7 +54,9 @@ class Server:
         self._name = name
         self._closing = threading.Event()
         self._has_left = False
-        self._connections: dict[Connection, threading.Thread] = {}
+        self._connections: set[Connection] = set()
+        self._readers = Workers(name)
+        """Each reads a connection; when that is over, the next one."""
         # A test may replace `socket.socket`, and say how long its sockets wait: not this class, nor ours.
         self._listening = _socket.socket(AF_UNIX, SOCK_STREAM)
         self._listening.setblocking(True)
@@ -105,11 +109,10 @@ class Server:
             return
         self.leave()
         _servers.discard(self)
+        self._readers.end()
         if threads.is_answering():  # a call has led to it, and can't wait for its own end
             return
-        until = Time.monotonic() + _AT_MOST
-        for thread in list(self._connections.values()):
-            thread.join(max(0.0, until - Time.monotonic()))
+        self._readers.join(Time.monotonic() + _AT_MOST)
 
     def _accept(self) -> None:
         accept: Any = self._listening._accept  # type: ignore[attr-defined]  # noqa: SLF001  # of this class, all
@@ -122,12 +125,11 @@ class Server:
             connected = _socket.socket(fileno=descriptor)
             connected.setblocking(True)
             connection = Connection(connected, self._host, self._name)
-            thread = threads.made(self._name, self._serve, connection)
-            self._connections[connection] = thread
+            self._connections.add(connection)
             try:
-                thread.start()
-            except RuntimeError:  # the system has no more of them
-                del self._connections[connection]
+                self._readers.do(partial(self._serve, connection))
+            except TooManyError:  # the system has no more threads
+                self._connections.discard(connection)
                 connected.close()
         self._listening.close()  # so that whoever has not been let in does not wait
 
@@ -138,7 +140,7 @@ class Server:
         except BaseException as defect:  # noqa: BLE001  # a fault's callback raises anything; who would see it?
             self.defects.append(defect)
         connection.close()
-        del self._connections[connection]
+        self._connections.discard(connection)
 
     def forget(self) -> None:
         """Have, in a forked child, no part in it: neither answer, nor break what is the parent's.

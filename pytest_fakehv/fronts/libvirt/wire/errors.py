@@ -6,7 +6,7 @@ from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.wire.xdr import Codec, codec, encode, record
 
 ERROR: Final[Codec] = record(
-    [codec(each) for each in ("i", "i", "?s", "i", "?D", "?s", "?s", "?s", "i", "i", "?(s,16)")]
+    [codec(each) for each in ("i", "i", "?s", "i", "?D", "?s", "?s", "?s", "i", "i", "?N")]
 )
 """Code, origin, message, level, domain, str1, str2, str3, int1, int2, network."""
 

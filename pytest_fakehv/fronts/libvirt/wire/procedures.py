@@ -4,7 +4,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.values import DomainEvent
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Notice, PoolRef
 from pytest_fakehv.fronts.libvirt.wire import table
 from pytest_fakehv.fronts.libvirt.wire.xdr import Codec, codec, encode, record
 
@@ -70,29 +70,35 @@ PROCEDURES: Final[dict[int, dict[int, Procedure]]] = {
 """By program and number. Events are not among them: nobody calls those."""
 
 
+_REFS: Final = {"D": DomainRef, "P": PoolRef, "N": NetworkRef}
+
+
 class Event:
     """One line of the table of events: the number of its message, and what is in it."""
 
     def __init__(self, line: str) -> None:
-        kind, number, self.name, *self._details = line.split()
+        self._letter, kind, number, self.name, *self._details = line.split()
+        self.about: type = _REFS[self._letter]
         self.kind = int(kind)
         self.number = int(number)
 
     @cached_property
     def message(self) -> Codec:
-        """How it is bytes: the number of the callback, the domain, and what there is beside."""
-        return _compiled(["callbackID:i", "dom:D", *self._details])
+        """How it is bytes: the number of the callback, what it is about, and what there is beside."""
+        return _compiled(["callbackID:i", f"about:{self._letter}", *self._details])
 
 
-EVENTS: Final = {each.kind: each for each in map(Event, table.EVENTS.strip().splitlines())}
-"""By libvirt's number of the event."""
+EVENTS: Final[dict[tuple[type, int], Event]] = {
+    (each.about, each.kind): each for each in map(Event, table.EVENTS.strip().splitlines())
+}
+"""By what refers to what it is about, and libvirt's number of the event."""
 
 
-def event_message(callback: int, event: DomainEvent) -> tuple[int, bytes]:
+def event_message(callback: int, event: Notice) -> tuple[int, bytes]:
     """Return the procedure and the bytes by which a client's callback learns of an event.
 
     Raises what Python raises where the event is none of the table's.
     """
-    line = EVENTS[event.kind]
-    values: tuple[Any, ...] = (callback, event.domain, *event.details)
+    line = EVENTS[type(event.about), event.kind]
+    values: tuple[Any, ...] = (callback, event.about, *event.details)
     return line.number, encode(line.message, values)

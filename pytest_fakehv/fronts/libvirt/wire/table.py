@@ -304,8 +304,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 309 virDomainCreateXMLWithFiles
 310 virDomainCreateWithFiles
 312 virConnectGetCPUModelNames
-313 virConnectNetworkEventRegisterAny
-314 virConnectNetworkEventDeregisterAny
+313 virConnectNetworkEventRegisterAny r eventID:i net:?N -> callbackID:i
+314 virConnectNetworkEventDeregisterAny fr callbackID:i
 316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
 317 virConnectDomainEventDeregisterAny fr callbackID:i
 334 virDomainCoreDumpWithFormat
@@ -334,8 +334,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 364 virDomainMigrateStartPostCopy - dom:D flags:u
 365 virDomainGetPerfEvents
 366 virDomainSetPerfEvents
-368 virConnectStoragePoolEventRegisterAny
-369 virConnectStoragePoolEventDeregisterAny
+368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
+369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
 371 virDomainGetGuestVcpus - dom:D flags:u
 372 virDomainSetGuestVcpus
 374 virConnectNodeDeviceEventRegisterAny
@@ -418,14 +418,17 @@ QEMU: Final = """
 """The procedures that only this kind of hypervisor has."""
 
 EVENTS: Final = """
-0 318 lifecycle event:i detail:i
-1 319 reboot
-4 322 io-error srcPath:s devAlias:s action:i
-6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
-13 331 balloon-change actual:uh
-20 359 migration-iteration iteration:i
-21 363 job-completed params:T
-23 379 metadata-change type:i uri:?s
+D 0 318 lifecycle event:i detail:i
+D 1 319 reboot
+D 4 322 io-error srcPath:s devAlias:s action:i
+D 6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
+D 13 331 balloon-change actual:uh
+D 20 359 migration-iteration iteration:i
+D 21 363 job-completed params:T
+D 23 379 metadata-change type:i uri:?s
+N 0 315 lifecycle event:i detail:i
+P 0 370 lifecycle event:i detail:i
+P 1 373 refresh
 """
-"""What clients are told: libvirt's number of the event, the procedure, a name, and what follows the number of
-the callback and the domain."""
+"""What clients are told: what it is about, libvirt's number of the event, the procedure, a name, and what
+follows the number of the callback and what it is about."""

@@ -3,7 +3,8 @@
 ``i`` and ``u`` are an int and an unsigned one, ``h`` and ``uh`` the same of 64 bits, ``d`` a double, ``b`` a
 boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a
 list, ``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text,
-``w32`` one of that fixed size. ``D`` is a domain, ``T`` a list of parameters; others can be named so, too.
+``w32`` one of that fixed size. ``D`` is a domain, ``P`` a storage pool, ``V`` a volume, ``N`` a network,
+``T`` a list of parameters; others can be named so, too.
 """
 
 import struct
@@ -14,7 +15,7 @@ from itertools import groupby
 from struct import Struct
 from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, NetworkRef, Parameter, PoolRef, VolumeRef
 
 Add = Callable[[bytes], object]
 Pack = Callable[[Any, Add], object]
@@ -286,6 +287,9 @@ _CONTENTS: Final[dict[int, Codec]] = {
 
 STRUCTURES: Final = {
     "D": record([_LETTERS["s"], _fixed("16s"), _LETTERS["i"]], DomainRef._make),
+    "P": record([_LETTERS["s"], _fixed("16s")], PoolRef._make),
+    "V": record([_LETTERS["s"]] * 3, VolumeRef._make),
+    "N": record([_LETTERS["s"], _fixed("16s")], NetworkRef._make),
     "T": _array(Codec(_pack_parameter, _unpack_parameter, 12)),
 }
 """What has a name of its own in the notation."""

@@ -370,3 +370,21 @@ def test_a_class_that_starts_nothing(libvirt):
         web1.create()
         assert listed(connection) == {"web1": (5, 0, 1)}
         connection.close()
+
+
+def test_what_starts_with_its_host_and_runs_elsewhere_by_now(node1, web1, cluster, connect):
+    web1.setAutostart(1)
+    cluster["node1"].crash()
+    connect("node2").createXML(domain_xml("web1"), 0)
+    cluster["node1"].boot()
+    with pytest.raises(AssertionError) as caught:
+        cluster.assert_consistent()
+    message, since, advice = str(caught.value).splitlines()
+    assert message == (
+        "split-brain: web1 ran on node2 and node1 at once: node1 started it by itself as it booted"
+    )
+    assert since.startswith("  since call 3, virDomainSetAutostart('web1', 1) on node1 at ")
+    assert advice == (
+        "  a correct program starts an instance, or lets it arrive, only where it is known to run "
+        "nowhere else"
+    )

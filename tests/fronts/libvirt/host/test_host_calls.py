@@ -188,6 +188,20 @@ class TestConnections:
         front._hosts["node1"].closed(object())
 
 
+def test_a_call_that_its_own_thread_holds_is_refused_at_once(web1, cluster):
+    hold = cluster.hold("virDomainCreate", timeout=STARTED_AT_MOST)
+    assert refusal(web1.create) == (
+        1,
+        10,
+        (
+            "internal error: HoldError: hold('virDomainCreate'): the thread that holds the call made it "
+            "itself, and could never release it; make the call in another thread"
+        ),
+    )
+    hold.release()
+    assert cluster.placement() == {}
+
+
 def test_a_front_of_a_class_of_ones_own_ends_with_its_block(libvirt, cluster):
     with FakeLibvirt(cluster) as front:
         uri = front.uri()

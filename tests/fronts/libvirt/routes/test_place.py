@@ -28,7 +28,7 @@ def places(there):
     """By API, from where it was called on the first node."""
     found = {}
     host = there["node1"]
-    host.asked = lambda api: found.setdefault(api, []).append(Peer(host.peers[-1]).place(api))
+    host.asked = lambda api: found.setdefault(api, []).append(Peer(host.peers[-1]).caller(api)[0])
     return found
 
 
@@ -94,7 +94,7 @@ class Together:
 
     def _ask(self, api):
         self._begun.wait(30)
-        self.places[api] = Peer(os.getpid()).place(api)
+        self.places[api] = Peer(os.getpid()).caller(api)[0]
         self._asked.wait(30)
 
     def run(self, *functions):
@@ -161,7 +161,7 @@ threading.Thread(target=loop, daemon=True).start()
 with tempfile.TemporaryDirectory() as path, hosts(path, {{"node1": set()}}) as made:
     host = made["node1"]
     connection = libvirt.open(f"qemu+unix:///system?socket={{host.path}}")
-    host.asked = lambda api: print(Peer(host.peers[-1]).place(api))
+    host.asked = lambda api: print(Peer(host.peers[-1]).caller(api)[0])
     connection.getHostname()  # line 19
     connection.close()
 """
@@ -182,7 +182,7 @@ class Garbage(threading.local):
     def __init__(self):
         self.me = self
 
-place = Peer(os.getpid()).place
+place = Peer(os.getpid()).caller
 place("virConnectOpen")
 gc.set_threshold(1)
 for _ in range(1000):
@@ -232,7 +232,7 @@ def test_nor_is_a_fork(routes, places):
 
 def test_what_is_not_seen_is_another_process():
     """As in a container, whose processes have no number here."""
-    assert Peer(0).place("virConnectOpen") == ("another process", 0)
+    assert Peer(0).caller("virConnectOpen")[0] == ("another process", 0)
 
 
 def test_ssh_within_this_process_leads_to_its_line(routes, folder, places, monkeypatch):

@@ -1,0 +1,58 @@
+"""What ends a test, such as a limit that is reached, ends it in libvirt's clients, too.
+
+Their library tells of each error by its own, which a program may ignore for ever. In this process, the thread
+that made the call raises the real one as soon as the Python binding is about to raise libvirt's.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import ModuleType
+from typing import Any, Final
+
+__tracebackhide__ = True  # it is shown at the line that made the call
+
+_pending: Final[dict[int, BaseException]] = {}
+"""What is to be raised, by the number of the thread."""
+
+_lock: Final = threading.Lock()
+_users: Final[Counter[type]] = Counter()
+
+
+def raise_in(thread: int, error: BaseException) -> None:
+    """Let a thread, by its number, raise an error when the call fails that it waits for."""
+    _pending[thread] = error
+
+
+@contextmanager
+def handed_on(libvirt: ModuleType) -> Iterator[None]:
+    """Let libvirt-python raise what threads are to raise meanwhile; several fronts at once share it.
+
+    Args:
+        libvirt: The module.
+    """
+    kind = libvirt.libvirtError
+    with _lock:
+        if not _users[kind]:
+            kind.__init__ = _instead(kind.__init__)
+        _users[kind] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users[kind] -= 1
+            if not _users[kind]:
+                kind.__init__ = kind.__init__.__wrapped__
+                _pending.clear()
+
+
+def _instead(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N807  # what it stands in for
+        if error := _pending.pop(threading.get_ident(), None):
+            raise error
+        original(self, *arguments, **keywords)
+
+    return __init__

@@ -1,0 +1,89 @@
+"""What a client wants to be told: of domains, of storage pools, of networks."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.audience import Told
+from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.words import EventKind, NetworkEventKind, PoolEventKind
+from pytest_fakehv.fronts.libvirt.session import Session
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef
+
+__tracebackhide__ = True  # a failed call is shown at the line that made it
+
+
+class _Events(NamedTuple):
+    """The events of one kind of object."""
+
+    object: str
+    """How functions' names call it."""
+    kinds: type[IntEnum]
+    words: str
+    """What stands before "event" in errors."""
+    callback: str
+    """How errors call who is told."""
+
+
+_EVENTS: Final[Mapping[type[Told], _Events]] = {
+    DomainRef: _Events("Domain", EventKind, "", "domain event callback"),
+    PoolRef: _Events("StoragePool", PoolEventKind, "storage pool ", "storage pool event callback"),
+    NetworkRef: _Events("Network", NetworkEventKind, "network ", "network event callback"),
+}
+
+
+@api("virConnectDomainEventRegisterAny", about="nothing")
+def register(host: Host, session: Session, event: int, domain: DomainRef | None) -> int:
+    """Note that a client wants to be told of an event of domains."""
+    return _register(host, session, DomainRef, event, domain)
+
+
+@api("virConnectStoragePoolEventRegisterAny", about="nothing")
+def register_for_pools(host: Host, session: Session, event: int, pool: PoolRef | None) -> int:
+    """Note that a client wants to be told of an event of storage pools."""
+    return _register(host, session, PoolRef, event, pool)
+
+
+@api("virConnectNetworkEventRegisterAny", about="nothing")
+def register_for_networks(host: Host, session: Session, event: int, network: NetworkRef | None) -> int:
+    """Note that a client wants to be told of an event of networks."""
+    return _register(host, session, NetworkRef, event, network)
+
+
+def _register(host: Host, session: Session, about: type[Told], event: int, given: Told | None) -> int:
+    client, events = host.audience.find(session), _EVENTS[about]
+    if client is None or event not in list(events.kinds):
+        problem = f"unsupported {events.words}event ID {event}"
+        function = f"virConnect{events.object}EventRegisterAny"
+        raise wrong_argument(function, "eventID", problem, origin=Origin.NONE)
+    key = host.found(given).uuid if given else None
+    number = next(client.next_id)
+    client.events[number] = about, event, key
+    return number
+
+
+@api("virConnectDomainEventDeregisterAny", about="nothing", is_free=True)
+def deregister(host: Host, session: Session, number: int) -> None:
+    """Note that a client no longer wants to be told of an event of domains."""
+    _deregister(host, session, DomainRef, number)
+
+
+@api("virConnectStoragePoolEventDeregisterAny", about="nothing", is_free=True)
+def deregister_for_pools(host: Host, session: Session, number: int) -> None:
+    """Note that a client no longer wants to be told of an event of storage pools."""
+    _deregister(host, session, PoolRef, number)
+
+
+@api("virConnectNetworkEventDeregisterAny", about="nothing", is_free=True)
+def deregister_for_networks(host: Host, session: Session, number: int) -> None:
+    """Note that a client no longer wants to be told of an event of networks."""
+    _deregister(host, session, NetworkRef, number)
+
+
+def _deregister(host: Host, session: Session, about: type[Told], number: int) -> None:
+    client = host.audience.find(session)
+    if client is None or client.events.pop(number, None) is None:
+        problem = f"{_EVENTS[about].callback} {number} not registered"
+        raise failure(Code.INVALID_ARG, problem, origin=Origin.RPC)
