@@ -163,7 +163,8 @@ def oracle(session: nox.Session) -> None:
     """A real libvirtd with QEMU says what its records have, and the front says the same.
 
     Installs Debian's packages where they are absent, which needs root, as the real pair itself does. No
-    service of the machine's is started. Records are made anew by `nox -s oracle -- record`.
+    service of the machine's is started. Records are made anew by `nox -s oracle -- record`, and the
+    documentation's figures of QEMU's migrations by `nox -s oracle -- measure`.
     """
     if not (shutil.which("libvirtd") and shutil.which("qemu-system-x86_64") and shutil.which("virsh")):
         packages = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "libvirt-dev")

@@ -62,7 +62,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     if domain.outgoing or domain.incoming:
         raise invalid(f"another migration job is already running for domain '{domain.name}'")
     if asked.has(Migrate.OFFLINE):
-        _check_offline(domain, asked)
+        _check_offline(asked)
     else:
         check_active(domain)
     xml = _definition(domain, asked)
@@ -80,11 +80,9 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     return xml
 
 
-def _check_offline(domain: Domain, asked: Asked) -> None:
+def _check_offline(asked: Asked) -> None:
     if not asked.has(Migrate.PERSIST_DEST):
         raise invalid("offline migration must be specified with the persistent flag set")
-    if domain.is_active:
-        raise invalid("cannot perform offline migration on running domain")
     if asked.has(Migrate.TUNNELLED):
         raise invalid("tunnelled offline migration does not make sense")
 
@@ -103,15 +101,21 @@ def _definition(domain: Domain, asked: Asked) -> str:
         ("name", f"'{given.name}'", f"'{own.name}'"),
         ("uuid", uuid.UUID(bytes=given.uuid), uuid.UUID(bytes=own.uuid)),
         ("max memory", given.memory, own.memory),
+        ("vCPU max", given.most_vcpus, own.most_vcpus),
+        ("architecture", given.architecture, own.architecture),
     )
     for what, there, here in pairs:
-        if there != here:
-            raise failure(
-                Code.CONFIG_UNSUPPORTED,
-                f"Target domain {what} {there} does not match source {here}",
-                origin=Origin.DOMAIN,
-            )
+        _check_same(what, there, here)
     return asked.xml
+
+
+def _check_same(what: str, there: object, here: object) -> None:
+    if there != here:
+        raise failure(
+            Code.CONFIG_UNSUPPORTED,
+            f"Target domain {what} {there} does not match source {here}",
+            origin=Origin.DOMAIN,
+        )
 
 
 def perform(host: Host, domain: Domain, asked: Asked, target: str) -> None:
@@ -140,10 +144,13 @@ def _send(
     if (peer := host.find_peer(target)) and peer.is_silent:
         text = f"unable to connect to server at '{peer.name}:{_PORT}': No route to host"
         raise LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=errno.EHOSTUNREACH)
+    if asked.persistent_xml is not None:
+        persistent = Definition.parse(asked.persistent_xml, lambda: domain.uuid)
+        _check_same("name", f"'{persistent.name}'", f"'{asked.name or domain.name}'")
     crossing.begin(target, live=asked.has(Migrate.LIVE))
-    speed = asked.bandwidth or domain.max_speed
-    if speed or domain.max_downtime:
-        crossing.change_pace(speed, domain.max_downtime)
+    outgoing.speed = asked.bandwidth or None
+    if domain.speed or domain.max_downtime:
+        crossing.change_pace(domain.speed, domain.max_downtime)
     status = follow(host, domain, outgoing, crossing)
     if status == "cancelled":
         raise _aborted()
@@ -288,7 +295,9 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
             flags=asked.flags,
             began=host.machine.now,
             instance=instance,
+            definition=definition,
             arrives=partial(_arrives, host, domain, asked),
+            keep=partial(_keep, host, domain, asked),
             session=session,
             abandon=partial(turn_away, host, domain.name),
         )
@@ -311,8 +320,7 @@ def _check_uri(uri: str | None) -> None:
 
 def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
     """Note that a domain runs here, as its instance does from now on; under the lock."""
-    if asked.has(Migrate.PERSIST_DEST):
-        _persist(host, domain, asked)
+    _keep(host, domain, asked)
     record = host.machine.record(domain.instance)
     if asked.has(Migrate.PAUSED) or (record is not None and record.is_paused):
         domain.pauses(Paused.USER)
@@ -322,11 +330,19 @@ def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.MIGRATED)
 
 
-def _persist(host: Host, domain: Domain, asked: Asked) -> None:
+def _keep(host: Host, domain: Domain, asked: Asked) -> None:
+    """Make persistent by what a domain comes here, once, if that is asked for; under the lock."""
+    incoming = domain.incoming
+    if incoming and asked.has(Migrate.PERSIST_DEST) and not incoming.is_kept:
+        incoming.is_kept = True
+        _persist(host, domain, asked, incoming.definition)
+
+
+def _persist(host: Host, domain: Domain, asked: Asked, came: Definition) -> None:
     detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
     given = asked.persistent_xml
-    config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
-    config = config.renamed(domain.name).with_uuid(domain.uuid)  # whatever it says itself
+    config = Definition.parse(given, lambda: domain.uuid) if given else came
+    config = config.with_uuid(domain.uuid)  # whatever it says itself
     host.define(domain, config)
     host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
 
@@ -352,7 +368,7 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
         raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")
     if asked.has(Migrate.OFFLINE):
         with machine.lock:
-            _persist(host, domain, asked)
+            _persist(host, domain, asked, incoming.definition)
             domain.stays()
         return domain.ref
     with machine.lock:  # by what was asked for now: what is to be persistent is told in this phase

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from errno import ENOENT
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
-from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
 from pytest_fakehv.fronts.libvirt.host.asked import Asked, cookie, told_by
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import (
@@ -168,12 +171,11 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         LibvirtError: that failed; then the domain is here as before, if it is.
         HypervisorError: likewise.
     """
+    if not asked.has(Migrate.OFFLINE):
+        check_active(domain)
     peer = host.find_peer(target)
     if peer is None or not peer.is_up:
-        raise failure(
-            Code.OPERATION_FAILED,
-            f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
-        )
+        raise _unreachable(target, is_there=peer is not None)
     if domain.is_paused:
         asked = replace(asked, flags=asked.flags | Migrate.PAUSED)
     name, is_offline = asked.name or domain.name, asked.has(Migrate.OFFLINE)
@@ -198,6 +200,18 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         end(host, domain, asked, cancelled=True)
         raise
     end(host, domain, asked, cancelled=False)
+
+
+def _unreachable(target: str, *, is_there: bool) -> LibvirtError:
+    """Return the error of a URI behind which nobody answers, or of a socket that isn't there."""
+    [socket] = parse_qs(urlsplit(target).query).get("socket", [""])[-1:]
+    if socket and not is_there:
+        text = f"Failed to connect socket to '{socket}': No such file or directory"
+        return LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=ENOENT)
+    return failure(
+        Code.OPERATION_FAILED,
+        f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
+    )
 
 
 def _tell_cancelled(host: Host, peer: Host, params: list[Parameter], flags: int) -> None:

@@ -136,10 +136,10 @@ def test_its_own_name_changes_nothing(pair):
     pair.cluster.assert_consistent()
 
 
-def test_a_persistent_definition_is_called_as_the_domain_is(pair):
+def test_a_persistent_definition_is_of_the_domain_whatever_uuid_it_says(pair):
     for name, parameters, there in (("web1", AS_WEB2, "web2"), ("web3", {}, "web3")):
         domain = pair.domain(name=name)
-        other = defined("web9", OTHER).replace("<vcpu", "<title>kept</title><vcpu")
+        other = defined(there, OTHER).replace("<vcpu", "<title>kept</title><vcpu")
         pair.move(domain, "managed", LIVE | PERSIST, {**parameters, "persistent_xml": other})
         config = pair.b.lookupByName(there).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         assert f"<name>{there}</name>" in config
