@@ -219,12 +219,11 @@ def end(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
     Where that fails, the domain is left paused, as nobody is there who could be told; but for one that stays,
     and can't be ended since the host is cut off, which ends it all the same.
     """
-    outgoing = domain.outgoing
     try:
         confirm(host, domain, asked, cancelled=cancelled)
     except HypervisorError as error:
-        if outgoing:
-            outgoing.is_left_paused = not (cancelled and isinstance(error, NodeDownError))
+        if domain.outgoing:
+            domain.outgoing.is_left_paused = not (cancelled and isinstance(error, NodeDownError))
         give_up(host, domain)
 
 
