@@ -117,13 +117,8 @@ class Watcher:
                 self._split[instance].add(node)  # no other split than before
             return
         if call and call.method in STARTS:
-            self._saw(
-                "double-start",
-                f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
-                instance,
-                [*others, node],
-                call,
-            )
+            what = f"{printable(instance)} was started on {node} while it ran on {listed(others)}"
+            self._saw("double-start", what, instance, [*others, node], call)
         # Who started what was on its way has split it, not who let it arrive.
         self._saw_split(instance, self._overtaken.pop(instance, call))
 

@@ -137,11 +137,11 @@ def _send(
 ) -> None:
     if outgoing.is_cancelled:
         raise _aborted()
-    if asked.persistent_xml is not None:
-        Definition.parse(asked.persistent_xml, lambda: domain.uuid)
     if (peer := host.find_peer(target)) and peer.is_silent:
         text = f"unable to connect to server at '{peer.name}:{_PORT}': No route to host"
         raise LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=errno.EHOSTUNREACH)
+    if asked.persistent_xml is not None:
+        Definition.parse(asked.persistent_xml, lambda: domain.uuid)
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     outgoing.speed = asked.bandwidth or None
     if domain.speed or domain.max_downtime:
@@ -214,12 +214,11 @@ def end(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
     Where that fails, the domain is left paused, as nobody is there who could be told; but for one that stays,
     and can't be ended since the host is cut off, which ends it all the same.
     """
-    outgoing = domain.outgoing
     try:
         confirm(host, domain, asked, cancelled=cancelled)
     except HypervisorError as error:
-        if outgoing:
-            outgoing.is_left_paused = not (cancelled and isinstance(error, NodeDownError))
+        if domain.outgoing:
+            domain.outgoing.is_left_paused = not (cancelled and isinstance(error, NodeDownError))
         give_up(host, domain)
 
 
@@ -289,8 +288,8 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         domain.incoming = Incoming(
             flags=asked.flags,
             began=host.machine.now,
-            definition=definition,
             instance=instance,
+            definition=definition,
             arrives=partial(_arrives, host, domain, asked),
             keep=partial(_keep, host, domain, asked),
             session=session,

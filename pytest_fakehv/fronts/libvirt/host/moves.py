@@ -87,8 +87,8 @@ class Incoming:
     Attributes:
         flags: how.
         began: when, in seconds of the cluster's clock.
-        definition: by what it is defined here.
         instance: what the cluster calls the domain until it has arrived.
+        definition: by what it is defined here.
         arrives: called, under the lock, when the domain begins to run here.
         keep: called, under the lock, when its definition is to be persistent, if that is asked for.
         session: the client that leads it; None where the source does.
@@ -99,8 +99,8 @@ class Incoming:
 
     flags: int
     began: float
-    definition: Definition
     instance: str
+    definition: Definition
     arrives: Callable[[], None]
     keep: Callable[[], None]
     session: object | None = None

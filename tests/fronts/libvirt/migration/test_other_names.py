@@ -235,6 +235,15 @@ def test_an_abort_renames_nothing(pair):
     pair.cluster.assert_consistent()
 
 
+def test_who_lists_the_target_s_domains_as_it_arrives_sees_it_once(pair):
+    domain = pair.domain()
+    other, seen = pair.connect("B"), []
+    pair.cluster.fault("FinalizeMigrationDst", when="after", do=lambda _call: seen.extend(names(other)))
+    pair.move(domain, "managed", LIVE, AS_WEB2)
+    assert seen == names(pair.b) == ["web2"]
+    pair.cluster.assert_consistent()
+
+
 def test_a_domain_that_is_destroyed_while_it_comes(pair):
     domain = pair.domain()
     pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
