@@ -49,10 +49,10 @@ class _Nodes(Mapping[str, tuple[Collection[str], str]]):
         self._front = front
 
     def __getitem__(self, name: str) -> tuple[Collection[str], str]:
-        for node in self._front.cluster.nodes:
-            if node.name == name:
-                return {node.address}, _path(self._front.directory, name)
-        raise KeyError(name)
+        node = self._front.cluster[name]
+        if node.name != name:  # it is an address
+            raise KeyError(name)
+        return {node.address}, _path(self._front.directory, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter([node.name for node in self._front.cluster.nodes])

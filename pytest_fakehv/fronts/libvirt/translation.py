@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+from pytest_fakehv.calls.halts import Halt
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.cluster.befalling import rename_on, set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
@@ -102,6 +103,11 @@ class Machine:
     def has_own_code(self) -> bool:
         """Whether code that isn't ours runs instances here."""
         return type(self._node) is not FakeHypervisor
+
+    def halted(self, error: BaseException) -> None:
+        """Note what ends the test, though a client's library may not raise it."""
+        if not isinstance(error, Halt):  # who raises that has noted it
+            self._shared.clock._halted(error)
 
     def pass_door(self, api: Any, arguments: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call pass the door that all calls of the cluster pass.

@@ -131,6 +131,7 @@ class Host(Befalling):
             except Exception:
                 raise
             except BaseException as error:  # it ends more than the call
+                self.machine.halted(error)
                 client.peer.halt(api.name, error)
                 raise
 

@@ -93,6 +93,7 @@ class Server:
         self._has_left = True
         self.go_down()
         self._acceptor.join()
+        self._readers.end()
         for path in (self.path, self.path + _HIDDEN):
             with contextlib.suppress(OSError):  # it isn't that one, or somebody has tidied up
                 Os.unlink(path)
@@ -108,7 +109,6 @@ class Server:
             return
         self.leave()
         _servers.discard(self)
-        self._readers.end()
         if threads.is_answering():  # a call has led to it, and can't wait for its own end
             return
         self._readers.join(Time.monotonic() + _AT_MOST)
