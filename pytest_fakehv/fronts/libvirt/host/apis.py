@@ -34,6 +34,10 @@ _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
 
 
+_DRIVERS: Final = {"Storage": Origin.STORAGE, "Network": Origin.NETWORK}
+"""What does those functions that have the word in their names; the others QEMU's driver does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Api:
     """One function of libvirt's interface; to the door, a method of the node.
@@ -70,6 +74,17 @@ class Api:
         """How the daemon calls what serves it."""
         return f"remoteDispatch{self.name.removeprefix('vir')}"
 
+    @property
+    def _driver(self) -> tuple[str, Origin]:
+        """How the driver calls what does it, and which driver that is."""
+        plain = self.name.removeprefix("vir")
+        for word, origin in _DRIVERS.items():
+            if plain.startswith(word):
+                return word.lower() + plain.removeprefix(word), origin
+            if word in plain:
+                return word.lower() + plain, origin
+        return f"qemu{plain}", Origin.QEMU
+
     def instance_name(
         self, arguments: tuple[Any, ...], _keywords: Mapping[str, Any], _kept: tuple[Any, ...]
     ) -> str | None:
@@ -104,15 +119,16 @@ class Api:
         """
         if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
             return error
-        given = getattr(error, "err", ())
+        given, (_, origin) = getattr(error, "err", ()), self._driver
         if isinstance(given, tuple) and len(given) == _PARTS:
             code, domain, message, level, str1, str2, str3, int1, int2 = given
             return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
         if given is None:  # it was made by hand, and has a text alone
-            return failure(Code.OPERATION_FAILED, str(error))
+            return failure(Code.OPERATION_FAILED, str(error), origin=origin)
         if isinstance(error, HypervisorError):
-            return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
-        return failure(Code.INTERNAL_ERROR, shown_error(error))
+            code = Code.OPERATION_FAILED if error.code is None else error.code
+            return failure(code, str(error), origin=origin)
+        return failure(Code.INTERNAL_ERROR, shown_error(error), origin=origin)
 
     def check(self, arguments: tuple[Any, ...]) -> None:
         """Refuse flags that it doesn't know, and an amount of 0.
@@ -124,7 +140,7 @@ class Api:
             text = f"{self.amount} in {self.name} must not be zero"
             raise wrong_argument(self.name, self.amount, text)
         if self.flags is not None:
-            check_flags(arguments[-1], self.flags, f"qemu{self.name.removeprefix('vir')}", Origin.QEMU)
+            check_flags(arguments[-1], self.flags, *self._driver)
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse nothing: what comes over the wire is of the right type."""
