@@ -1,5 +1,6 @@
 """libvirt's errors: codes, where they come from, and the words in which libvirt says them."""
 
+import os
 from enum import IntEnum
 from typing import Final
 
@@ -189,6 +190,18 @@ def failure(code: int, detail: str | None = None, *, origin: int = Origin.QEMU) 
     if words is None:
         return LibvirtError(code, origin, detail, "%s", detail)
     return LibvirtError(code, origin, f"{words}: {detail}", f"{words}: %s", detail)
+
+
+def system_failure(doing: str, number: int, *, origin: int = Origin.NONE) -> LibvirtError:
+    """Make the error of what the system refuses.
+
+    Args:
+        doing: What fails, as in "cannot open directory '/srv'".
+        number: The system's number of why: an `errno`.
+        origin: Who says it.
+    """
+    text = f"{doing}: {os.strerror(number)}"
+    return LibvirtError(Code.SYSTEM_ERROR, origin, text, "%s", text, int1=number)
 
 
 def wrong_argument(api: str, argument: str, message: str, *, origin: int = Origin.DOMAIN) -> LibvirtError:

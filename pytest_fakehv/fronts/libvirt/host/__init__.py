@@ -13,8 +13,10 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     listing,
     memory,
     phases,
+    pools,
     settings,
     statistics,
     telling,
     vcpus,
+    volumes,
 )

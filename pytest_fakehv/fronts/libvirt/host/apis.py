@@ -24,14 +24,15 @@ About = Literal["domain", "pool", "volume", "network", "name", "uuid", "xml", "p
 """What its first argument is: an object; or a domain's name, a UUID, a domain's definition, or parameters
 with one of these; or its last one is a domain's definition, or it is about none of these."""
 
-OBJECTS: Final[frozenset[About]] = frozenset({"domain", "pool", "volume", "network"})
-"""What a host has: what refers to one of these becomes it, or is refused."""
-
 _NO_INSTANCES: Final[frozenset[About]] = frozenset({"pool", "volume", "network", "uuid", "nothing"})
 """Of these, none says which instance a call is about."""
 
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
+
+
+_DRIVERS: Final = {"Storage": Origin.STORAGE, "Network": Origin.NETWORK}
+"""What does those functions that have the word in their names; the others QEMU's driver does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,17 @@ class Api:
         """How the daemon calls what serves it."""
         return f"remoteDispatch{self.name.removeprefix('vir')}"
 
+    @property
+    def _driver(self) -> tuple[str, Origin]:
+        """How the driver calls what does it, and which driver that is."""
+        plain = self.name.removeprefix("vir")
+        for word, origin in _DRIVERS.items():
+            if plain.startswith(word):
+                return word.lower() + plain.removeprefix(word), origin
+            if word in plain:
+                return word.lower() + plain, origin
+        return f"qemu{plain}", Origin.QEMU
+
     def instance_name(
         self, arguments: tuple[Any, ...], _keywords: Mapping[str, Any], _kept: tuple[Any, ...]
     ) -> str | None:
@@ -105,15 +117,16 @@ class Api:
         """
         if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
             return error
-        given = getattr(error, "err", ())
+        given, (_, origin) = getattr(error, "err", ()), self._driver
         if isinstance(given, tuple) and len(given) == _PARTS:
             code, domain, message, level, str1, str2, str3, int1, int2 = given
             return LibvirtError(code, domain, message, str1, str2, str3, level, int1, int2)
         if given is None:  # it was made by hand, and has a text alone
-            return failure(Code.OPERATION_FAILED, str(error))
+            return failure(Code.OPERATION_FAILED, str(error), origin=origin)
         if isinstance(error, HypervisorError):
-            return failure(Code.OPERATION_FAILED if error.code is None else error.code, str(error))
-        return failure(Code.INTERNAL_ERROR, shown_error(error))
+            code = Code.OPERATION_FAILED if error.code is None else error.code
+            return failure(code, str(error), origin=origin)
+        return failure(Code.INTERNAL_ERROR, shown_error(error), origin=origin)
 
     def check(self, arguments: tuple[Any, ...]) -> None:
         """Refuse flags that it doesn't know, and an amount of 0.
@@ -125,7 +138,7 @@ class Api:
             text = f"{self.amount} in {self.name} must not be zero"
             raise wrong_argument(self.name, self.amount, text)
         if self.flags is not None:
-            check_flags(arguments[-1], self.flags, f"qemu{self.name.removeprefix('vir')}", Origin.QEMU)
+            check_flags(arguments[-1], self.flags, *self._driver)
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse nothing: what comes over the wire is of the right type."""

@@ -7,17 +7,21 @@ from typing import Any, Final, NoReturn
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import lies
-from pytest_fakehv.fronts.libvirt.host.apis import APIS, OBJECTS, Api, Progress
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_network, no_pool, no_volume
+from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_network
+from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
+from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, Ref, VolumeRef
+from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
+from pytest_fakehv.story.chronicle import Deed
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -28,13 +32,33 @@ _NOT_DONE: Final = object()
 class Host(Befalling):
     """What one node of the cluster does as a host of libvirt's clients.
 
-    Args: as for `Befalling`.
+    Args:
+        machine: as for `Befalling`.
+        known: as for `Befalling`.
+        spaces: where all storage of the cluster's hosts is.
 
     Attributes:
+        pools: its storage pools.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
+
+    def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
+        super().__init__(machine, known)
+        self.pools = Pools(machine, spaces, self.audience.tell)
+
+    def befell(self, what: Deed) -> None:
+        """Note what the test has done to the node; called under the lock."""
+        super().befell(what)
+        if what in {"crash", "remove_node"}:
+            self.pools.goes_down()
+
+    def boots(self) -> None:
+        """Start what is to start with the host: pools first."""
+        with self._lock:
+            self.pools.boots()
+        super().boots()
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -96,10 +120,10 @@ class Host(Befalling):
         def effect(_node: object, *_seen: object) -> Any:
             nonlocal done
             api.check(arguments)
-            if api.about not in OBJECTS:
+            if api.about not in _FINDERS:
                 done = api.function(self, session, *arguments)
                 return done
-            found = self.found(arguments[0])
+            found = self.found(api.about, arguments[0])
             with self.job(found, api) if api.has_job else nullcontext():
                 done = api.function(self, session, found, *arguments[1:])
             return done
@@ -110,13 +134,17 @@ class Host(Befalling):
         said = self._pass(client, api, api.seen(arguments), effect)
         return _results(said) if said is done else lies.told(self, api, arguments, said)
 
-    def found(self, ref: Ref) -> Any:
+    def found(self, about: About, ref: Any) -> Any:
         """Return what a client means: the domain, the storage pool, its volume, the network.
+
+        Args:
+            about: which of these it is.
+            ref: what refers to it.
 
         Raises:
             LibvirtError: it is no more.
         """
-        return _FINDERS[type(ref)](self, ref)
+        return _FINDERS[about](self, ref)
 
     def _pass(self, client: Client, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call of a client's pass the cluster's door.
@@ -265,13 +293,13 @@ def _none(error: Callable[[Any], LibvirtError]) -> Callable[[Host, Any], NoRetur
     return find
 
 
-_FINDERS: Final[Mapping[type[Ref], Callable[[Host, Any], Any]]] = {
-    DomainRef: Host.find,
-    PoolRef: _none(no_pool),
-    VolumeRef: _none(no_volume),
-    NetworkRef: _none(no_network),
+_FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
+    "domain": Host.find,
+    "pool": lambda host, ref: host.pools.find(ref),
+    "volume": lambda host, ref: host.pools.find_volume(ref),
+    "network": _none(no_network),
 }
-"""How what a client means is found, by what refers to it."""
+"""How what a client means is found, by what it is."""
 
 
 def _results(value: Any) -> tuple[Any, ...]:

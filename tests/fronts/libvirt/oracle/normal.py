@@ -15,9 +15,13 @@ ANYWHERE = [
     (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
+    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
 ]
 
-UNORDERED = {"virConnectListDomainsID", "virConnectListDefinedDomains"}
+UNORDERED = {
+    "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
+    "virConnectListDefinedStoragePools", "virStoragePoolListVolumes",
+}  # fmt: skip
 """What a host lists in no order, beside domains."""
 
 # By the API's name, what a path in its result must be for the value there to be a figure of the moment.
@@ -42,6 +46,7 @@ MOMENTARY = [
     ("virNodeGetCPUStats", r".*"),
     ("virDomainGetControlInfo", r"2"),
     ("virNodeGetInfo", r"[13]"),
+    ("virStoragePoolGetInfo", r"[123]"),
 ]
 
 FLEETING = {"memory_bps", "downtime_net"}
@@ -65,6 +70,7 @@ PRINTED = [
     ("nodememstats", r"(?:total|free|buffers|cached) *: +(.*)"),
     ("nodecpustats", r"\S+: +(.*)"),
     ("nodeinfo", r"(?:CPU frequency|Memory size): +(.*)"),
+    ("pool-info", r"(?:Capacity|Allocation|Available): +(.*)"),
 ]
 
 MACHINES = [
@@ -74,6 +80,13 @@ MACHINES = [
     (re.compile(r"(?<=<memory unit='KiB'>)\d+|(?<=<pages unit='KiB' size='4'>)\d+"), "#"),
 ]
 """What in the capabilities is the machine's: its processor, its caches, its memory."""
+
+
+FREE = [
+    (re.compile(r"(?<=<capacity unit='bytes'>)[1-9]\d*"), "#"),
+    (re.compile(r"(?<=<allocation unit='bytes'>)\d+|(?<=<available unit='bytes'>)\d+"), "#"),
+]
+"""What in a storage pool's XML is of the disk that it is on."""
 
 
 def normal(line):
@@ -114,6 +127,8 @@ def _result(api, value):
         return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
     if api == "virDomainGetJobStats":
         value = {key: each for key, each in value.items() if key not in FLEETING}
+    if api == "virStoragePoolGetXMLDesc":
+        return _without(FREE, value)
     for name, path in MOMENTARY:
         if name == api:
             value = _replaced(value, re.compile(path), "")
@@ -123,6 +138,8 @@ def _result(api, value):
 def _printed(api, text):
     if api == "virsh capabilities":
         return _without(MACHINES, text)
+    if api == "virsh pool-dumpxml":
+        return _without(FREE, text)
     if api == "virsh domstats":
         text = "\n\n".join(sorted(text.strip("\n").split("\n\n"))) + "\n\n"
     if api == "virsh domjobinfo":

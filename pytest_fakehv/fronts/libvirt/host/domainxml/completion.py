@@ -29,6 +29,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import (
     check_choice,
+    check_root,
     integer,
     memory_kib,
     unsupported,
@@ -157,11 +158,8 @@ def _text(root: Element, name: str) -> str:
 
 
 def _checked_name(root: Element) -> str:
-    prefix, _, local = root.name.rpartition(":")
-    if local != "domain":
-        detail = f"expecting root element of 'domain', not '{local}'"
-        raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
-    is_of_others = prefix or "xmlns" in root.attributes
+    check_root(root, "domain")
+    is_of_others = ":" in root.name or "xmlns" in root.attributes
     name = "" if is_of_others else _text(root, "name")
     if not name:
         raise failure(Code.NO_NAME, origin=Origin.DOMAIN)

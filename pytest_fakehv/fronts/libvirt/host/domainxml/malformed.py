@@ -43,7 +43,7 @@ class _StopError(Exception):
         self.words = words
 
 
-def malformation(document: str, data: bytes, at: int, words: str) -> LibvirtError:
+def malformation(document: str, data: bytes, at: int, words: str, origin: Origin) -> LibvirtError:
     """Make a daemon's error about a text that is no XML document.
 
     Args:
@@ -51,6 +51,7 @@ def malformation(document: str, data: bytes, at: int, words: str) -> LibvirtErro
         data: The text, in UTF-8.
         at: The byte at which the parser stopped, from 0 to the text's length.
         words: What it says.
+        origin: Who says it.
 
     Returns:
         The error, with the line, and a line below it that points at the place.
@@ -61,7 +62,7 @@ def malformation(document: str, data: bytes, at: int, words: str) -> LibvirtErro
     number = data.count(b"\n", 0, at) + 1
     shown = line.decode(errors="replace") if line else "(null)"
     message = f"({document}):{number}: {words}\n{shown}\n{'-' * (at - begin)}^"
-    return LibvirtError(Code.XML_DETAIL, Origin.DOMAIN, message, "%s", message)
+    return LibvirtError(Code.XML_DETAIL, origin, message, "%s", message)
 
 
 def first_fault(data: bytes) -> tuple[int, str] | None:

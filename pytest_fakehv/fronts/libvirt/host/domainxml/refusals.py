@@ -30,6 +30,18 @@ def unsupported(detail: str, origin: Origin = Origin.DOMAIN) -> LibvirtError:
     return failure(Code.CONFIG_UNSUPPORTED, detail, origin=origin)
 
 
+def check_root(root: Element, name: str) -> None:
+    """Refuse a document that is of something else.
+
+    Raises:
+        LibvirtError: It is.
+    """
+    local = root.name.rpartition(":")[2]
+    if local != name:
+        detail = f"expecting root element of '{name}', not '{local}'"
+        raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
+
+
 def check_given(element: Element, attribute: str) -> None:
     """Refuse an element that lacks an attribute.
 
@@ -103,10 +115,24 @@ def memory_kib(root: Element, name: str) -> int:
         detail = f"Invalid value '{text}' for element or attribute './{name}[1]'"
         raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
     unit = element.attributes.get("unit", "")
-    factor = _UNITS.get(unit.lower() or "kib")
+    return -(-scaled(value, unit, default="KiB", most=LARGEST_KIB * 1024) // 1024)
+
+
+def scaled(value: int, unit: str, *, default: str, most: int = 2**63 - 1) -> int:
+    """Return how many bytes so many of a unit are.
+
+    Args:
+        value: How many.
+        unit: Of which, such as ``MiB``; "" for the default.
+        default: That.
+        most: So many bytes are not too many.
+
+    Raises:
+        LibvirtError: There is no such unit; or it is too much.
+    """
+    factor = _UNITS.get((unit or default).lower())
     if factor is None:
         raise failure(Code.INVALID_ARG, f"unknown suffix '{unit}'", origin=Origin.NONE)
-    kib = -(-value * factor // 1024)
-    if kib > LARGEST_KIB:
+    if value * factor > most:
         raise failure(Code.OVERFLOW, f"value too large: {value}{unit}", origin=Origin.NONE)
-    return kib
+    return value * factor

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml.malformed import DEEPEST, first_fault, malformation
 
 LONGEST_DOCUMENT: Final = 4 * 2**20
@@ -110,12 +110,13 @@ def in_order(elements: "Iterable[Element]", places: Mapping[str, int]) -> "list[
     return sorted(elements, key=lambda each: places.get(each[0], last))
 
 
-def read(text: str, document: str = "domain_definition") -> Element:
+def read(text: str, document: str = "domain_definition", origin: Origin = Origin.DOMAIN) -> Element:
     """Read a document.
 
     Args:
         text: The document. As in a daemon, it ends at a NUL, if there is one.
         document: What a daemon's error calls it.
+        origin: Who says that error.
 
     Returns:
         Its outermost element.
@@ -133,7 +134,7 @@ def read(text: str, document: str = "domain_definition") -> Element:
 
     def start(_: str, attributes: dict[str, str]) -> None:
         if len(attributes_of) == DEEPEST:
-            raise _fault(document, data, parser)
+            raise _fault(document, data, parser, origin)
         attributes_of.append(attributes)
         contents.append([])
 
@@ -148,7 +149,7 @@ def read(text: str, document: str = "domain_definition") -> Element:
 
     def doctype(*_: object) -> None:
         at = data.rfind(b"<!DOCTYPE", 0, parser.CurrentByteIndex + len("<!DOCTYPE"))
-        raise malformation(document, data, max(at, 0), "a document type declaration is not allowed")
+        raise malformation(document, data, max(at, 0), "a document type declaration is not allowed", origin)
 
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
@@ -160,14 +161,14 @@ def read(text: str, document: str = "domain_definition") -> Element:
     try:
         parser.Parse(data, True)
     except expat.ExpatError:
-        raise _fault(document, data, parser) from None
+        raise _fault(document, data, parser, origin) from None
     return next(each for each in outside if isinstance(each, Element))
 
 
-def _fault(document: str, data: bytes, parser: expat.XMLParserType) -> LibvirtError:
+def _fault(document: str, data: bytes, parser: expat.XMLParserType, origin: Origin) -> LibvirtError:
     place = first_fault(data)
     at, words = place or (parser.ErrorByteIndex, expat.ErrorString(parser.ErrorCode) or "malformed")
-    return malformation(document, data, at, words)
+    return malformation(document, data, at, words, origin)
 
 
 def _tidy(content: list[Element | str]) -> tuple[Element | str, ...]:
