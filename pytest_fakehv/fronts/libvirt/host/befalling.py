@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host import changes
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -39,6 +40,8 @@ class Befalling(Domains):
     def __init__(self, machine: Machine, known: Known) -> None:
         super().__init__(machine, known)
         self._seen_placed = -1
+        if not machine.is_down:
+            self.networks.boots()
         self.sync()
 
     @property
@@ -157,6 +160,7 @@ class Befalling(Domains):
         if what in {"crash", "remove_node"}:
             self.audience.lose()
             self._loses_moving()
+            self.networks.goes_down()
             self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
@@ -164,11 +168,14 @@ class Befalling(Domains):
             self.audience.speak()
 
     def boots(self) -> None:
-        """Start what is to start with the host."""
+        """Start what is to start with the host: first the networks."""
+        with self._lock:
+            self.networks.boots()
         for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
             if domain.autostart and not domain.is_active:
                 definition = domain.definition
-                with suppress(HypervisorError):  # as a daemon, which notes that, and goes on with the next
+                with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
+                    self.networks.check(definition)
                     self.machine.boots(
                         domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
                     )

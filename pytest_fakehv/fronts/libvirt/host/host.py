@@ -12,7 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_network, no_pool, no_volume
+from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_pool, no_volume
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, Ref, VolumeRef
@@ -216,11 +216,12 @@ class Host(Befalling):
             ends_with: the client with whose connection it ends; None for none.
 
         Raises:
-            LibvirtError: it runs by now, or doesn't fit.
+            LibvirtError: it runs by now, doesn't fit, or a network of its isn't up.
             HypervisorError: it can't be started.
         """
         domain.starting, domain.ends_with = definition, ends_with
         try:
+            self.networks.check(definition)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
             domain.ends_with = None  # whoever starts it later may mean it to stay
@@ -264,7 +265,7 @@ _FINDERS: Final[Mapping[type[Ref], Callable[[Host, Any], Any]]] = {
     DomainRef: Host.find,
     PoolRef: _none(no_pool),
     VolumeRef: _none(no_volume),
-    NetworkRef: _none(no_network),
+    NetworkRef: lambda host, ref: host.networks.find(ref),
 }
 """How what a client means is found, by what refers to it."""
 
