@@ -19,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.halts import handed_on
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
@@ -93,6 +94,7 @@ class FakeLibvirt(Referent):
         self._former: list[Server] = []
         """Of nodes that went down, or were removed, since: a call may be in the middle of something there."""
         self._known = Known()
+        self._spaces = Spaces()
         self._declared: dict[bytes, str] = {}  # by the UUID that its XML has
         self._lock = cluster._shared.lock
         for spec in list(cluster._shared.declared.values()):
@@ -208,7 +210,7 @@ class FakeLibvirt(Referent):
         with self._lock:
             if found.name not in self._paths:
                 self._paths[found.name] = self._path(found.name)
-                self._hosts[found.name] = host = Host(Machine(found), self._known)
+                self._hosts[found.name] = host = Host(Machine(found), self._known, self._spaces)
                 host.find_peer = self._peer
                 if not found.is_down:
                     self._serve(found.name)

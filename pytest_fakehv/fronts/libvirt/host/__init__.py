@@ -15,8 +15,10 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     memory,
     networking,
     phases,
+    pools,
     settings,
     statistics,
     telling,
     vcpus,
+    volumes,
 )

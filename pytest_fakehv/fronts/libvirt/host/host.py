@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
@@ -12,12 +12,17 @@ from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_pool, no_volume
+from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
+from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
+from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, Ref, VolumeRef
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
+from pytest_fakehv.story.chronicle import Deed
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -28,13 +33,33 @@ _NOT_DONE: Final = object()
 class Host(Befalling):
     """What one node of the cluster does as a host of libvirt's clients.
 
-    Args: as for `Befalling`.
+    Args:
+        machine: as for `Befalling`.
+        known: as for `Befalling`.
+        spaces: where all storage of the cluster's hosts is.
 
     Attributes:
+        pools: its storage pools.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
+
+    def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
+        super().__init__(machine, known)
+        self.pools = Pools(machine, spaces, self.audience.tell)
+
+    def befell(self, what: Deed) -> None:
+        """Note what the test has done to the node; called under the lock."""
+        super().befell(what)
+        if what in {"crash", "remove_node"}:
+            self.pools.goes_down()
+
+    def boots(self) -> None:
+        """Start what is to start with the host: pools first."""
+        with self._lock:
+            self.pools.boots()
+        super().boots()
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -254,17 +279,10 @@ class _Job:
         self._domain.job.release()
 
 
-def _none(error: Callable[[Any], LibvirtError]) -> Callable[[Host, Any], NoReturn]:
-    def find(_host: Host, ref: Any) -> NoReturn:
-        raise error(ref)
-
-    return find
-
-
 _FINDERS: Final[Mapping[type[Ref], Callable[[Host, Any], Any]]] = {
     DomainRef: Host.find,
-    PoolRef: _none(no_pool),
-    VolumeRef: _none(no_volume),
+    PoolRef: lambda host, ref: host.pools.find(ref),
+    VolumeRef: lambda host, ref: host.pools.find_volume(ref),
     NetworkRef: lambda host, ref: host.networks.find(ref),
 }
 """How what a client means is found, by what refers to it."""

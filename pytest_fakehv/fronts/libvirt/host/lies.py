@@ -6,10 +6,11 @@ The binding returns of many functions something else than what they answer: obje
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.apis import Api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
+from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, PoolRef, VolumeRef
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -33,22 +34,24 @@ _FIGURES: Final = (
 """The figures of a domain's memory, by number."""
 
 
-class Domains(Protocol):
-    """Whoever has the domains."""
+class Objects(Protocol):
+    """Whoever has the domains and the storage pools."""
+
+    pools: Pools
 
     def by_name(self, name: str) -> Domain | None:
         """Return the domain of a name; None if there is none."""
 
 
-Make = Callable[[Domains, Any], tuple[Any, ...]]
+Make = Callable[[Objects, Any], tuple[Any, ...]]
 """Makes results of what the binding would return; raises whatever Python raises where it isn't that."""
 
 
-def told(domains: Domains, api: Api, arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
     """Return a function's results for what a test gives as its answer.
 
     Args:
-        domains: the host.
+        objects: the host.
         api: the function.
         arguments: of the call, as the host takes them.
         given: what the binding shall return; None where a call only says that it worked.
@@ -59,15 +62,16 @@ def told(domains: Domains, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     kind = api.function.__annotations__["return"]
     try:
         if api.name in _SPECIAL:
-            return _SPECIAL[api.name](domains, given)
+            return _SPECIAL[api.name](objects, given)
         if kind is None:
             return _nothing(given)
-        if kind is DomainRef:
-            return (arguments[0] if given in (None, 0) else _ref(domains, given),)
+        if kind in _REFS:
+            is_same = given in (None, 0) and isinstance(arguments[0], kind)
+            return (arguments[0] if is_same else _REFS[kind](objects, given),)
         if kind in (int, str):
             return (_scalar(kind, given),)
         return tuple(given) if kind.__origin__ is tuple else (list(given),)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, LibvirtError, TypeError, ValueError) as error:
         raise failure(
             Code.INTERNAL_ERROR,
             f"a fault's result for {api.name} must be what libvirt-python returns of it, not {shown(given)}",
@@ -86,13 +90,33 @@ def _scalar(kind: type, given: Any) -> Any:
     return kind(given)
 
 
-def _ref(domains: Domains, given: Any) -> DomainRef:
+def _ref(objects: Objects, given: Any) -> DomainRef:
     """Return what refers to a domain: to one of the binding's, or to the one of a name."""
     if not isinstance(given, str):
         return DomainRef(given.name(), given.UUID(), given.ID())
-    if domain := domains.by_name(given):
+    if domain := objects.by_name(given):
         return domain.ref
     raise KeyError(given)
+
+
+def _pool(objects: Objects, given: Any) -> PoolRef:
+    """Return what refers to a storage pool, likewise."""
+    return objects.pools.by_name(given).ref if isinstance(given, str) else PoolRef(given.name(), given.UUID())
+
+
+def _volume(objects: Objects, given: Any) -> VolumeRef:
+    """Return what refers to a volume, likewise: to the one of the binding's, or to the one of a path."""
+    if isinstance(given, str):
+        return objects.pools.volume_of("path", given, given).ref
+    return objects.pools.volume_of("key", given.key(), given.key()).ref
+
+
+_REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
+    DomainRef: _ref,
+    PoolRef: _pool,
+    VolumeRef: _volume,
+}
+"""What makes each kind of reference of what the binding has."""
 
 
 def _parameters(given: Mapping[str, Any]) -> list[Parameter]:
@@ -100,34 +124,39 @@ def _parameters(given: Mapping[str, Any]) -> list[Parameter]:
     return [Parameter(key, kinds[type(value)], value) for key, value in given.items()]
 
 
-def _list_all(domains: Domains, given: Any) -> tuple[Any, ...]:
-    refs = [_ref(domains, each) for each in given]
-    return refs, len(refs)
+def _list_of(kind: type) -> Make:
+    def listed(objects: Objects, given: Any) -> tuple[Any, ...]:
+        refs = [_REFS[kind](objects, each) for each in given]
+        return refs, len(refs)
+
+    return listed
 
 
-def _all_stats(domains: Domains, given: Any) -> tuple[Any, ...]:
-    return ([(_ref(domains, each), _parameters(figures)) for each, figures in given],)
+def _all_stats(objects: Objects, given: Any) -> tuple[Any, ...]:
+    return ([(_ref(objects, each), _parameters(figures)) for each, figures in given],)
 
 
-def _job_stats(_domains: Domains, given: Any) -> tuple[Any, ...]:
+def _job_stats(_objects: Objects, given: Any) -> tuple[Any, ...]:
     figures = dict(given)
     return figures.pop("type"), _parameters(figures)
 
 
-def _memory_stats(_domains: Domains, given: Any) -> tuple[Any, ...]:
+def _memory_stats(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return ([(_FIGURES.index(key), value) for key, value in given.items()],)
 
 
-def _node_info(_domains: Domains, given: Any) -> tuple[Any, ...]:
+def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     model, memory, *rest = given
     return model, memory * _MIB, *rest
 
 
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
-    "virConnectListAllDomains": _list_all,
+    "virConnectListAllDomains": _list_of(DomainRef),
+    "virConnectListAllStoragePools": _list_of(PoolRef),
     "virDomainGetJobStats": _job_stats,
     "virDomainMemoryStats": _memory_stats,
     "virNodeGetInfo": _node_info,
+    "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }
 """The functions of which the binding returns what isn't just their results in a list."""

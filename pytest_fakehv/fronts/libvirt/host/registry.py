@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, VolumeRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef
 
 
 class Named(Protocol):
@@ -65,12 +65,6 @@ def no_pool(ref: PoolRef) -> LibvirtError:
     """Return the error of a call about a storage pool that is no more."""
     problem = f"no storage pool with matching uuid '{uuid.UUID(bytes=ref.uuid)}' ({ref.name})"
     return failure(Code.NO_STORAGE_POOL, problem, origin=Origin.STORAGE)
-
-
-def no_volume(ref: VolumeRef) -> LibvirtError:
-    """Return the error of a call about a volume that is no more."""
-    problem = f"no storage vol with matching name '{ref.name}'"
-    return failure(Code.NO_STORAGE_VOL, problem, origin=Origin.STORAGE)
 
 
 def no_network(ref: NetworkRef) -> LibvirtError:

@@ -92,6 +92,17 @@ class PoolEventKind(IntEnum):
     REFRESH = 1
 
 
+class PoolLifecycle(IntEnum):
+    """What has become of a pool: ``VIR_STORAGE_POOL_EVENT_...``."""
+
+    DEFINED = 0
+    UNDEFINED = 1
+    STARTED = 2
+    STOPPED = 3
+    CREATED = 4
+    DELETED = 5
+
+
 class NetworkEventKind(IntEnum):
     """The same of networks: ``VIR_NETWORK_EVENT_ID_...``."""
 
@@ -280,6 +291,86 @@ class JobType(IntEnum):
     NONE = 0
     UNBOUNDED = 2
     COMPLETED = 3
+
+
+class PoolState(IntEnum):
+    """What a storage pool does: ``VIR_STORAGE_POOL_...``."""
+
+    INACTIVE = 0
+    RUNNING = 2
+
+
+class PoolStart(IntFlag):
+    """What is made as a pool starts: ``VIR_STORAGE_POOL_CREATE_...``."""
+
+    BUILD = 1
+    BUILD_OVERWRITE = 2
+    BUILD_NO_OVERWRITE = 4
+
+
+class PoolBuild(IntFlag):
+    """How what a pool lies in is made: ``VIR_STORAGE_POOL_BUILD_...``."""
+
+    REPAIR = 1
+    RESIZE = 2
+    NO_OVERWRITE = 4
+    OVERWRITE = 8
+
+
+class VolumeCreate(IntFlag):
+    """How a volume is made: ``VIR_STORAGE_VOL_CREATE_...``."""
+
+    PREALLOC_METADATA = 1
+    REFLINK = 2
+    VALIDATE = 4
+
+
+class VolumeResize(IntFlag):
+    """How a volume's size changes: ``VIR_STORAGE_VOL_RESIZE_...``."""
+
+    ALLOCATE = 1
+    DELTA = 2
+    SHRINK = 4
+
+
+class WipeAlgorithm(IntEnum):
+    """With what a volume is overwritten: ``VIR_STORAGE_VOL_WIPE_ALG_...``."""
+
+    ZERO = 0
+    NNSA = 1
+    DOD = 2
+    BSI = 3
+    GUTMANN = 4
+    SCHNEIER = 5
+    PFITZNER7 = 6
+    PFITZNER33 = 7
+    RANDOM = 8
+    TRIM = 9
+
+
+class ListedPools(IntFlag):
+    """Which storage pools are listed: ``VIR_CONNECT_LIST_STORAGE_POOLS_...``."""
+
+    INACTIVE = 1
+    ACTIVE = 2
+    PERSISTENT = 4
+    TRANSIENT = 8
+    AUTOSTART = 16
+    NO_AUTOSTART = 32
+    DIR = 64
+    FS = 128
+    NETFS = 256
+    LOGICAL = 512
+    DISK = 1 << 10
+    ISCSI = 1 << 11
+    SCSI = 1 << 12
+    MPATH = 1 << 13
+    RBD = 1 << 14
+    SHEEPDOG = 1 << 15
+    GLUSTER = 1 << 16
+    ZFS = 1 << 17
+    VSTORAGE = 1 << 18
+    ISCSI_DIRECT = 1 << 19
 
 
 class Listed(IntFlag):

@@ -76,36 +76,36 @@ REMOTE: Final = """
 65 virDomainInterfaceStats r dom:D device:s -> rx_bytes:h rx_packets:h rx_errs:h rx_drop:h \
 tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 66 virConnectAuthList fr -> types:[i]
-71 virConnectNumOfStoragePools
-72 virConnectListStoragePools
-73 virConnectNumOfDefinedStoragePools
-74 virConnectListDefinedStoragePools
-75 virConnectFindStoragePoolSources
-76 virStoragePoolCreateXML
-77 virStoragePoolDefineXML
-78 virStoragePoolCreate
-79 virStoragePoolBuild
-80 virStoragePoolDestroy
-81 virStoragePoolDelete
-82 virStoragePoolUndefine
-83 virStoragePoolRefresh
-84 virStoragePoolLookupByName
-85 virStoragePoolLookupByUUID
-86 virStoragePoolLookupByVolume
-87 virStoragePoolGetInfo
-88 virStoragePoolGetXMLDesc
-89 virStoragePoolGetAutostart
-90 virStoragePoolSetAutostart
-91 virStoragePoolNumOfVolumes
-92 virStoragePoolListVolumes
-93 virStorageVolCreateXML
-94 virStorageVolDelete
-95 virStorageVolLookupByName
-96 virStorageVolLookupByKey
-97 virStorageVolLookupByPath
-98 virStorageVolGetInfo
-99 virStorageVolGetXMLDesc
-100 virStorageVolGetPath
+71 virConnectNumOfStoragePools r -> num:i
+72 virConnectListStoragePools r maxnames:i -> names:[s]
+73 virConnectNumOfDefinedStoragePools r -> num:i
+74 virConnectListDefinedStoragePools r maxnames:i -> names:[s]
+75 virConnectFindStoragePoolSources - type:s source:?s flags:u -> xml:s
+76 virStoragePoolCreateXML - xml:s flags:u -> pool:P
+77 virStoragePoolDefineXML - xml:s flags:u -> pool:P
+78 virStoragePoolCreate - pool:P flags:u
+79 virStoragePoolBuild - pool:P flags:u
+80 virStoragePoolDestroy - pool:P
+81 virStoragePoolDelete - pool:P flags:u
+82 virStoragePoolUndefine - pool:P
+83 virStoragePoolRefresh - pool:P flags:u
+84 virStoragePoolLookupByName r name:s -> pool:P
+85 virStoragePoolLookupByUUID r uuid:16 -> pool:P
+86 virStoragePoolLookupByVolume r vol:V -> pool:P
+87 virStoragePoolGetInfo r pool:P -> state:u capacity:uh allocation:uh available:uh
+88 virStoragePoolGetXMLDesc r pool:P flags:u -> xml:s
+89 virStoragePoolGetAutostart r pool:P -> autostart:i
+90 virStoragePoolSetAutostart - pool:P autostart:i
+91 virStoragePoolNumOfVolumes r pool:P -> num:i
+92 virStoragePoolListVolumes r pool:P maxnames:i -> names:[s]
+93 virStorageVolCreateXML - pool:P xml:s flags:u -> vol:V
+94 virStorageVolDelete - vol:V flags:u
+95 virStorageVolLookupByName r pool:P name:s -> vol:V
+96 virStorageVolLookupByKey r key:s -> vol:V
+97 virStorageVolLookupByPath r path:s -> vol:V
+98 virStorageVolGetInfo r vol:V -> type:i capacity:uh allocation:uh
+99 virStorageVolGetXMLDesc r vol:V flags:u -> xml:s
+100 virStorageVolGetPath r vol:V -> path:s
 101 virNodeGetCellsFreeMemory r startCell:i maxcells:i -> cells:[uh]
 102 virNodeGetFreeMemory r -> freeMem:uh
 103 virDomainBlockPeek
@@ -129,7 +129,7 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 122 virNodeGetSecurityModel r -> model:w doi:w
 123 virNodeDeviceCreateXML
 124 virNodeDeviceDestroy
-125 virStorageVolCreateXMLFrom
+125 virStorageVolCreateXMLFrom - pool:P xml:s source:V flags:u -> vol:V
 126 virConnectNumOfInterfaces
 127 virConnectListInterfaces
 128 virInterfaceLookupByName
@@ -158,8 +158,8 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 151 virDomainIsPersistent r dom:D -> persistent:i
 152 virNetworkIsActive r net:N -> active:i
 153 virNetworkIsPersistent r net:N -> persistent:i
-154 virStoragePoolIsActive
-155 virStoragePoolIsPersistent
+154 virStoragePoolIsActive r pool:P -> active:i
+155 virStoragePoolIsPersistent r pool:P -> persistent:i
 156 virInterfaceIsActive
 157 virConnectGetLibVersion r -> version:uh
 158 virConnectCompareCPU
@@ -170,7 +170,7 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 163 virDomainGetJobInfo r dom:D -> type:i timeElapsed:uh timeRemaining:uh dataTotal:uh dataProcessed:uh \
 dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
 164 virDomainAbortJob - dom:D
-165 virStorageVolWipe
+165 virStorageVolWipe - vol:V flags:u
 166 virDomainMigrateSetMaxDowntime - dom:D downtime:uh flags:u
 167 virConnectDomainEventRegisterAny
 168 virConnectDomainEventDeregisterAny
@@ -256,8 +256,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 256 virDomainSetInterfaceParameters
 257 virDomainGetInterfaceParameters
 258 virDomainShutdownFlags - dom:D flags:u
-259 virStorageVolWipePattern
-260 virStorageVolResize
+259 virStorageVolWipePattern - vol:V algorithm:u flags:u
+260 virStorageVolResize - vol:V capacity:uh flags:u
 261 virDomainPMSuspendForDuration - dom:D target:u duration:uh flags:u
 262 virDomainGetCPUStats r dom:D nparams:u startCpu:i ncpus:u flags:u -> params:T nparams:i
 263 virDomainGetDiskErrors r dom:D maxErrors:u flags:u -> errors:[(s,i)] nerrors:i
@@ -274,8 +274,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 278 virDomainGetSecurityLabelList
 279 virDomainPinEmulator
 280 virDomainGetEmulatorPinInfo r dom:D maplen:i flags:u -> cpumaps:o ret:i
-281 virConnectListAllStoragePools
-282 virStoragePoolListAllVolumes
+281 virConnectListAllStoragePools r needResults:i flags:u -> pools:[P] ret:u
+282 virStoragePoolListAllVolumes r pool:P needResults:i flags:u -> vols:[V] ret:u
 283 virConnectListAllNetworks r needResults:i flags:u -> nets:[N] ret:u
 284 virConnectListAllInterfaces
 285 virConnectListAllNodeDevices
@@ -340,7 +340,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 372 virDomainSetGuestVcpus
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
-378 virStorageVolGetInfoFlags
+378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
 380 virConnectSecretEventRegisterAny
 381 virConnectSecretEventDeregisterAny
 384 virDomainSetVcpu
@@ -349,7 +349,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 388 virDomainManagedSaveGetXMLDesc
 389 virDomainManagedSaveDefineXML
 390 virDomainSetLifecycleAction
-391 virStoragePoolLookupByTargetPath
+391 virStoragePoolLookupByTargetPath r path:s -> pool:P
 392 virDomainDetachDeviceAlias
 393 virConnectCompareHypervisorCPU
 394 virConnectBaselineHypervisorCPU
@@ -361,7 +361,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 400 virNWFilterBindingDelete
 401 virConnectListAllNWFilterBindings
 402 virDomainSetIOThreadParams
-403 virConnectGetStoragePoolCapabilities
+403 virConnectGetStoragePoolCapabilities r flags:u -> xml:s
 404 virNetworkListAllPorts
 405 virNetworkPortLookupByUUID
 406 virNetworkPortCreateXML

@@ -1,0 +1,117 @@
+"""What lies where: files, folders and logical volumes, on a host's own disks or on what hosts share."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+DEFAULT_CAPACITY: Final = 100 * 2**30
+"""Bytes that a place has where no pool's XML says how many."""
+
+
+class Permissions(NamedTuple):
+    """Who may do what with a file or a folder."""
+
+    mode: int
+    owner: int = 0
+    group: int = 0
+
+
+STANDARD_FOLDERS: Final = {
+    **dict.fromkeys(
+        ["/", "/home", "/media", "/mnt", "/opt", "/srv", "/usr", "/var", "/var/lib", "/var/lib/libvirt"],
+        Permissions(0o755),
+    ),
+    **dict.fromkeys(("/tmp", "/var/tmp"), Permissions(0o1777)),  # noqa: S108  # on the host, that isn't here
+    **dict.fromkeys(("/var/lib/libvirt/boot", "/var/lib/libvirt/images"), Permissions(0o711)),
+    "/root": Permissions(0o700),
+}
+"""The folders that are there on each host."""
+
+
+class ImageType(IntEnum):
+    """What an image is: ``VIR_STORAGE_VOL_...``."""
+
+    FILE = 0
+    BLOCK = 1
+    DIR = 2
+
+
+class Backing(NamedTuple):
+    """What an image is the difference to."""
+
+    path: str
+    format: str
+
+
+@dataclass(eq=False, kw_only=True)
+class Image:
+    """One file, folder or logical volume; changed under the cluster's lock alone.
+
+    Attributes:
+        name: its name in the place where it lies.
+        type: what it is.
+        format: of what is in it, such as ``qcow2``; None where a pool's kind knows none.
+        capacity: what a guest sees of it, in bytes.
+        allocation: what it takes of its place, in bytes.
+        physical: where it ends, in bytes.
+        permissions: who may do what with it.
+        backing: what it is the difference to; None for nothing.
+        compat: the version of its format; None where nobody has said or looked.
+        features: those of its format; None likewise.
+        changed: when it was last changed, in seconds of the cluster's clock.
+    """
+
+    name: str
+    type: ImageType
+    format: str | None
+    capacity: int
+    allocation: int
+    physical: int
+    permissions: Permissions
+    backing: Backing | None = None
+    compat: str | None = None
+    features: tuple[str, ...] | None = None
+    changed: float = 0
+
+
+@dataclass(eq=False)
+class Space:
+    """A folder, a file system, an export or a volume group, with what is in it.
+
+    Attributes:
+        capacity: how many bytes it has.
+        images: what is in it, by name.
+    """
+
+    capacity: int = DEFAULT_CAPACITY
+    images: dict[str, Image] = field(default_factory=dict)
+
+    @property
+    def allocation(self) -> int:
+        """How many bytes are taken."""
+        return sum(each.allocation for each in self.images.values())
+
+    @property
+    def available(self) -> int:
+        """How many bytes are free."""
+        return max(0, self.capacity - self.allocation)
+
+
+Address = tuple[str, ...]
+"""Where a space is: of which kind it is, on which host if on one alone, and what it is called there."""
+
+
+class Spaces:
+    """All spaces of a cluster's hosts, and the folders of each; changed under the cluster's lock alone."""
+
+    def __init__(self) -> None:
+        self._spaces: dict[Address, Space] = {}
+        self._folders: dict[str, dict[str, Permissions]] = {}
+
+    def at(self, address: Address) -> Space:
+        """Return the space of an address: of what no pool was at, an empty one."""
+        return self._spaces.setdefault(address, Space())
+
+    def folders(self, node: str) -> dict[str, Permissions]:
+        """Return a host's folders, by path: who may do what in each."""
+        return self._folders.setdefault(node, dict(STANDARD_FOLDERS))
