@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.server.server import Server
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Parameter
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Parameter, PoolRef, VolumeRef
 from pytest_fakehv.fronts.libvirt.wire import table
 from pytest_fakehv.fronts.libvirt.wire.errors import ERROR
 from pytest_fakehv.fronts.libvirt.wire.frames import HEADER_SIZE, LARGEST, Frames, Header, framed, header_of
@@ -99,6 +99,10 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "w32": lambda _: "x86_64",
     "16": lambda generator: generator.randbytes(16),
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
+    "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
+    "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
+    "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
+    "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
     "T": parameters,
 }
 

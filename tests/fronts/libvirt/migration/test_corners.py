@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host import moves
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
-from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
 
 LIVE, P2P, PERSIST = libvirt.VIR_MIGRATE_LIVE, libvirt.VIR_MIGRATE_PEER2PEER, libvirt.VIR_MIGRATE_PERSIST_DEST
 
@@ -46,14 +46,8 @@ class Client:
 
 
 def ref(domain):
-    return domain.name(), domain.UUID(), domain.ID()
-
-
-class Ref:
-    """What a client holds of a domain."""
-
-    def __init__(self, domain):
-        self.name, self.uuid, self.id = ref(domain)
+    """Return what a client holds of a domain."""
+    return DomainRef(domain.name(), domain.UUID(), domain.ID())
 
 
 def test_a_migration_that_in_truth_never_began(pair):
@@ -65,7 +59,7 @@ def test_a_migration_that_in_truth_never_began(pair):
 
 @pytest.mark.parametrize("flags", [0, libvirt.VIR_MIGRATE_LIVE])
 def test_phases_without_protection_from_changes(pair, flags):
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     client = Client(pair)
     cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], flags)
     named = [
@@ -82,7 +76,7 @@ def test_phases_without_protection_from_changes(pair, flags):
 
 
 def test_a_client_that_is_gone_before_anything_is_sent(pair):
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     client = Client(pair)
     cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
     named = [
@@ -99,7 +93,7 @@ def test_a_client_that_is_gone_before_anything_is_sent(pair):
 
 
 def test_a_client_that_is_gone_when_all_was_sent(pair):
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     client = Client(pair)
     cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
     named = [
@@ -117,7 +111,7 @@ def test_a_client_that_is_gone_when_all_was_sent(pair):
 
 def test_a_client_that_is_gone_while_it_is_sent(pair_of):
     pair = pair_of("manual")
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16)
     client = Client(pair)
     cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
@@ -172,7 +166,7 @@ def test_a_program_that_is_killed_in_the_middle(pair_of):
 
 
 def test_phases_out_of_order(pair):
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     client = Client(pair)
     named = [Parameter("destination_name", Kind.STRING, "web1")]
     assert client.call("B", "virDomainMigratePrepare3Params", [], b"no cookie", 0) == (
@@ -197,7 +191,7 @@ def test_phases_out_of_order(pair):
 
 
 def test_an_abort_before_anything_is_sent(pair):
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     client = Client(pair)
     cookie, _ = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE)
     abandon = pair.front._hosts["A"].by_name("web1").outgoing.abandon
@@ -379,7 +373,7 @@ def test_a_question_that_comes_too_late_is_not_waited_for():
 
 
 def test_what_has_arrived_is_destroyed_before_it_is_finished(pair):
-    domain = Ref(pair.domain())
+    domain = ref(pair.domain())
     client = Client(pair)
     cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE)
     named = [
