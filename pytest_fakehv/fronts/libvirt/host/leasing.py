@@ -5,9 +5,10 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, refuse_agent
+from pytest_fakehv.fronts.libvirt.host.checks import not_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Interface
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.networks.addresses import mac_of
 from pytest_fakehv.fronts.libvirt.host.networks.leases import Lease, leases
@@ -33,7 +34,7 @@ _Addresses = list[tuple[int, str, int]]
 """Each with its type, and how many of its bits are those of the network."""
 
 
-@api("virNetworkGetDHCPLeases", about="network")
+@api("virNetworkGetDHCPLeases", about="network", flags=0)
 def dhcp_leases(
     host: Host, _session: Session, network: Network, mac: str | None, need_results: int, _flags: int
 ) -> tuple[list[tuple[object, ...]], int]:
@@ -70,26 +71,35 @@ def addresses(
     host: Host, _session: Session, domain: Domain, source: int, _flags: int
 ) -> list[tuple[str, str, _Addresses]]:
     """Return the addresses of its interfaces that somebody knows of."""
-    check_active(domain)
+    place = _place(domain)
     if source == _AGENT:
         refuse_agent(domain)
     if source not in (_LEASE, _ARP):
         raise failure(Code.ARGUMENT_UNSUPPORTED, f"Unknown IP address data source {source}")
     return [
         (each.target or "", each.mac, [(_IPV4, lease.address, lease.prefix if source == _LEASE else 0)])
-        for each, lease in _leased(host, domain)
+        for each, lease in _leased(host, domain, place)
     ]
 
 
-def _leased(host: Host, domain: Domain) -> Iterator[tuple[Interface, Lease]]:
+def _place(domain: Domain) -> Place:
+    """Return where a domain runs.
+
+    Raises:
+        LibvirtError: it is shut off.
+    """
+    if domain.place is None:
+        raise not_running()
+    return domain.place
+
+
+def _leased(host: Host, domain: Domain, place: Place) -> Iterator[tuple[Interface, Lease]]:
     """Give a running domain's interfaces to which their networks have given addresses.
 
     Raises:
         LibvirtError: a network is no more.
     """
-    if domain.place is None:  # it has stopped meanwhile
-        return
-    for each in domain.definition.at(domain.place).interfaces:
+    for each in domain.definition.at(place).interfaces:
         if each.type == "network":
             for lease in _given(host, host.networks.named(each.source or "")):
                 if lease.mac == each.mac:
@@ -99,9 +109,9 @@ def _leased(host: Host, domain: Domain) -> Iterator[tuple[Interface, Lease]]:
 @api("virDomainGetHostname", flags=_HOSTNAME_BY_LEASE | _HOSTNAME_BY_AGENT)
 def hostname(host: Host, _session: Session, domain: Domain, flags: int) -> str:
     """Return what a guest calls itself, as far as its networks know."""
-    check_active(domain)
+    place = _place(domain)
     if flags != _HOSTNAME_BY_LEASE:
         refuse_agent(domain)
-    for _, lease in _leased(host, domain):
+    for _, lease in _leased(host, domain, place):
         return lease.hostname
     raise failure(Code.NO_HOSTNAME, f"no hostname found for domain {domain.name}")

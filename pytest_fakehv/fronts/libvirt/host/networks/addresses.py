@@ -100,8 +100,12 @@ def _check_ip(ip: Element, name: str) -> None:
             raise unsupported(f"netmask not allowed for IPv6 address '{given}' in network '{name}'")
         if "prefix" in ip.attributes:
             raise unsupported(f"Network '{name}' IP address cannot have both a prefix and a netmask")
-        if not isinstance(address_of(netmask), IPv4Address):
+        mask = address_of(netmask)
+        if mask is None:
             raise refused(f"Invalid netmask '{netmask}' in network '{name}'")
+        if isinstance(mask, IPv6Address):
+            problem = f"Invalid netmask '{netmask}' for address '{given}' in network '{name}'"
+            raise unsupported(f"{problem} (both must be IPv4)")
     if prefix > address.max_prefixlen:
         raise unsupported(f"Invalid IPv{address.version} prefix '{prefix}' in network '{name}'")
 
@@ -111,7 +115,7 @@ def _check_family(ip: Element, address: Address, name: str) -> None:
     if family not in {"", "ipv4", "ipv6"}:
         raise refused(f"Unrecognized family '{family}' in network '{name}'")
     if isinstance(address, IPv6Address) and family != "ipv6":
-        said = f"family '{family}' specified" if family else "no family specified"
+        said = f"{family} family specified" if family else "no family specified"
         raise unsupported(f"{said} for non-IPv4 address '{given}' in network '{name}'")
     if isinstance(address, IPv4Address) and family == "ipv6":
         raise unsupported(f"Family 'ipv6' specified for non-IPv6 address '{given}' in network '{name}'")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, words
 from pytest_fakehv.fronts.libvirt.host.networks.addresses import address_of, check_ips, is_multicast, mac_of
@@ -70,7 +71,6 @@ def _check_mtu(mtu: Element, name: str) -> None:
 
 def _check_domain(domain: Element, _name: str) -> None:
     check_choice(domain, "localOnly", _YES_OR_NO)
-    check_choice(domain, "register", _YES_OR_NO)
 
 
 _PARTS: Final[Mapping[str, Callable[[Element, str], None]]] = {
@@ -162,12 +162,14 @@ def _check_others_bridge(root: Element, bridge: Element, mode: str, name: str) -
 
 def _check_goes_with_mode(root: Element, mode: str, name: str) -> None:
     """Refuse what a network can't have that is forwarded in a way."""
+    if root.child("vlan") and (
+        mode in MANAGED or (mode == "bridge" and part_of(root, "virtualport", "type") != "openvswitch")
+    ):
+        problem = f"<vlan> element specified for network {name}"
+        raise unsupported(f"{problem}, whose type doesn't support vlan configuration")
     if mode in MANAGED:
         if mode != "none" and root.child("ip") is None:
             raise refused(f"{mode} forwarding requested, but no IP address provided for network '{name}'")
-        if root.child("vlan") and root.child("virtualport") is None:
-            problem = f"<vlan> element specified for network {name}"
-            raise unsupported(f"{problem}, whose type doesn't support vlan configuration")
         return
     if bridge := root.child("bridge"):
         _check_others_bridge(root, bridge, mode, name)

@@ -51,7 +51,7 @@ class NetworkDefinition:
             if each in name:
                 raise failure(Code.XML_DETAIL, f"invalid char in name: {each}", origin=Origin.XML)
         uuid = checked_uuid(root, Origin.NETWORK)
-        root = _with_forward(root)
+        root = with_forward(root)
         check_network(root, name)
         return cls(_completed(root, scope, name, uuid or make_uuid()))
 
@@ -140,12 +140,15 @@ class NetworkDefinition:
 _PORTS: Final = {"start": "1024", "end": "65535"}
 
 
-def _with_forward(root: Element) -> Element:
+def with_forward(root: Element) -> Element:
     """Return a network that says how it forwards what goes out of it, if it does."""
     forward = root.child("forward")
     if forward is None:
         return root
-    forward = forward.having(mode=forward.attributes.get("mode") or "nat")
+    mode = forward.attributes.get("mode") or "nat"
+    forward = forward.having(mode=mode)
+    if mode == "hostdev" and "managed" not in forward.attributes:
+        forward = forward.having(managed="no")
     device, interface = forward.attributes.get("dev"), forward.child("interface")
     if device and interface is None:
         forward = forward.holding(*forward.content, Element("interface", {"dev": device}))
@@ -153,7 +156,7 @@ def _with_forward(root: Element) -> Element:
         given = interface.attributes.get("dev", "")
         forward = Element(forward.name, {"dev": given, **forward.attributes}, forward.content)
     others = [each for each in root.children if each.name != "forward"]
-    kept = [] if forward.attributes["mode"] == "none" else [forward]
+    kept = [] if mode == "none" else [forward]
     return root.holding(*_in_order([*others, *kept]))
 
 

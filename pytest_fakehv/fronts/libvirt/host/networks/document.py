@@ -20,7 +20,7 @@ _KEPT: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, int]]]] = {
         ("network/forward", "dev mode managed", "nat interface address pf"),
         ("network/forward/nat", "ipv6", "address port"),
         ("network/bridge", "name zone stp delay macTableManager", ""),
-        ("network/domain", "name localOnly register", ""),
+        ("network/domain", "name localOnly", ""),
         ("network/dns", "enable forwardPlainNames", "forwarder txt srv host"),
         ("network/dns/txt", "name value", ""),
         ("network/dns/srv", "service protocol domain target port priority weight", ""),
@@ -43,7 +43,7 @@ _REPEATED: Final = frozenset(
 )
 """Of these there may be more than one; of the others the first counts."""
 
-_EMPTY: Final = frozenset({"dhcp", "dns", "nat"})
+_EMPTY: Final = frozenset({"dhcp", "dns", "domain", "lease", "mac", "nat"})
 """What isn't written where nothing is in it."""
 
 _LONE: Final = re.compile(r"^(  <(ip|portgroup) .*)/>$", re.MULTILINE)
@@ -69,8 +69,11 @@ def tidy(element: Element, path: str) -> Element:
         part = tidy(each, f"{path}/{each.name}")
         if part.content or part.attributes or part.name not in _EMPTY:
             kept.append(part)
-    if element.name == "lease" and element.attributes.get("expiry") != "0":
-        element = element.defaulting(unit="minutes")
+    if element.name == "lease":
+        if "expiry" not in element.attributes:
+            return Element("lease")
+        if element.attributes["expiry"] != "0":
+            element = element.defaulting(unit="minutes")
     given = {name: element.attributes[name] for name in attributes if name in element.attributes}
     return Element(element.name, given, tuple(in_order(kept, parts)))
 

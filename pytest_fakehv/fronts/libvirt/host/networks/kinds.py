@@ -1,5 +1,7 @@
 """What of a network can be changed: how parts of each kind are checked, told apart, and called in errors."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -8,7 +10,7 @@ from pytest_fakehv.fronts.libvirt.host.networks.checks import check_portgroup
 from pytest_fakehv.fronts.libvirt.host.networks.records import check_dns_host, check_srv, check_txt
 
 
-class Kind:
+class Kind(ABC):
     """One kind of part.
 
     Attributes:
@@ -25,7 +27,7 @@ class Kind:
     fixed: ClassVar[str] = ""
     is_record: ClassVar[bool] = False
 
-    def check(self, part: Element, ip: Element | None, network: str, *, is_partial: bool) -> None:
+    def check(self, part: Element, ip: Element | None, network: str, *, is_partial: bool) -> None:  # noqa: B027  # not all can be wrong
         """Refuse a wrong part.
 
         Args:
@@ -38,9 +40,9 @@ class Kind:
             LibvirtError: it is wrong.
         """
 
+    @abstractmethod
     def is_there(self, new: Element, old: Element) -> bool:
         """Tell whether a part that is to be added is there already, as another one."""
-        raise NotImplementedError
 
     def is_meant(self, given: Element, old: Element) -> bool:
         """Tell whether a part is the one that is to be deleted."""
@@ -68,10 +70,13 @@ class _Host(Kind):
         check_host(part, ip, network, is_partial=is_partial)
 
     def is_there(self, new: Element, old: Element) -> bool:
-        return any(given == there for given, there in _compared(new, old))
+        return any(said == there for _, said, there in _compared(new, old))
 
     def is_meant(self, given: Element, old: Element) -> bool:
-        return all(given == there for given, there in _compared(given, old))
+        # As there: a host of which no MAC address is known has any.
+        return all(
+            said == there or (name == "mac" and there is None) for name, said, there in _compared(given, old)
+        )
 
     def shown(self, part: Element) -> str:
         mac, name, ip = _told(part)
@@ -90,13 +95,14 @@ def _told(host: Element) -> tuple[str, str, str]:
     return given.get("mac", "unknown"), given.get("name", "(null)"), given.get("ip", "unknown")
 
 
-def _compared(given: Element, old: Element) -> list[tuple[str | None, str | None]]:
-    """Return what is given of a host, each beside what another one has."""
-    pairs = []
-    for name, value in given.attributes.items():
+def _compared(given: Element, old: Element) -> Iterator[tuple[str, str | None, str | None]]:
+    """Give what is said of a host by name, each beside what is of another one."""
+    for name, said in given.attributes.items():
         there = old.attributes.get(name)
-        pairs.append((mac_of(value), mac_of(there or "")) if name == "mac" else (value, there))
-    return pairs
+        if name == "mac":
+            yield name, mac_of(said), mac_of(there or "")
+        else:
+            yield name, said, there
 
 
 class _Range(Kind):

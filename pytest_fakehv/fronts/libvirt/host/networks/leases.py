@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from hashlib import blake2b
 from ipaddress import IPv4Address, ip_address
+from itertools import chain
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -77,16 +78,13 @@ def _drawn(network: Network, dhcp: Element, mac: str, own: str) -> str | None:
 
 def _from(dhcp: Element, mac: str) -> Iterator[str]:
     """Give all addresses of a network's ranges, from the one on that follows from a MAC address."""
-    ranges = [_ends(each) for each in dhcp.named("range")]
-    count = sum(last - first + 1 for first, last in ranges)
-    start = int.from_bytes(blake2b(mac.encode(), digest_size=8).digest(), "big")
-    for number in range(count):
-        place = (start + number) % count
-        for first, last in ranges:
-            if place <= last - first:
-                yield str(IPv4Address(first + place))
-                break
-            place -= last - first + 1  # within the next one
+    numbers: list[int] = []
+    for each in dhcp.named("range"):
+        first, last = _ends(each)
+        numbers += range(first, last + 1)
+    drawn = int.from_bytes(blake2b(mac.encode(), digest_size=8).digest(), "big")
+    start = drawn % max(len(numbers), 1)
+    return (str(IPv4Address(each)) for each in chain(numbers[start:], numbers[:start]))
 
 
 def _ends(given: Element) -> tuple[int, int]:

@@ -67,10 +67,6 @@ class Networks:
         """Go through all of them, by name."""
         return iter(sorted(self._registry, key=lambda each: natural_order(each.name)))
 
-    def by_name(self, name: str) -> Network | None:
-        """Return the network of a name; None if there is none."""
-        return self._registry.by_name(name)
-
     def by_uuid(self, key: bytes) -> Network | None:
         """Return the network of a UUID's 16 bytes; None if there is none."""
         return self._registry.by_uuid(key)

@@ -7,7 +7,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read
 from pytest_fakehv.fronts.libvirt.host.networks import document
 from pytest_fakehv.fronts.libvirt.host.networks.checks import check_network
-from pytest_fakehv.fronts.libvirt.host.networks.definition import NetworkDefinition
+from pytest_fakehv.fronts.libvirt.host.networks.definition import NetworkDefinition, with_forward
 from pytest_fakehv.fronts.libvirt.host.networks.kinds import KINDS, Kind
 from pytest_fakehv.fronts.libvirt.host.networks.refusals import refused
 
@@ -69,7 +69,7 @@ def updated(
         root = definition.root.exchanging(ip, changed)
     else:
         root = _with(kind, Command(command), part, definition.root, kind.path, name)
-    root = document.tidy(root, "network")
+    root = with_forward(document.tidy(root, "network"))
     check_network(root, name)
     return NetworkDefinition(root)
 
@@ -122,13 +122,14 @@ def _with(kind: Kind, command: Command, part: Element, holder: Element, path: st
     there = inner or Element(path)
     parts = _changed(kind, command, part, list(there.named(kind.name)), name)
     changed = there.holding(*(each for each in there.children if each.name != kind.name), *parts)
+    if path == "forward":  # which is by the first of them, as `with_forward` says
+        changed = changed.having(dev=None)
     if inner is holder:
         return holder.holding(*changed.content)
     if inner:
         return holder.exchanging(inner, changed)
-    if path == "forward":  # nothing goes out of it, by no interface
-        return holder
-    return holder.holding(*holder.content, changed)
+    # A network that forwards nothing does that by no interface either.
+    return holder if path == "forward" else holder.holding(*holder.content, changed)
 
 
 def _changed(kind: Kind, command: Command, part: Element, there: list[Element], name: str) -> list[Element]:
