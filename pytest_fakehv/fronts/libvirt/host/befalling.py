@@ -1,6 +1,7 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host import changes
@@ -8,6 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.words import (
@@ -199,7 +201,7 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._places.take(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), definition, self.machine.now)
         self._known[name] = definition
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -213,9 +215,13 @@ class Befalling(Domains):
             if method != changes.ARRIVES:
                 self._comes_up(domain)
 
+    def _placed(self, definition: Definition) -> Place:
+        """Return where a domain of a definition is to run, which nobody else gets."""
+        return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
+
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._places.take(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), definition, self.machine.now)
         domain.pauses(Paused.MIGRATION)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 

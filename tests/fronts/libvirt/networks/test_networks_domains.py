@@ -1,5 +1,7 @@
 """Domains on networks: which can't start, what comes of networks and domains as hosts go down and boot."""
 
+import re
+
 import pytest
 from connected import connected, domain, network, nic, refusal
 
@@ -21,6 +23,35 @@ def test_a_domain_starts_on_a_network_that_is_up(node1):
 def test_a_transient_domain_that_cannot_start_is_not_there(node1):
     assert refusal(node1.createXML, domain("web1", nic(1), nic(2, "lan"))) == NONE
     assert node1.listAllDomains() == []
+
+
+def leads(web1, flags=0):
+    """Return of which kind a domain's interface is, and where it leads, without the number of its port."""
+    (found,) = re.findall(r"<interface type='(.*)'>(?:\n.*){1,2}\n +<source (.*)/>", web1.XMLDesc(flags))
+    return found[0], re.sub(r" portid='[0-9a-f-]{36}'", " portid", found[1])
+
+
+def test_a_running_domain_says_to_which_bridge_it_is_connected(node1, libvirt):
+    web1 = node1.defineXML(domain("web1", nic(1)))
+    web1.create()
+    assert leads(web1) == ("network", "network='default' portid bridge='virbr0'")
+    before = web1.XMLDesc()
+    assert leads(web1, libvirt.VIR_DOMAIN_XML_INACTIVE) == ("network", "network='default'")
+    web1.destroy()
+    web1.create()
+    assert re.findall("portid='.*?'", before) != re.findall("portid='.*?'", web1.XMLDesc())
+
+
+def test_a_network_of_anothers_bridge_makes_an_interface_one_to_that(node1):
+    node1.networkCreateXML(network("lan", "<forward mode='bridge'/><bridge name='br0'/>"))
+    web1 = node1.createXML(domain("web1", nic(1, "lan")))
+    assert leads(web1) == ("bridge", "network='lan' portid bridge='br0'")
+    assert web1.interfaceAddresses(0) == {}
+
+
+def test_a_network_without_a_bridge(node1):
+    node1.networkCreateXML(network("lan", "<forward mode='private' dev='eth0'/>"))
+    assert leads(node1.createXML(domain("web1", nic(1, "lan")))) == ("network", "network='lan'")
 
 
 def test_a_domain_does_not_migrate_to_where_its_network_is_not_up(node1, connect, libvirt):

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, system_failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Bridge
 from pytest_fakehv.fronts.libvirt.host.networks.definition import NetworkDefinition
 from pytest_fakehv.fronts.libvirt.host.networks.network import Network
 from pytest_fakehv.fronts.libvirt.host.networks.refusals import refused
@@ -249,6 +250,15 @@ class Networks:
         for each in domain.interfaces:
             if each.type == "network":
                 check_active(self.named(each.source or ""))
+
+    def bridges(self, domain: Definition) -> tuple[Bridge, ...]:
+        """Return to which bridges a domain is connected that starts now, by the names of its networks."""
+        names = {each.source for each in domain.interfaces if each.type == "network"}
+        return tuple(
+            Bridge(network.name, network.live.bridge, is_made=network.live.is_managed)
+            for network in self
+            if network.name in names and network.live and network.live.bridge
+        )
 
     def named(self, name: str) -> Network:
         """Return the network of a name.
