@@ -118,8 +118,8 @@ def _pool(objects: Objects, given: Any) -> PoolRef:
 def _volume(objects: Objects, given: Any) -> VolumeRef:
     """Return what refers to a volume, likewise: to the one of the binding's, or to the one of a path."""
     if isinstance(given, str):
-        return objects.pools.volume_of("path", given, given).ref
-    return objects.pools.volume_of("key", given.key(), given.key()).ref
+        return objects.pools.volume_by_path(given).ref
+    return objects.pools.volume_by_key(given.key()).ref
 
 
 _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {

@@ -215,8 +215,10 @@ def _names(host: Host, *, are_active: bool) -> list[str]:
 
 
 @api("virConnectFindStoragePoolSources", about="nothing", flags=0)
-def find_sources(_host: Host, _session: Session, kind: str, _source: str | None, _flags: int) -> str:
-    """Refuse to look for what pools could be of: there is no more than what pools say."""
+def find_sources(host: Host, _session: Session, kind: str, source: str | None, _flags: int) -> str:
+    """Return what pools could be of; only of servers it is known."""
+    if kind == "netfs":
+        return host.pools.exports(source)
     if kind not in ALL_KINDS:
         raise failure(Code.INTERNAL_ERROR, f"unknown storage pool type {kind}", origin=Origin.STORAGE)
     problem = f"pool type '{kind}' does not support source discovery"

@@ -107,14 +107,14 @@ def by_name(_host: Host, _session: Session, pool: Pool, name: str) -> VolumeRef:
 def by_key(host: Host, _session: Session, key: str) -> VolumeRef:
     """Return the volume of a key, in whichever pool."""
     with host.machine.lock:
-        return host.pools.volume_of("key", key, key).ref
+        return host.pools.volume_by_key(key).ref
 
 
 @api("virStorageVolLookupByPath", about="nothing")
 def by_path(host: Host, _session: Session, path: str) -> VolumeRef:
     """Return the volume of a path, in whichever pool."""
     with host.machine.lock:
-        return host.pools.volume_of("path", path, f"'{path}'").ref
+        return host.pools.volume_by_path(path).ref
 
 
 @api("virStoragePoolListAllVolumes", about="pool", flags=0)

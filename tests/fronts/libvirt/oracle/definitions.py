@@ -68,6 +68,31 @@ def xml(name, *, id=None, memory=64, current=None, vcpus=1, maximum=None, head="
     return definition
 
 
+def pool_xml(name, *, path=None, type="dir", source="", target=""):  # noqa: A002
+    """Return a storage pool's definition."""
+    given = {"path": path, "type": type, "source": source, "target": target}
+    path = f"/var/lib/libvirt/images/{name}" if path is None else path
+    definition = Definition(
+        f"<pool type='{type}'><name>{name}</name><uuid>{uuid(name)}</uuid>"
+        f"{source and f'<source>{source}</source>'}<target><path>{path}</path>{target}</target></pool>"
+    )
+    said = "".join(f", {key}={value!r}" for key, value in given.items() if value and value != "dir")
+    definition.shown = f"pool_xml({name!r}{said})"
+    return definition
+
+
+def volume_xml(name, capacity="10", *, rest="", target=""):
+    """Return a volume's definition; capacity is in MiB, and None for none."""
+    size = "" if capacity is None else f"<capacity unit='MiB'>{capacity}</capacity>"
+    definition = Definition(
+        f"<volume><name>{name}</name>{size}{rest}{target and f'<target>{target}</target>'}</volume>"
+    )
+    said = "" if capacity == "10" else f", {capacity!r}"
+    said += "".join(f", {key}={value!r}" for key, value in {"rest": rest, "target": target}.items() if value)
+    definition.shown = f"volume_xml({name!r}{said})"
+    return definition
+
+
 def changed(definition, old, new):
     """Return a definition of which a part is another."""
     assert old in definition

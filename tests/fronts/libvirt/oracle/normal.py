@@ -13,9 +13,13 @@ ANYWHERE = [
     (re.compile("qemu unexpectedly closed the monitor"), "process exited while connecting to monitor"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
+    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
 ]
 
-UNORDERED = {"virConnectListDomainsID", "virConnectListDefinedDomains"}
+UNORDERED = {
+    "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
+    "virConnectListDefinedStoragePools", "virStoragePoolListVolumes",
+}  # fmt: skip
 """What a host lists in no order, beside domains."""
 
 # By the API's name, what a path in its result must be for the value there to be a figure of the moment.
@@ -38,6 +42,7 @@ MOMENTARY = [
     ("virNodeGetCPUStats", r".*"),
     ("virDomainGetControlInfo", r"2"),
     ("virNodeGetInfo", r"[13]"),
+    ("virStoragePoolGetInfo", r"[123]"),
 ]
 
 # By virsh's command, what lines of its output look like of which a group has a figure of the moment.
@@ -54,6 +59,7 @@ PRINTED = [
     ("nodememstats", r"(?:total|free|buffers|cached) *: +(.*)"),
     ("nodecpustats", r"\S+: +(.*)"),
     ("nodeinfo", r"(?:CPU frequency|Memory size): +(.*)"),
+    ("pool-info", r"(?:Capacity|Allocation|Available): +(.*)"),
 ]
 
 MACHINES = [
@@ -63,6 +69,13 @@ MACHINES = [
     (re.compile(r"(?<=<memory unit='KiB'>)\d+|(?<=<pages unit='KiB' size='4'>)\d+"), "#"),
 ]
 """What in the capabilities is the machine's: its processor, its caches, its memory."""
+
+
+FREE = [
+    (re.compile(r"(?<=<capacity unit='bytes'>)[1-9]\d*"), "#"),
+    (re.compile(r"(?<=<allocation unit='bytes'>)\d+|(?<=<available unit='bytes'>)\d+"), "#"),
+]
+"""What in a storage pool's XML is of the disk that it is on."""
 
 
 def normal(line):
@@ -99,6 +112,8 @@ def _result(api, value):
         return sorted(value)
     if api == "virConnectGetCapabilities":
         return _without(MACHINES, value)
+    if api == "virStoragePoolGetXMLDesc":
+        return _without(FREE, value)
     for name, path in MOMENTARY:
         if name == api:
             value = _replaced(value, re.compile(path), "")
@@ -108,6 +123,8 @@ def _result(api, value):
 def _printed(api, text):
     if api == "virsh capabilities":
         return _without(MACHINES, text)
+    if api == "virsh pool-dumpxml":
+        return _without(FREE, text)
     if api == "virsh domstats":
         text = "\n\n".join(sorted(text.strip("\n").split("\n\n"))) + "\n\n"
     for name, pattern in PRINTED:

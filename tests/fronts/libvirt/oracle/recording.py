@@ -35,6 +35,22 @@ KINDS = {
 }
 
 
+POOL_LIFECYCLE = ("defined", "undefined", "started", "stopped", "created", "deleted")
+
+OBJECTS = {
+    libvirt.virConnect: lambda value: "a connection",
+    libvirt.virDomain: lambda value: {
+        "domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()
+    },
+    libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
+    libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+}  # fmt: skip
+"""What a record shows of objects."""
+
+NAMED = {libvirt.virDomain: "domain", libvirt.virStoragePool: "pool", libvirt.virStorageVol: "volume"}
+"""The objects that have names, and what a record calls them."""
+
+
 class Ended(Exception):  # noqa: N818
     """A script can't go on: something that it needs was refused."""
 
@@ -86,6 +102,12 @@ class Recording:
             for kind in KINDS:
                 connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
         return connection
+
+    def watch_pools(self, connection):
+        """Let the events of storage pools stand at the calls to come, too."""
+        for kind in (libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH):
+            receiver = self._pool_receiver(self._names[connection])
+            connection.storagePoolEventRegisterAny(None, kind, receiver, None)
 
     def __call__(self, function, *args, until=None, quiet=QUIET):
         """Call a function or a method of libvirt-python's, and keep what comes of it.
@@ -145,12 +167,19 @@ class Recording:
     def _shown_owner(self, owner):
         if owner is None:
             return "libvirt"
-        return owner.name() if isinstance(owner, libvirt.virDomain) else self._names[owner]
+        return owner.name() if isinstance(owner, tuple(NAMED)) else self._names[owner]
 
     def _receiver(self, kind, place):
         def receive(connection, domain, *details):
             about = event(kind, details[:-1])
             self._events.append(f"{about}: {domain.name()} {domain.ID()} on {place}")
+
+        return receive
+
+    def _pool_receiver(self, place):
+        def receive(connection, pool, *details):
+            what = POOL_LIFECYCLE[details[0]] if len(details) > 1 else "refreshed"
+            self._events.append(f"pool {what}: {pool.name()} on {place}")
 
         return receive
 
@@ -238,7 +267,7 @@ def shown(value):
     """Return how a call shows an argument."""
     if isinstance(value, Definition):
         return value.shown
-    if isinstance(value, libvirt.virDomain):
+    if isinstance(value, tuple(NAMED)):
         return value.name()
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
@@ -255,15 +284,13 @@ def shown_word(word):
 
 def encoded(value):
     """Return a result as JSON has it."""
-    if isinstance(value, libvirt.virDomain):
-        return {"domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()}
-    if isinstance(value, libvirt.virConnect):
-        return "a connection"
+    if type(value) in OBJECTS:
+        return OBJECTS[type(value)](value)
     if isinstance(value, (list, tuple)):
         parts = [encoded(each) for each in value]
-        # A host keeps its domains in no order.
-        if parts and all(isinstance(each, libvirt.virDomain) for each in value):
-            parts.sort(key=lambda each: each["domain"])
+        # A host keeps what it has in no order.
+        if parts and all(isinstance(each, tuple(NAMED)) for each in value):
+            parts.sort(key=lambda each: each[NAMED[type(value[0])]])
         elif parts and isinstance(parts[0], list) and isinstance(value[0][0], libvirt.virDomain):
             parts.sort(key=lambda each: each[0]["domain"])
         return parts

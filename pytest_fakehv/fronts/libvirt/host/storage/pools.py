@@ -12,8 +12,10 @@ from pytest_fakehv.fronts.libvirt.errors import (
     Origin,
     failure,
     system_failure,
+    wrong_argument,
 )
 from pytest_fakehv.fronts.libvirt.host.apis import check_flags
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
@@ -27,6 +29,8 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _USUAL: Final = Permissions(0o711)
 _USUAL_PARENT: Final = Permissions(0o755)
+_CLUSTER: Final = 65536
+"""How many bytes a qcow2 file keeps together."""
 _FORMATTING: Final = PoolBuild.NO_OVERWRITE | PoolBuild.OVERWRITE
 
 
@@ -87,10 +91,12 @@ class Pools:
         Raises:
             LibvirtError: there is none.
         """
+        tidied = tidy(path)
         for pool in self:
-            if pool.is_active and pool.definition.path == tidy(path):
+            if pool.is_active and pool.definition.path == tidied:
                 return pool
-        raise _not_found(f"no storage pool with matching target path '{path}'")
+        cleaned = "" if path == tidied else f" ({tidied})"
+        raise _not_found(f"no storage pool with matching target path '{path}'{cleaned}")
 
     def find_volume(self, ref: VolumeRef) -> Volume:
         """Return the volume that a client means.
@@ -100,21 +106,56 @@ class Pools:
         """
         return self.by_name(ref.pool).volume(ref.name)
 
-    def volume_of(self, what: str, wanted: str, quoted: str) -> Volume:
-        """Return the volume of an active pool that has a path, or a key.
+    def volume_by_path(self, path: str) -> Volume:
+        """Return the volume of an active pool that has a path.
 
-        Args:
-            what: which of these is given.
-            wanted: the path or the key.
-            quoted: how an error shows it.
+        Raises:
+            LibvirtError: there is none.
+        """
+        tidied = tidy(path)
+        for volume in self._volumes():
+            if volume.path == tidied:
+                return volume
+        raise no_volume(f"no storage vol with matching path '{path}'")
+
+    def volume_by_key(self, key: str) -> Volume:
+        """Return the volume of an active pool that has a key.
 
         Raises:
             LibvirtError: there is none.
         """
         for volume in self._volumes():
-            if (volume.key if what == "key" else volume.path) == wanted:
+            if volume.key == key:
                 return volume
-        raise no_volume(f"no storage vol with matching {what} {quoted}")
+        raise no_volume(f"no storage vol with matching key {key}")
+
+    def exports(self, source: str | None) -> str:
+        """Return, as XML, what of a server hosts have had pools of.
+
+        Args:
+            source: the XML of what is looked for, which names the server.
+
+        Raises:
+            LibvirtError: it doesn't, or is no XML.
+        """
+        server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
+        if server is None or not server.attributes.get("name"):
+            problem = "hostname must be specified for netfs sources"
+            raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
+        name = server.attributes["name"]
+        found = (
+            Element(
+                "source",
+                {},
+                (
+                    Element("host", {"name": name}),
+                    Element("dir", {"path": each}),
+                    Element("format", {"type": "nfs"}),
+                ),
+            )
+            for each in self._spaces.exports(name)
+        )
+        return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
@@ -249,8 +290,10 @@ class Pools:
         Raises:
             LibvirtError: it isn't active.
         """
-        pool.active_space()
         pool.looks()
+        for image in pool.images.values():
+            if image.format == "qcow2":
+                image.cluster = _CLUSTER
         self._tell(Notice(PoolEventKind.REFRESH, pool.ref))
 
     def set_autostart(self, pool: Pool, *, autostart: bool) -> None:
@@ -278,15 +321,19 @@ class Pools:
 
     def _make(self, pool: Pool, flags: int) -> None:
         definition, path = pool.definition, pool.definition.path
-        function = "LogicalBuildPool" if pool.is_logical else "FileSystemBuild"
-        check_flags(flags, _FORMATTING, f"virStorageBackend{function}", Origin.STORAGE)
-        if flags and not definition.devices:
-            raise invalid(f"No source device specified when formatting pool '{pool.name}'")
+        function = f"virStorageBackend{'LogicalBuildPool' if pool.is_logical else 'FileSystemBuild'}"
+        check_flags(flags, _FORMATTING, function, Origin.STORAGE)
+        if flags == _FORMATTING:
+            names = (f"VIR_STORAGE_POOL_BUILD_{each}" for each in ("OVERWRITE", "NO_OVERWRITE"))
+            problem = "Flags '{}' and '{}' are mutually exclusive".format(*names)
+            raise wrong_argument(function, "ctl", problem, origin=Origin.STORAGE)
         if not pool.is_logical:
             if not path.startswith("/"):
                 problem = f"path '{path}' is not absolute"
                 raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
             self._make_folders(definition)
+            if flags and not definition.devices:
+                raise invalid(f"No source device specified when formatting pool '{pool.name}'")
         if flags & PoolBuild.OVERWRITE:
             self._space(definition).images.clear()
 
@@ -348,7 +395,9 @@ def _cannot_start(definition: PoolDefinition) -> LibvirtError:
     if definition.kind == "netfs":
         source = f"{definition.told('host')}:{definition.told('dir')}"
         form = "" if form == "auto" else form
-    mount = f"/bin/mount -o nodev,nosuid,noexec{form and ' -t '}{form} {source} {path}"
+    version = definition.source.child("protocol")
+    options = f",nfsvers={version.attributes.get('ver')}" if version else ""
+    mount = f"/bin/mount -o nodev,nosuid,noexec{options}{form and ' -t '}{form} {source} {path}"
     problem = (
         f"Child process ({mount}) unexpected exit status 32: mount: {path}: mount point does not exist.\n"
         "       dmesg(1) may have more information after failed mount system call.\n"

@@ -256,8 +256,13 @@ def text_of(element: Element, name: str) -> str:
     return child.text if child else ""
 
 
-def size(element: Element, name: str) -> int | None:
+def size(element: Element, name: str, called: str | None = None) -> int | None:
     """Return how many bytes a child of a name says; None without one.
+
+    Args:
+        element: the parent.
+        name: the child's.
+        called: how an error calls it; None: by its name.
 
     Raises:
         LibvirtError: it says no number, of no unit, or too many.
@@ -267,7 +272,7 @@ def size(element: Element, name: str) -> int | None:
         return None
     value = integer(child.text, 2**64 - 1)
     if value is None:
-        raise wrong(f"malformed {name} element")
+        raise wrong(f"malformed {called or name} element")
     return scaled(value, child.attributes.get("unit", ""), default="bytes")
 
 
@@ -319,8 +324,8 @@ def _parts(given: Element, kind: str, part: str) -> list[Element]:
     found = list(given.named(part))
     if part in _TELLING:
         found = [each for each in found if each.attributes.get(_TELLING[part])]
-        if part != "host":
-            found = [each.having(path=tidy(each.attributes["path"])).holding() for each in found]
+        if part == "dir":
+            found = [each.having(path=tidy(each.attributes["path"])) for each in found]
         if part in KINDS[kind].needed and not found:
             raise wrong(_MISSING[part])
     return found if (kind, part) == ("logical", "device") else found[:1]

@@ -58,6 +58,7 @@ class Image:
         backing: what it is the difference to; None for nothing.
         compat: the version of its format; None where nobody has said or looked.
         features: those of its format; None likewise.
+        cluster: how many bytes its format keeps together; None where nobody has looked.
         changed: when it was last changed, in seconds of the cluster's clock.
     """
 
@@ -71,6 +72,7 @@ class Image:
     backing: Backing | None = None
     compat: str | None = None
     features: tuple[str, ...] | None = None
+    cluster: int | None = None
     changed: float = 0
 
 
@@ -111,6 +113,10 @@ class Spaces:
     def at(self, address: Address) -> Space:
         """Return the space of an address: of what no pool was at, an empty one."""
         return self._spaces.setdefault(address, Space())
+
+    def exports(self, server: str) -> list[str]:
+        """Return the folders that a server lets hosts have, as far as pools have named them."""
+        return sorted(each[2] for each in self._spaces if each[:2] == ("netfs", server))
 
     def folders(self, node: str) -> dict[str, Permissions]:
         """Return a host's folders, by path: who may do what in each."""

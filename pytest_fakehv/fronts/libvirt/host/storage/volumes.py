@@ -167,6 +167,9 @@ def resize(volume: Volume, given: int, flags: int, now: float) -> None:
         image.physical = capacity
         if flags & VolumeResize.ALLOCATE:
             image.allocation = capacity
+    elif capacity < image.capacity:
+        image.physical = max(image.physical, _TABLES)
+        image.allocation = max(image.allocation, _TABLES_ALLOCATED)
     image.capacity, image.changed = capacity, now
 
 
@@ -193,17 +196,21 @@ def wipe(volume: Volume, algorithm: int, now: float) -> None:
     """
     if algorithm not in list(WipeAlgorithm):
         raise _wrong_argument(f"wiping algorithm {algorithm} not supported")
+    if algorithm == WipeAlgorithm.TRIM:
+        problem = "'trim' algorithm not supported"
+        raise failure(Code.ARGUMENT_UNSUPPORTED, problem, origin=Origin.STORAGE)
     image = volume.image
-    if not volume.is_there:
+    if image.type is ImageType.DIR or not volume.is_there:
         doing = f"Failed to open storage volume with path '{volume.path}'"
-        raise system_failure(doing, errno.ENOENT, origin=Origin.STORAGE)
+        number = errno.EISDIR if volume.is_there else errno.ENOENT
+        raise system_failure(doing, number, origin=Origin.STORAGE)
     image.changed = now
-    if image.type is not ImageType.FILE:
-        return
-    if image.format != "raw" or image.allocation < image.physical:
-        image.allocation = 0
-    image.capacity, image.format = image.physical, "raw"
-    image.backing = image.compat = image.features = None
+    if image.type is ImageType.FILE:
+        if image.allocation < image.physical:
+            image.allocation = 0
+        else:
+            image.allocation = image.physical = -(-image.physical // _BLOCK) * _BLOCK
+        image.capacity, image.format = image.physical, "raw"
 
 
 def delete(volume: Volume, flags: int) -> None:

@@ -18,7 +18,7 @@ from pytest_fakehv.fronts.libvirt.host.storage.poolxml import (
 from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, ImageType, Permissions
 
 FORMATS: Final = words("none raw dir bochs cloop dmg iso vpc vdi fat vhd ploop cow qcow qcow2 qed vmdk")
-"""What can be in a volume that is a file."""
+"""What libvirt can say of a volume that is a file; the first says that nobody knows."""
 
 _USUAL: Final = Permissions(0o600)
 
@@ -73,9 +73,9 @@ class WantedVolume:
         capacity = size(root, "capacity")
         if capacity is None and needs_capacity and not backing:
             raise wrong("missing capacity element")
-        allocation = size(root, "allocation")
+        allocation = size(root, "allocation", "capacity")
         target = root.child("target") or Element("target")
-        form = _format(target, "volume format")
+        form = _format(target)
         wanted = permissions_of(target) or WantedPermissions(None, None, None)
         encryption = target.child("encryption") or root.child("encryption")
         secret = encryption and encryption.child("secret")
@@ -111,6 +111,8 @@ def volume_xml(image: Image, key: str, path: str, backing: Image | None) -> str:
     target = [*_target(image, path, image.format)]
     if image.compat is not None:
         target.append(Element("compat", {}, (image.compat,)))
+    if image.cluster is not None:
+        target.append(Element("clusterSize", {"unit": "B"}, (str(image.cluster),)))
     if image.features is not None:
         target.append(Element("features", {}, tuple(map(Element, image.features))))
     parts.append(Element("target", {}, tuple(target)))
@@ -134,18 +136,18 @@ def _target(image: Image, path: str, form: str | None) -> list[Element]:
     ]
 
 
-def _format(element: Element, what: str) -> str:
+def _format(element: Element) -> str:
     child = element.child("format")
     given = child.attributes.get("type", "raw") if child else "raw"
-    if given not in FORMATS:
-        raise failure(Code.CONFIG_UNSUPPORTED, f"unknown {what} type {given}", origin=Origin.STORAGE)
-    return "raw" if given == "none" else given
+    if given not in FORMATS[1:]:
+        raise failure(Code.CONFIG_UNSUPPORTED, f"unknown volume format type {given}", origin=Origin.STORAGE)
+    return given
 
 
 def _backing(root: Element) -> Backing | None:
     element = root.child("backingStore")
     path = text_of(element, "path") if element else ""
-    return Backing(path, _format(element, "volume backing store format")) if element and path else None
+    return Backing(path, _format(element)) if element and path else None
 
 
 def _compat(target: Element) -> str | None:
