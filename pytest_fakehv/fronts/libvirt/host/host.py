@@ -246,7 +246,7 @@ class Host(Befalling):
         """
         domain.starting, domain.ends_with = definition, ends_with
         try:
-            self.networks.check(definition)
+            self._check_networks(definition)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
             domain.ends_with = None  # whoever starts it later may mean it to stay
@@ -256,6 +256,19 @@ class Host(Befalling):
             self._forget_unless_there(domain)
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)
+
+    @under_lock
+    def _check_networks(self, definition: Definition) -> None:
+        """Refuse a domain whose networks aren't up; it has had a number.
+
+        Raises:
+            LibvirtError: one isn't.
+        """
+        try:
+            self.networks.check(definition)
+        except LibvirtError:
+            self._places.lose_id()
+            raise
 
     @under_lock
     def _forget_unless_there(self, domain: Domain) -> None:

@@ -6,6 +6,7 @@ happens, nothing is left behind.
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
 import subprocess
@@ -186,9 +187,19 @@ class Pair:
             yield found
 
 
+NEW_NETWORK = 0x40000000
+"""Linux's `CLONE_NEWNET`."""
+
+
 @contextlib.contextmanager
 def real_pair():
-    """Give a maker of real pairs, in a folder that is gone afterwards."""
+    """Give a maker of real pairs, in a folder that is gone afterwards.
+
+    From then on this process has no network but its own: so the machine's has none of the pairs' bridges.
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(NEW_NETWORK):
+        raise OSError(ctypes.get_errno(), "no network of our own")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory(prefix="lv-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         yield Pair(folder)
