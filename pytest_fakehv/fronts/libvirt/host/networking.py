@@ -65,8 +65,9 @@ def update(
         if config:
             config = updated(config, command, section, parent, xml)
         if live:
-            network.live = updated(live, command, section, parent, xml)
-        network.config = config or network.config
+            network.definition = updated(live, command, section, parent, xml)
+        if config:
+            network.defined(config)
 
 
 def _affected(network: Network, flags: int) -> "tuple[NetworkDefinition | None, NetworkDefinition | None]":

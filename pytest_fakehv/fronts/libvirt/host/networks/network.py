@@ -11,17 +11,17 @@ class Network:
     """A network of one host; changed under the cluster's lock alone.
 
     Attributes:
-        ref: what clients know it by.
+        definition: what counts now: what it is up by, or would be.
         config: its persistent definition; None for a transient one.
-        live: what it is up by; None for one that is down.
+        is_active: whether it is up.
         autostart: whether it starts with its host.
         last_id: the highest number of a domain that ran when it was started: these have lost it.
         addresses: what it has given away, by the MAC address of what has it.
     """
 
-    ref: NetworkRef
+    definition: NetworkDefinition
     config: NetworkDefinition | None = None
-    live: NetworkDefinition | None = None
+    is_active: bool = False
     autostart: bool = False
     last_id: int = 0
     addresses: dict[str, str] = field(default_factory=dict)
@@ -29,17 +29,17 @@ class Network:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.ref.name
+        return self.definition.name
 
     @property
     def uuid(self) -> bytes:
         """Its 16 bytes."""
-        return self.ref.uuid
+        return self.definition.uuid
 
     @property
-    def is_active(self) -> bool:
-        """Whether it is up."""
-        return self.live is not None
+    def ref(self) -> NetworkRef:
+        """What clients know it by."""
+        return NetworkRef(self.name, self.uuid)
 
     @property
     def is_persistent(self) -> bool:
@@ -47,8 +47,22 @@ class Network:
         return self.config is not None
 
     @property
-    def definition(self) -> NetworkDefinition:
-        """What counts now: what it is up by, or would be."""
-        found = self.live or self.config
-        assert found  # noqa: S101  # a host has none without either
-        return found
+    def live(self) -> NetworkDefinition | None:
+        """What it is up by; None for one that is down."""
+        return self.definition if self.is_active else None
+
+    def defined(self, config: NetworkDefinition) -> None:
+        """Note its persistent definition, from now on."""
+        self.config = config
+        if not self.is_active:
+            self.definition = config
+
+    def goes_up(self, live: NetworkDefinition, last_id: int) -> None:
+        """Note that it is up by a definition, from now on."""
+        self.is_active, self.definition, self.last_id = True, live, last_id
+        self.addresses.clear()
+
+    def goes_down(self) -> None:
+        """Note that it is down, from now on."""
+        self.is_active = False
+        self.definition = self.config or self.definition

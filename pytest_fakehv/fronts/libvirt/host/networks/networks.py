@@ -61,8 +61,7 @@ class Networks:
         self._tell = tell
         self._registry = Registry[Network]()
         default = NetworkDefinition.parse(_DEFAULT, lambda: uuid5(host, "network default").bytes)
-        network = self._add(default)
-        network.config, network.autostart = default, True
+        self._registry.add(Network(definition=default, config=default, autostart=True))
 
     def __iter__(self) -> Iterator[Network]:
         """Go through all of them, by name."""
@@ -92,7 +91,7 @@ class Networks:
         """
         definition = self._with_bridge(definition)
         network = self._known(definition) or self._add(definition)
-        network.config = definition
+        network.defined(definition)
         self._say(network, NetworkLifecycle.DEFINED)
         return network
 
@@ -130,7 +129,7 @@ class Networks:
         return by_uuid
 
     def _add(self, definition: NetworkDefinition) -> Network:
-        network = Network(ref=NetworkRef(definition.name, definition.uuid))
+        network = Network(definition=definition)
         self._registry.add(network)
         return network
 
@@ -190,9 +189,7 @@ class Networks:
             LibvirtError: it is.
         """
         check_active(network)
-        network.live = None
-        if not network.is_persistent:
-            self._registry.drop(network)
+        self._goes_down(network)
         self._say(network, NetworkLifecycle.STOPPED)
 
     def boots(self) -> None:
@@ -205,9 +202,12 @@ class Networks:
     def goes_down(self) -> None:
         """Take all of them down with the host, and forget those that aren't defined."""
         for network in self:
-            network.live = None
-            if not network.is_persistent:
-                self._registry.drop(network)
+            self._goes_down(network)
+
+    def _goes_down(self, network: Network) -> None:
+        network.goes_down()
+        if not network.is_persistent:
+            self._registry.drop(network)
 
     def _started(self, definition: NetworkDefinition) -> NetworkDefinition:
         """Return a definition as it is once the network is up.
@@ -231,9 +231,7 @@ class Networks:
         return definition.started()
 
     def _goes_up(self, network: Network, live: NetworkDefinition) -> None:
-        network.live = live
-        network.addresses.clear()
-        network.last_id = max((each.id for each in self._domains()), default=0)
+        network.goes_up(live, max((each.id for each in self._domains()), default=0))
         self._say(network, NetworkLifecycle.STARTED)
 
     def _say(self, network: Network, what: NetworkLifecycle) -> None:
