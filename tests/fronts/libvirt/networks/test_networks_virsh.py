@@ -1,4 +1,4 @@
-"""virsh's commands for networks, in processes of their own."""
+"""virsh's commands for networks, and virt-install, in processes of their own."""
 
 import shutil
 import subprocess
@@ -104,3 +104,14 @@ def test_what_is_not_there_is_refused_by_its_name(virsh):
     assert virsh("net-port-list default") == [
         "error: this function is not supported by the connection driver: virNetworkListAllPorts",
     ]
+
+
+@pytest.mark.skipif(not shutil.which("virt-install"), reason="needs virt-install: apt-get install virtinst")
+def test_virt_install_finds_a_network_and_its_guest_gets_an_address(front, node1):
+    command = [
+        "virt-install", "--connect", front.uri("node1"), "--name", "web1", "--memory", "512", "--import",
+        "--disk", "none", "--graphics", "none", "--noautoconsole", "--osinfo", "detect=off,require=off",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert [each["hostname"] for each in node1.networkLookupByName("default").DHCPLeases()] == ["web1"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from errno import ERANGE
+from functools import lru_cache
 from itertools import count
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -38,6 +39,12 @@ _LONGEST_BRIDGE: Final = 15
 """Characters, as Linux has it."""
 
 
+@lru_cache(maxsize=128)  # each test has the same hosts anew
+def _default(host: UUID) -> NetworkDefinition:
+    """Return the network that a host of a UUID comes with."""
+    return NetworkDefinition.parse(_DEFAULT, lambda: uuid5(host, "network default").bytes)
+
+
 class Port(NamedTuple):
     """Where an interface of a domain is connected to a network."""
 
@@ -60,7 +67,7 @@ class Networks:
         self._domains = domains
         self._tell = tell
         self._registry = Registry[Network]()
-        default = NetworkDefinition.parse(_DEFAULT, lambda: uuid5(host, "network default").bytes)
+        default = _default(host)
         self._registry.add(Network(definition=default, config=default, autostart=True))
 
     def __iter__(self) -> Iterator[Network]:
