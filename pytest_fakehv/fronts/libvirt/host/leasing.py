@@ -78,7 +78,7 @@ def addresses(
         raise failure(Code.ARGUMENT_UNSUPPORTED, f"Unknown IP address data source {source}")
     return [
         (each.target or "", each.mac, [(_IPV4, lease.address, lease.prefix if source == _LEASE else 0)])
-        for each, lease in _leased(host, domain, place)
+        for each, lease in _leased(host, domain, place, source)
     ]
 
 
@@ -93,15 +93,21 @@ def _place(domain: Domain) -> Place:
     return domain.place
 
 
-def _leased(host: Host, domain: Domain, place: Place) -> Iterator[tuple[Interface, Lease]]:
-    """Give a running domain's interfaces to which their networks have given addresses.
+def _leased(host: Host, domain: Domain, place: Place, source: int) -> Iterator[tuple[Interface, Lease]]:
+    """Give a running domain's interfaces to which networks have given addresses.
 
     Raises:
-        LibvirtError: a network is no more.
+        LibvirtError: a network that it names is no more.
     """
     for each in domain.definition.at(place).interfaces:
-        if each.type == "network":
-            for lease in _given(host, host.networks.named(each.source or "")):
+        if source == _ARP:
+            networks = list(host.networks)
+        elif each.type == "network":
+            networks = [host.networks.named(each.source or "")]
+        else:
+            continue
+        for network in networks:
+            for lease in _given(host, network):
                 if lease.mac == each.mac:
                     yield each, lease
 
@@ -112,6 +118,6 @@ def hostname(host: Host, _session: Session, domain: Domain, flags: int) -> str:
     place = _place(domain)
     if flags != _HOSTNAME_BY_LEASE:
         refuse_agent(domain)
-    for _, lease in _leased(host, domain, place):
+    for _, lease in _leased(host, domain, place, _LEASE):
         return lease.hostname
     raise failure(Code.NO_HOSTNAME, f"no hostname found for domain {domain.name}")

@@ -44,8 +44,9 @@ def xml_desc(host: Host, _session: Session, network: Network, flags: int) -> str
     with host.machine.lock:
         if network.config and flags & _INACTIVE:
             return network.config.xml()
-        connections = 0 if flags & _INACTIVE else len(host.networks.ports(network))
-        return network.definition.xml(connections)
+        if flags & _INACTIVE:
+            return network.definition.xml()
+        return network.definition.xml(sum(each.is_named for each in host.networks.ports(network)))
 
 
 @api("virNetworkUpdate", about="network", flags=Affect.LIVE | Affect.CONFIG)

@@ -17,7 +17,7 @@ def test_a_domain_starts_on_a_network_that_is_up(node1):
     assert (refusal(web1.create), web1.isActive()) == (DOWN, 0)
     lan.create()
     web1.create()
-    assert web1.isActive() == 1
+    assert (web1.isActive(), web1.ID()) == (1, 3)  # each start has had a number
 
 
 def test_a_transient_domain_that_cannot_start_is_not_there(node1):

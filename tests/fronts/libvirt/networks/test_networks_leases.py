@@ -168,6 +168,22 @@ def test_a_guest_without_a_network(node1):
     assert web1.interfaceAddresses(LEASE) == web1.interfaceAddresses(ARP) == {}
 
 
+def test_a_guest_on_the_bridge_of_a_network_has_an_address_of_it(node1, default):
+    bridged = "<interface type='bridge'><mac address='52:54:00:00:00:0{}'/><source bridge='{}'/></interface>"
+    web1 = node1.createXML(domain("web1", bridged.format(1, "virbr0")))
+    assert (given(default), connected(default), web1.interfaceAddresses(LEASE)) == ({1: 151}, 0, {})
+    assert web1.interfaceAddresses(ARP)["vnet0"]["addrs"] == [
+        {"addr": "192.168.122.151", "prefix": 0, "type": 0}
+    ]
+    assert node1.createXML(domain("web2", bridged.format(2, "br0"))).interfaceAddresses(ARP) == {}
+
+
+def test_what_has_the_same_mac_address_has_the_same_address(node1, default):
+    guests = [node1.createXML(domain(name, nic(1))) for name in ("web1", "web2")]
+    assert [len(each.interfaceAddresses(LEASE)) for each in guests] == [1, 1]
+    assert [each["hostname"] for each in default.DHCPLeases()] == ["web1"]
+
+
 def test_who_is_connected(node1, lan):
     assert connected(lan) == 0
     web1 = node1.createXML(domain("web1", nic(1, "lan"), nic(2, "lan"), nic(3)))

@@ -42,10 +42,10 @@ def leases(network: Network, ports: list[Port], now: float) -> list[Lease]:
     dhcp = ip.child("dhcp") if ip else None
     if ip is None or dhcp is None:
         return []
-    connected = {each.mac for each in ports}
+    connected = {each.mac: each for each in reversed(ports)}
     network.addresses = {mac: given for mac, given in network.addresses.items() if mac in connected}
     interface, found = interface_of(ip), []
-    for port in ports:
+    for port in reversed(connected.values()):
         host = _kept(dhcp, port)
         address = host.attributes["ip"] if host else _drawn(network, dhcp, port.mac, str(interface.ip))
         if address:

@@ -50,6 +50,8 @@ class Port(NamedTuple):
 
     domain: Domain
     mac: str
+    is_named: bool
+    """Whether the domain names the network; else it names its bridge."""
 
 
 class Networks:
@@ -279,12 +281,15 @@ class Networks:
         """Return where interfaces of domains are connected to a network, in the order of their starts."""
         if not network.is_active:
             return []
+        ways = {("network", network.name)}
+        if network.definition.is_managed:
+            ways.add(("bridge", network.definition.bridge or ""))
         running = [each for each in self._domains() if each.id > network.last_id]
         return [
-            Port(domain, interface.mac)
+            Port(domain, interface.mac, is_named=interface.type == "network")
             for domain in sorted(running, key=lambda each: each.id)
             for interface in domain.definition.interfaces
-            if (interface.type, interface.source) == ("network", network.name)
+            if (interface.type, interface.source) in ways
         ]
 
 
