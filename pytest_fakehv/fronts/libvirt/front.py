@@ -1,7 +1,7 @@
 """The cluster behind libvirt's interface."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from importlib import import_module
@@ -14,11 +14,13 @@ from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.fronts.libvirt.environment import environment
+from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
 from pytest_fakehv.fronts.libvirt.halts import handed_on
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
@@ -215,6 +217,46 @@ class FakeLibvirt(Referent):
                 if not found.is_down:
                     self._serve(found.name)
             return self._paths[found.name]
+
+    def add_pool(
+        self,
+        name: str,
+        *,
+        nodes: Iterable[str | BaseHypervisor] | None = None,
+        path: str | None = None,
+        capacity: int | str | None = None,
+    ) -> None:
+        """Let nodes have a storage pool of a folder, which they share where they are several.
+
+        It is defined, active, and starts with each of these hosts.
+
+        Args:
+            name: its name.
+            nodes: which, by name or address or as themselves; None for all that there are.
+            path: the folder, the same on each; None for ``/var/lib/libvirt/images/NAME``.
+            capacity: what it has, in MiB, or as a text with the unit, such as "200G"; None for 100 GiB.
+
+        Raises:
+            DeclarationError: an argument is wrong, there is no such node, or one has a pool of that name or
+                folder.
+        """
+        declared = DeclaredPool(name, path, capacity)
+        if isinstance(nodes, str) or nodes == []:
+            raise DeclarationError(f"nodes must be a list of nodes, not {shown(nodes)}")
+        found = [self._found(each) for each in (self.cluster.nodes if nodes is None else nodes)]
+        for each in found:
+            self.socket(each)
+        with self._lock:
+            hosts = [self._hosts[each.name] for each in found]
+            definitions = [declared.definition(each.new_uuid) for each in hosts]
+            for host, definition in zip(hosts, definitions, strict=True):
+                try:
+                    host.pools.known(definition)
+                except LibvirtError as error:
+                    raise DeclarationError(f"{host.name} can't have pool {shown(name)}: {error}") from None
+            self._spaces.share(each.address(host.name) for host, each in zip(hosts, definitions, strict=True))
+            for host, definition in zip(hosts, definitions, strict=True):
+                host.pools.declare(definition)
 
     # What the cluster tells
 

@@ -56,9 +56,6 @@ class NetworkRef(NamedTuple):
         return f"<network {self.name}>"
 
 
-Ref = DomainRef | PoolRef | VolumeRef | NetworkRef
-"""What refers to an object of a host's."""
-
 _NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
 
 

@@ -100,7 +100,7 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "16": lambda generator: generator.randbytes(16),
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
     "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
-    "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
+    "V": lambda generator: VolumeRef(*(text(generator) for _ in range(3))),
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
     "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
     "T": parameters,

@@ -24,9 +24,6 @@ About = Literal["domain", "pool", "volume", "network", "name", "uuid", "xml", "p
 """What its first argument is: an object; or a domain's name, a UUID, a domain's definition, or parameters
 with one of these; or its last one is a domain's definition, or it is about none of these."""
 
-OBJECTS: Final[frozenset[About]] = frozenset({"domain", "pool", "volume", "network"})
-"""What a host has: what refers to one of these becomes it, or is refused."""
-
 _NO_INSTANCES: Final[frozenset[About]] = frozenset({"pool", "volume", "network", "uuid", "nothing"})
 """Of these, none says which instance a call is about."""
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import lies
-from pytest_fakehv.fronts.libvirt.host.apis import APIS, OBJECTS, Api, Progress
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -19,7 +19,6 @@ from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, Ref, VolumeRef
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.story.chronicle import Deed
@@ -121,10 +120,10 @@ class Host(Befalling):
         def effect(_node: object, *_seen: object) -> Any:
             nonlocal done
             api.check(arguments)
-            if api.about not in OBJECTS:
+            if api.about not in _FINDERS:
                 done = api.function(self, session, *arguments)
                 return done
-            found = self.found(arguments[0])
+            found = self.found(api.about, arguments[0])
             with self.job(found, api) if api.has_job else nullcontext():
                 done = api.function(self, session, found, *arguments[1:])
             return done
@@ -135,13 +134,17 @@ class Host(Befalling):
         said = self._pass(client, api, api.seen(arguments), effect)
         return _results(said) if said is done else lies.told(self, api, arguments, said)
 
-    def found(self, ref: Ref) -> Any:
+    def found(self, about: About, ref: Any) -> Any:
         """Return what a client means: the domain, the storage pool, its volume, the network.
+
+        Args:
+            about: which of these it is.
+            ref: what refers to it.
 
         Raises:
             LibvirtError: it is no more.
         """
-        return _FINDERS[type(ref)](self, ref)
+        return _FINDERS[about](self, ref)
 
     def _pass(self, client: Client, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call of a client's pass the cluster's door.
@@ -292,13 +295,13 @@ class _Job:
         self._domain.job.release()
 
 
-_FINDERS: Final[Mapping[type[Ref], Callable[[Host, Any], Any]]] = {
-    DomainRef: Host.find,
-    PoolRef: lambda host, ref: host.pools.find(ref),
-    VolumeRef: lambda host, ref: host.pools.find_volume(ref),
-    NetworkRef: lambda host, ref: host.networks.find(ref),
+_FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
+    "domain": Host.find,
+    "pool": lambda host, ref: host.pools.find(ref),
+    "volume": lambda host, ref: host.pools.find_volume(ref),
+    "network": lambda host, ref: host.networks.find(ref),
 }
-"""How what a client means is found, by what refers to it."""
+"""How what a client means is found, by what it is."""
 
 
 def _results(value: Any) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.apis import About, api
 from pytest_fakehv.fronts.libvirt.host.audience import Told
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import EventKind, NetworkEventKind, PoolEventKind
@@ -18,6 +18,7 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 class _Events(NamedTuple):
     """The events of one kind of object."""
 
+    about: About
     object: str
     """How functions' names call it."""
     kinds: type[IntEnum]
@@ -28,9 +29,9 @@ class _Events(NamedTuple):
 
 
 _EVENTS: Final[Mapping[type[Told], _Events]] = {
-    DomainRef: _Events("Domain", EventKind, "", "domain event callback"),
-    PoolRef: _Events("StoragePool", PoolEventKind, "storage pool ", "storage pool event callback"),
-    NetworkRef: _Events("Network", NetworkEventKind, "network ", "network event callback"),
+    DomainRef: _Events("domain", "Domain", EventKind, "", "domain event callback"),
+    PoolRef: _Events("pool", "StoragePool", PoolEventKind, "storage pool ", "storage pool event callback"),
+    NetworkRef: _Events("network", "Network", NetworkEventKind, "network ", "network event callback"),
 }
 
 
@@ -58,7 +59,7 @@ def _register(host: Host, session: Session, about: type[Told], event: int, given
         problem = f"unsupported {events.words}event ID {event}"
         function = f"virConnect{events.object}EventRegisterAny"
         raise wrong_argument(function, "eventID", problem, origin=Origin.NONE)
-    key = host.found(given).uuid if given else None
+    key = host.found(events.about, given).uuid if given else None
     number = next(client.next_id)
     client.events[number] = about, event, key
     return number

@@ -299,7 +299,8 @@ def test_events_of_a_network_that_is_none(front):
     client = Client(front.socket())
     try:
         assert client.call("virConnectNetworkEventRegisterAny", 0, ("default", bytes(16)))[2] == (
-            "Network not found: no network with matching uuid '00000000-0000-0000-0000-000000000000' (default)"
+            "Network not found: no network with matching uuid "
+            "'00000000-0000-0000-0000-000000000000' (default)"
         )
     finally:
         client.socket.close()

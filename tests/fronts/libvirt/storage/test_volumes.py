@@ -67,8 +67,8 @@ class TestFull:
             1,
             0,
             (
-                "internal error: Child process (/sbin/lvcreate --name b -L 3145728K vg) unexpected "
-                'exit status 5:   Volume group "vg" has insufficient free space (512 extents): 768 required.\n'
+                "internal error: Child process (/sbin/lvcreate --name b -L 3145728K vg) unexpected exit "
+                'status 5:   Volume group "vg" has insufficient free space (512 extents): 768 required.\n'
             ),
         )
 
@@ -91,8 +91,8 @@ class TestLogical:
             3,
             STORAGE,
             (
-                "this function is not supported by the connection driver: storage pool does not support changing "
-                "of volume capacity"
+                "this function is not supported by the connection driver: storage pool does not support "
+                "changing of volume capacity"
             ),
         )
         volume.wipe()

@@ -178,7 +178,7 @@ class Pools:
         Raises:
             LibvirtError: its name, its UUID or its source is another one's.
         """
-        pool = self._known(definition)
+        pool = self.known(definition)
         if pool:
             pool.defined(definition)
         else:
@@ -194,7 +194,7 @@ class Pools:
         Raises:
             LibvirtError: it can't be started, or its name, its UUID or its source is another one's.
         """
-        pool = self._known(definition)
+        pool = self.known(definition)
         if pool and pool.is_active:
             raise invalid(f"pool is already active as '{pool.name}'")
         if pool:
@@ -209,6 +209,18 @@ class Pools:
             raise
         return pool
 
+    def declare(self, definition: PoolDefinition) -> None:
+        """Have a pool that a test declares, with the folder that it is of.
+
+        Raises:
+            LibvirtError: its name or its source is another one's.
+        """
+        pool = self.define(definition)
+        pool.autostart = True
+        self._make_folders(definition)
+        if not self._machine.is_down:
+            self._start(pool, 0)
+
     def undefine(self, pool: Pool) -> None:
         """Forget a pool's definition; what lies in it stays there.
 
@@ -219,7 +231,12 @@ class Pools:
         self._registry.drop(pool)
         self._happens(pool, PoolLifecycle.UNDEFINED)
 
-    def _known(self, definition: PoolDefinition) -> Pool | None:
+    def known(self, definition: PoolDefinition) -> Pool | None:
+        """Return the pool that a definition is of; None for a new one.
+
+        Raises:
+            LibvirtError: its name, its UUID or its source is another one's.
+        """
         for other in self:
             if other.name != definition.name and other.definition.conflicts(definition):
                 raise _failed(f"Storage source conflict with pool: '{other.name}'")

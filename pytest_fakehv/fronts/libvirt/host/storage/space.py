@@ -1,5 +1,6 @@
 """What lies where: files, folders and logical volumes, on a host's own disks or on what hosts share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -113,6 +114,12 @@ class Spaces:
     def at(self, address: Address) -> Space:
         """Return the space of an address: of what no pool was at, an empty one."""
         return self._spaces.setdefault(address, Space())
+
+    def share(self, addresses: Iterable[Address]) -> None:
+        """Let several addresses be of one space: that of the first which has one already."""
+        each = list(addresses)
+        space = next((self._spaces[one] for one in each if one in self._spaces), Space())
+        self._spaces.update(dict.fromkeys(each, space))
 
     def exports(self, server: str) -> list[str]:
         """Return the folders that a server lets hosts have, as far as pools have named them."""
