@@ -322,6 +322,8 @@ class Definition:
         Raises:
             LibvirtError: No domain can have that name.
         """
+        if not name:
+            raise failure(Code.NO_NAME, origin=Origin.DOMAIN)
         if "/" in name:
             raise failure(Code.XML_ERROR, f"name {name} cannot contain '/'", origin=Origin.QEMU)
         check_file_of(name)

@@ -70,6 +70,11 @@ class Domain:
         return self.definition.name
 
     @property
+    def instance(self) -> str:
+        """What the cluster calls it: what it was called where it comes from, until it has arrived."""
+        return self.incoming.instance if self.incoming else self.name
+
+    @property
     def uuid(self) -> bytes:
         """Its 16 bytes."""
         return self.definition.uuid
@@ -97,6 +102,11 @@ class Domain:
         return self.state == State.PAUSED
 
     @property
+    def speed(self) -> int | None:
+        """At most how much is sent of it in a second, in MiB; None for as much as goes."""
+        return (self.outgoing.speed if self.outgoing else None) or self.max_speed
+
+    @property
     def is_persistent(self) -> bool:
         """Whether it is there when it doesn't run."""
         return self.config is not None
@@ -122,7 +132,7 @@ class Domain:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
         self.place, self.definition, self.since, self._ref = place, definition, now, None
         self.state, self.reason = State.RUNNING, Running.BOOTED
-        self.fixed_vcpus, self.lagging = definition.vcpus, None
+        self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""

@@ -165,6 +165,8 @@ class Host(Befalling):
     def pass_door(self, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call pass the cluster's door, and undo what is left of one that has failed.
 
+        Of one that only nobody hears the answer to, nothing is undone: whoever is connected is gone soon.
+
         Raises:
             LibvirtError: it can't be done.
             ConnectionLost: the node does not answer.
@@ -180,11 +182,13 @@ class Host(Befalling):
 
         try:
             return self.machine.pass_door(api, seen, tracked if api.undo else effect)
+        except NodeDownError as error:
+            raise ConnectionLost(str(error)) from error
         except BaseException as error:
             if api.undo:
                 api.undo(self, seen, progress)
-            if isinstance(error, NodeDownError):
-                raise ConnectionLost(str(error)) from error
+            if self.is_silent:  # whatever it says, nobody hears it
+                raise ConnectionLost(f"{self.name} is cut off") from error
             raise
 
     def _end(self, client: Client, domain: Domain) -> None:

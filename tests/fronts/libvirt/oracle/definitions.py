@@ -26,7 +26,7 @@ TEMPLATE = """\
     <controller type='usb' model='none'/>
     <disk type='file' device='floppy'>
       <driver name='qemu' type='raw'/>
-      <source file='/var/lib/libvirt/images/guest.img'/>
+      <source file='/var/lib/libvirt/images/{guest}.img'/>
       <target dev='fda' bus='fdc'/>
       <readonly/>
     </disk>
@@ -50,6 +50,7 @@ def xml(name, *, id=None, memory=64, current=None, vcpus=1, maximum=None, head="
     definition = Definition(
         TEMPLATE.format(
             type=type,
+            guest="busy" if name == "busy" else "guest",
             name=name,
             uuid=id or uuid(name),
             head=head and f"\n  {head}",
