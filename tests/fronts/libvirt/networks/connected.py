@@ -6,6 +6,7 @@ from zlib import crc32
 import pytest
 from small_host import OF_EVENTS, Client
 
+from pytest_fakehv.fronts.libvirt.values import NetworkRef
 from pytest_fakehv.fronts.libvirt.wire.errors import ERROR
 from pytest_fakehv.fronts.libvirt.wire.frames import Type
 from pytest_fakehv.fronts.libvirt.wire.procedures import PROCEDURES
@@ -68,11 +69,16 @@ def connected(net):
 
 
 class Watcher:
-    """A client that has asked for all events of networks."""
+    """A client that has asked for all events of networks, or of one."""
 
-    def __init__(self, path):
+    def __init__(self, path, about=None):
         self._client = Client(path)
-        self._client.call("virConnectNetworkEventRegisterAny", 0, None)
+        ref = about and NetworkRef(about.name(), about.UUID())
+        (self._number,) = self._client.call("virConnectNetworkEventRegisterAny", 0, ref)
+
+    def forget(self):
+        """Ask to be told no more."""
+        self._client.call("virConnectNetworkEventDeregisterAny", self._number)
 
     def told(self):
         """Return what has been told since the last time."""

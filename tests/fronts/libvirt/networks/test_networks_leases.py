@@ -56,6 +56,13 @@ def test_a_running_guest_has_an_address(node1, default):
     assert default.DHCPLeases() == []
 
 
+def test_a_prefix_is_a_number_however_it_is_written(node1):
+    dhcp = "<dhcp><range start='10.1.0.10' end='10.1.0.13'/></dhcp>"
+    lan = node1.networkCreateXML(network("lan", f"<ip address='10.1.0.1' prefix=' +24'>{dhcp}</ip>"))
+    node1.createXML(domain("web1", nic(1, "lan")))
+    assert [each["prefix"] for each in lan.DHCPLeases()] == [24]
+
+
 def test_addresses_are_the_same_in_each_run():
     seen = []
     for order in ((1, 2, 3), (3, 1, 2)):

@@ -1,7 +1,7 @@
 """Networks come, go up and down, and go; what is refused, and what is told."""
 
 import pytest
-from connected import error_of, network, refusal, uuid_of, without_drawn
+from connected import Watcher, error_of, network, refusal, uuid_of, without_drawn
 
 LAN = network("lan", dhcp="<range start='10.1.0.2' end='10.1.0.9'/>")
 GONE = f"no network with matching uuid '{uuid_of('lan')}' (lan)"
@@ -223,6 +223,18 @@ def test_a_client_that_may_only_read(node1, connect):
         "<network>",
     )
     assert refusal(lan.create)[2] == "operation forbidden: read only access prevents virNetworkCreate"
+
+
+def test_a_client_is_told_of_one_network_until_it_asks_no_more(front, node1):
+    lan, wan = (node1.networkDefineXML(network(name)) for name in ("lan", "wan"))
+    watcher = Watcher(front.socket("node1"), lan)
+    for each in (lan, wan):
+        each.create()
+    assert watcher.told() == ["lan started"]
+    watcher.forget()
+    lan.destroy()
+    assert watcher.told() == []
+    watcher.close()
 
 
 def test_what_calls_about_networks_are_in_the_journal(cluster, node1):

@@ -50,7 +50,7 @@ def interface_of(ip: Element) -> Interface:
     """
     address = ip.attributes["address"]
     if "prefix" in ip.attributes:
-        return ip_interface(f"{address}/{ip.attributes['prefix']}")
+        return ip_interface(f"{address}/{int(ip.attributes['prefix'])}")
     if "netmask" in ip.attributes:
         bits = f"{int(IPv4Address(ip.attributes['netmask'])):032b}"
         return ip_interface(f"{address}/{len(bits) - len(bits.lstrip('1'))}")
