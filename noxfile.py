@@ -166,11 +166,13 @@ def oracle(session: nox.Session) -> None:
     service of the machine's is started. Records are made anew by `nox -s oracle -- record`, and the
     documentation's figures of QEMU's migrations by `nox -s oracle -- measure`.
     """
-    if not all(map(shutil.which, ("libvirtd", "qemu-system-x86_64", "qemu-img", "virsh"))):
+    programs = ("libvirtd", "qemu-system-x86_64", "qemu-img", "virsh", "dnsmasq", "iptables")
+    if not all(map(shutil.which, programs)):
         packages = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "libvirt-dev")
         session.run("apt-get", "update", "-q", external=True)
         command = ("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
         session.run(*command, "qemu-system-x86", "qemu-utils", "binutils", "gcc", "pkg-config", external=True)
+        session.run(*command, "dnsmasq-base", "iptables", external=True)
     session.install("-e", ".", "libvirt-python")
     with session.chdir("tests/fronts/libvirt"):
         for given in [session.posargs] if session.posargs else [["repeat"], ["compare"]]:

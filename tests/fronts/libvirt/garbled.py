@@ -103,6 +103,7 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
     "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
     "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
+    "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
     "T": parameters,
 }
 

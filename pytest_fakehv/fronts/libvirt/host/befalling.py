@@ -1,15 +1,17 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
 from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
-from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import changes
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
@@ -43,6 +45,8 @@ class Befalling(Domains):
     def __init__(self, machine: Machine, known: Known) -> None:
         super().__init__(machine, known)
         self._seen_placed = -1
+        if not machine.is_down:
+            self.networks.boots()
         self.sync()
 
     @property
@@ -176,6 +180,7 @@ class Befalling(Domains):
         if what in {"crash", "remove_node"}:
             self.audience.lose()
             self._loses_moving()
+            self.networks.goes_down()
             self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
@@ -184,11 +189,14 @@ class Befalling(Domains):
             self.audience.speak()
 
     def boots(self) -> None:
-        """Start what is to start with the host."""
+        """Start what is to start with the host: first the networks."""
+        with self._lock:
+            self.networks.boots()
         for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
             if domain.autostart and not domain.is_active:
                 definition = domain.definition
-                with suppress(HypervisorError):  # as a daemon, which notes that, and goes on with the next
+                with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
+                    self.networks.check(definition)
                     self.machine.boots(
                         domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
                     )
@@ -212,7 +220,7 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._places.take(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), definition, self.machine.now)
         self._knows(definition)
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -225,6 +233,10 @@ class Befalling(Domains):
             self._tell(domain, told)
             if method != changes.ARRIVES:
                 self._comes_up(domain)
+
+    def _placed(self, definition: Definition) -> Place:
+        """Return where a domain of a definition is to run, which nobody else gets."""
+        return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
 
     def comes(self, domain: Domain, instance: str) -> None:
         """Note as which of the cluster's instances a domain is to come here; called under the lock."""
@@ -250,7 +262,7 @@ class Befalling(Domains):
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._places.take(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), definition, self.machine.now)
         domain.pauses(Paused.MIGRATION)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 

@@ -395,7 +395,7 @@ def _source(device: Element) -> str | None:
     source = device.child("source")
     if source is None:
         return None
-    for attribute in ("file", "dev", "dir", "volume", "name", "bridge", "network"):
+    for attribute in ("file", "dev", "dir", "volume", "name", "network", "bridge"):
         if attribute in source.attributes:
             return source.attributes[attribute]
     return None

@@ -10,6 +10,7 @@ from pytest_fakehv.fronts.libvirt.host.audience import Audience
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
@@ -38,6 +39,7 @@ class Domains:
         name: the node's.
         hardware: what it is.
         audience: who is connected.
+        networks: its virtual networks.
     """
 
     def __init__(self, machine: Machine, known: Known) -> None:
@@ -54,6 +56,7 @@ class Domains:
         self._lock = machine.lock
         self._known = known
         self._registry = DomainRegistry()
+        self.networks = Networks(self.hardware.uuid, lambda: self._registry, self.audience.tell)
         self._places = Places()
         self._uuids = count(1)
 

@@ -297,6 +297,7 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         )
     if not asked.has(Migrate.OFFLINE):
         try:
+            host.networks.check(definition)
             Crossing(host.machine, instance).accept()
         except BaseException:
             turn_away(host, domain.name)

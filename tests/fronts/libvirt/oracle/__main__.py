@@ -16,7 +16,7 @@ from oracle.comparing import compared
 from oracle.differences import TABLE, rows
 from oracle.pair import real_pair
 from oracle.recording import Ended, Recording
-from oracle.scripts import scripts
+from oracle.scripts import APART, scripts
 
 HOSTS = ("node1", "node2")
 
@@ -42,7 +42,7 @@ def record(names):
     """Make records of what the real pair says."""
     with real_pair() as pair:
         for name in names:
-            with pair.hosts(*HOSTS) as hosts:
+            with pair.hosts(*HOSTS, apart=name in APART) as hosts:
                 lines = play(scripts()[name], hosts)
                 about = machine(hosts)
             records.write(name, lines)
@@ -61,7 +61,7 @@ def on_pair(names):
     """Give what the real pair says now."""
     with real_pair() as pair:
         for name in names:
-            with pair.hosts(*HOSTS) as hosts:
+            with pair.hosts(*HOSTS, apart=name in APART) as hosts:
                 yield name, play(scripts()[name], hosts)
 
 

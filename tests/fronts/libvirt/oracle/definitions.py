@@ -94,6 +94,24 @@ def volume_xml(name, capacity="10", *, rest="", target=""):
     return definition
 
 
+def network_xml(name, head="", *, id=None, subnet=1):  # noqa: A002
+    """Return a network's definition, which gives away addresses unless `subnet` is None."""
+    given = {"head": head, "id": id, "subnet": subnet}
+    addresses = (
+        f"<ip address='10.{subnet}.0.1' prefix='24'><dhcp>"
+        f"<range start='10.{subnet}.0.2' end='10.{subnet}.0.9'/></dhcp></ip>"
+    )
+    definition = Definition(
+        f"<network><name>{name}</name><uuid>{id or uuid(name)}</uuid>{head}{addresses if subnet else ''}"
+        "</network>"
+    )
+    said = "".join(
+        f", {key}={value!r}" for key, value in given.items() if value != {"subnet": 1, "head": ""}.get(key)
+    )
+    definition.shown = f"network_xml({name!r}{said})"
+    return definition
+
+
 def changed(definition, old, new):
     """Return a definition of which a part is another."""
     assert old in definition

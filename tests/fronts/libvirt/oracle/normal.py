@@ -20,7 +20,8 @@ ANYWHERE = [
 
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
-    "virConnectListDefinedStoragePools", "virStoragePoolListVolumes",
+    "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
+    "virConnectListDefinedNetworks",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 
@@ -82,6 +83,9 @@ MACHINES = [
 """What in the capabilities is the machine's: its processor, its caches, its memory."""
 
 
+DRAWN = [(re.compile(r"(?<=<mac address=')52:54:00:[0-9a-f:]*"), "MAC")]
+"""What in a network's XML a host draws."""
+
 FREE = [
     (re.compile(r"(?<=<capacity unit='bytes'>)[1-9]\d*"), "#"),
     (re.compile(r"(?<=<allocation unit='bytes'>)\d+|(?<=<available unit='bytes'>)\d+"), "#"),
@@ -123,12 +127,14 @@ def _result(api, value):
         return sorted(value)
     if api == "virConnectGetCapabilities":
         return _without(MACHINES, value)
+    if api == "virNetworkGetXMLDesc":
+        return _without(DRAWN, value)
+    if api == "virStoragePoolGetXMLDesc":
+        return _without(FREE, value)
     if api == "virDomainGetJobInfo" and value and value[0]:
         return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
     if api == "virDomainGetJobStats":
         value = {key: each for key, each in value.items() if key not in FLEETING}
-    if api == "virStoragePoolGetXMLDesc":
-        return _without(FREE, value)
     for name, path in MOMENTARY:
         if name == api:
             value = _replaced(value, re.compile(path), "")
@@ -138,6 +144,8 @@ def _result(api, value):
 def _printed(api, text):
     if api == "virsh capabilities":
         return _without(MACHINES, text)
+    if api == "virsh net-dumpxml":
+        return _without(DRAWN, text)
     if api == "virsh pool-dumpxml":
         return _without(FREE, text)
     if api == "virsh domstats":

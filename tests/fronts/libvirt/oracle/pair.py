@@ -85,9 +85,10 @@ class Host:
         folder: A folder of its own, with a short path.
         cache: Where the daemon keeps what it found out about QEMU.
         ports: The first and the last port for incoming migrations.
+        apart: Whether it has a network of its own, so that the machine's gets no bridge of its.
     """
 
-    def __init__(self, name, folder, cache, ports):
+    def __init__(self, name, folder, cache, ports, *, apart):
         self.name = name
         self.folder = folder
         self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
@@ -107,11 +108,14 @@ class Host:
         (folder / "group").write_text(Path("/etc/group").read_text() + "libvirt-qemu:x:64055:\n")
         (folder / "hosts").write_text(HOSTS)
         (folder / "init.sh").write_text(INIT.format(folder=folder, name=name))
+        self._apart = apart
         self._process = None
 
     def __enter__(self):
         """Start it, and wait until it answers."""
-        namespaces = ("--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
+        namespaces = ["--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        if self._apart:
+            namespaces.append("--net")
         with (self.folder / "output").open("w") as output:
             self._process = subprocess.Popen(
                 [
@@ -192,15 +196,15 @@ class Pair:
                 build_guest(name, cache / f"{name}.img", given)
 
     @contextlib.contextmanager
-    def hosts(self, *names):
-        """Give hosts by name, started; they end with the block."""
+    def hosts(self, *names, apart=False):
+        """Give hosts by name, started; they end with the block. Those apart can't reach each other."""
         self._made += 1
         with contextlib.ExitStack() as stack:
             found = {}
             for name in names:
                 folder = self.folder / f"{self._made}-{name}"
                 ports = (49152, 49170) if name == "node1" else (49252, 49270)
-                found[name] = stack.enter_context(Host(name, folder, self._caches[name], ports))
+                found[name] = stack.enter_context(Host(name, folder, self._caches[name], ports, apart=apart))
             yield found
 
 

@@ -44,6 +44,7 @@ JOBS = {
 }
 
 
+NETWORK_LIFECYCLE = ("defined", "undefined", "started", "stopped")
 POOL_LIFECYCLE = ("defined", "undefined", "started", "stopped", "created", "deleted")
 
 OBJECTS = {
@@ -51,12 +52,16 @@ OBJECTS = {
     libvirt.virDomain: lambda value: {
         "domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()
     },
+    libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
 }  # fmt: skip
 """What a record shows of objects."""
 
-NAMED = {libvirt.virDomain: "domain", libvirt.virStoragePool: "pool", libvirt.virStorageVol: "volume"}
+NAMED = {
+    libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
+    libvirt.virStorageVol: "volume",
+}  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
 
@@ -111,6 +116,15 @@ class Recording:
             for kind in {**KINDS, **JOBS} if jobs else KINDS:
                 connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
         return connection
+
+    def watch_networks(self, connection):
+        """Let the events of networks stand at the calls to come, too."""
+        name = self._names[connection]
+
+        def receive(connection, network, event, detail, _):
+            self._events.append(f"network {NETWORK_LIFECYCLE[event]}, {detail}: {network.name()} on {name}")
+
+        connection.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, receive, None)
 
     def watch_pools(self, connection):
         """Let the events of storage pools stand at the calls to come, too."""

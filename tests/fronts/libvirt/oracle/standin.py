@@ -2,6 +2,8 @@
 
 import contextlib
 
+import libvirt
+
 from oracle import records
 from pytest_fakehv import FakeCluster, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
@@ -34,4 +36,10 @@ def stand_ins(*names):
     cpus = records.pair()["cpus"]
     nodes = [NodeSpec(name, memory=16384, cpus=cpus, overcommit=False) for name in names]
     with FakeLibvirt(FakeCluster.in_memory(*nodes, clock="manual")) as front:
+        for name in names:  # the real ones come without it
+            connection = libvirt.open(front.uri(name))
+            default = connection.networkLookupByName("default")
+            default.destroy()
+            default.undefine()
+            connection.close()
         yield {name: StandIn(front, name) for name in names}

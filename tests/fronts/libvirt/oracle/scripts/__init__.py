@@ -6,6 +6,9 @@ import pkgutil
 SHARED = {"states", "migrating"}
 """What several of them need, which is none itself."""
 
+APART = frozenset({"networks", "virsh_networks"})
+"""Those that make bridges, on hosts that have a network each."""
+
 
 def scripts():
     """Return all programs by name."""
