@@ -127,6 +127,9 @@ class Host:
     def open(self, session: Any, uri: str | None, flags: int) -> None:
         """Let everybody in."""
 
+    def defect(self, api: str, error: Exception) -> None:
+        """Take no notice: it is meant to be so."""
+
     def knows(self, api: str) -> bool:
         """Know everything."""
         return True

@@ -40,6 +40,7 @@ class SmallHost:
     def __init__(self):
         self.sessions = []
         self.opened = []
+        self.defects = []
         self.blocking = {"virDomainSuspend"}
         self.began = threading.Semaphore(0)
         self.going_on = threading.Event()
@@ -53,6 +54,9 @@ class SmallHost:
         if uri == "down:///":
             raise ConnectionLost
         self.sessions.append(session)
+
+    def defect(self, api, error):
+        self.defects.append((api, error))
 
     def knows(self, api):
         return api in self.answers or hasattr(self, api)

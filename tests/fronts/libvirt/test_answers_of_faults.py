@@ -115,10 +115,9 @@ def test_a_lie_that_the_binding_never_returns_is_refused(cluster, web1, function
     cluster.fault(function, result=result, times=1)
     with pytest.raises(libvirt.libvirtError) as caught:
         call(web1)
-    assert caught.value.get_error_message() == (
-        f"internal error: a fault's result for {function} must be what libvirt-python returns of it, "
-        f"not {result!r}"
-    )
+    mistake = f"a fault's result for {function} must be what libvirt-python returns of it, not {result!r}"
+    assert caught.value.get_error_message() == f"internal error: {mistake}"
+    assert list(map(str, cluster._scope.halts())) == [mistake]  # else it would fail this test, too
 
 
 def test_an_effect_that_never_came(cluster, web1):

@@ -478,6 +478,33 @@ class TestHostsThatFail:
         client.begin("virConnectGetHostname")
         assert client.is_lost()
 
+    @pytest.mark.parametrize("when", ["before", "with it", "behind it"])
+    def test_who_sends_keepalives_is_waited_for(self, host, client, when, monkeypatch):
+        monkeypatch.setattr(connection, "_FIRST_PING", 0.01)
+        ping = framed(Program.KEEPALIVE, 1, Type.EVENT, 0, 0, b"")
+        client.call("virConnectSupportsFeature", 10)
+        if when == "before":
+            client.socket.sendall(ping)
+            assert client.receive()[0].program == Program.KEEPALIVE
+        host.sessions[0].silence()
+        call = framed(Program.REMOTE, 59, Type.CALL, 99, 0, b"")
+        client.socket.sendall(call if when == "before" else call + ping)
+        if when == "behind it":
+            client.socket.sendall(ping)
+        client.socket.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            client.receive()
+        client.socket.settimeout(STARTED_AT_MOST)
+        host.sessions[0].speak()
+        assert client.answer()[1] == ("node1",)
+
+    def test_who_only_could_send_some_is_not(self, host, client, monkeypatch):
+        monkeypatch.setattr(connection, "_FIRST_PING", 0.01)
+        client.call("virConnectSupportsFeature", 10)
+        host.sessions[0].silence()
+        client.begin("virConnectGetHostname")
+        assert client.is_lost()
+
     def test_silence_stops_what_is_being_sent(self, host, listener):
         session = host.sessions[0]
         for _ in range(4):

@@ -5,6 +5,7 @@ from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 from pytest_fakehv.calls.callers import called_from
+from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
@@ -22,6 +23,7 @@ from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.story.chronicle import Deed
+from pytest_fakehv.text import shown_error
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -132,7 +134,18 @@ class Host(Befalling):
         if client is None:  # it is over
             raise ConnectionLost(f"{self.name} has closed the connection")
         said = self._pass(client, api, api.seen(arguments), effect)
-        return _results(said) if said is done else lies.told(self, api, arguments, said)
+        if said is done:
+            return _results(said)
+        try:
+            return lies.told(self, api, arguments, said)
+        except LibvirtError as error:
+            self.machine.halted(DeclarationError(error.str2))
+            raise
+
+    def defect(self, api: str, error: Exception) -> None:
+        """Let the test fail, whose mistake it is, or ours: its client may ignore what it is told."""
+        what = f"{api} on {self.name} could not be answered: {shown_error(error)}"
+        self.machine.halted(AssertionError(f"{what}; a fault's result must be what libvirt-python returns"))
 
     def found(self, about: About, ref: Any) -> Any:
         """Return what a client means: the domain, the storage pool, its volume, the network.

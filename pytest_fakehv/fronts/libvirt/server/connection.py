@@ -1,12 +1,13 @@
 """One client's connection: its reader, the calls that it makes, and what it is told."""
 
 import _socket
+import contextlib
 import socket
 import struct
 import threading
 from collections.abc import Callable
 from functools import partial
-from socket import SO_RCVTIMEO, SOL_SOCKET
+from socket import MSG_DONTWAIT, MSG_PEEK, SO_RCVTIMEO, SOL_SOCKET
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
@@ -69,6 +70,9 @@ _DEREGISTERS: Final = "EventDeregisterAny"
 _KEEPALIVE: Final = 10
 """The feature of the protocol by which a client sees that a host has fallen silent."""
 
+_FIRST_PING: Final = 6.0
+"""In seconds of real time: by then, a program has sent a keepalive that sends any in its usual interval."""
+
 _LONGEST_SILENCE: Final = 60.0
 """In seconds of real time: a program that sends keepalives gives up earlier, unless it says otherwise."""
 
@@ -120,6 +124,7 @@ class Connection:
         self._has_lost_answers = False
         self._keeps_alive = False
         """Whether its client asked for keepalives: its library does, where the program has an event loop."""
+        self._pings = False
         self._own: dict[str, _Function] = {
             "virConnectAuthList": lambda: ([_NO_AUTHENTICATION],),
             "virConnectSupportsFeature": self._supports,
@@ -172,8 +177,8 @@ class Connection:
         frames = Frames()
         try:
             while not self._is_closing and (data := self._received()):
-                for frame in frames.taken(data):
-                    if not (self._hears.is_set() or self._hears_in_time()):
+                for frame in (taken := frames.taken(data)):
+                    if not (self._hears.is_set() or self._hears_in_time(taken)):
                         self._end()
                         raise BrokenPipeError
                     self._take(frame)
@@ -192,13 +197,21 @@ class Connection:
         if was_open:
             self._host.closed(self)
 
-    def _hears_in_time(self) -> bool:
+    def _hears_in_time(self, taken: list[bytes]) -> bool:
         """Wait until what comes is heard again; tell whether it is.
 
-        A client that asked for keepalives notices the silence by itself. Any other would wait for as long as
-        TCP waits; it has its connection broken, as TCP does in the end.
+        A client that sends keepalives notices the silence by itself. Any other would wait for as long as TCP
+        waits; it has its connection broken, as TCP does in the end. Whether it sends any, its first ones say,
+        which need not have come yet; only one with an event loop can.
         """
-        return self._hears.wait(_LONGEST_SILENCE if self._keeps_alive else 0)
+        if not self._keeps_alive:
+            return self._hears.is_set()
+        if self._hears.wait(_FIRST_PING):
+            return True
+        pings = self._pings or any(header_of(each).program == Program.KEEPALIVE for each in taken)
+        with contextlib.suppress(BlockingIOError):
+            pings = pings or bool(self._socket.recv(1, MSG_PEEK | MSG_DONTWAIT))
+        return pings and self._hears.wait(_LONGEST_SILENCE)
 
     def close(self) -> None:
         """Give back what the connection has, once it is over and its last call has ended."""
@@ -249,6 +262,7 @@ class Connection:
 
     def _take_other(self, header: Header) -> None:
         if header.program == Program.KEEPALIVE and header.type == Type.EVENT and header.procedure == _PING:
+            self._pings = True
             self._outgoing.send(_PONG)
         elif header.type == Type.CALL_WITH_DESCRIPTORS:
             self._refuse(header, failure(Code.OPERATION_UNSUPPORTED, "file descriptors", origin=Origin.RPC))
@@ -311,6 +325,8 @@ class Connection:
                 self._end()
                 self.drop()
         except BaseException as error:  # noqa: BLE001  # a fault's callback raises anything: the client waits
+            if isinstance(error, Exception) and not isinstance(error, LibvirtError):
+                self._host.defect(procedure.api, error)
             self._refuse(header, error)
         else:
             self._send(header, Status.OK, payload)

@@ -38,5 +38,8 @@ class Host(Protocol):
             ConnectionLost: the connection breaks.
         """
 
+    def defect(self, api: str, error: Exception) -> None:
+        """Learn of an error that nobody foresaw, which the client of a call is told of as an internal one."""
+
     def closed(self, session: Session) -> None:
         """End with a connection that was opened, whoever ended it."""
