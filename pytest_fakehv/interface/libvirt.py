@@ -161,6 +161,7 @@ LibvirtName = Literal[
     "virStorageVolCreateXML",
     "virStorageVolCreateXMLFrom",
     "virStorageVolDelete",
+    "virStorageVolDownload",
     "virStorageVolGetInfo",
     "virStorageVolGetInfoFlags",
     "virStorageVolGetPath",
@@ -169,6 +170,7 @@ LibvirtName = Literal[
     "virStorageVolLookupByName",
     "virStorageVolLookupByPath",
     "virStorageVolResize",
+    "virStorageVolUpload",
     "virStorageVolWipe",
     "virStorageVolWipePattern",
 ]

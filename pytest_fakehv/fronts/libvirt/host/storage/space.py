@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from pytest_fakehv.fronts.libvirt.host.storage.content import Content
+
 DEFAULT_CAPACITY: Final = 100 * 2**30
 """Bytes that a place has where no pool's XML says how many."""
 
@@ -60,6 +62,9 @@ class Image:
         compat: the version of its format; None where nobody has said or looked.
         features: those of its format; None likewise.
         cluster: how many bytes its format keeps together; None where nobody has looked.
+        content: what is in it; None for what such an image has when it is new.
+        is_converted: whether it is of an image of another format that had something in it, so that nobody
+            knows what is in this one.
         changed: when it was last changed, in seconds of the cluster's clock.
     """
 
@@ -74,6 +79,8 @@ class Image:
     compat: str | None = None
     features: tuple[str, ...] | None = None
     cluster: int | None = None
+    content: Content | None = None
+    is_converted: bool = False
     changed: float = 0
 
 
