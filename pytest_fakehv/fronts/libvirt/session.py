@@ -18,7 +18,7 @@ class Incoming(Protocol):
         """
 
     def hole(self, length: int) -> None:
-        """Take so many bytes that are zero, and that nobody sends.
+        """Take it that nobody sends so many bytes.
 
         Raises:
             LibvirtError: as for `write`.

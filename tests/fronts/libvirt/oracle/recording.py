@@ -42,6 +42,7 @@ OBJECTS = {
     libvirt.virDomain: lambda value: {
         "domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()
     },
+    libvirt.virStream: lambda value: "a stream",
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
 }  # fmt: skip
@@ -137,6 +138,12 @@ class Recording:
         self.apis.add(line["api"])
         self._keep(line, result if isinstance(result, libvirt.virDomain) else owner, until, quiet)
         return result
+
+    def stream(self, connection):
+        """Return a stream of a connection."""
+        stream = connection.newStream()
+        self._names[stream] = "stream"
+        return stream
 
     def virsh(self, *command, host="node1", until=None):
         """Run virsh in a process of its own, and keep what it printed."""
@@ -269,6 +276,8 @@ def shown(value):
         return value.shown
     if isinstance(value, tuple(NAMED)):
         return value.name()
+    if isinstance(value, libvirt.virStream):
+        return "stream"
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if callable(value):

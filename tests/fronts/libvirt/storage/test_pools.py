@@ -295,12 +295,13 @@ def test_a_callback_that_nobody_has(front, kind):
         client.socket.close()
 
 
-def test_events_of_a_network_that_is_none(front):
+def test_events_of_a_network_that_is_none(cluster, front):
     client = Client(front.socket())
     try:
         assert client.call("virConnectNetworkEventRegisterAny", 0, ("default", bytes(16)))[2] == (
             "Network not found: no network with matching uuid "
             "'00000000-0000-0000-0000-000000000000' (default)"
         )
+        assert str(cluster.journal[-1]).startswith("virConnectNetworkEventRegisterAny(0, <network default>)")
     finally:
         client.socket.close()

@@ -70,16 +70,21 @@ class TestRaw:
 
     def test_holes(self, node1, images, upload, download):
         volume = images.createXML(volume_xml("a", MIB), 0)
-        upload(volume, b"old" * 100_000)
         upload(volume, b"new", 150_000, b"end", 5)
         assert volume.info() == [0, 150_011, 151552]
         assert download(volume) == b"new" + bytes(150_000) + b"end" + bytes(5)
         stream = node1.newStream()
         volume.download(stream, 0, 0, 1)
-        assert (stream.recv(2**17), stream.recvFlags(10, 1)) == (b"new" + bytes(2**16 - 3), -3)
-        assert stream.recvHole() == 65536
-        assert stream.recv(2**17) == bytes(150_003 - 2**17) + b"end" + bytes(5)
+        assert (stream.recv(2**17), stream.recvFlags(10, 1)) == (b"new" + bytes(4093), -3)
+        assert stream.recvHole() == 143360
+        assert stream.recv(2**17) == bytes(150_003 - 147456) + b"end" + bytes(5)
         stream.finish()
+
+    def test_a_hole_leaves_what_is_there_and_ends_the_file(self, images, upload, download):
+        volume = images.createXML(volume_xml("a", MIB), 0)
+        upload(volume, b"old" * 100_000)
+        upload(volume, b"new", 6)
+        assert download(volume) == b"newoldold"
 
     def test_more_than_was_said(self, images, upload, download):
         volume = images.createXML(volume_xml("a", 10), 0)
@@ -138,8 +143,10 @@ class TestRaw:
     def test_a_logical_volume(self, node1, upload, download):
         group = node1.storagePoolCreateXML(pool_xml("vg", kind="logical"), 0)
         volume = group.createXML(volume_xml("a", 4 * MIB), 0)
-        upload(volume, b"abc", 5, b"def")
-        assert download(volume, 0, 12) == b"abc" + bytes(5) + b"def" + bytes(1)
+        upload(volume, b"x" * 10_000)
+        upload(volume, b"abc", 5, b"def", 4096)
+        assert download(volume, 0, 4107) == b"abc" + bytes(5) + b"def" + bytes(4096)
+        assert download(volume, 4107, 3) == b"xxx"
         assert refusal(lambda: upload(volume, b"abc", at=4 * MIB - 1)) == NO_ROOM
         assert volume.info() == [1, 4 * MIB, 4 * MIB]
         group.createXMLFrom(volume_xml("b", 0), volume, 0)

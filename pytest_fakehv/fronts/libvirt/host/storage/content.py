@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-PAGE: Final = 2**16
+PAGE: Final = 4096
 """Bytes that are kept together, or not at all."""
 
 _NOTHING: Final = bytes(PAGE)
@@ -36,14 +36,15 @@ class Content:
             found.append(bytes(kept[begin : begin + part.stop - part.start]))
         return b"".join(found)
 
-    def cut(self, size: int) -> None:
-        """Let everything from a place on be zero."""
-        for page in [each for each in self._pages if (each + 1) * PAGE > size]:
-            kept = max(0, size - page * PAGE)
-            if kept:
-                self._pages[page][kept:] = bytes(PAGE - kept)
-            else:
+    def clear(self, at: int, end: int | None = None) -> None:
+        """Let everything from one place to another be zero; None: from there on."""
+        for page in list(self._pages):
+            first = max(0, at - page * PAGE)
+            last = PAGE if end is None else min(PAGE, end - page * PAGE)
+            if first == 0 and last == PAGE:
                 del self._pages[page]
+            elif first < last:
+                self._pages[page][first:last] = bytes(last - first)
 
     def copy(self) -> "Content":
         """Return another one with the same bytes."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
 from pytest_fakehv.fronts.libvirt.host.storage import qcow2
-from pytest_fakehv.fronts.libvirt.host.storage.content import Content
+from pytest_fakehv.fronts.libvirt.host.storage.content import PAGE, Content
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Volume
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image, ImageType
 from pytest_fakehv.storage.locks import Lock
@@ -14,7 +14,6 @@ from pytest_fakehv.storage.locks import Lock
 MOST_KEPT: Final = 256 * 2**20
 """Bytes that one volume can have that are not zero: they are kept in memory."""
 
-_BLOCK: Final = 4096
 _PIECE: Final = 2**17
 """Bytes that are sent at once."""
 
@@ -85,14 +84,16 @@ class Upload:
                 raise system_failure("cannot write to stream", errno.ENOSPC, origin=Origin.STREAMS)
 
     def hole(self, length: int) -> None:
-        """Let so many bytes be zero; a file ends behind them, until something is written there."""
+        """Leave out so many bytes: a file ends behind them for now, and on a logical volume they are zero."""
         with self._lock:
-            self._at += length
-            self._content.cut(self._at - length)
+            begin, self._at = self._at, self._at + length
             image = self._volume.image
             if image.type is ImageType.FILE:
+                self._content.clear(self._at)
                 image.physical = self._at
                 image.allocation = min(image.allocation, _whole_blocks(image.physical))
+            else:
+                self._content.clear(begin, self._at)
 
     def end(self) -> None:
         """Let it be over."""
@@ -113,7 +114,7 @@ class Upload:
         image = self._volume.image
         if image.type is ImageType.FILE:
             image.physical = max(image.physical, end)
-            image.allocation = max(image.allocation, _whole_blocks(self._written))
+            image.allocation = max(image.allocation, self._content.held, _whole_blocks(self._written))
 
 
 class Download:
@@ -157,4 +158,4 @@ class Download:
 
 
 def _whole_blocks(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
+    return -(-size // PAGE) * PAGE

@@ -173,7 +173,7 @@ def _fit(image: Image, capacity: int, *, allocates: bool) -> None:
     if image.format == "raw":
         image.physical = capacity
         if image.content:
-            image.content.cut(capacity)
+            image.content.clear(capacity)
         if allocates:
             image.allocation = capacity
     elif capacity < image.capacity:
