@@ -153,7 +153,7 @@ def libvirt(session: nox.Session) -> None:
     tests = (
         "tests/fronts/libvirt",
         "tests/plugin/test_libvirt_fixture.py",
-        "examples/test_12_libvirt_watchdog.py",
+        *map(str, sorted(Path("examples").glob("test_*_libvirt_*.py"))),
     )
     session.run("pytest", "-n", "auto", *tests, *session.posargs)
 
@@ -163,13 +163,16 @@ def oracle(session: nox.Session) -> None:
     """A real libvirtd with QEMU says what its records have, and the front says the same.
 
     Installs Debian's packages where they are absent, which needs root, as the real pair itself does. No
-    service of the machine's is started. Records are made anew by `nox -s oracle -- record`.
+    service of the machine's is started. Records are made anew by `nox -s oracle -- record`, and the
+    documentation's figures of QEMU's migrations by `nox -s oracle -- measure`.
     """
-    if not all(map(shutil.which, ("libvirtd", "qemu-system-x86_64", "qemu-img", "virsh"))):
+    programs = ("libvirtd", "qemu-system-x86_64", "qemu-img", "virsh", "dnsmasq", "iptables")
+    if not all(map(shutil.which, programs)):
         packages = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "libvirt-dev")
         session.run("apt-get", "update", "-q", external=True)
         command = ("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
         session.run(*command, "qemu-system-x86", "qemu-utils", "binutils", "gcc", "pkg-config", external=True)
+        session.run(*command, "dnsmasq-base", "iptables", external=True)
     session.install("-e", ".", "libvirt-python")
     with session.chdir("tests/fronts/libvirt"):
         for given in [session.posargs] if session.posargs else [["repeat"], ["compare"]]:

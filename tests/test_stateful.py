@@ -14,7 +14,9 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from orchestrators import ForgetsWhatWasLost, NoAbortAfterRefusal, Orchestrator, RacesItself
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, LimitError
-from pytest_fakehv.stateful import FAULTY_METHODS, ClusterMachine, state_machine
+from pytest_fakehv.interface.contract import INTERFACE
+from pytest_fakehv.stateful import ClusterMachine, state_machine
+from pytest_fakehv.stateful.interfaces import Interface
 
 FINALIZERS = {"FinalizeMigrationSource", "FinalizeMigrationDst"}
 
@@ -66,7 +68,9 @@ def finding(machine, **sizes):
 
 
 def test_the_reference_driver_breaks_nothing_where_no_finalize_fails():
-    run(state_machine(Reference, faulty_methods=[each for each in FAULTY_METHODS if each not in FINALIZERS]))
+    run(
+        state_machine(Reference, faulty_methods=[each for each in Interface.faulty if each not in FINALIZERS])
+    )
 
 
 def test_a_correct_orchestrator_breaks_nothing_at_all():
@@ -526,6 +530,10 @@ def test_what_fits_nowhere_is_not_forgotten():
     machine.teardown()
 
 
+def test_nothing_fails_that_a_driver_never_calls():
+    assert {name for name in state_machine(Reference).faulty_methods if name not in INTERFACE} == set()
+
+
 def test_an_object_is_used_as_it_is():
     driver = Reference()
     machine = state_machine(driver, faulty_methods=[])
@@ -650,7 +658,7 @@ def test_what_a_driver_allows():
             None,
             {"move": print},
             (
-                "unknown argument 'move'; valid: faulty_methods, lying_methods, outcomes, hypervisor, "
+                "unknown argument 'move'; valid: front, faulty_methods, lying_methods, outcomes, hypervisor, "
                 "start, stop, migrate, drain, recover"
             ),
         ),

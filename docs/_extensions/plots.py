@@ -3,6 +3,7 @@
 ``python docs/_extensions/plots.py FOLDER`` makes them alone.
 """
 
+import json
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,9 @@ LONGEST: Final = 32
 HEIGHT: Final = 0.55
 COLORS: Final = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00")
 """Those of Okabe and Ito, which the colour-blind tell apart; each curve is labelled besides."""
+
+MEASURED: Final = Path(__file__).parents[1] / "_measured" / "precopy.json"
+"""What QEMU's own migrations took. ``nox -s oracle -- measure`` takes those figures anew."""
 
 SETTINGS: Final[dict[Any, Any]] = {
     "svg.hashsalt": "pytest-fakehv",  # else each build would have other ids
@@ -58,6 +62,7 @@ def model(dirty_rate: int) -> Precopy:
         bandwidth=Fraction(BANDWIDTH),
         dirty_rate=Fraction(dirty_rate),
         max_downtime=Fraction(str(MAX_DOWNTIME)),
+        link=Fraction(BANDWIDTH),
     )
 
 
@@ -114,6 +119,53 @@ def plot_rounds(path: Path) -> None:
     _save(figure, path)
 
 
+def plot_what_was_measured(path: Path) -> None:
+    """Draw what QEMU's own migrations took beside what the model says of each."""
+    figures = json.loads(MEASURED.read_text())
+    measured = figures["migrations"]
+    models = [
+        Precopy(
+            ram=Fraction(str(each["ram"])),
+            bandwidth=Fraction(each["bandwidth"]),
+            dirty_rate=Fraction(each["dirty_rate"]),
+            max_downtime=Fraction(str(each["max_downtime"])),
+            link=Fraction(str(figures["link"])),
+        )
+        for each in measured
+    ]
+    rounds = [each.rounds or 0 for each in models]
+    drawn = {
+        "seconds until it is stopped": (
+            [sum(each["rounds"]) for each in measured],
+            [float(model.time_of(number)) for model, number in zip(models, rounds, strict=True)],
+        ),
+        "MiB sent": (
+            [each["transferred"] for each in measured],
+            [
+                float(model.time_of(number) * model.bandwidth + model.rest_after(number))
+                for model, number in zip(models, rounds, strict=True)
+            ],
+        ),
+        "ms for which it is stopped": (
+            [each["downtime"] * 1000 for each in measured],
+            [float(model.downtime or 0) * 1000 for model in models],
+        ),
+        "rounds": ([len(each["rounds"]) for each in measured], rounds),
+    }
+    figure, grid = plt.subplots(1, len(drawn), sharey=True, layout="constrained")
+    places = range(len(measured))
+    for axes, (title, (theirs, ours)) in zip(grid, drawn.items(), strict=True):
+        axes.barh([place - 0.2 for place in places], theirs, height=0.4, color=COLORS[0], label="QEMU")
+        axes.barh([place + 0.2 for place in places], ours, height=0.4, color=COLORS[2], label="the model")
+        axes.set(xlabel=title)
+        axes.grid(visible=False, axis="y")
+    labels = [f"{each['bandwidth']}, {each['dirty_rate']}" for each in measured]
+    grid[0].set(yticks=places, yticklabels=labels, ylabel="bandwidth, dirty rate: MiB a second")
+    grid[0].invert_yaxis()
+    grid[0].legend(loc="lower right")
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -125,6 +177,7 @@ def make(folder: Path) -> None:
     with plt.rc_context(SETTINGS):
         plot_what_is_left(folder / "left.svg")
         plot_rounds(folder / "rounds.svg")
+        plot_what_was_measured(folder / "measured.svg")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -182,14 +182,17 @@ class Clock(Referent):
             try:
                 self._on_move()
                 event._come_due()
-            except (KeyboardInterrupt, SystemExit):  # of the whole run
-                raise
-            except BaseException as error:  # an `EventError`, or an outcome of the test's: `pytest.fail`
-                self._halts.append(error)
+            except BaseException as error:
+                self._halted(error)
                 raise
             finally:
                 self._event = None
         self._on_move()
+
+    def _halted(self, error: BaseException) -> None:
+        """Note what ends a test, whoever catches it: an `EventError`, or an outcome such as `pytest.fail`."""
+        if not isinstance(error, KeyboardInterrupt | SystemExit) and error not in self._halts:
+            self._halts.append(error)  # those two are of the whole run
 
     def _next_due(self) -> TimedEvent | None:
         """Take an event that is due; the machine's clock, which has gone on, stands still for it."""

@@ -5,9 +5,10 @@ from typing import Literal, NoReturn
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.beparams import pause_of
-from pytest_fakehv.cluster.inner import InnerNode
+from pytest_fakehv.cluster.inner import NOT_RUNNING, RUNNING, InnerNode
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.contract import BaseHypervisor
+from pytest_fakehv.interface.errors import RefusedError
 from pytest_fakehv.interface.objects import InstanceLike, name_of
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.text import listed, place_text, shown
@@ -217,3 +218,29 @@ def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
         shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
         shared.traffic.was_paused(node.name, instance, paused=paused)
         return True
+
+
+def rename_on(node: InnerNode, instance: str, name: str) -> None:
+    """Let an instance that runs on a node be called something else from now on.
+
+    Raises:
+        RefusedError: it doesn't run there, or another one has that name.
+        OSError: its file can't be made or removed; it is called as before.
+    """
+    store, shared = node.store, node.shared
+    old, new = store.path(instance), store.path(name)
+    record = store.read(old)
+    if record is None:
+        raise RefusedError(NOT_RUNNING)
+    try:
+        store.create(new, record)
+    except FileExistsError:
+        raise RefusedError(RUNNING) from None
+    shared.watcher.kin.becomes(instance, name)
+    try:
+        store.remove(old)
+    except BaseException:
+        store.remove(new)
+        raise
+    if place := shared.hanging.pop((node.name, instance), None):
+        shared.hanging[node.name, name] = place

@@ -92,8 +92,7 @@ class InnerNode:
         hanging, traffic = self.shared.hanging, self.shared.traffic
         is_finalized = call is not None and call.method == "FinalizeMigrationDst"
         run = traffic.arriving(self.name, instance) if is_finalized or traffic.is_acting else None
-        place = hanging.get((run.source_name, instance)) if run else None
-        if place:
+        if run and (place := hanging.get((run.source_name, instance))):
             hanging[self.name, instance] = place
         else:
             hanging.pop((self.name, instance), None)

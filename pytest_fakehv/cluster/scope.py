@@ -229,9 +229,10 @@ class Scope:
     def _judged(self) -> list[Violation]:
         shared, nodes = self.shared, self.everywhere
         shared.watcher.look(self._files)
-        found = shared.watcher.violations({node.name for node in nodes if node.unreachable})
+        unreachable = {node.name for node in nodes if node.unreachable}
+        found = shared.watcher.violations(unreachable)
         found += shared.crowd.seen
-        found += shared.ledger.violations
+        found += shared.ledger.violations(unreachable)
         for node in nodes:
             if surplus := node.surplus():
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))

@@ -11,6 +11,7 @@ from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.constants import STARTS, STOPS
 from pytest_fakehv.judgement.apart import Apart
 from pytest_fakehv.judgement.departures import Departure
+from pytest_fakehv.judgement.kin import Kin
 from pytest_fakehv.judgement.told import Told, status_of
 from pytest_fakehv.judgement.violations import Invariant, Violation
 from pytest_fakehv.migration.run import Run
@@ -34,6 +35,7 @@ class Watcher:
         events: how much has happened so far, a count.
         is_there: tells of a node and an instance whether that has a file there now.
         apart: which instances must not meet.
+        kin: which names are the same instance's.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Watcher:
         self.events = 0
         self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
         self.apart = Apart()
+        self.kin = Kin(self._where, lock)
 
     @property
     def known(self) -> set[str]:
@@ -69,7 +72,8 @@ class Watcher:
 
     def departure(self, instance: str) -> Departure | None:
         """Return what took an instance that runs nowhere; None if that was a call, or is not known."""
-        return None if instance in self._where else self._departed.get(instance)
+        taken = None if instance in self._where else self._departed.get(instance)
+        return taken or self.kin.departure(instance)
 
     # What happens
 
@@ -85,6 +89,7 @@ class Watcher:
             if instance in self._where:  # it runs somewhere else, which is rare
                 self._appeared_again(node, instance, call)
             else:
+                self._seen += self.kin.doubled(node, instance, call)
                 self._arrive_alone(node, instance)
             if self.apart.others and call:  # what the test itself, or a script, brings together may be so
                 self._seen += self.apart.broken(node, instance, call, self.is_there)
@@ -112,13 +117,8 @@ class Watcher:
                 self._split[instance].add(node)  # no other split than before
             return
         if call and call.method in STARTS:
-            self._saw(
-                "double-start",
-                f"{printable(instance)} was started on {node} while it ran on {listed(others)}",
-                instance,
-                [*others, node],
-                call,
-            )
+            what = f"{printable(instance)} was started on {node} while it ran on {listed(others)}"
+            self._saw("double-start", what, instance, [*others, node], call)
         # Who started what was on its way has split it, not who let it arrive.
         self._saw_split(instance, self._overtaken.pop(instance, call))
 
@@ -149,7 +149,7 @@ class Watcher:
             if call is None or call.method in STOPS:
                 self._stopped.add((node, instance))
                 return
-            if instance in self._where:
+            if instance in self._where or self.kin.other_name(instance):
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -297,6 +297,7 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
+            self._seen += self.kin.split(run, self._current_call())
             if run and not run.open_nodes and len(self._where.get(instance, ())) > 1:
                 self._leave_to_others(instance)
                 places = self._where.get(instance, ())
@@ -312,14 +313,12 @@ class Watcher:
         Args:
             unreachable: the nodes that no program could call now.
         """
-        found = list(self._seen)
-        found += [
+        found = self._seen + [
             _vanished(instance, gone)
             for instance, gone in self._gone.items()
             if not (gone.is_on_its_way and gone.target in unreachable)
         ]
-        found += self._unfinished(self._traffic.open_runs, unreachable)
-        return found
+        return found + self._unfinished(self._traffic.open_runs, unreachable)
 
     @under_lock
     def look(self, list_files: Callable[[], Mapping[str, Iterable[str]]]) -> None:
@@ -328,9 +327,7 @@ class Watcher:
         Args:
             list_files: returns the names of the instances that have files, by node.
         """
-        self._believe({node: set(instances) for node, instances in list_files().items()})
-
-    def _believe(self, there: Mapping[str, set[str]]) -> None:
+        there = {node: set(instances) for node, instances in list_files().items()}
         for instance, places in list(self._where.items()):
             for node in [each for each in places if each in there and instance not in there[each]]:
                 self._forget(node, instance)

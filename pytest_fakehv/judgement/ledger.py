@@ -1,6 +1,6 @@
 """What a front knows to be wrong of what it has beyond the cluster: how a migration has left a domain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.judgement.violations import Violation
@@ -52,9 +52,12 @@ class Ledger:
             with self._lock:
                 self._forgotten.pop(instance, None)
 
-    @property
-    def violations(self) -> list[Violation]:
-        """What is wrong now; called under the lock."""
+    def violations(self, unreachable: Collection[str]) -> list[Violation]:
+        """Return what is wrong now; called under the lock.
+
+        Args:
+            unreachable: the nodes that no program could call now, and so put nothing right there.
+        """
         paused = [
             Violation(
                 invariant="left-paused",
@@ -64,6 +67,7 @@ class Ledger:
                 call=call,
             )
             for (node, instance), call in self._paused.items()
+            if node not in unreachable
         ]
         forgotten = [
             Violation(

@@ -2,7 +2,8 @@
 
 Round 0 sends all RAM while the instance runs on; each next round sends what the instance has written to
 meanwhile, at most all RAM again. Once that rest can be sent within the allowed downtime, the instance is
-stopped and the rest is sent. Where the instance writes as fast as RAM is sent, that never comes.
+stopped and the rest is sent, as fast as it goes: a limit on what is sent in a second is for what runs. Where
+the instance writes as fast as RAM is sent, that never comes.
 
 Source: how QEMU's documentation describes precopy. RAM in MiB, time in seconds, rates in MiB a second.
 """
@@ -34,15 +35,17 @@ class Precopy:
 
     Args:
         ram: all RAM, more than 0.
-        bandwidth: what is sent in a second, more than 0.
+        bandwidth: what is sent in a second while the instance runs, more than 0.
         dirty_rate: what the instance writes to in a second, 0 or more.
-        max_downtime: how long the instance may be stopped in the end, more than 0.
+        max_downtime: how long the instance may be stopped in the end, by that bandwidth, more than 0.
+        link: what is sent in a second once it is stopped, as nothing limits that; no less than bandwidth.
     """
 
     ram: Fraction
     bandwidth: Fraction
     dirty_rate: Fraction
     max_downtime: Fraction
+    link: Fraction
 
     @found_once
     def rounds(self) -> int | None:
@@ -57,12 +60,14 @@ class Precopy:
     @found_once
     def downtime(self) -> Fraction | None:
         """How long the instance is stopped in the end, in seconds; None if that never comes."""
-        return None if self.rounds is None else self.rest_after(self.rounds) / self.bandwidth
+        return None if self.rounds is None else self.rest_after(self.rounds) / self.link
 
     @found_once
     def duration(self) -> Fraction | None:
         """How long the whole takes, in seconds; None for ever."""
-        return None if self.rounds is None else self.time_of(self.rounds + 1)
+        if self.rounds is None or self.downtime is None:
+            return None
+        return self.time_of(self.rounds) + self.downtime
 
     def time_of(self, rounds: int) -> Fraction:
         """Return how long so many rounds take, in seconds."""
@@ -90,8 +95,9 @@ class Precopy:
         """Return the RAM, in MiB, that would be left to send if the instance wrote no more from then on."""
         rounds = self.rounds_at(seconds)
         into_round = seconds - self.time_of(rounds)
-        dirty_rate = 0 if rounds == self.rounds else self.dirty_rate  # it is stopped after the last one
-        rest = self.rest_after(rounds) + into_round * (dirty_rate - self.bandwidth)
+        # After the last one it is stopped.
+        pace = self.link if rounds == self.rounds else self.bandwidth - self.dirty_rate
+        rest = self.rest_after(rounds) - into_round * pace
         return max(Fraction(0), min(self.ram, rest))
 
     @property

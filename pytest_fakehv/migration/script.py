@@ -110,6 +110,7 @@ class MigrationSpec:
             bandwidth=exact(self.bandwidth),
             dirty_rate=exact(self.dirty_rate if runs else 0),
             max_downtime=exact(self.max_downtime),
+            link=exact(self.bandwidth),
         )
         course = Course(model, lasts=model.duration, downtime=model.downtime)
         if self.postcopy is not None and (model.rounds is None or self.postcopy < model.rounds):
@@ -210,7 +211,15 @@ class Course:
 
     def sent_at(self, time: Fraction) -> Fraction:
         """Return what is sent by a time, in MiB."""
-        return self.sent_before + (time - self.since) * self.model.bandwidth
+        sent = self.sent_before + (time - self.since) * self.model.bandwidth
+        if self._stops is not None and time > self._stops:
+            sent += (time - self._stops) * (self.model.link - self.model.bandwidth)
+        return sent
+
+    @property
+    def _stops(self) -> Fraction | None:
+        """When the instance is stopped in the end, by the model; None if that doesn't count."""
+        return None if self.lasts is None or self.downtime is None else self.lasts - self.downtime
 
     def rest_at(self, time: Fraction) -> Fraction:
         """Return what would be left to send at a time if the instance wrote no more from then on, in MiB."""
@@ -218,7 +227,7 @@ class Course:
 
     def rounds_at(self, time: Fraction) -> int:
         """Return how many rounds in which the instance runs are over at a time."""
-        return self.rounds_before + self.model.rounds_at(time - self.since)
+        return self.rounds_before + (self.model.rounds_at(time - self.since) if time >= self.since else 0)
 
     def at_pace(
         self, time: Fraction, *, bandwidth: Fraction, max_downtime: Fraction, ends_with_ram: bool
@@ -231,6 +240,8 @@ class Course:
             max_downtime: how long the instance may be stopped in the end.
             ends_with_ram: whether nothing but that says when it ends: no share of the RAM, and no polls.
         """
+        if self._stops is not None and time >= self._stops:  # the rest is sent as fast as it goes
+            return self
         rest, sent = self.rest_at(time), self.sent_at(time)
         if not rest:
             return self
@@ -242,7 +253,8 @@ class Course:
             lasts = None if model.duration is None else time + model.duration
         elif lasts is not None:
             lasts = time + (self.sent_at(lasts) - sent) / bandwidth
-        return Course(model, lasts, downtime, self.postcopy_after, time, sent, self.rounds_at(time))
+        rounds = self.rounds_at(time if self.postcopy_after is None else min(time, self.postcopy_after))
+        return Course(model, lasts, downtime, self.postcopy_after, time, sent, rounds)
 
     def with_postcopy(self, after: Fraction) -> "Course":
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
@@ -251,6 +263,8 @@ class Course:
 
     def without_writes(self, after: Fraction) -> "Course":
         """Return the same, of an instance that writes nothing from a time on: what is left is sent once."""
+        if self._stops is not None and after >= self._stops:  # it writes nothing as it is
+            return self
         return replace(self, lasts=after + self.rest_at(after) / self.model.bandwidth, downtime=None)
 
     def cut_short(self) -> "Course":

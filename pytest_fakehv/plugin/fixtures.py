@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.fronts.libvirt import FakeLibvirt
-    from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.plugin.built import Built
     from pytest_fakehv.plugin.roots import Folders
     from pytest_fakehv.storage.filesystem import Filesystem
@@ -350,10 +349,16 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
     follow: list[Callable[[], object]] = []
     if callable(settings.clock):
         follow = [partial(cluster.clock.follow, settings.clock)]
+    of_file = {id(each) for each in settings.topology.instances} if settings.topology else ()
     declarations: list[tuple[str, Callable[[], object]]] = [
         *(("fakehv()", each) for each in follow),
         *(
-            (_origin(spec, settings), partial(cluster.add_instance, **vars(spec)))
+            (
+                f"topology: [[instance]] {spec.name!r}"
+                if id(spec) in of_file
+                else f"fakehv_instance({spec.name!r})",
+                partial(cluster.add_instance, **vars(spec)),
+            )
             for spec in declared_instances(item, settings.topology)
         ),
         *(
@@ -372,12 +377,6 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
             declare()
         except DeclarationError as error:
             raise MarkerError(f"{label}: {error}") from None
-
-
-def _origin(spec: "InstanceSpec", settings: Settings) -> str:
-    """Say where an instance was declared."""
-    of_file = settings.topology is not None and any(spec is each for each in settings.topology.instances)
-    return f"topology: [[instance]] {spec.name!r}" if of_file else f"fakehv_instance({spec.name!r})"
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
-    halts = dict.fromkeys(str(each) for cluster in clusters for each in cluster._scope.halts())
+    ended = (each for cluster in clusters for each in cluster._scope.halts() if each is not error)
+    halts = dict.fromkeys(map(str, ended))
     if isinstance(error, Halt):  # what else says, no text of it may be asked for
         halts.pop(str(error), None)
     if error and len(used) > _MOST_CLUSTERS:

@@ -6,16 +6,16 @@ It needs Hypothesis, which the extra ``pytest-fakehv[hypothesis]`` brings along.
 import inspect
 import sys
 from collections.abc import Callable, Collection
-from typing import Any, Final, Protocol, cast, get_args
+from typing import Final, Literal, Protocol, cast, get_args
 
-from pytest_fakehv.calls.selection import STEPS
 from pytest_fakehv.checks import DeclarationError, check_choice
 from pytest_fakehv.cluster.cluster import FakeCluster
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
-from pytest_fakehv.interface.constants import COMMANDS, MethodName
+from pytest_fakehv.interface.constants import MethodName
 from pytest_fakehv.interface.contract import check_method
 from pytest_fakehv.migration.script import Outcome
-from pytest_fakehv.stateful.machine import ANSWERS, ClusterMachine
+from pytest_fakehv.stateful.interfaces import Interface, interface_of
+from pytest_fakehv.stateful.machine import ClusterMachine
 from pytest_fakehv.stateful.paste import Names, drivers
 from pytest_fakehv.text import shown
 
@@ -26,15 +26,14 @@ __all__ = ["ClusterMachine", "Driver", "state_machine"]
 OPERATIONS: Final = ("start", "stop", "migrate", "drain", "recover")
 """What a driver may be able to do; see `Driver`."""
 
-FAULTY_METHODS: Final[tuple[MethodName, ...]] = ("StartInstance", "StopInstance", *cast("Any", STEPS))
-"""The methods that fail now and then, unless a test says otherwise."""
-
 
 class Driver(Protocol):
     """What the state machine uses of the code under test: whichever of these methods it has.
 
-    Each gets the cluster and names. It may raise a `HypervisorError`; then it has not done what it should,
-    and the machine goes on. Whatever else it raises is a failure.
+    Each gets the cluster and names; with ``front="libvirt"``, a `FakeLibvirt` in place of the cluster, while
+    ``libvirt.open`` leads to its nodes. It may raise a `HypervisorError`, or with that front a
+    ``libvirt.libvirtError``; then it has not done what it should, and the machine goes on. Whatever else it
+    raises is a failure.
     """
 
     def start(self, cluster: FakeCluster, instance: str, node: str) -> object:
@@ -66,7 +65,8 @@ class Driver(Protocol):
 def state_machine(
     driver: object = None,
     *,
-    faulty_methods: Collection[MethodName] = FAULTY_METHODS,
+    front: Literal["libvirt"] | None = None,
+    faulty_methods: Collection[MethodName] | None = None,
     lying_methods: Collection[MethodName] = (),
     outcomes: Collection[Outcome] = ("completed", "failed", "cancelled"),
     hypervisor: type[FakeHypervisor] = FakeHypervisor,
@@ -78,7 +78,9 @@ def state_machine(
 
     Args:
         driver: an object with methods of `Driver`; or better a class, of which each run gets a new one.
-        faulty_methods: which methods of the interface may fail; none of them, if it is empty.
+        front: by what the driver uses the cluster: "libvirt", or None for the interface of its nodes.
+        faulty_methods: which methods of the interface, or functions of libvirt's, may fail; none of them, if
+            it is empty. None for those that start, stop and migrate.
         lying_methods: which may lie: say that they worked and do nothing, or say that nothing runs. Few
             programs can bear that, so that none of them does unless given.
         outcomes: how scripted migrations may end. The two that lie are not among them unless given.
@@ -90,7 +92,11 @@ def state_machine(
 
     Raises:
         DeclarationError: there is nothing to drive with, or an argument is wrong.
+        ImportError: libvirt's Python binding is needed, and not there.
     """
+    interface = interface_of(front)
+    if faulty_methods is None:
+        faulty_methods = cast("Collection[MethodName]", interface.faulty)
     _check_list("faulty_methods", faulty_methods, "methods")
     _check_list("lying_methods", lying_methods, "methods")
     _check_list("outcomes", outcomes, "outcomes")
@@ -99,13 +105,15 @@ def state_machine(
     if not methods and not functions:
         raise DeclarationError(f"a driver needs at least one of: {', '.join(OPERATIONS)}")
     for name in methods:
-        _check_operation(name, getattr(driver, name), is_method=isinstance(driver, type))
+        _check_operation(name, getattr(driver, name), interface, is_method=isinstance(driver, type))
     for name, function in functions.items():
-        _check_operation(name, function, is_method=False)
+        _check_operation(name, function, interface, is_method=False)
     for method in (*faulty, *lying):
         check_method(method)
+        if method not in interface.methods:
+            raise DeclarationError(f"{method} is never called with front={front!r}")
     for method in lying:
-        check_choice("lying_methods", method, (*COMMANDS, *ANSWERS))
+        check_choice("lying_methods", method, (*interface.commands, *interface.answers))
     for outcome in endings:
         check_choice("outcomes", outcome, get_args(Outcome))
 
@@ -122,6 +130,7 @@ def state_machine(
         (ClusterMachine,),
         {
             "__module__": module,
+            "interface": interface,
             "make_driver": staticmethod(make_driver),
             "methods": methods,
             "functions": functions,
@@ -143,14 +152,17 @@ def _check_list(key: str, value: object, kind: str) -> None:
         raise DeclarationError(f"{key} must be a list of {kind}, not {shown(value)}")
 
 
-def _check_operation(name: str, function: Callable[..., object], *, is_method: bool) -> None:
+def _check_operation(
+    name: str, function: Callable[..., object], interface: Interface, *, is_method: bool
+) -> None:
     """Refuse what is no operation, or can't take what the machine will give it."""
     if name not in OPERATIONS:
-        valid = ["faulty_methods", "lying_methods", "outcomes", "hypervisor", *OPERATIONS]
+        valid = ["front", "faulty_methods", "lying_methods", "outcomes", "hypervisor", *OPERATIONS]
         raise DeclarationError(f"unknown argument {shown(name)}; valid: {', '.join(valid)}")
     if not callable(function):
         raise DeclarationError(f"{name} must be a function, not {shown(function)}")
-    wanted = [each for each in inspect.signature(getattr(Driver, name)).parameters if each != "self"]
+    _self, _cluster, *names = inspect.signature(getattr(Driver, name)).parameters
+    wanted = [interface.handle, *names]
     try:
         inspect.signature(function).bind(*["self"] * is_method, *wanted)
     except TypeError as error:

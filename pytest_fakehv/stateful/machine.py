@@ -21,11 +21,11 @@ from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.limits import LimitError
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.interface.constants import MethodName
-from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import DeclaredState, InstanceSpec, less_used
 from pytest_fakehv.judgement.messages import violations as explained
 from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.migration.script import MigrationSpec, Outcome
+from pytest_fakehv.stateful.interfaces import Interface
 from pytest_fakehv.stateful.paste import as_test
 from pytest_fakehv.text import shown_arguments
 
@@ -33,13 +33,6 @@ __tracebackhide__ = True  # what went wrong stands in the message
 
 DEEDS: Final = ("kill", "pause", "resume", "hang")
 """What befalls an instance, by the name of the cluster's method."""
-
-ANSWERS: Final[Mapping[str, Callable[[], object]]] = {
-    "GetInstanceInfo": lambda: None,
-    "ListInstances": list,
-    "GetAllInstancesInfo": list,
-}
-"""What a method of these says when it lies; those that do something say that it is done."""
 
 _INDEX: Final = st.integers(min_value=0, max_value=3)
 _MEMORY: Final = st.sampled_from([1024, 2048, 4096])
@@ -65,12 +58,14 @@ class ClusterMachine(RuleBasedStateMachine):
 
     Attributes:
         cluster: the cluster of this run.
+        front: what a driver is given: the cluster, or libvirt's front of it.
         driver: the object whose methods are driven; None where functions are given alone.
         operations: the driver's functions, by the names of `Driver`'s methods.
         names: the instances' names.
         script: this run so far, as lines of Python.
     """
 
+    interface: ClassVar[Interface]
     make_driver: ClassVar[Callable[[], Any]]
     methods: ClassVar[Sequence[str]]
     functions: ClassVar[Mapping[str, Callable[..., object]]]
@@ -84,6 +79,7 @@ class ClusterMachine(RuleBasedStateMachine):
     hypervisor: ClassVar[type[FakeHypervisor]]
 
     cluster: FakeCluster
+    front: object
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,6 +116,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.cluster = self._resources.enter_context(
             FakeCluster.temporary(*specs, hypervisor=type(self).hypervisor)
         )
+        self.front = self.interface.enter(self.cluster, self._resources)
         self.script = [f"NodeSpec({shown_arguments(spec)})," for spec in specs]
         for number, (index, memory) in enumerate(instances, start=1):
             state: DeclaredState = "stopped" if "start" in self.operations else "running"
@@ -192,7 +189,8 @@ class ClusterMachine(RuleBasedStateMachine):
     def lie(self, method: int, node: int | None) -> None:
         """Let the next call of a method say that it worked and do nothing, or say that nothing runs."""
         name = self.lying_methods[method % len(self.lying_methods)]
-        lie: dict[str, Any] = {"result": ANSWERS[name]()} if name in ANSWERS else {"effect": False}
+        answer = self.interface.answers.get(name)
+        lie: dict[str, Any] = {"result": answer()} if answer else {"effect": False}
         spec = FaultSpec(name, node=None if node is None else self._node(node), times=1, optional=True, **lie)
         self._note(f"cluster.fault({shown_arguments(spec)})", self.cluster.fault, spec)
 
@@ -289,11 +287,12 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def _drive(self, operation: str, *names: str) -> bool:
         """Let the driver do something; tell whether it says that it did."""
-        arguments = ", ".join(["cluster", *map(repr, names)])
-        self.script.append(f"with suppress(HypervisorError):\n    {self.how_to_call[operation]}({arguments})")
+        arguments = ", ".join([self.interface.handle, *map(repr, names)])
+        call = f"{self.how_to_call[operation]}({arguments})"
+        self.script.append(f"with suppress({self.interface.error_name}):\n    {call}")
         try:
-            self.operations[operation](self.cluster, *names)
-        except HypervisorError:
+            self.operations[operation](self.front, *names)
+        except self.interface.error:
             return False
         if operation == "start" and names[0] in self.cluster.placement():
             self._wanted.add(names[0])
@@ -307,7 +306,7 @@ class ClusterMachine(RuleBasedStateMachine):
         nothing_fell = all(node.name in self._down for node in self.cluster if node.is_down)
         self._check()
         if done and nothing_fell:
-            stopped = self._called("StopInstance", before)
+            stopped = self._called(self.interface.stops, before)
             forgotten = [name for name in self._missing(before) if name in stopped]
             self._refuse_forgotten(forgotten, f"{operation}() stopped it and didn't start it again")
 
@@ -337,13 +336,14 @@ class ClusterMachine(RuleBasedStateMachine):
         self._down.update(names)
         return names
 
-    def _called(self, method: str, before: int) -> set[str | None]:
-        """Return which instances a method was called for, after so many calls."""
-        return {call.instance for call in self.cluster.journal.calls(method) if call.number > before}
+    def _called(self, methods: Sequence[str], before: int) -> set[str | None]:
+        """Return which instances one of some methods was called for, after so many calls."""
+        calls = [call for method in methods for call in self.cluster.journal.calls(method)]
+        return {call.instance for call in calls if call.number > before}
 
     def _missing(self, before: int) -> list[str]:
         """Return what was to run and doesn't, and what nobody tried to start, after so many calls."""
-        tried = self._called("StartInstance", before)
+        tried = self._called(self.interface.starts, before)
         return sorted(self._wanted - self.cluster.placement().keys() - tried)
 
     def _refuse_forgotten(self, names: Sequence[str], why: str) -> None:
@@ -378,7 +378,8 @@ class ClusterMachine(RuleBasedStateMachine):
         options = {"hypervisor": self.hypervisor_name} if self.hypervisor_name else {}
         if self.cluster._scope.shared.faults.is_random:
             options["seed"] = str(self.cluster.seed)
-        return as_test(self.header, self.how_to_make, self.script, **options)
+        header = [*self.interface.imports, *self.header]
+        return as_test(header, self.interface.contexts, self.how_to_make, self.script, **options)
 
 
 def _forget_logs() -> None:

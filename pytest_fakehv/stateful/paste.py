@@ -87,11 +87,14 @@ def _place(function: Any) -> str:
     return f"the function at {Path(code.co_filename).name}:{code.co_firstlineno}" if code else repr(function)
 
 
-def as_test(header: Sequence[str], making: Sequence[str], script: Sequence[str], **options: str) -> str:
+def as_test(
+    header: Sequence[str], contexts: str, making: Sequence[str], script: Sequence[str], **options: str
+) -> str:
     """Return a run as a test function.
 
     Args:
         header: the lines above it.
+        contexts: what it enters besides the cluster, as it is written.
         making: the lines that make the driver.
         script: its steps, the nodes among them.
         **options: the cluster's other arguments, as they are written.
@@ -102,7 +105,6 @@ def as_test(header: Sequence[str], making: Sequence[str], script: Sequence[str],
         [
             "from contextlib import suppress",
             "",
-            "from pytest_fakehv import FakeCluster, HypervisorError, NodeSpec",
             *header,
             "",
             "",
@@ -111,7 +113,7 @@ def as_test(header: Sequence[str], making: Sequence[str], script: Sequence[str],
             "    with FakeCluster.temporary(",
             *(f"        {line}" for line in specs),
             *(f"        {key}={value}," for key, value in options.items()),
-            "    ) as cluster:",
+            f"    ) as cluster{contexts}:",
             *(f"        {line}" for line in steps),
         ]
     )

@@ -22,6 +22,7 @@ class Setting:
     bandwidth: Fraction
     dirty_rate: Fraction
     max_downtime: Fraction
+    link: Fraction
 
     @property
     def model(self):
@@ -49,6 +50,8 @@ class Setting:
                 "the rest just fits": 0 < ratio < 1 and self.ram > fits and is_power(fits / self.ram, ratio),
                 "tiny RAM": self.ram == 1,
                 "huge RAM": self.ram > 2**60,
+                "held to a limit": self.bandwidth < self.link,
+                "not held to a limit": self.bandwidth == self.link,
             }.items()
             if applies
         }
@@ -57,7 +60,7 @@ class Setting:
 KINDS = {
     "idle", "slower", "very near", "within 1e-9", "as fast", "faster", "more than twice as fast",
     "without an end", "fast, but all RAM fits", "all RAM fits", "all RAM just fits", "the rest just fits",
-    "tiny RAM", "huge RAM",
+    "tiny RAM", "huge RAM", "held to a limit", "not held to a limit",
 }  # fmt: skip
 
 
@@ -107,7 +110,8 @@ def some_settings(draw, most_rounds=20):
         rest *= 1 + (1 - ratio) * draw(st.sampled_from([0, Fraction(1, 2), 1, 7]))
     else:  # all RAM may fit, or may not
         rest *= draw(st.sampled_from([Fraction(1, 3), Fraction(999, 1000), 1, 2]))
-    return Setting(ram, bandwidth, bandwidth * ratio, rest / bandwidth)
+    link = bandwidth * draw(st.sampled_from([1, Fraction(4, 3), 128]))
+    return Setting(ram, bandwidth, bandwidth * ratio, rest / bandwidth, link)
 
 
 @dataclass
@@ -136,8 +140,9 @@ def in_steps(setting, *, steps_in_a_round=4, most_rounds=MOST_ROUNDS):
     running = True
     step = left / setting.bandwidth / steps_in_a_round * Fraction(97, 100)
     while True:
-        sent = min(left, setting.bandwidth * step)
-        passed = sent / setting.bandwidth
+        pace = setting.bandwidth if running else setting.link
+        sent = min(left, pace * step)
+        passed = sent / pace
         now += passed
         left -= sent
         if running:
@@ -171,7 +176,7 @@ def in_rounds(setting, *, most_rounds):
         lasted.append(rest / setting.bandwidth)
         rest = min(setting.ram, setting.dirty_rate * lasted[-1])
         if rest <= setting.bandwidth * setting.max_downtime:
-            return [*lasted, rest / setting.bandwidth], True
+            return [*lasted, rest / setting.link], True
     return lasted, False
 
 

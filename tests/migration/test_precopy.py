@@ -1,8 +1,10 @@
 """How long a migration takes: the closed form against simulations of what QEMU describes, step by step."""
 
+import json
 from collections import Counter
 from decimal import Inexact, localcontext
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -11,6 +13,8 @@ from simulations import CLOSE, LARGEST, Setting, assert_all_kinds, close, in_rou
 
 from pytest_fakehv.checks import exact
 from pytest_fakehv.migration.precopy import Precopy
+
+MEASURED = Path(__file__).parents[2] / "docs" / "_measured" / "precopy.json"
 
 
 class TestClosedForm:
@@ -93,6 +97,7 @@ class TestClosedForm:
             bandwidth=exact(bandwidth),
             dirty_rate=exact(dirty_rate),
             max_downtime=exact(fits / bandwidth),
+            link=exact(bandwidth),
         )
         assert model.rounds == over == rounds
         assert float(model.time_of(over)) == pytest.approx(now, rel=1e-10)
@@ -114,7 +119,9 @@ class TestClosedForm:
         dirty_rate = bandwidth - max(1, bandwidth // 10**near)
         fits = bandwidth * exact(max_downtime)
         assume(ram > fits)
-        model = Setting(Fraction(ram), Fraction(bandwidth), Fraction(dirty_rate), exact(max_downtime)).model
+        model = Setting(
+            Fraction(ram), Fraction(bandwidth), Fraction(dirty_rate), exact(max_downtime), Fraction(bandwidth)
+        ).model
         assert ram * power_within(dirty_rate, bandwidth, model.rounds)[1] <= fits
         if model.rounds > 1:
             assert fits < ram * power_within(dirty_rate, bandwidth, model.rounds - 1)[0]
@@ -124,7 +131,7 @@ class TestClosedForm:
 
     def test_it_does_not_depend_on_how_the_test_reckons_with_decimals(self):
         """The context of a thread is its user's, who may want few digits, or an error where some are lost."""
-        setting = Setting(Fraction(900), Fraction(300), Fraction(100), Fraction(1, 27))
+        setting = Setting(Fraction(900), Fraction(300), Fraction(100), Fraction(1, 27), Fraction(300))
         with localcontext() as context:
             context.prec = 2
             context.traps[Inexact] = True
@@ -134,11 +141,22 @@ class TestClosedForm:
             assert model.rest_after(10**6) > 0
 
     def test_once_the_instance_is_stopped_it_writes_no_more(self):
-        """Ten seconds for the first round, five for the rest."""
-        model = Setting(Fraction(1000), Fraction(100), Fraction(50), Fraction(5)).model
-        assert [model.rest_at(Fraction(second)) for second in (0, 8, 10, 12, 14, 15, 16)] == [
-            1000, 600, 500, 300, 100, 0, 0,
-        ]  # fmt: skip
+        """Ten seconds for the first round, and for the rest five, or four as nothing limits it any more."""
+        for link, rests in ((100, [1000, 600, 500, 300, 100, 0, 0]), (125, [1000, 600, 500, 250, 0, 0, 0])):
+            model = Setting(Fraction(1000), Fraction(100), Fraction(50), Fraction(5), Fraction(link)).model
+            assert [model.rest_at(Fraction(second)) for second in (0, 8, 10, 12, 14, 15, 16)] == rests
+
+    def test_it_agrees_with_what_qemu_has_taken(self):
+        """As the documentation says it does."""
+        figures = json.loads(MEASURED.read_text())
+        for each in figures["migrations"]:
+            given = ("ram", "bandwidth", "dirty_rate", "max_downtime")
+            model = Setting(*(exact(each[name]) for name in given), link=exact(figures["link"])).model
+            precopy, rest = model.time_of(model.rounds), model.rest_after(model.rounds)
+            assert close(precopy, exact(sum(each["rounds"])), Fraction(71, 1000))
+            assert close(precopy * model.bandwidth + rest, exact(each["transferred"]), Fraction(24, 1000))
+            assert -Fraction(8, 1000) <= exact(each["downtime"]) - model.downtime <= Fraction(31, 1000)
+            assert 2 <= len(each["rounds"]) - model.rounds <= 4
 
 
 def power_within(numerator, denominator, exponent, bits=4000):

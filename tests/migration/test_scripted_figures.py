@@ -173,7 +173,7 @@ class TestShape:
         """All RAM once, and what was dirtied in each round; the last MiB counts when it is whole."""
         script = {"bandwidth": bandwidth, "dirty_rate": bandwidth * share, "max_downtime": max_downtime}
         record = migrated(ram=ram, **script)
-        setting = Setting(Fraction(ram), *map(exact, script.values()))
+        setting = Setting(Fraction(ram), *map(exact, script.values()), link=Fraction(bandwidth))
         lasted, _ = in_rounds(setting, most_rounds=1000)
         assert record.rounds == len(lasted) - 1
         assert record.duration == float(sum(lasted))

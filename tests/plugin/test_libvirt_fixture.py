@@ -371,3 +371,62 @@ def test_what_ends_a_test_is_no_error_that_a_client_ignores(run):
         "E         a test that takes more says so: fakehv(max_calls=...), or --fakehv-max-calls",
         "E       Failed: virDomainDestroy must not come",
     ]
+
+
+SWALLOWED = """
+import threading
+
+import libvirt
+import pytest
+
+def refuse(call):
+    pytest.fail(f"{call.method} must not come")
+
+def hosts():
+    return map(libvirt.open, ["qemu+ssh://node1/system", "qemu+ssh://node2/system"])
+
+@pytest.mark.fakehv_instance("web1")
+def test_by_the_library(fakehv_libvirt):
+    fakehv_libvirt.cluster.fault("virDomainMigrateConfirm3Params", do=refuse, when="after")
+    node1, node2 = hosts()
+    node1.lookupByName("web1").migrate3(node2, {}, libvirt.VIR_MIGRATE_LIVE)
+    with pytest.raises(libvirt.libvirtError, match="no domain with matching name"):
+        node1.lookupByName("web2")
+
+@pytest.mark.fakehv_instance("web1")
+def test_though_another_thread_calls_too(fakehv_libvirt):
+    node1, node2 = hosts()
+    web1 = node1.lookupByName("web1")
+    asked, over = threading.Event(), threading.Event()
+
+    def poll():
+        while not over.is_set():
+            web1.info()
+            asked.set()
+
+    def refuse_when_asked(call):
+        asked.clear()
+        asked.wait(10)
+        refuse(call)
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    fakehv_libvirt.cluster.fault("virDomainMigratePerform3Params", do=refuse_when_asked)
+    try:
+        web1.migrate3(node2, {}, libvirt.VIR_MIGRATE_LIVE)
+    except libvirt.libvirtError:
+        pass
+    finally:
+        over.set()
+        poller.join()
+"""
+
+
+@needs_libvirt
+def test_what_ends_a_test_is_not_lost_in_the_library(run):
+    result = run(SWALLOWED)
+    result.assert_outcomes(failed=2)
+    assert [line for line in result.outlines if line.endswith("must not come")] == [
+        "virDomainMigrateConfirm3Params must not come",
+        "E       Failed: virDomainMigratePerform3Params must not come",
+    ]

@@ -154,3 +154,46 @@ def test_the_modules_of_a_run_that_does_not_use_it(pytester):
         counted(pytester, "def test_it(): pass", *args)[1] for args in (["-p", "no:fakehv"], [])
     )
     assert len(with_it - without) <= 6
+
+
+STEPS = """
+    import json
+    import sys
+
+    import pytest
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(fixturedef, request):
+        if fixturedef.argname != "fakehv_cluster":
+            return (yield)
+        steps = 0
+
+        def step(*_):
+            nonlocal steps
+            steps += 1
+            return step
+
+        sys.settrace(step)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            with (request.config.rootpath / "counted.json").open("w") as file:
+                json.dump(steps, file)
+"""
+
+
+def steps_of(pytester, instances):
+    """Count the lines that are run to set up a cluster of so many instances that a topology has."""
+    blocks = [f'[[instance]]\nname = "web{number}"\nmemory = 1\n' for number in range(instances)]
+    (pytester.path / "topology.toml").write_text("\n".join(blocks))
+    pytester.makeconftest(STEPS)
+    pytester.makepyfile("def test_it(fakehv_cluster): pass")
+    options = ("--fakehv-topology=topology.toml", "--fakehv-backend=memory")
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
+    return json.loads((pytester.path / "counted.json").read_text())
+
+
+def test_each_instance_of_a_topology_takes_as_many_steps_as_the_last(pytester):
+    few, more, most = (steps_of(pytester, instances) for instances in (100, 200, 400))
+    assert most - more < 2.1 * (more - few)

@@ -15,7 +15,8 @@ import pytest_fakehv
 from pytest_fakehv import read_topology
 from pytest_fakehv.interface.contract import INTERFACE
 from pytest_fakehv.judgement.violations import INVARIANTS
-from pytest_fakehv.stateful import FAULTY_METHODS, OPERATIONS
+from pytest_fakehv.stateful import OPERATIONS
+from pytest_fakehv.stateful.interfaces import Interface, Libvirt
 
 TITLED = pytest.mark.parametrize("page", PAGES, ids=title)
 
@@ -233,11 +234,10 @@ def test_the_topology_is_accepted(tmp_path):
     assert topology.instances[20].node == "node1"
 
 
-def test_the_commands_come_first_and_do_their_own_set_up():
+def test_the_first_commands_do_their_own_set_up():
     """They are run, as they stand here, by .ci/run."""
-    readme = blocks(TOP / "README.md")
-    assert [block.kind for block in readme[:2]] == ["sh", "sh"]
-    for block in readme[:2]:
+    commands = [block for block in blocks(TOP / "README.md") if block.kind == "sh"]
+    for block in commands[:2]:
         assert block.text.startswith("python3 -m venv .venv && .venv/bin/pip install ")
 
 
@@ -248,7 +248,7 @@ def test_the_tables_name_every_fixture_option_marker_and_method():
     names += ["`fakehv_migration(instance, *, ...)`", "`fakehv_fault(method, *, ...)`"]
     assert [name for name in names if f"\n| {name}" not in REFERENCE] == []
     assert [name for name in sorted(INTERFACE) if f"`{name}`" not in REFERENCE] == []
-    assert [name for name in FAULTY_METHODS if f"`{name}`" not in REFERENCE] == []
+    assert [name for name in (*Interface.faulty, *Libvirt.faulty) if f"`{name}`" not in REFERENCE] == []
 
 
 def test_the_invariants_are_all_explained():

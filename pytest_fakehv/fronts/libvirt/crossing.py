@@ -90,7 +90,7 @@ class Crossing:
     def fail(self, reason: str) -> None:
         """Let it fail, if it is under way."""
         with self._shared.lock:
-            if self.arriving and self.arriving.is_active:
+            if any(run and run.is_active for run in (self.leaving, self.arriving)):
                 self._shared.traffic.fail(self._name, reason)
 
     def start_postcopy(self) -> None:
@@ -181,16 +181,22 @@ class Crossing:
         run = self.arriving
         return run is not None and run.finalized_on_source is None
 
-    def turn_away(self) -> None:
-        """End it on the target by itself, without success, and take away what has arrived."""
+    def turn_away(self, name: str) -> None:
+        """End it on the target by itself, without success, and take away what has arrived.
+
+        Args:
+            name: what that is called once it is there.
+        """
         shared, inner = self._shared, self._inner
         with shared.lock, suppress(OSError, HypervisorError):
             run = self.arriving
             if run and run.finalized_on_target:
                 if not self.can_turn_away:
                     return
-                with suppress(FileNotFoundError):
-                    inner.store.remove(inner.store.path(self._name))
+                for each in (self._name, name):
+                    with suppress(FileNotFoundError):
+                        inner.store.remove(inner.store.path(each))
+                        break
             if run:
                 shared.traffic.finalize_target(run, success=False)
             shared.watcher.finalized(inner.name, self._name, run, None, is_target=True)

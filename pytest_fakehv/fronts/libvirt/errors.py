@@ -99,6 +99,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.NO_STORAGE_POOL: "Storage pool not found",
     Code.NO_STORAGE_VOL: "Storage volume not found",
     Code.NO_NODE_DEVICE: "Node device not found",
+    Code.INVALID_MAC: "invalid MAC address",
     Code.OPERATION_INVALID: "Requested operation is not valid",
     Code.NO_INTERFACE: "Interface not found",
     Code.CONFIG_UNSUPPORTED: "unsupported configuration",

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
+from hashlib import blake2b
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -45,22 +46,26 @@ _LONGEST_NAME: Final = 40
 
 
 class _Nodes(Mapping[str, tuple[Collection[str], str]]):
-    """The nodes as routes know them; each has its socket once somebody asks for it."""
+    """The nodes as routes know them."""
 
     def __init__(self, front: "FakeLibvirt") -> None:
         self._front = front
 
     def __getitem__(self, name: str) -> tuple[Collection[str], str]:
-        for node in self._front.cluster.nodes:
-            if node.name == name:
-                return {node.address}, self._front.socket(node)
-        raise KeyError(name)
+        node = self._front.cluster[name]
+        if node.name != name:  # it is an address
+            raise KeyError(name)
+        return {node.address}, _path(self._front.directory, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter([node.name for node in self._front.cluster.nodes])
 
     def __len__(self) -> int:
         return len(self._front.cluster)
+
+    def serve(self, name: str) -> None:
+        """Let a node have its socket; in a forked child, let the front do so that is elsewhere."""
+        self._front.socket(name)
 
 
 class FakeLibvirt(Referent):
@@ -75,6 +80,7 @@ class FakeLibvirt(Referent):
 
     Attributes:
         cluster: as given.
+        directory: the sockets' folder.
 
     Raises:
         DeclarationError: there can be no sockets in the folder, or an instance is declared with a wrong XML;
@@ -90,8 +96,8 @@ class FakeLibvirt(Referent):
             raise DeclarationError(f"a FakeLibvirt is of a FakeCluster, not of {shown(given)}")
         self.cluster = cluster
         self._hosts: dict[str, Host] = {}
-        self._paths: dict[str, str] = {}
-        self._routes = Routes(_Nodes(self))
+        nodes = _Nodes(self)
+        self._routes = Routes(nodes, serve=nodes.serve)
         self._servers: dict[str, Server] = {}
         self._former: list[Server] = []
         """Of nodes that went down, or were removed, since: a call may be in the middle of something there."""
@@ -102,7 +108,7 @@ class FakeLibvirt(Referent):
         for spec in list(cluster._shared.declared.values()):
             self.check(spec)
         self._left = ExitStack()
-        self._directory = self._left.enter_context(_sockets_in(directory))
+        self.directory = self._left.enter_context(_sockets_in(directory))
         with suppress(ImportError):  # then its clients are other processes
             binding = import_module("libvirt")
             self._left.enter_context(kept_off_servers(binding))
@@ -185,7 +191,8 @@ class FakeLibvirt(Referent):
             ImportError: the binding is not there; the message says how to get it.
         """
         own = vars(self).get("_routes")  # in another process, it is that of the front itself
-        with routed(own or Routes(_Nodes(self), self.here)):
+        nodes = _Nodes(self)
+        with routed(own or Routes(nodes, self.here, nodes.serve)):
             yield self
 
     def uri(self, node: str | BaseHypervisor | None = None) -> str:
@@ -210,13 +217,12 @@ class FakeLibvirt(Referent):
         """
         found = self._found(node)
         with self._lock:
-            if found.name not in self._paths:
-                self._paths[found.name] = self._path(found.name)
+            if found.name not in self._hosts:
                 self._hosts[found.name] = host = Host(Machine(found), self._known, self._spaces)
                 host.find_peer = self._peer
                 if not found.is_down:
                     self._serve(found.name)
-            return self._paths[found.name]
+            return _path(self.directory, found.name)
 
     def add_pool(
         self,
@@ -299,7 +305,6 @@ class FakeLibvirt(Referent):
                 server.show()
         if what == "remove_node":  # the next node of that name is another one
             self._hosts.pop(node, None)
-            self._paths.pop(node, None)
 
     def booted(self, node: str) -> None:
         """Let clients in again, and let what is to start with its host start."""
@@ -345,13 +350,16 @@ class FakeLibvirt(Referent):
         return self.cluster._node(self.here if node is None else node)
 
     def _serve(self, node: str) -> None:
-        self._servers[node] = Server(self._paths[node], self._hosts[node], node)
+        self._servers[node] = Server(_path(self.directory, node), self._hosts[node], node)
         if self._hosts[node].is_silent:
             self._servers[node].hide()
 
-    def _path(self, node: str) -> str:
-        name = node if len(os.fsencode(node)) <= _LONGEST_NAME else f"node-{len(self._paths)}"
-        return f"{self._directory}/{name}"
+
+def _path(directory: str, node: str) -> str:
+    """Return the path of a node's socket."""
+    raw = os.fsencode(node)
+    name = node if len(raw) <= _LONGEST_NAME else f"node-{blake2b(raw, digest_size=8).hexdigest()}"
+    return f"{directory}/{name}"
 
 
 @contextmanager

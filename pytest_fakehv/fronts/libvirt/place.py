@@ -9,9 +9,10 @@ import os
 import sys
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_fakehv.calls.callers import caller_from
+from pytest_fakehv.calls.selection import STEPS_OF_A_FRONT
 from pytest_fakehv.fronts.libvirt import ssh
 from pytest_fakehv.fronts.libvirt.halts import raise_in
 from pytest_fakehv.machine import Files, Os
@@ -25,6 +26,11 @@ _BINDINGS: Final = frozenset({"libvirt", "libvirt_lxc", "libvirt_qemu"})
 
 _INSIDE: Final = _BINDINGS | {f"{__package__}.routes"}
 """They, and the module that stands between them and the C library while a connection is opened."""
+
+_OF_PHASES: Final = frozenset(
+    {"migrate", "migrate2", "migrate3", "migratetouri", "migratetouri2", "migratetouri3"}
+)
+"""The functions that call several of libvirt's interface, which are called otherwise; in lower case."""
 
 _LOOP: Final = "virEventRunDefaultImpl"
 """In it, a thread waits for events, not for an answer."""
@@ -78,9 +84,9 @@ class Peer:
         if self._place:
             return self._place, None
         callers = _callers(api)
-        places = {place for _, place in callers}
+        places = {each.place for each in callers}
         place = places.pop() if len(places) == 1 else _SEVERAL
-        return place, callers[0][0] if len(callers) == 1 else None
+        return place, callers[0].thread if len(callers) == 1 else None
 
     def halt(self, api: str, error: BaseException) -> None:
         """Raise an error where a call was made in this process, since its library tells of no such one.
@@ -90,8 +96,8 @@ class Peer:
             error: what ends more than the call.
         """
         if not self._place:
-            for thread, _ in _callers(api):
-                raise_in(thread, error)
+            for each in _callers(api):
+                raise_in(each.thread, each.frame, error)
 
 
 def _of_process(pid: int, what: str) -> bytes:
@@ -104,25 +110,39 @@ def _of_process(pid: int, what: str) -> bytes:
     return told
 
 
-def _callers(api: str) -> list[tuple[int, tuple[str, int]]]:
-    """Return which threads may be calling something now, each with the place."""
+class _Caller(NamedTuple):
+    """A thread that is inside the binding: its number, from where it called what, and the frame of that."""
+
+    thread: int
+    place: tuple[str, int]
+    function: str
+    frame: "FrameType"
+
+    def may_call(self, api: str) -> bool:
+        """Tell whether its function leads to a call of libvirt's interface."""
+        name = self.function.casefold()
+        return api.casefold().endswith(name) or (api in STEPS_OF_A_FRONT and name in _OF_PHASES)
+
+
+def _callers(api: str) -> list[_Caller]:
+    """Return which threads may be calling something now."""
     waiting = list(_waiting())
-    if len({place for _, place, _ in waiting}) > 1:
-        called = api.casefold()
-        waiting = [each for each in waiting if called.endswith(each[-1].casefold())]
-    return [(thread, place) for thread, place, _ in waiting]
+    if len({each.place for each in waiting}) > 1:
+        waiting = [each for each in waiting if each.may_call(api)]
+    return waiting
 
 
-def _waiting() -> "Iterator[tuple[int, tuple[str, int], str]]":
-    """Yield each thread that is inside the binding, from where it called that, and which function."""
+def _waiting() -> "Iterator[_Caller]":
+    """Yield each thread that is inside the binding."""
     for thread, innermost in _frames().items():
         frame: FrameType | None = innermost
-        name = ""
+        inside = None
         while frame is not None and (module := frame.f_globals.get("__name__")) in _INSIDE:
-            name = frame.f_code.co_name if module in _BINDINGS else ""
+            inside = frame if module in _BINDINGS else None
             frame = frame.f_back
-        if name and name != _LOOP:
-            yield thread, caller_from(frame) or (f"thread {_name_of(thread)}", 0), name
+        if inside and (name := inside.f_code.co_name) != _LOOP:
+            place = caller_from(frame) or (f"thread {_name_of(thread)}", 0)
+            yield _Caller(thread, place, name, inside)
 
 
 def _frames() -> "dict[int, FrameType]":

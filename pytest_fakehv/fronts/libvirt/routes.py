@@ -73,13 +73,20 @@ class Routes:
         nodes: by name, what else each node is called, and its socket's path. It is looked at whenever
             something is asked for. A node can't be reached while nobody listens there.
         here: the node as which programs run: where a URI without a host leads. None for the first one.
+        serve: called with a node's name before its socket is told; None where all are there already.
 
     Raises:
         DeclarationError: there is no such node.
     """
 
-    def __init__(self, nodes: Mapping[str, tuple[Collection[str], str]], here: str | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, tuple[Collection[str], str]],
+        here: str | None = None,
+        serve: Callable[[str], object] | None = None,
+    ) -> None:
         self._nodes = nodes
+        self._serve = serve
         self._here = here if here is None else self._known(here)
 
     @property
@@ -111,7 +118,10 @@ class Routes:
         Raises:
             DeclarationError: there is no such node.
         """
-        return self._nodes[self._known(node)][1]
+        _, path = self._nodes[self._known(node)]
+        if self._serve:
+            self._serve(node)
+        return path
 
     def node_of(self, place: str) -> str | None:
         """Return the node of a URI that names one, of a socket's path, or of its file's name.
@@ -137,8 +147,8 @@ class Routes:
     def hosts(self) -> Iterator[tuple[str, list[str]]]:
         """Yield sockets' paths, each with what URIs call the node, in lower case; what comes later counts."""
         yield self.socket(self.here), sorted(_ITSELF)
-        for name, (addresses, path) in self._nodes.items():
-            yield path, sorted({each.lower() for each in (name, *addresses)})
+        for name, (addresses, _) in self._nodes.items():
+            yield self.socket(name), sorted({each.lower() for each in (name, *addresses)})
 
     def direct(self, uri: str | None) -> str:
         """Return what leads where a URI does, but without any help; the URI itself where it leads to no node.
@@ -199,6 +209,24 @@ class Routes:
         return node
 
 
+def binding() -> Any:
+    """Return libvirt's Python binding.
+
+    Raises:
+        ImportError: it is not there; the message says how to get it.
+    """
+    try:
+        libvirt: Any = importlib.import_module("libvirt")
+        _ = libvirt.libvirtmod
+    except (ImportError, AttributeError) as error:  # or it is a folder of that name
+        raise ImportError(
+            f"leading libvirt's URIs to nodes needs its Python binding: {error}; Debian's package "
+            "python3-libvirt has it; pip install libvirt-python builds it, which needs Debian's packages "
+            "libvirt-dev and pkgconf"
+        ) from None
+    return libvirt
+
+
 @contextmanager
 def routed(routes: Routes) -> Iterator[None]:
     """Lead what this process opens by libvirt's Python binding, until the ``with`` block ends.
@@ -214,29 +242,22 @@ def routed(routes: Routes) -> Iterator[None]:
     Raises:
         ImportError: the binding is not there.
     """
-    try:
-        libvirt: Any = importlib.import_module("libvirt")
-        binding = libvirt.libvirtmod  # where all of its functions look for the C library's, at each call
-    except (ImportError, AttributeError) as error:  # or it is a folder of that name
-        raise ImportError(
-            f"leading libvirt's URIs to nodes needs its Python binding: {error}; Debian's package "
-            "python3-libvirt has it; pip install libvirt-python builds it, which needs Debian's packages "
-            "libvirt-dev and pkgconf"
-        ) from None
-    before = {name: getattr(binding, name) for name in (*_OPENERS, _GET_URI)}
+    libvirt = binding()
+    library = libvirt.libvirtmod  # where all of its functions look for the C library's, at each call
+    before = {name: getattr(library, name) for name in (*_OPENERS, _GET_URI)}
 
     def get_uri(connection: Any) -> Any:
         uri = before[_GET_URI](connection)
         return unquote(urlsplit(uri).fragment) if uri and uri.startswith(_LED) else uri
 
     for name in _OPENERS:
-        setattr(binding, name, partial(routes.open, libvirt, before[name]))
-    setattr(binding, _GET_URI, get_uri)
+        setattr(library, name, partial(routes.open, libvirt, before[name]))
+    setattr(library, _GET_URI, get_uri)
     try:
         yield
     finally:
         for name, function in before.items():
-            setattr(binding, name, function)
+            setattr(library, name, function)
 
 
 def _parts(uri: str) -> SplitResult | None:

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+from pytest_fakehv.calls.halts import Halt
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.cluster.befalling import set_paused_on
+from pytest_fakehv.cluster.befalling import rename_on, set_paused_on
 from pytest_fakehv.cluster.hypervisor import FakeHypervisor
 from pytest_fakehv.cluster.inner import NO_ROOM, NOT_RUNNING, RUNNING
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
@@ -102,6 +103,11 @@ class Machine:
     def has_own_code(self) -> bool:
         """Whether code that isn't ours runs instances here."""
         return type(self._node) is not FakeHypervisor
+
+    def halted(self, error: BaseException) -> None:
+        """Note what ends the test, though a client's library may not raise it."""
+        if not isinstance(error, Halt):  # who raises that has noted it
+            self._shared.clock._halted(error)
 
     def pass_door(self, api: Any, arguments: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call pass the door that all calls of the cluster pass.
@@ -220,6 +226,20 @@ class Machine:
                 set_paused_on(self._inner, name, paused=paused)
             except FileNotFoundError:
                 raise RefusedError(NOT_RUNNING) from None
+
+    def rename(self, instance: str, name: str) -> None:
+        """Let an instance that has just come here be called something else.
+
+        Raises:
+            LibvirtError: it doesn't run, or another one has that name.
+            HypervisorError: it can't be.
+        """
+        with in_libvirts_words(), self._inner.doing(f"rename instance {instance} to {name}"), self.lock:
+            rename_on(self._inner, instance, name)
+
+    def parts(self, name: str) -> None:
+        """Note that a name is from now on another instance's than before."""
+        self._shared.watcher.kin.parts(name)
 
     # What is declared there
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any, Final
+from unittest import mock
 
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.server.server import Server
@@ -99,9 +100,10 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "w32": lambda _: "x86_64",
     "16": lambda generator: generator.randbytes(16),
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
-    "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
-    "V": lambda generator: VolumeRef(*(text(generator) for _ in range(3))),
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
+    "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
+    "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
+    "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
     "T": parameters,
 }
 
@@ -311,7 +313,9 @@ def send(count: int, seed: int) -> Counter[str]:
     generator = random.Random(seed)
     stream = messages(generator)
     found: Counter[str] = Counter()
+    defects: list[threading.ExceptHookArgs] = []
     with tempfile.TemporaryDirectory(prefix="hv") as folder, ExitStack() as left:
+        left.enter_context(mock.patch("threading.excepthook", defects.append))
         server = Server(os.path.join(folder, "socket"), Host(), "garbled")
         left.callback(server.close)
         witness = left.enter_context(closing(Client(server.path)))
@@ -324,8 +328,8 @@ def send(count: int, seed: int) -> Counter[str]:
                 client.close()
                 client = left.enter_context(closing(Client(server.path)))
         witness.exchange(framed(Program.KEEPALIVE, 1, _EVENT, 0, 0, b""), 1)
-    if server.defects:
-        raise WrongError(f"it found {server.defects[0]!r}")
+    if defects:
+        raise WrongError(f"it found {defects[0].exc_value!r}")
     names = [each.name for each in threading.enumerate()]
     if any(each.startswith("fakehv-libvirt garbled") for each in names):
         raise WrongError(f"it left one of {names}")

@@ -48,6 +48,29 @@ LIES = [
     ("virConnectListDomains", lambda dom: dom.connect().listDomainsID(), [7]),
     ("virConnectGetHostname", lambda dom: dom.connect().getHostname(), "other"),
     ("virConnectListAllDomains", lambda dom: dom.connect().listAllDomains(), []),
+    ("virDomainInterfaceAddresses", lambda dom: dom.interfaceAddresses(0), {}),
+    (
+        "virDomainInterfaceAddresses",
+        lambda dom: dom.interfaceAddresses(0),
+        {"vnet0": {"hwaddr": "52:54:00:00:00:01", "addrs": [{"type": 0, "addr": "10.1.0.9", "prefix": 24}]}},
+    ),
+    (
+        "virNetworkGetDHCPLeases",
+        lambda dom: dom.connect().networkLookupByName("default").DHCPLeases(),
+        [
+            {
+                "iface": "virbr0",
+                "expirytime": 60,
+                "type": 0,
+                "mac": "52:54:00:00:00:01",
+                "iaid": None,
+                "ipaddr": "192.168.122.9",
+                "prefix": 24,
+                "hostname": "web1",
+                "clientid": None,
+            }
+        ],
+    ),
 ]
 
 
@@ -57,6 +80,14 @@ def test_a_lie_is_what_the_binding_returns(cluster, web1, function, call, result
     assert call(web1) == result
     (said,) = cluster.journal.calls(function)
     assert said.lie is not None
+
+
+def test_a_lie_may_have_networks(cluster, connection):
+    default = connection.networkLookupByName("default")
+    cluster.fault("virNetworkLookupByName", result=default, times=1)
+    assert connection.networkLookupByName("lan").UUIDString() == default.UUIDString()
+    cluster.fault("virConnectListAllNetworks", result=[default, "default"], times=1)
+    assert [each.name() for each in connection.listAllNetworks()] == ["default", "default"]
 
 
 def test_a_lie_may_have_domains(cluster, connection, web1):

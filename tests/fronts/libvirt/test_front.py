@@ -76,6 +76,15 @@ def test_its_nodes_are_the_clusters(cluster):
         assert nodes["node3"] == ({"10.0.0.3"}, front.socket("node3"))
 
 
+def test_a_node_has_its_socket_once_it_is_asked_for(cluster):
+    with FakeLibvirt(cluster) as front:
+        assert os.listdir(front.directory) == []
+        assert front._peer("qemu+ssh://node3/system") is None
+        assert os.listdir(front.directory) == []
+        assert front.uri("node2") == f"qemu+unix:///system?socket={front.directory}/node2"
+        assert os.listdir(front.directory) == ["node2"]
+
+
 def test_a_forked_child_that_leaves_the_block_does_not_end_it(cluster):
     try:
         with FakeLibvirt(cluster) as front:

@@ -2,7 +2,6 @@
 
 from typing import Any, Final, NoReturn
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -30,15 +29,6 @@ def refuse(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> 
 @api("virDomainFSTrim", "virDomainGetGuestInfo", "virDomainPMSuspendForDuration", flags=0)
 def refuse_likewise(_host: Host, _session: Session, domain: Domain, *_arguments: Any) -> NoReturn:
     """Say the same; of a domain that is shut off, another part of libvirt says so."""
-    refuse_agent(domain)
-
-
-@api("virDomainGetHostname", flags=_LEASE | _AGENT)
-def hostname(_host: Host, _session: Session, domain: Domain, flags: int) -> NoReturn:
-    """Say that nobody knows what a guest calls itself."""
-    check_active(domain)
-    if flags == _LEASE:
-        raise failure(Code.NO_HOSTNAME, f"no hostname found for domain {domain.name}")
     refuse_agent(domain)
 
 

@@ -93,7 +93,8 @@ class Api:
             given = Xml(given)
         elif self.about == "params":
             named = {each.field: each.value for each in given}
-            given = named.get("destination_name") or Xml(named.get("destination_xml", ""))
+            # Until it has arrived, it is what it is called where it comes from, whatever it is to be called.
+            given = Xml(named.get("destination_xml", "")).name or named.get("destination_name")
         name: str | None = given.name if isinstance(given, Xml) else given
         return name
 

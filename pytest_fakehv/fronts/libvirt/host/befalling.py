@@ -1,12 +1,18 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
 from contextlib import suppress
+from dataclasses import replace
+from uuid import UUID
 
+from pytest_fakehv.fronts.libvirt.crossing import Crossing
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import changes
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.moves import Incoming
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.words import (
@@ -39,6 +45,8 @@ class Befalling(Domains):
     def __init__(self, machine: Machine, known: Known) -> None:
         super().__init__(machine, known)
         self._seen_placed = -1
+        if not machine.is_down:
+            self.networks.boots()
         self.sync()
 
     @property
@@ -81,6 +89,21 @@ class Befalling(Domains):
             found = self._registry.by_uuid(key)
         return found
 
+    def domain_of(self, definition: Definition) -> Domain | None:
+        """Return the domain that a definition is of; None for a new one.
+
+        Raises:
+            LibvirtError: its name, or its UUID, is another one's.
+        """
+        by_uuid, by_name = self.by_uuid(definition.uuid), self.by_name(definition.name)
+        if by_uuid and by_uuid.name != definition.name:
+            problem = f"domain '{by_uuid.name}' is already defined with uuid {UUID(bytes=by_uuid.uuid)}"
+        elif by_name and by_name.uuid != definition.uuid:
+            problem = f"domain '{by_name.name}' already exists with uuid {UUID(bytes=by_name.uuid)}"
+        else:
+            return by_uuid
+        raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
+
     @under_lock
     def sync(self) -> None:
         """Take up what the cluster has and no client has told this host of, by other programs' doing, too."""
@@ -90,7 +113,7 @@ class Befalling(Domains):
         running, known = self.machine.running(), dict[str, Domain]()
         for domain in self._registry:
             if domain.incoming:
-                running.discard(domain.name)
+                running.discard(domain.instance)
             elif domain.place:
                 known[domain.name] = domain
         if running == known.keys():
@@ -124,7 +147,7 @@ class Befalling(Domains):
             what: what.
             method: the name of the call that did it; None for none.
         """
-        domain = self._registry.by_name(name)
+        domain = self._registry.of_instance(name)
         if what != "paused":
             self.machine.goes_on(name)
         if what == "running":
@@ -141,7 +164,7 @@ class Befalling(Domains):
 
     def ballooned(self, name: str) -> None:
         """Note that an instance there was given other memory, or CPUs; called under the lock."""
-        domain, record = self._registry.by_name(name), self.machine.record(name)
+        domain, record = self._registry.of_instance(name), self.machine.record(name)
         if domain is None or domain.live is None or record is None:
             return
         before = domain.live.current_memory if domain.lagging is None else domain.lagging
@@ -157,18 +180,23 @@ class Befalling(Domains):
         if what in {"crash", "remove_node"}:
             self.audience.lose()
             self._loses_moving()
+            self.networks.goes_down()
             self._places = Places()
         elif what == "disconnect":
             self.audience.silence()
+            self._breaks_moving()
         elif what == "reconnect":
             self.audience.speak()
 
     def boots(self) -> None:
-        """Start what is to start with the host."""
+        """Start what is to start with the host: first the networks."""
+        with self._lock:
+            self.networks.boots()
         for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
             if domain.autostart and not domain.is_active:
                 definition = domain.definition
-                with suppress(HypervisorError):  # as a daemon, which notes that, and goes on with the next
+                with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
+                    self.networks.check(definition)
                     self.machine.boots(
                         domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
                     )
@@ -177,7 +205,7 @@ class Befalling(Domains):
 
     def _take_up(self, name: str, method: str | None, *, is_silent: bool = False) -> None:
         """Note that a domain runs."""
-        domain, record = self._registry.by_name(name), self.machine.record(name)
+        domain, record = self._registry.of_instance(name), self.machine.record(name)
         if domain and domain.incoming:
             domain.incoming.arrives()
             return
@@ -192,8 +220,8 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._places.take(definition), definition, self.machine.now)
-        self._known[name] = definition
+        domain.runs(self._placed(definition), definition, self.machine.now)
+        self._knows(definition)
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
             told = changes.told(changes.STARTED_PAUSED, method)
@@ -206,9 +234,35 @@ class Befalling(Domains):
             if method != changes.ARRIVES:
                 self._comes_up(domain)
 
+    def _placed(self, definition: Definition) -> Place:
+        """Return where a domain of a definition is to run, which nobody else gets."""
+        return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
+
+    def comes(self, domain: Domain, instance: str) -> None:
+        """Note as which of the cluster's instances a domain is to come here; called under the lock."""
+        self._registry.comes(domain, instance)
+
+    def came_as(self, name: str) -> str:
+        """Return what the instance was called that the domain of a name has come as, or is to."""
+        return self._registry.came_as(name)
+
+    def takes_its_name(self, domain: Domain, incoming: Incoming) -> None:
+        """Let the instance as which a domain has come be called as it is; called under the lock.
+
+        Raises:
+            LibvirtError: something else has that name, or it runs no more.
+            HypervisorError: it can't be renamed.
+        """
+        if incoming.instance != domain.name:
+            incoming.arrives = lambda: None  # it has
+            self._registry.arrived(domain)
+            self.machine.rename(incoming.instance, domain.name)
+            incoming.instance = domain.name
+            self._known[domain.name] = domain.definition
+
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._places.take(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), definition, self.machine.now)
         domain.pauses(Paused.MIGRATION)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 
@@ -225,6 +279,12 @@ class Befalling(Domains):
                 self._stops(domain, Shutoff.UNKNOWN)
                 if not domain.is_persistent:
                     self.drop(domain)
+
+    def _breaks_moving(self) -> None:
+        """Let fail what is being sent, from here or to here, as no word gets through any more."""
+        for domain in self._registry:
+            if domain.incoming or domain.outgoing:
+                Crossing(self.machine, domain.instance).fail(f"{self.name} was cut off")
 
     def _comes_up(self, domain: Domain) -> None:
         """Let a guest that has just begun give back the memory that it isn't to have, once it runs."""

@@ -69,7 +69,7 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virDomainCreateXML": _DESTROYED,  # its client has gone meanwhile, with which it was to end
     "virDomainCreateWithFlags": _DESTROYED,
     "StopInstance": _DESTROYED,
-    LEFT: Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),)),
+    LEFT: Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),), is_numbered=False),
     ARRIVES: Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
 }
 """By the call that did it; None for what happened by itself: a guest's process was killed."""

@@ -322,6 +322,8 @@ class Definition:
         Raises:
             LibvirtError: No domain can have that name.
         """
+        if not name:
+            raise failure(Code.NO_NAME, origin=Origin.DOMAIN)
         if "/" in name:
             raise failure(Code.XML_ERROR, f"name {name} cannot contain '/'", origin=Origin.QEMU)
         check_file_of(name)
@@ -393,7 +395,7 @@ def _source(device: Element) -> str | None:
     source = device.child("source")
     if source is None:
         return None
-    for attribute in ("file", "dev", "dir", "volume", "name", "bridge", "network"):
+    for attribute in ("file", "dev", "dir", "volume", "name", "network", "bridge"):
         if attribute in source.attributes:
             return source.attributes[attribute]
     return None

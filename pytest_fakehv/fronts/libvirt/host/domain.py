@@ -70,6 +70,11 @@ class Domain:
         return self.definition.name
 
     @property
+    def instance(self) -> str:
+        """What the cluster calls it: what it was called where it comes from, until it has arrived."""
+        return self.incoming.instance if self.incoming else self.name
+
+    @property
     def uuid(self) -> bytes:
         """Its 16 bytes."""
         return self.definition.uuid
@@ -82,9 +87,10 @@ class Domain:
     @property
     def ref(self) -> DomainRef:
         """What clients know it by."""
-        if self._ref is None:
-            self._ref = DomainRef(self.name, self.uuid, self.id)
-        return self._ref
+        known, number = self._ref, self.id
+        if known is None or known.id != number or known.name != self.name:
+            self._ref = known = DomainRef(self.name, self.uuid, number)
+        return known
 
     @property
     def is_active(self) -> bool:
@@ -95,6 +101,11 @@ class Domain:
     def is_paused(self) -> bool:
         """Whether it is paused."""
         return self.state == State.PAUSED
+
+    @property
+    def speed(self) -> int | None:
+        """At most how much is sent of it in a second, in MiB; None for as much as goes."""
+        return (self.outgoing.speed if self.outgoing else None) or self.max_speed
 
     @property
     def is_persistent(self) -> bool:
@@ -114,15 +125,15 @@ class Domain:
 
     def defined(self, config: Definition) -> None:
         """Note its persistent definition, from now on."""
-        self.config, self.was_defined, self._ref = config, True, None
+        self.config, self.was_defined = config, True
         if not self.is_active:
             self.definition = config
 
     def runs(self, place: Place, definition: Definition, now: float) -> None:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
-        self.place, self.definition, self.since, self._ref = place, definition, now, None
+        self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
-        self.fixed_vcpus, self.lagging = definition.vcpus, None
+        self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""
@@ -134,7 +145,7 @@ class Domain:
 
     def stops(self, reason: Shutoff) -> None:
         """Note that it is shut off from now on."""
-        self.place, self.ends_with, self.lagging, self._ref = None, None, None, None
+        self.place, self.ends_with, self.lagging = None, None, None
         self.state, self.reason = State.SHUTOFF, reason
         if self.config:
             self.definition = self.config

@@ -10,8 +10,9 @@ from pytest_fakehv.fronts.libvirt.host.audience import Audience
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.places import Places
-from pytest_fakehv.fronts.libvirt.host.registry import Registry
+from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
@@ -38,6 +39,7 @@ class Domains:
         name: the node's.
         hardware: what it is.
         audience: who is connected.
+        networks: its virtual networks.
     """
 
     def __init__(self, machine: Machine, known: Known) -> None:
@@ -53,7 +55,8 @@ class Domains:
         self.audience = Audience()
         self._lock = machine.lock
         self._known = known
-        self._registry = Registry[Domain]()
+        self._registry = DomainRegistry()
+        self.networks = Networks(self.hardware.uuid, lambda: self._registry, self.audience.tell)
         self._places = Places()
         self._uuids = count(1)
 
@@ -100,10 +103,17 @@ class Domains:
     def define(self, domain: Domain, config: Definition) -> None:
         """Let a domain have another persistent definition; it may be a new one."""
         self.machine.declare(config.name, config.memory, config.vcpus)
-        self._known[config.name] = config
+        self._knows(config)
         domain.defined(config)
         if not self.has(domain):
             self.add(domain)
+
+    def _knows(self, definition: Definition) -> None:
+        """Note by what a domain was defined or started; where that is another one, its name is another's."""
+        name, before = definition.name, self._known.get(definition.name)
+        if before is None or before.uuid != definition.uuid:
+            self.machine.parts(name)
+        self._known[name] = definition
 
     def configure(self, domain: Domain, change: Callable[[Definition], Definition]) -> None:
         """Change the persistent definition of a domain that has one."""
@@ -129,7 +139,7 @@ class Domains:
         """Let a domain that is shut off have another name, that of a definition."""
         self.machine.declare(renamed.name, renamed.memory, renamed.vcpus)
         self.machine.withdraw(domain.name)
-        self._known[renamed.name] = renamed
+        self._knows(renamed)
         self._known.pop(domain.name, None)
         self.drop(domain)
         domain.defined(renamed)

@@ -8,6 +8,7 @@ from queue import Empty
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
+from pytest_fakehv.fronts.libvirt.host.apis import APIS
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.moves import Outgoing, figures
@@ -138,6 +139,8 @@ class _Follower:
         there = peer.known(domain.uuid) if peer else None
         if peer and there and there.incoming:
             there.incoming.is_postcopy = True
+            there.incoming.keep()
+            there.doing = APIS["virDomainMigrateFinish3Params"].remote_name
             there.resumes(Running.POSTCOPY)
             peer.tell(there, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.POSTCOPY)
 

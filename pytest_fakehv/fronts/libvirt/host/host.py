@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
@@ -13,7 +13,7 @@ from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
-from pytest_fakehv.fronts.libvirt.host.registry import no_domain, no_network
+from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
@@ -159,11 +159,14 @@ class Host(Befalling):
             except Exception:
                 raise
             except BaseException as error:  # it ends more than the call
+                self.machine.halted(error)
                 client.peer.halt(api.name, error)
                 raise
 
     def pass_door(self, api: Api, seen: tuple[Any, ...], effect: Callable[..., Any]) -> Any:
         """Let a call pass the cluster's door, and undo what is left of one that has failed.
+
+        Of one that only nobody hears the answer to, nothing is undone: whoever is connected is gone soon.
 
         Raises:
             LibvirtError: it can't be done.
@@ -180,11 +183,13 @@ class Host(Befalling):
 
         try:
             return self.machine.pass_door(api, seen, tracked if api.undo else effect)
+        except NodeDownError as error:
+            raise ConnectionLost(str(error)) from error
         except BaseException as error:
             if api.undo:
                 api.undo(self, seen, progress)
-            if isinstance(error, NodeDownError):
-                raise ConnectionLost(str(error)) from error
+            if self.is_silent:  # whatever it says, nobody hears it
+                raise ConnectionLost(f"{self.name} is cut off") from error
             raise
 
     def _end(self, client: Client, domain: Domain) -> None:
@@ -244,11 +249,12 @@ class Host(Befalling):
             ends_with: the client with whose connection it ends; None for none.
 
         Raises:
-            LibvirtError: it runs by now, or doesn't fit.
+            LibvirtError: it runs by now, doesn't fit, or a network of its isn't up.
             HypervisorError: it can't be started.
         """
         domain.starting, domain.ends_with = definition, ends_with
         try:
+            self._check_networks(definition)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
             domain.ends_with = None  # whoever starts it later may mean it to stay
@@ -258,6 +264,19 @@ class Host(Befalling):
             self._forget_unless_there(domain)
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)
+
+    @under_lock
+    def _check_networks(self, definition: Definition) -> None:
+        """Refuse a domain whose networks aren't up; it has had a number.
+
+        Raises:
+            LibvirtError: one isn't.
+        """
+        try:
+            self.networks.check(definition)
+        except LibvirtError:
+            self._places.lose_id()
+            raise
 
     @under_lock
     def _forget_unless_there(self, domain: Domain) -> None:
@@ -281,18 +300,11 @@ class _Job:
         self._domain.job.release()
 
 
-def _none(error: Callable[[Any], LibvirtError]) -> Callable[[Host, Any], NoReturn]:
-    def find(_host: Host, ref: Any) -> NoReturn:
-        raise error(ref)
-
-    return find
-
-
 _FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
     "domain": Host.find,
     "pool": lambda host, ref: host.pools.find(ref),
     "volume": lambda host, ref: host.pools.find_volume(ref),
-    "network": _none(no_network),
+    "network": lambda host, ref: host.networks.find(ref),
 }
 """How what a client means is found, by what it is."""
 

@@ -1,10 +1,11 @@
 """A domain's job: how far it is, how it was, and what a client can do to it meanwhile."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
-from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -85,10 +86,24 @@ def job_stats(host: Host, _session: Session, domain: Domain, flags: int) -> tupl
     return (JobType.NONE, []) if found is None else (JobType.UNBOUNDED, found)
 
 
-@api("virDomainAbortJobFlags", plain="virDomainAbortJob", flags=_POSTCOPY)
+def _steering(host: Host, domain: Domain, name: str) -> AbstractContextManager[None]:
+    """Steer a domain's migration: one that comes from elsewhere is not this host's, and is waited for.
+
+    Raises:
+        LibvirtError: it takes too long.
+    """
+    return host.job(domain, APIS[name]) if domain.incoming else nullcontext()
+
+
+@api("virDomainAbortJobFlags", plain="virDomainAbortJob", flags=_POSTCOPY, waits=True)
 def abort_job(host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
     """Abort its job."""
     check_active(domain)
+    with _steering(host, domain, "virDomainAbortJob"):
+        _abort(host, domain, flags)
+
+
+def _abort(host: Host, domain: Domain, flags: int) -> None:
     with host.machine.lock:
         outgoing = domain.outgoing
         if flags & _POSTCOPY and not (outgoing and outgoing.is_postcopy):
@@ -101,11 +116,11 @@ def abort_job(host: Host, _session: Session, domain: Domain, flags: int = 0) -> 
         Crossing(host.machine, domain.name).cancel()
 
 
-@api("virDomainMigrateStartPostCopy", flags=0)
+@api("virDomainMigrateStartPostCopy", flags=0, waits=True)
 def start_postcopy(host: Host, _session: Session, domain: Domain, _flags: int) -> None:
     """Let it go on as postcopy, if it was begun so that it can."""
     check_active(domain)
-    with host.machine.lock:
+    with _steering(host, domain, "virDomainMigrateStartPostCopy"), host.machine.lock:
         outgoing = domain.outgoing
         if outgoing is None:
             raise invalid("post-copy can only be started while outgoing migration is in progress")
@@ -121,7 +136,7 @@ def start_postcopy(host: Host, _session: Session, domain: Domain, _flags: int) -
 
 def _go_on(host: Host, domain: Domain) -> None:
     if domain.outgoing and domain.outgoing.has_begun:
-        Crossing(host.machine, domain.name).change_pace(domain.max_speed, domain.max_downtime)
+        Crossing(host.machine, domain.name).change_pace(domain.speed, domain.max_downtime)
 
 
 @api("virDomainMigrateSetMaxSpeed", flags=1)
@@ -130,25 +145,29 @@ def set_max_speed(host: Host, _session: Session, domain: Domain, rate: int, _fla
     if rate >= _LARGEST_RATE:
         raise failure(Code.OVERFLOW, f"bandwidth must be less than {_LARGEST_RATE}")
     domain.max_speed = rate or None
+    if domain.outgoing:
+        domain.outgoing.speed = None
     _go_on(host, domain)
 
 
 @api("virDomainMigrateGetMaxSpeed", flags=1)
 def max_speed(_host: Host, _session: Session, domain: Domain, _flags: int) -> int:
     """Return that."""
-    return domain.max_speed or _FASTEST
+    return domain.speed or _FASTEST
 
 
-@api("virDomainMigrateSetMaxDowntime", flags=0)
+@api("virDomainMigrateSetMaxDowntime", flags=0, waits=True)
 def set_max_downtime(host: Host, _session: Session, domain: Domain, time: int, _flags: int) -> None:
     """Say at most how long it is stopped for a migration, in ms."""
     check_active(domain)
-    domain.max_downtime = time or 1
-    _go_on(host, domain)
+    with _steering(host, domain, "virDomainMigrateSetMaxDowntime"):
+        domain.max_downtime = time or 1
+        _go_on(host, domain)
 
 
-@api("virDomainMigrateGetMaxDowntime", flags=0)
-def max_downtime(_host: Host, _session: Session, domain: Domain, _flags: int) -> int:
+@api("virDomainMigrateGetMaxDowntime", flags=0, waits=True)
+def max_downtime(host: Host, _session: Session, domain: Domain, _flags: int) -> int:
     """Return that."""
     check_active(domain)
-    return domain.max_downtime or _DOWNTIME
+    with _steering(host, domain, "virDomainMigrateGetMaxDowntime"):
+        return domain.max_downtime or _DOWNTIME

@@ -9,8 +9,9 @@ from typing import Any, Final, Protocol
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.apis import Api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter, PoolRef, VolumeRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, NetworkRef, Parameter, PoolRef, VolumeRef
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -35,8 +36,9 @@ _FIGURES: Final = (
 
 
 class Objects(Protocol):
-    """Whoever has the domains and the storage pools."""
+    """Whoever has the domains, the networks and the storage pools."""
 
+    networks: Networks
     pools: Pools
 
     def by_name(self, name: str) -> Domain | None:
@@ -99,6 +101,15 @@ def _ref(objects: Objects, given: Any) -> DomainRef:
     raise KeyError(given)
 
 
+def _network(objects: Objects, given: Any) -> NetworkRef:
+    """Return what refers to a network, likewise."""
+    return (
+        objects.networks.named(given).ref
+        if isinstance(given, str)
+        else NetworkRef(given.name(), given.UUID())
+    )
+
+
 def _pool(objects: Objects, given: Any) -> PoolRef:
     """Return what refers to a storage pool, likewise."""
     return objects.pools.by_name(given).ref if isinstance(given, str) else PoolRef(given.name(), given.UUID())
@@ -115,6 +126,7 @@ _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
     DomainRef: _ref,
     PoolRef: _pool,
     VolumeRef: _volume,
+    NetworkRef: _network,
 }
 """What makes each kind of reference of what the binding has."""
 
@@ -145,6 +157,33 @@ def _memory_stats(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return ([(_FIGURES.index(key), value) for key, value in given.items()],)
 
 
+def _addresses(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return (
+        [
+            (name, each["hwaddr"], [(it["type"], it["addr"], it["prefix"]) for it in each["addrs"] or ()])
+            for name, each in given.items()
+        ],
+    )
+
+
+_LEASE: Final = (
+    "iface",
+    "expirytime",
+    "type",
+    "mac",
+    "iaid",
+    "ipaddr",
+    "prefix",
+    "hostname",
+    "clientid",
+)
+"""What the binding has of an address that a network has given away."""
+
+
+def _leases(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return [tuple(each[key] for key in _LEASE) for each in given], len(given)
+
+
 def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     model, memory, *rest = given
     return model, memory * _MIB, *rest
@@ -153,9 +192,12 @@ def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
+    "virConnectListAllNetworks": _list_of(NetworkRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
     "virDomainGetJobStats": _job_stats,
+    "virDomainInterfaceAddresses": _addresses,
     "virDomainMemoryStats": _memory_stats,
+    "virNetworkGetDHCPLeases": _leases,
     "virNodeGetInfo": _node_info,
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }

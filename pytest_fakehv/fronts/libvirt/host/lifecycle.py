@@ -1,7 +1,6 @@
 """Domains come, start, stop and go."""
 
 from typing import Final
-from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
@@ -42,27 +41,11 @@ def define(host: Host, _session: Session, xml: str, _flags: int = 0) -> DomainRe
     """Define a domain, or change its definition."""
     definition = Definition.parse(xml, host.new_uuid)
     with host.machine.lock:
-        domain = _known(host, definition) or Domain(definition=definition)
+        domain = host.domain_of(definition) or Domain(definition=definition)
         detail = Defined.UPDATED if domain.was_defined else Defined.ADDED
         host.define(domain, definition)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
         return domain.ref
-
-
-def _known(host: Host, definition: Definition) -> Domain | None:
-    """Return the domain that a definition is of; None for a new one.
-
-    Raises:
-        LibvirtError: its name, or its UUID, is another one's.
-    """
-    by_uuid, by_name = host.by_uuid(definition.uuid), host.by_name(definition.name)
-    if by_uuid and by_uuid.name != definition.name:
-        problem = f"domain '{by_uuid.name}' is already defined with uuid {UUID(bytes=by_uuid.uuid)}"
-    elif by_name and by_name.uuid != definition.uuid:
-        problem = f"domain '{by_name.name}' already exists with uuid {UUID(bytes=by_name.uuid)}"
-    else:
-        return by_uuid
-    raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
 
 
 @api("virDomainUndefineFlags", plain="virDomainUndefine", has_job=True, flags=sum(Undefine))
@@ -136,7 +119,7 @@ def create_xml(host: Host, session: Session, xml: str, flags: int) -> DomainRef:
     """Start a domain of a definition, which goes with it unless it is defined already."""
     definition = Definition.parse(xml, host.new_uuid)
     with host.machine.lock:
-        domain = _known(host, definition)
+        domain = host.domain_of(definition)
         if domain is None:
             domain = Domain(definition=definition)
             host.add(domain)

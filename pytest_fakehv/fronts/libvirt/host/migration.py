@@ -1,5 +1,6 @@
 """A domain moves to another host: the phases of that, led by a client, or by the source itself."""
 
+import errno
 import uuid
 from functools import partial
 from typing import Final
@@ -61,7 +62,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     if domain.outgoing or domain.incoming:
         raise invalid(f"another migration job is already running for domain '{domain.name}'")
     if asked.has(Migrate.OFFLINE):
-        _check_offline(domain, asked)
+        _check_offline(asked)
     else:
         check_active(domain)
     xml = _definition(domain, asked)
@@ -71,6 +72,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     domain.outgoing = Outgoing(
         flags=asked.flags,
         began=host.machine.now,
+        name_there=asked.name or domain.name,
         session=session,
         abandon=partial(_abandon, host, domain),
         holds_job=holds_job,
@@ -78,11 +80,9 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     return xml
 
 
-def _check_offline(domain: Domain, asked: Asked) -> None:
+def _check_offline(asked: Asked) -> None:
     if not asked.has(Migrate.PERSIST_DEST):
         raise invalid("offline migration must be specified with the persistent flag set")
-    if domain.is_active:
-        raise invalid("cannot perform offline migration on running domain")
     if asked.has(Migrate.TUNNELLED):
         raise invalid("tunnelled offline migration does not make sense")
 
@@ -94,10 +94,6 @@ def _definition(domain: Domain, asked: Asked) -> str:
         LibvirtError: that is another one.
     """
     own = domain.definition
-    if asked.name not in (None, own.name):
-        raise failure(
-            Code.CONFIG_UNSUPPORTED, f"a domain keeps its name here: '{own.name}' can't be '{asked.name}'"
-        )
     if asked.xml is None:
         return own.xml(_XML_SECURE | _XML_MIGRATABLE)
     given = Definition.parse(asked.xml, lambda: own.uuid)
@@ -105,6 +101,8 @@ def _definition(domain: Domain, asked: Asked) -> str:
         ("name", f"'{given.name}'", f"'{own.name}'"),
         ("uuid", uuid.UUID(bytes=given.uuid), uuid.UUID(bytes=own.uuid)),
         ("max memory", given.memory, own.memory),
+        ("vCPU max", given.most_vcpus, own.most_vcpus),
+        ("architecture", given.architecture, own.architecture),
     )
     for what, there, here in pairs:
         if there != here:
@@ -139,10 +137,15 @@ def _send(
 ) -> None:
     if outgoing.is_cancelled:
         raise _aborted()
+    if (peer := host.find_peer(target)) and peer.is_silent:
+        text = f"unable to connect to server at '{peer.name}:{_PORT}': No route to host"
+        raise LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=errno.EHOSTUNREACH)
+    if asked.persistent_xml is not None:
+        Definition.parse(asked.persistent_xml, lambda: domain.uuid)
     crossing.begin(target, live=asked.has(Migrate.LIVE))
-    speed = asked.bandwidth or domain.max_speed
-    if speed or domain.max_downtime:
-        crossing.change_pace(speed, domain.max_downtime)
+    outgoing.speed = asked.bandwidth or None
+    if domain.speed or domain.max_downtime:
+        crossing.change_pace(domain.speed, domain.max_downtime)
     status = follow(host, domain, outgoing, crossing)
     if status == "cancelled":
         raise _aborted()
@@ -200,9 +203,23 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
             domain.config, domain.autostart = None, False
             machine.withdraw(domain.name)
             if not (asked.has(Migrate.PERSIST_DEST) or _is_defined_there(host, domain)):
-                machine.forget(domain.name)
+                machine.forget(outgoing.name_there)
             if not domain.is_active:
                 host.drop(domain)
+
+
+def end(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
+    """End a migration on the source that this host itself leads.
+
+    Where that fails, the domain is left paused, as nobody is there who could be told; but for one that stays,
+    and can't be ended since the host is cut off, which ends it all the same.
+    """
+    try:
+        confirm(host, domain, asked, cancelled=cancelled)
+    except HypervisorError as error:
+        if domain.outgoing:
+            domain.outgoing.is_left_paused = not (cancelled and isinstance(error, NodeDownError))
+        give_up(host, domain)
 
 
 def _is_defined_there(host: Host, domain: Domain) -> bool:
@@ -256,30 +273,32 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         raise failure(Code.INTERNAL_ERROR, "no domain XML passed")
     _check_uri(asked.uri)
     definition = Definition.parse(asked.xml, host.new_uuid)
-    domain = host.by_uuid(definition.uuid)
-    if domain is None:
-        if other := host.by_name(definition.name):
-            there = uuid.UUID(bytes=other.uuid)
-            problem = f"domain '{definition.name}' already exists with uuid {there}"
-            raise failure(Code.OPERATION_FAILED, problem, origin=Origin.DOMAIN)
-        domain = Domain(definition=definition)
-    elif domain.is_active:
+    instance = definition.name
+    if asked.name is not None:
+        definition = definition.renamed(asked.name)
+    domain = host.domain_of(definition) or Domain(definition=definition)
+    if domain.is_active:
         raise invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)
     with host.machine.lock:
         if not host.has(domain):
             host.add(domain)
     host.take_job(domain, doing)
     with host.machine.lock:
+        host.comes(domain, instance)
         domain.incoming = Incoming(
             flags=asked.flags,
             began=host.machine.now,
+            instance=instance,
+            definition=definition,
             arrives=partial(_arrives, host, domain, asked),
+            keep=partial(_keep, host, domain, asked),
             session=session,
             abandon=partial(turn_away, host, domain.name),
         )
     if not asked.has(Migrate.OFFLINE):
         try:
-            Crossing(host.machine, domain.name).accept()
+            host.networks.check(definition)
+            Crossing(host.machine, instance).accept()
         except BaseException:
             turn_away(host, domain.name)
             raise
@@ -296,9 +315,8 @@ def _check_uri(uri: str | None) -> None:
 
 def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
     """Note that a domain runs here, as its instance does from now on; under the lock."""
-    if asked.has(Migrate.PERSIST_DEST):
-        _persist(host, domain, asked)
-    record = host.machine.record(domain.name)
+    _keep(host, domain, asked)
+    record = host.machine.record(domain.instance)
     if asked.has(Migrate.PAUSED) or (record is not None and record.is_paused):
         domain.pauses(Paused.USER)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.SUSPENDED, Suspended.PAUSED)
@@ -307,10 +325,19 @@ def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.MIGRATED)
 
 
-def _persist(host: Host, domain: Domain, asked: Asked) -> None:
+def _keep(host: Host, domain: Domain, asked: Asked) -> None:
+    """Make persistent by what a domain comes here, once, if that is asked for; under the lock."""
+    incoming = domain.incoming
+    if incoming and asked.has(Migrate.PERSIST_DEST) and not incoming.is_kept:
+        incoming.is_kept = True
+        _persist(host, domain, asked, incoming.definition)
+
+
+def _persist(host: Host, domain: Domain, asked: Asked, came: Definition) -> None:
     detail = Defined.UPDATED if domain.is_persistent else Defined.ADDED
     given = asked.persistent_xml
-    config = Definition.parse(given, lambda: domain.uuid) if given else domain.definition
+    config = Definition.parse(given, lambda: domain.uuid) if given else came
+    config = config.renamed(domain.name).with_uuid(domain.uuid)  # whatever it says itself
     host.define(domain, config)
     host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, detail)
 
@@ -324,7 +351,7 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
     """
     machine, domain = host.machine, host.by_name(name)
     incoming = domain.incoming if domain else None
-    crossing = Crossing(machine, name)
+    crossing = Crossing(machine, host.came_as(name))
     if cancelled:
         try:
             if incoming and not asked.has(Migrate.OFFLINE):
@@ -336,16 +363,18 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
         raise failure(Code.NO_DOMAIN, f"no domain with matching name '{name}'")
     if asked.has(Migrate.OFFLINE):
         with machine.lock:
-            _persist(host, domain, asked)
+            _persist(host, domain, asked, incoming.definition)
             domain.stays()
         return domain.ref
     with machine.lock:  # by what was asked for now: what is to be persistent is told in this phase
         incoming.arrives = partial(_arrives, host, domain, asked)
     elapsed = machine.now - incoming.began
     try:
-        crossing.arrive(success=True)
+        _arrive(host, crossing)
         if asked.has(Migrate.PAUSED):
-            machine.set_paused(name, paused=True)
+            machine.set_paused(incoming.instance, paused=True)
+        with machine.lock:
+            host.takes_its_name(domain, incoming)
     except BaseException:
         turn_away(host, name)
         raise
@@ -356,17 +385,26 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
     return domain.ref
 
 
+def _arrive(host: Host, crossing: Crossing) -> None:
+    try:
+        crossing.arrive(success=True)
+    except NodeDownError:
+        run = crossing.arriving
+        if not (host.is_silent and run and run.finalized_on_target):
+            raise  # else it runs here, and only nobody hears of it
+
+
 def turn_away(host: Host, name: str) -> None:
     """End what is left of a migration to here that has failed, in whichever phase."""
     with host.machine.lock:
-        domain, crossing = host.by_name(name), Crossing(host.machine, name)
+        domain, crossing = host.by_name(name), Crossing(host.machine, host.came_as(name))
         if domain and (domain.incoming or crossing.can_turn_away):
             domain.stays()
             if domain.is_active:
                 host.ends(domain, ARRIVES)
             elif not domain.is_persistent:
                 host.drop(domain)
-        crossing.turn_away()
+        crossing.turn_away(name)
 
 
 def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
@@ -374,7 +412,7 @@ def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
     with host.machine.lock:
         if domain.incoming is None:
             return False
-        Crossing(host.machine, domain.name).fail(f"destroyed on {host.name}")
+        Crossing(host.machine, domain.instance).fail(f"destroyed on {host.name}")
         domain.stays()
         host.ends(domain, method)
         return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 from pytest_fakehv.migration.run import Run
 
@@ -31,7 +32,9 @@ class Outgoing:
         began: when, in seconds of the cluster's clock.
         session: the client that leads it; None where this host does.
         abandon: called when that client is gone.
+        name_there: what the domain is called on the target.
         holds_job: whether the domain's job is held for it from the beginning.
+        speed: at most how much is sent in a second, in MiB, where its caller has said that; or None.
         has_begun: whether anything of it is sent.
         is_performing: whether a thread follows it, and answers who asks how far it is.
         is_cancelled: whether a client has aborted it.
@@ -43,9 +46,11 @@ class Outgoing:
 
     flags: int
     began: float
+    name_there: str
     session: object | None = None
     abandon: Callable[[], None] = lambda: None
     holds_job: bool = True
+    speed: int | None = None
     is_performing: bool = False
     has_begun: bool = False
     is_cancelled: bool = False
@@ -82,18 +87,26 @@ class Incoming:
     Attributes:
         flags: how.
         began: when, in seconds of the cluster's clock.
+        instance: what the cluster calls the domain until it has arrived.
+        definition: by what it is defined here.
         arrives: called, under the lock, when the domain begins to run here.
+        keep: called, under the lock, when its definition is to be persistent, if that is asked for.
         session: the client that leads it; None where the source does.
         abandon: called when that client is gone.
         is_postcopy: whether it runs here already.
+        is_kept: whether its definition was made persistent.
     """
 
     flags: int
     began: float
+    instance: str
+    definition: Definition
     arrives: Callable[[], None]
+    keep: Callable[[], None]
     session: object | None = None
     abandon: Callable[[], None] = lambda: None
     is_postcopy: bool = False
+    is_kept: bool = False
 
 
 def _ullong(field: str, value: float) -> Parameter:

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from errno import ENOENT
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
-from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
 from pytest_fakehv.fronts.libvirt.host.asked import Asked, cookie, told_by
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import (
     begin,
     confirm,
+    end,
     finish,
     give_up,
     perform,
@@ -59,17 +63,17 @@ def _undo_confirm(host: Host, seen: Sequence[Any], _when: Progress) -> None:
 
 def _undo_prepare(host: Host, seen: Sequence[Any], when: Progress) -> None:
     if when == "after":
-        turn_away(host, _name_in(_PREPARE, seen))
+        turn_away(host, _name_there(seen[0]))
 
 
 def _undo_prepare3(host: Host, seen: Sequence[Any], when: Progress) -> None:
     if when == "after":
-        turn_away(host, _name_in("virDomainMigratePrepare3", seen))
+        turn_away(host, seen[3] or Xml(seen[5]).name or "")
 
 
 def _undo_finish(host: Host, seen: Sequence[Any], when: Progress) -> None:
     if when != "during":
-        turn_away(host, _name_in(_FINISH, seen))
+        turn_away(host, _name_there(seen[0]))
 
 
 def _undo_finish3(host: Host, seen: Sequence[Any], when: Progress) -> None:
@@ -77,8 +81,10 @@ def _undo_finish3(host: Host, seen: Sequence[Any], when: Progress) -> None:
         turn_away(host, seen[0])
 
 
-def _name_in(api_name: str, seen: Sequence[Any]) -> str:
-    return APIS[api_name].instance_name(tuple(seen), {}, tuple(seen)) or ""
+def _name_there(params: list[Parameter]) -> str:
+    """Return what a domain is to be called on the target."""
+    given = {each.field: each.value for each in params}
+    return given.get("destination_name") or Xml(given.get("destination_xml", "")).name or ""
 
 
 # The phases, led by a client
@@ -165,15 +171,14 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         LibvirtError: that failed; then the domain is here as before, if it is.
         HypervisorError: likewise.
     """
+    if not asked.has(Migrate.OFFLINE):
+        check_active(domain)
     peer = host.find_peer(target)
     if peer is None or not peer.is_up:
-        raise failure(
-            Code.OPERATION_FAILED,
-            f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
-        )
+        raise _unreachable(target, is_there=peer is not None)
     if domain.is_paused:
         asked = replace(asked, flags=asked.flags | Migrate.PAUSED)
-    name, is_offline = domain.name, asked.has(Migrate.OFFLINE)
+    name, is_offline = asked.name or domain.name, asked.has(Migrate.OFFLINE)
     xml = begin(host, domain, asked, APIS[_PERFORM].remote_name, None)
     flags = asked.flags & ~(Migrate.CHANGE_PROTECTION | Migrate.ABORT_ON_ERROR)
     params = [
@@ -183,42 +188,64 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
     if asked.persistent_xml is not None:
         params.append(Parameter("persistent_xml", Kind.STRING, asked.persistent_xml))
     try:
-        _of_peer(peer, _PREPARE, params, cookie(node=host.name), flags)
+        _of_peer(host, peer, _PREPARE, params, cookie(node=host.name), flags)
         if not is_offline:
             try:
                 perform(host, domain, asked, peer.name)
             except BaseException:
-                _tell_cancelled(peer, params, flags)
+                _tell_cancelled(host, peer, params, flags)
                 raise
-        _of_peer(peer, _FINISH, params, b"", flags, 0)
+        _of_peer(host, peer, _FINISH, params, b"", flags, 0)
     except BaseException:
-        confirm(host, domain, asked, cancelled=True)
+        end(host, domain, asked, cancelled=True)
         raise
-    confirm(host, domain, asked, cancelled=False)
+    end(host, domain, asked, cancelled=False)
 
 
-def _tell_cancelled(peer: Host, params: list[Parameter], flags: int) -> None:
+def _unreachable(target: str, *, is_there: bool) -> LibvirtError:
+    """Return the error of a URI behind which nobody answers, or of a socket that isn't there."""
+    [socket] = parse_qs(urlsplit(target).query).get("socket", [""])[-1:]
+    if socket and not is_there:
+        text = f"Failed to connect socket to '{socket}': No such file or directory"
+        return LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=ENOENT)
+    return failure(
+        Code.OPERATION_FAILED,
+        f"Failed to connect to remote libvirt URI {target}: unable to connect to server",
+    )
+
+
+def _tell_cancelled(host: Host, peer: Host, params: list[Parameter], flags: int) -> None:
     try:
-        _of_peer(peer, _FINISH, params, b"", flags, 1)
+        _of_peer(host, peer, _FINISH, params, b"", flags, 1)
     except LibvirtError:  # as ever
         return
 
 
-def _of_peer(peer: Host, name: str, *arguments: Any) -> Any:
+def _of_peer(host: Host, peer: Host, name: str, params: list[Parameter], *arguments: Any) -> None:
     """Ask another host for a phase, as a client does.
 
     Raises:
-        LibvirtError: it has failed there, or the host does not answer.
+        LibvirtError: it has failed there, or no answer gets here.
     """
     function = APIS[name].function
 
     def effect(_node: object, *_seen: object) -> Any:
-        return function(peer, None, *arguments)
+        return function(peer, None, params, *arguments)
 
     try:
-        return peer.pass_door(APIS[name], arguments, effect)
+        _check_hears(host)
+        peer.pass_door(APIS[name], (params, *arguments), effect)
+        _check_hears(host)
     except ConnectionLost as error:
+        domain = peer.by_name(_name_there(params))
+        if domain and domain.incoming:
+            domain.incoming.abandon()
         raise failure(Code.OPERATION_FAILED, "Lost connection to destination host") from error
+
+
+def _check_hears(host: Host) -> None:
+    if host.is_silent:
+        raise ConnectionLost(f"{host.name} is cut off")
 
 
 # The same for older clients: what is a parameter there has a place here

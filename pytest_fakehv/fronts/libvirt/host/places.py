@@ -25,6 +25,10 @@ class Places:
         port = self._ports.take(number, definition.ports)
         return Place(number, tap=tap, port=port, terminal=self._terminals.take(number, definition.terminals))
 
+    def lose_id(self) -> None:
+        """Give an id to a domain that doesn't come to run."""
+        next(self._ids)
+
     def give_back(self, place: Place) -> None:
         """Let others have the ports and terminals of a domain that runs no more."""
         self._ports.give_back(place.id)

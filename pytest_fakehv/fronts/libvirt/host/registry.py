@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef
 
 
@@ -54,6 +55,32 @@ class Registry(Generic[Kept]):
     def drop(self, kept: Kept) -> None:
         """Have an object no more."""
         del self._by_name[kept.name], self._by_uuid[kept.uuid]
+
+
+class DomainRegistry(Registry[Domain]):
+    """A host's domains, of which some are on their way to it under another name than they will have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arriving: dict[str, Domain] = {}
+        self._came_as: dict[str, str] = {}
+
+    def of_instance(self, name: str) -> Domain | None:
+        """Return the domain that one of the cluster's instances is here; None if there is none."""
+        domain = self._arriving.get(name)
+        return domain if domain and domain.incoming else self.by_name(name)
+
+    def came_as(self, name: str) -> str:
+        """Return what the instance was called that the domain of a name has come as, or is to."""
+        return self._came_as.get(name, name)
+
+    def comes(self, domain: Domain, instance: str) -> None:
+        """Note as which of the cluster's instances a domain is to come, whatever it will be called here."""
+        self._arriving[instance], self._came_as[domain.name] = domain, instance
+
+    def arrived(self, domain: Domain) -> None:
+        """Note that its instance is from now on called as the domain is."""
+        self._arriving.pop(self.came_as(domain.name), None)
 
 
 def no_domain(ref: DomainRef) -> LibvirtError:

@@ -5,7 +5,7 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running, refuse_agent
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.listing import listed
@@ -166,15 +166,6 @@ def interface_stats(_host: Host, _session: Session, domain: Domain, device: str)
         problem = f"'{device}' is not a known interface"
         raise failure(Code.INVALID_ARG, problem, origin=Origin.DOMAIN)
     return (0,) * 8
-
-
-@api("virDomainInterfaceAddresses", flags=0)
-def addresses(_host: Host, _session: Session, domain: Domain, source: int, _flags: int) -> list[tuple[()]]:
-    """Return the addresses of its interfaces that somebody knows of."""
-    check_active(domain)
-    if source == _AGENT:
-        refuse_agent(domain)
-    return []
 
 
 @api("virDomainGetDiskErrors", flags=0)

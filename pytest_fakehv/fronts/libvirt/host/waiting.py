@@ -26,6 +26,6 @@ def acquired(domain: Domain, machine: Machine) -> bool:
         elif machine.now >= end_there:
             return False
         elif machine.now == before:  # nobody else moves it
-            Crossing(machine, domain.name).let_pass(end_there - before)
+            Crossing(machine, domain.instance).let_pass(end_there - before)
         before = machine.now
     return True

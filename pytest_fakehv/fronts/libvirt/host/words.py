@@ -110,6 +110,15 @@ class NetworkEventKind(IntEnum):
     METADATA_CHANGE = 1
 
 
+class NetworkLifecycle(IntEnum):
+    """What has become of a network: ``VIR_NETWORK_EVENT_...``."""
+
+    DEFINED = 0
+    UNDEFINED = 1
+    STARTED = 2
+    STOPPED = 3
+
+
 class IoErrorAction(IntEnum):
     """What comes of an I/O error: ``VIR_DOMAIN_EVENT_IO_ERROR_...``."""
 
@@ -389,3 +398,14 @@ class Listed(IntFlag):
     NO_SNAPSHOT = 8192
     HAS_CHECKPOINT = 16384
     NO_CHECKPOINT = 32768
+
+
+class NetworkListed(IntFlag):
+    """Which networks are listed: ``VIR_CONNECT_LIST_NETWORKS_...``."""
+
+    INACTIVE = 1
+    ACTIVE = 2
+    PERSISTENT = 4
+    TRANSIENT = 8
+    AUTOSTART = 16
+    NO_AUTOSTART = 32

@@ -119,6 +119,7 @@ class Connection:
         self._streams = Streams(self._outgoing)
         self._is_open = False
         self._is_closing = False
+        self._has_lost_answers = False
         self._keeps_alive = False
         """Whether its client asked for keepalives: its library does, where the program has an event loop."""
         self._own: dict[str, _Function] = {
@@ -156,10 +157,15 @@ class Connection:
             self._outgoing.hold()
 
     def speak(self) -> None:
-        """Hear what came meanwhile, say what there was to say, and go on; never waits."""
+        """Hear what came meanwhile, say what there was to say, and go on; never waits.
+
+        Where a call has got no answer, break the connection: else its client would wait for that for ever.
+        """
         with answering():
             self._outgoing.release()
             self._hears.set()
+            if self._has_lost_answers:
+                self._outgoing.drop()
 
     # --- the reader ---
 
@@ -170,6 +176,7 @@ class Connection:
             while not self._is_closing and (data := self._received()):
                 for frame in frames.taken(data):
                     if not (self._hears.is_set() or self._hears_in_time()):
+                        self._end()
                         raise BrokenPipeError
                     self._take(frame)
                     if self._is_closing:
@@ -180,8 +187,13 @@ class Connection:
         finally:
             self.drop()
             self._streams.close()
-            if self._is_open:
-                self._host.closed(self)
+            self._end()
+
+    def _end(self) -> None:
+        """Tell the host that it is over; where that breaks it, before the client can know."""
+        was_open, self._is_open = self._is_open, False
+        if was_open:
+            self._host.closed(self)
 
     def _hears_in_time(self) -> bool:
         """Wait until what comes is heard again; tell whether it is.
@@ -304,7 +316,9 @@ class Connection:
             payload = _payload(procedure, results)
         except ConnectionLost:
             # On its way as the host fell silent, it gets no answer: who sends keepalives notices that.
+            self._has_lost_answers = True
             if self._hears.is_set() or not self._keeps_alive:
+                self._end()
                 self.drop()
         except BaseException as error:  # noqa: BLE001  # a fault's callback raises anything: the client waits
             self._refuse(header, error)

@@ -4,6 +4,7 @@ import _socket
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from functools import partial
 from socket import AF_UNIX, SOCK_STREAM, SOMAXCONN
@@ -41,7 +42,6 @@ class Server:
 
     Attributes:
         path: The socket's.
-        defects: Errors of the host's that no client could be told of.
 
     Raises:
         OSError: there can be no such socket.
@@ -49,7 +49,6 @@ class Server:
 
     def __init__(self, path: str, host: Host, name: str) -> None:
         self.path = path
-        self.defects: list[BaseException] = []
         self._host = host
         self._name = name
         self._closing = threading.Event()
@@ -94,6 +93,7 @@ class Server:
         self._has_left = True
         self.go_down()
         self._acceptor.join()
+        self._readers.end()
         for path in (self.path, self.path + _HIDDEN):
             with contextlib.suppress(OSError):  # it isn't that one, or somebody has tidied up
                 Os.unlink(path)
@@ -109,7 +109,6 @@ class Server:
             return
         self.leave()
         _servers.discard(self)
-        self._readers.end()
         if threads.is_answering():  # a call has led to it, and can't wait for its own end
             return
         self._readers.join(Time.monotonic() + _AT_MOST)
@@ -137,8 +136,9 @@ class Server:
         """Read one connection to its end, and wait for what goes on in its other threads."""
         try:
             connection.serve()
-        except BaseException as defect:  # noqa: BLE001  # a fault's callback raises anything; who would see it?
-            self.defects.append(defect)
+        except BaseException:  # noqa: BLE001  # a fault's callback raises anything; no client can be told
+            told = threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
+            threading.excepthook(told)
         connection.close()
         self._connections.discard(connection)
 

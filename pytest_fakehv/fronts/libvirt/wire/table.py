@@ -44,23 +44,23 @@ REMOTE: Final = """
 33 virDomainShutdown - dom:D
 34 virDomainSuspend - dom:D
 35 virDomainUndefine - dom:D
-36 virConnectListDefinedNetworks
+36 virConnectListDefinedNetworks r maxnames:i -> names:[s]
 37 virConnectListDomains r maxids:i -> ids:[i]
-38 virConnectListNetworks
-39 virNetworkCreate
-40 virNetworkCreateXML
-41 virNetworkDefineXML
-42 virNetworkDestroy
-43 virNetworkGetXMLDesc
-44 virNetworkGetAutostart
-45 virNetworkGetBridgeName
-46 virNetworkLookupByName
-47 virNetworkLookupByUUID
-48 virNetworkSetAutostart
-49 virNetworkUndefine
-50 virConnectNumOfDefinedNetworks
+38 virConnectListNetworks r maxnames:i -> names:[s]
+39 virNetworkCreate - net:N
+40 virNetworkCreateXML - xml:s -> net:N
+41 virNetworkDefineXML - xml:s -> net:N
+42 virNetworkDestroy - net:N
+43 virNetworkGetXMLDesc r net:N flags:u -> xml:s
+44 virNetworkGetAutostart r net:N -> autostart:i
+45 virNetworkGetBridgeName r net:N -> name:s
+46 virNetworkLookupByName r name:s -> net:N
+47 virNetworkLookupByUUID r uuid:16 -> net:N
+48 virNetworkSetAutostart - net:N autostart:i
+49 virNetworkUndefine - net:N
+50 virConnectNumOfDefinedNetworks r -> num:i
 51 virConnectNumOfDomains r -> num:i
-52 virConnectNumOfNetworks
+52 virConnectNumOfNetworks r -> num:i
 53 virDomainCoreDump
 54 virDomainRestore
 55 virDomainSave
@@ -156,8 +156,8 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 149 virConnectIsSecure r -> secure:i
 150 virDomainIsActive r dom:D -> active:i
 151 virDomainIsPersistent r dom:D -> persistent:i
-152 virNetworkIsActive
-153 virNetworkIsPersistent
+152 virNetworkIsActive r net:N -> active:i
+153 virNetworkIsPersistent r net:N -> persistent:i
 154 virStoragePoolIsActive r pool:P -> active:i
 155 virStoragePoolIsPersistent r pool:P -> persistent:i
 156 virInterfaceIsActive
@@ -276,7 +276,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 280 virDomainGetEmulatorPinInfo r dom:D maplen:i flags:u -> cpumaps:o ret:i
 281 virConnectListAllStoragePools r needResults:i flags:u -> pools:[P] ret:u
 282 virStoragePoolListAllVolumes r pool:P needResults:i flags:u -> vols:[V] ret:u
-283 virConnectListAllNetworks
+283 virConnectListAllNetworks r needResults:i flags:u -> nets:[N] ret:u
 284 virConnectListAllInterfaces
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
@@ -284,7 +284,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 288 virNodeSetMemoryParameters
 289 virNodeGetMemoryParameters
 290 virDomainBlockCommit
-291 virNetworkUpdate
+291 virNetworkUpdate - net:N command:u section:u parentIndex:i xml:s flags:u
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
 294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
 295 virDomainSendProcessSignal
@@ -314,7 +314,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
 338 virDomainSetTime - dom:D seconds:h nseconds:u flags:u
 340 virNodeGetFreePages
-341 virNetworkGetDHCPLeases
+341 virNetworkGetDHCPLeases r net:N mac:?s needResults:i flags:u -> leases:[(s,h,i,?s,?s,s,u,?s,?s)] ret:u
 342 virConnectGetDomainCapabilities r emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
 343 virDomainOpenGraphicsFD
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
@@ -324,7 +324,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
 352 virDomainPinIOThread
-353 virDomainInterfaceAddresses r dom:D source:u flags:u -> interfaces:[(s,?s)]
+353 virDomainInterfaceAddresses r dom:D source:u flags:u -> interfaces:[(s,?s,A)]
 355 virDomainAddIOThread
 356 virDomainDelIOThread
 357 virDomainSetUserPassword - dom:D user:?s password:?s flags:u
@@ -389,12 +389,12 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 429 virNodeDeviceUndefine
 430 virNodeDeviceCreate
 431 virNWFilterDefineXMLFlags
-432 virNetworkDefineXMLFlags
+432 virNetworkDefineXMLFlags - xml:s flags:u -> net:N
 433 virNodeDeviceGetAutostart
 434 virNodeDeviceSetAutostart
 435 virNodeDeviceIsPersistent
 436 virNodeDeviceIsActive
-437 virNetworkCreateXMLFlags
+437 virNetworkCreateXMLFlags - xml:s flags:u -> net:N
 439 virDomainSetLaunchSecurityState
 440 virDomainSaveParams
 441 virDomainRestoreParams

@@ -4,7 +4,7 @@
 boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a
 list, ``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text,
 ``w32`` one of that fixed size. ``D`` is a domain, ``P`` a storage pool, ``V`` a volume, ``N`` a network,
-``T`` a list of parameters; others can be named so, too.
+``A`` a list of addresses, ``T`` a list of parameters; others can be named so, too.
 """
 
 import struct
@@ -290,6 +290,7 @@ STRUCTURES: Final = {
     "P": record([_LETTERS["s"], _fixed("16s")], PoolRef._make),
     "V": record([_LETTERS["s"]] * 3, VolumeRef._make),
     "N": record([_LETTERS["s"], _fixed("16s")], NetworkRef._make),
+    "A": _array(record([_LETTERS["i"], _LETTERS["s"], _LETTERS["u"]])),
     "T": _array(Codec(_pack_parameter, _unpack_parameter, 12)),
 }
 """What has a name of its own in the notation."""

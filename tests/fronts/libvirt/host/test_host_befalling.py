@@ -165,7 +165,7 @@ class TestTheInterface:
         assert listed(node2) == {"web1": (1, 2, 0)}
         there = node2.lookupByName("web1")
         assert (there.UUIDString(), there.info()[1:3]) == (uuid_of("web1"), [64 * MIB, 32 * MIB])
-        assert source.told() == ["web1 1 left"]
+        assert source.told() == ["web1 -1 left"]
         assert target.told() == ["web1 1 arrived", "web1 1 resumed from a migration"]
 
     def test_a_migration_that_is_not_live(self, connect, cluster, watch):
@@ -177,7 +177,7 @@ class TestTheInterface:
         cluster.migrate("job1", to="node2", live=False)
         assert (listed(node1), listed(node2)) == ({}, {"job1": (1, 2, 0)})
         assert refusal(job1.state)[0] == 42
-        assert source.told() == ["job1 1 suspended to migrate", "job1 1 left"]
+        assert source.told() == ["job1 1 suspended to migrate", "job1 -1 left"]
 
     def test_one_that_is_paused_migrates(self, connect, cluster, watch):
         node1, node2, target = connect("node1"), connect("node2"), watch("node2")

@@ -1,6 +1,7 @@
 """How a host lets calls in: one after the other where they change a domain, and none once it is over."""
 
 import threading
+from time import monotonic
 
 import pytest
 from small_host import STARTED_AT_MOST, Client
@@ -207,3 +208,13 @@ def test_a_front_of_a_class_of_ones_own_ends_with_its_block(libvirt, cluster):
         uri = front.uri()
         libvirt.open(uri).close()
     assert refusal(libvirt.open, uri)[1] == 7
+
+
+def test_a_host_that_boots_again_and_again_keeps_no_threads(cluster, front, connect):
+    for _ in range(3):
+        connect("node1").getHostname()
+        cluster["node1"].crash()
+        cluster["node1"].boot()
+        for each in front._former:
+            each._readers.join(monotonic() + STARTED_AT_MOST)
+        assert [each for each in threading.enumerate() if each.name == "fakehv-libvirt node1"] == []

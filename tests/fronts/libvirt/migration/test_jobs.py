@@ -147,6 +147,31 @@ def under_way_on_a_clock_that_stands(pair, flags=LIVE, **script):
     return begun, pair.connect("A").lookupByName("web1")
 
 
+def test_what_comes_from_elsewhere_is_not_this_hosts_to_steer(pair_of):
+    """That waits for the call that it is here by, in vain: in postcopy that is the last one."""
+    pair = pair_of("manual")
+    flags = LIVE | libvirt.VIR_MIGRATE_POSTCOPY | libvirt.VIR_MIGRATE_PERSIST_DEST
+    begun, here = under_way_on_a_clock_that_stands(pair, flags, bandwidth=1e-9, dirty_rate=1e-9)
+    there = pair.connect("B").lookupByName("web1")
+    for phase in ("Prepare3Params", "Finish3Params"):
+        steered = [
+            Begun(there.abortJob),
+            Begun(there.migrateStartPostCopy),
+            Begun(there.migrateSetMaxDowntime, 5),
+        ]
+        held = f"cannot acquire state change lock (held by monitor=remoteDispatchDomainMigrate{phase})"
+        for each in steered:
+            while each.is_alive:
+                pair.cluster.clock.advance(1)
+            assert each.wait() == (68, 0, f"Timed out during operation: {held}")
+        if phase == "Prepare3Params":
+            here.migrateStartPostCopy()
+            assert there.isPersistent() == 1
+    pair.cluster.complete_migration("web1")
+    assert begun.wait() is None
+    assert pair.ends == ([5, 4, True], [1, 2, True])
+
+
 def test_a_lower_speed_slows_it_down_from_then_on(pair_of):
     pair = pair_of("manual")
     begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=16)
@@ -163,6 +188,23 @@ def test_a_lower_speed_slows_it_down_from_then_on(pair_of):
     pair.cluster.clock.advance(0.75)
     assert begun.wait() is None
     assert pair.cluster.migrations[0].duration == 4.75
+
+
+def test_the_last_pass_is_held_to_no_limit_and_nothing_changes_it(pair_of):
+    """At 16 MiB a second the rounds take 4, 2, 1 and 0.5 s; then 4 MiB are left, which go at 64."""
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=64, dirty_rate=8)
+    here.migrateSetMaxSpeed(16)
+    pair.cluster.clock.advance(7.5 + 1 / 32)
+    stats = here.jobStats()
+    assert (stats["memory_processed"], stats["memory_remaining"]) == (122 * 2**20, 2 * 2**20)
+    here.migrateSetMaxSpeed(1)
+    here.suspend()
+    pair.cluster.clock.advance(1 / 32)
+    assert begun.wait() is None
+    [migration] = pair.cluster.migrations
+    assert (migration.duration, migration.downtime, migration.rounds) == (7.5625, 0.0625, 4)
+    assert migration.transferred_ram == 124
 
 
 def test_a_longer_downtime_lets_converge_what_never_would(pair_of):
@@ -183,15 +225,48 @@ def test_a_bandwidth_counts_from_the_beginning(pair):
     assert pair.cluster.migrations[0].duration == 8
 
 
+def test_a_bandwidth_holds_until_a_speed_is_set(pair_of):
+    pair = pair_of("manual")
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=64)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain, "managed", LIVE, {"bandwidth": 4})
+        held.wait()
+    here = pair.connect("A").lookupByName("web1")
+    assert here.migrateGetMaxSpeed() == 4
+    here.migrateSetMaxDowntime(1)
+    pair.cluster.clock.advance(2)
+    assert here.jobStats()["memory_processed"] == 8 * 2**20
+    here.migrateSetMaxSpeed(8)
+    assert here.migrateGetMaxSpeed() == 8
+    pair.cluster.clock.advance(7)
+    assert begun.wait() is None
+    assert here.migrateGetMaxSpeed() == 8
+
+
+def test_a_downtime_is_for_one_run(pair):
+    domain = pair.domain()
+    domain.migrateSetMaxDowntime(50)
+    assert domain.migrateGetMaxDowntime() == 50
+    domain.destroy()
+    domain.create()
+    assert domain.migrateGetMaxDowntime() == 300
+
+
 def test_a_speed_counts_in_postcopy_too(pair_of):
     pair = pair_of("manual")
     begun, here = under_way_on_a_clock_that_stands(
-        pair, LIVE | libvirt.VIR_MIGRATE_POSTCOPY, bandwidth=16, dirty_rate=16, postcopy=0
+        pair, LIVE | libvirt.VIR_MIGRATE_POSTCOPY, bandwidth=16, dirty_rate=8, postcopy=1
     )
-    pair.cluster.clock.advance(2)
+    pair.cluster.clock.advance(4.5)
     here.migrateSetMaxSpeed(8)
+    pair.cluster.clock.advance(1)
+    here.migrateSetMaxSpeed(4)
+    assert here.jobStats()["memory_iteration"] == 2
     pair.cluster.clock.advance(4)
     assert begun.wait() is None
+    [migration] = pair.cluster.migrations
+    assert (migration.rounds, migration.duration) == (1, 9.5)
 
 
 def test_a_speed_of_what_ends_by_polls_or_is_paused_changes_nothing_of_its_end(pair_of):

@@ -151,6 +151,19 @@ def test_a_host_that_crashes_in_a_phase(pair, phase, node, when):
     pair.cluster.assert_consistent()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_source_that_leads_crashes_in_the_end(pair, when):
+    domain = pair.domain()
+    pair.cluster.fault("FinalizeMigrationSource", when=when, crash=True)
+    assert refused(pair.move, domain, "p2p")[:2] == (38, 7)
+    assert pair.on(pair.b) == [1, 2, False]
+    pair.cluster.assert_consistent()
+    pair.cluster["A"].boot()
+    pair = type(pair)(pair.cluster, pair.front)
+    assert pair.on(pair.a)[0] == 5
+    pair.cluster.assert_consistent()
+
+
 def test_a_phase_is_held_by_the_interface_s_word(pair):
     domain = pair.domain()
     with pair.cluster.hold("MigrateInstance", instance="web1") as held:

@@ -243,6 +243,9 @@ def test_no_such_peer(pair):
     uri = "qemu+ssh://nowhere/system"
     problem = f"Failed to connect to remote libvirt URI {uri}: unable to connect to server"
     assert refused(domain.migrateToURI3, uri, {}, LIVE | P2P) == (9, 10, f"operation failed: {problem}")
+    text = "Failed to connect socket to '/nowhere/libvirt-sock': No such file or directory"
+    uri = "qemu+unix:///system?socket=/nowhere/libvirt-sock"
+    assert refused(domain.migrateToURI3, uri, {}, LIVE | P2P) == (38, 7, text)
     pair.cluster["B"].crash()
     assert refused(pair.move, domain, "p2p")[0] == 9
     assert pair.on(pair.a) == [1, 1, True]
@@ -255,6 +258,35 @@ def test_a_persistent_definition_of_its_own(pair):
     domain.migrate3(pair.b, {"persistent_xml": other}, LIVE | PERSIST)
     inactive = pair.b.lookupByName("web1").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     assert "<title>kept</title>" in inactive
+
+
+def test_a_persistent_definition_that_can_not_be_taken_is_refused_before_anything_is_sent(pair):
+    domain = pair.domain()
+    broken = "(domain_definition):1: Couldn't find end of Start Tag domain line 1\n<domain\n-------^"
+    assert refused(domain.migrate3, pair.b, {"persistent_xml": "<domain"}, LIVE | PERSIST) == (35, 20, broken)
+    assert pair.ends == ([1, 1, True], None)
+    pair.cluster.assert_consistent()
+
+
+def test_a_definition_can_be_sent_offline_while_its_domain_runs(pair):
+    domain = pair.domain()
+    there = domain.XMLDesc().replace("<vcpu", "<title>old</title><vcpu")
+    pair.b.defineXML(there)
+    domain.migrate3(pair.b, {}, libvirt.VIR_MIGRATE_OFFLINE | PERSIST)
+    assert pair.ends == ([1, 1, True], [5, 0, True])
+    assert "<title>" not in pair.b.lookupByName("web1").XMLDesc()
+    pair.cluster.assert_consistent()
+
+
+def test_a_uuid_that_is_anothers_on_the_target(pair):
+    domain = pair.domain()
+    other = pair.b.defineXML(domain.XMLDesc().replace("<name>web1", "<name>web2"))
+    problem = f"domain 'web2' is already defined with uuid {domain.UUIDString()}"
+    assert refused(domain.migrate3, pair.b, {}, LIVE) == (9, 20, f"operation failed: {problem}")
+    assert pair.on(pair.a) == [1, 1, True]
+    other.undefine()
+    domain.migrate3(pair.b, {}, LIVE)
+    pair.cluster.assert_consistent()
 
 
 def test_a_change_waits_for_a_migration_that_ends(pair, impatient):

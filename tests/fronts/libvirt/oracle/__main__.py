@@ -1,4 +1,7 @@
-"""`record` makes the records anew; `repeat` compares the real pair with them, `compare` the front."""
+"""`record` makes the records anew; `repeat` compares the real pair with them, `compare` the front.
+
+`measure` takes anew the figures of QEMU's precopy, which the documentation has.
+"""
 
 import argparse
 import json
@@ -8,12 +11,12 @@ from collections import defaultdict
 
 import libvirt
 
-from oracle import records
+from oracle import measuring, records
 from oracle.comparing import compared
 from oracle.differences import TABLE, rows
 from oracle.pair import real_pair
 from oracle.recording import Ended, Recording
-from oracle.scripts import scripts
+from oracle.scripts import APART, scripts
 
 HOSTS = ("node1", "node2")
 
@@ -39,7 +42,7 @@ def record(names):
     """Make records of what the real pair says."""
     with real_pair() as pair:
         for name in names:
-            with pair.hosts(*HOSTS) as hosts:
+            with pair.hosts(*HOSTS, apart=name in APART) as hosts:
                 lines = play(scripts()[name], hosts)
                 about = machine(hosts)
             records.write(name, lines)
@@ -58,7 +61,7 @@ def on_pair(names):
     """Give what the real pair says now."""
     with real_pair() as pair:
         for name in names:
-            with pair.hosts(*HOSTS) as hosts:
+            with pair.hosts(*HOSTS, apart=name in APART) as hosts:
                 yield name, play(scripts()[name], hosts)
 
 
@@ -101,11 +104,15 @@ def report(said, allowed):
 def main():
     """Run a command."""
     parser = argparse.ArgumentParser(prog="python -m oracle", description=__doc__)
-    parser.add_argument("command", choices=["record", "repeat", "compare"])
+    parser.add_argument("command", choices=["record", "repeat", "compare", "measure"])
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help="the scripts to run (default: all)")
     given = parser.parse_args()
     libvirt.registerErrorHandler(lambda *_: None, None)
     libvirt.virEventRegisterDefaultImpl()
+    if given.command == "measure":
+        with real_pair() as pair:
+            measuring.write(measuring.measured(pair))
+        return 0
     names = given.scripts or list(scripts())
     if given.command == "record":
         record(names)

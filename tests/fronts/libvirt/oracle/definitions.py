@@ -26,7 +26,7 @@ TEMPLATE = """\
     <controller type='usb' model='none'/>
     <disk type='file' device='floppy'>
       <driver name='qemu' type='raw'/>
-      <source file='/var/lib/libvirt/images/guest.img'/>
+      <source file='/var/lib/libvirt/images/{guest}.img'/>
       <target dev='fda' bus='fdc'/>
       <readonly/>
     </disk>
@@ -50,6 +50,7 @@ def xml(name, *, id=None, memory=64, current=None, vcpus=1, maximum=None, head="
     definition = Definition(
         TEMPLATE.format(
             type=type,
+            guest="busy" if name == "busy" else "guest",
             name=name,
             uuid=id or uuid(name),
             head=head and f"\n  {head}",
@@ -90,6 +91,24 @@ def volume_xml(name, capacity="10", *, rest="", target=""):
     said = "" if capacity == "10" else f", {capacity!r}"
     said += "".join(f", {key}={value!r}" for key, value in {"rest": rest, "target": target}.items() if value)
     definition.shown = f"volume_xml({name!r}{said})"
+    return definition
+
+
+def network_xml(name, head="", *, id=None, subnet=1):  # noqa: A002
+    """Return a network's definition, which gives away addresses unless `subnet` is None."""
+    given = {"head": head, "id": id, "subnet": subnet}
+    addresses = (
+        f"<ip address='10.{subnet}.0.1' prefix='24'><dhcp>"
+        f"<range start='10.{subnet}.0.2' end='10.{subnet}.0.9'/></dhcp></ip>"
+    )
+    definition = Definition(
+        f"<network><name>{name}</name><uuid>{id or uuid(name)}</uuid>{head}{addresses if subnet else ''}"
+        "</network>"
+    )
+    said = "".join(
+        f", {key}={value!r}" for key, value in given.items() if value != {"subnet": 1, "head": ""}.get(key)
+    )
+    definition.shown = f"network_xml({name!r}{said})"
     return definition
 
 

@@ -11,6 +11,8 @@ ANYWHERE = [
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     # Which of these it is, is a race of a real host's.
     (re.compile("qemu unexpectedly closed the monitor"), "process exited while connecting to monitor"),
+    # Whether what was to arrive still has its number when its end is told, likewise.
+    (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
     (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
@@ -18,7 +20,8 @@ ANYWHERE = [
 
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
-    "virConnectListDefinedStoragePools", "virStoragePoolListVolumes",
+    "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
+    "virConnectListDefinedNetworks",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 
@@ -36,6 +39,8 @@ MOMENTARY = [
         "virDomainListGetStats",
         r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
     ),
+    # The page's size, the operation and the disks that there are not are the same always.
+    ("virDomainGetJobStats", r"(?:time|downtime|setup|data|memory_(?!page_size)).*"),
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
     ("virNodeGetMemoryStats", r"total|free|buffers|cached"),
@@ -45,6 +50,12 @@ MOMENTARY = [
     ("virStoragePoolGetInfo", r"[123]"),
 ]
 
+FLEETING = {"memory_bps", "downtime_net"}
+"""The figures of a job that a real host has only where that took long enough."""
+
+FLEETING_LINES = re.compile(r"^(?:Memory bandwidth|Downtime w/o network): .*\n", re.MULTILINE)
+"""The same as virsh shows them."""
+
 # By virsh's command, what lines of its output look like of which a group has a figure of the moment.
 PRINTED = [
     ("dominfo", r"CPU time: +(.*)"),
@@ -52,6 +63,7 @@ PRINTED = [
         "domstats",
         r"  (?:cpu\.(?:time|user|system)|balloon\.(?:rss|last-update)|vcpu\.\d+\.(?:time|wait|delay))=(.*)",
     ),
+    ("domjobinfo", r"(?:Time|Total|Expected|Setup|Data|Memory|Constant|Normal|Dirty|Iteration).*?: +(.*)"),
     ("dommemstat", r"(?:rss|last_update) (.*)"),
     ("vcpuinfo", r"(?:CPU time|CPU): +(.*)"),
     ("cpu-stats", r"\s*\S*time +(.*)"),
@@ -70,6 +82,9 @@ MACHINES = [
 ]
 """What in the capabilities is the machine's: its processor, its caches, its memory."""
 
+
+DRAWN = [(re.compile(r"(?<=<mac address=')52:54:00:[0-9a-f:]*"), "MAC")]
+"""What in a network's XML a host draws."""
 
 FREE = [
     (re.compile(r"(?<=<capacity unit='bytes'>)[1-9]\d*"), "#"),
@@ -112,8 +127,14 @@ def _result(api, value):
         return sorted(value)
     if api == "virConnectGetCapabilities":
         return _without(MACHINES, value)
+    if api == "virNetworkGetXMLDesc":
+        return _without(DRAWN, value)
     if api == "virStoragePoolGetXMLDesc":
         return _without(FREE, value)
+    if api == "virDomainGetJobInfo" and value and value[0]:
+        return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
+    if api == "virDomainGetJobStats":
+        value = {key: each for key, each in value.items() if key not in FLEETING}
     for name, path in MOMENTARY:
         if name == api:
             value = _replaced(value, re.compile(path), "")
@@ -123,10 +144,14 @@ def _result(api, value):
 def _printed(api, text):
     if api == "virsh capabilities":
         return _without(MACHINES, text)
+    if api == "virsh net-dumpxml":
+        return _without(DRAWN, text)
     if api == "virsh pool-dumpxml":
         return _without(FREE, text)
     if api == "virsh domstats":
         text = "\n\n".join(sorted(text.strip("\n").split("\n\n"))) + "\n\n"
+    if api == "virsh domjobinfo":
+        text = FLEETING_LINES.sub("", text)
     for name, pattern in PRINTED:
         if api == f"virsh {name}":
             text = re.sub(rf"^{pattern}$", _masked, text, flags=re.MULTILINE)

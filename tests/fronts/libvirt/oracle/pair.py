@@ -20,6 +20,17 @@ UUIDS = {
     "node2": "22222222-2222-4222-8222-222222222222",
 }
 
+HOSTS = """\
+127.0.0.1 localhost
+127.0.0.11 node1
+127.0.0.12 node2
+"""
+"""How they find each other, when a domain's memory goes from one to the other."""
+
+GUESTS = {"guest": [], "busy": ["TICKS=1398"]}
+"""By the name of its source and of its floppy, with what a guest is assembled: this one writes to 2560 pages
+a second, which are 10 MiB."""
+
 DAEMON = """\
 unix_sock_dir = "{folder}/sock"
 unix_sock_rw_perms = "0777"
@@ -56,6 +67,7 @@ mount --bind {folder}/log /var/log/libvirt
 mount --bind {folder}/etc /etc/libvirt
 mount --bind {folder}/passwd /etc/passwd
 mount --bind {folder}/group /etc/group
+mount --bind {folder}/hosts /etc/hosts
 hostname {name}
 /usr/sbin/libvirtd --config {folder}/etc/libvirtd.conf --pid-file {folder}/libvirtd.pid &
 while true; do wait; sleep 3600 & done
@@ -73,9 +85,10 @@ class Host:
         folder: A folder of its own, with a short path.
         cache: Where the daemon keeps what it found out about QEMU.
         ports: The first and the last port for incoming migrations.
+        apart: Whether it has a network of its own, so that the machine's gets no bridge of its.
     """
 
-    def __init__(self, name, folder, cache, ports):
+    def __init__(self, name, folder, cache, ports, *, apart):
         self.name = name
         self.folder = folder
         self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
@@ -83,7 +96,8 @@ class Host:
         for part in ("sock", "run", "lib/images", "log", "etc"):
             (folder / part).mkdir(parents=True)
         (folder / "cache").symlink_to(cache)
-        shutil.copy(cache / "guest.img", folder / "lib" / "images" / "guest.img")
+        for guest in GUESTS:
+            shutil.copy(cache / f"{guest}.img", folder / "lib" / "images")
         (folder / "etc" / "libvirtd.conf").write_text(DAEMON.format(folder=folder, uuid=UUIDS[name]))
         first, last = ports
         (folder / "etc" / "qemu.conf").write_text(DRIVER.format(first=first, last=last))
@@ -92,12 +106,16 @@ class Host:
         passwd = Path("/etc/passwd").read_text() + "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/false\n"
         (folder / "passwd").write_text(passwd)
         (folder / "group").write_text(Path("/etc/group").read_text() + "libvirt-qemu:x:64055:\n")
+        (folder / "hosts").write_text(HOSTS)
         (folder / "init.sh").write_text(INIT.format(folder=folder, name=name))
+        self._apart = apart
         self._process = None
 
     def __enter__(self):
         """Start it, and wait until it answers."""
-        namespaces = ("--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
+        namespaces = ["--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        if self._apart:
+            namespaces.append("--net")
         with (self.folder / "output").open("w") as output:
             self._process = subprocess.Popen(
                 [
@@ -146,6 +164,9 @@ class Host:
         """Kill a domain's QEMU behind the daemon's back."""
         self.signal("KILL", f"run/qemu/{name}.pid")
 
+    def let_pass(self):
+        """Do nothing: time passes by itself."""
+
     def await_guest(self, name):
         """Wait until a domain's guest has come up."""
         with contextlib.closing(libvirt.open(self.uri)) as connection:
@@ -171,18 +192,19 @@ class Pair:
         self._caches = {name: self.folder / f"cache-{name}" for name in UUIDS}
         for cache in self._caches.values():
             cache.mkdir()
-            build_guest(cache / "guest.img")
+            for name, given in GUESTS.items():
+                build_guest(name, cache / f"{name}.img", given)
 
     @contextlib.contextmanager
-    def hosts(self, *names):
-        """Give hosts by name, started; they end with the block."""
+    def hosts(self, *names, apart=False):
+        """Give hosts by name, started; they end with the block. Those apart can't reach each other."""
         self._made += 1
         with contextlib.ExitStack() as stack:
             found = {}
             for name in names:
                 folder = self.folder / f"{self._made}-{name}"
                 ports = (49152, 49170) if name == "node1" else (49252, 49270)
-                found[name] = stack.enter_context(Host(name, folder, self._caches[name], ports))
+                found[name] = stack.enter_context(Host(name, folder, self._caches[name], ports, apart=apart))
             yield found
 
 
@@ -194,11 +216,12 @@ def real_pair():
         yield Pair(folder)
 
 
-def build_guest(image):
-    """Assemble the guest, and write the floppy that it boots from."""
-    source = Path(__file__).with_name("guest.s")
+def build_guest(name, image, given=()):
+    """Assemble a guest, and write the floppy that it boots from."""
+    source = Path(__file__).with_name(f"{name}.s")
+    symbols = [part for each in given for part in ("--defsym", each)]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["as", "--32", "-o", f"{folder}/guest.o", source], check=True)
+        subprocess.run(["as", "--32", *symbols, "-o", f"{folder}/guest.o", source], check=True)
         link = ["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary"]
         subprocess.run([*link, "-o", f"{folder}/guest", f"{folder}/guest.o"], check=True)
         image.write_bytes(Path(folder, "guest").read_bytes().ljust(1_474_560, b"\0"))

@@ -4,10 +4,11 @@ import os
 import re
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import libvirt
 
-from oracle.normal import normal
+from oracle.normal import FLEETING, normal
 
 QUIET = 0.06
 """For how many seconds a real host must have said nothing to be taken to have said all."""
@@ -19,7 +20,10 @@ LIFECYCLE = {
     0: ("defined", ("added", "updated", "renamed", "from snapshot")),
     1: ("undefined", ("removed", "renamed")),
     2: ("started", ("booted", "migrated", "restored", "from snapshot", "wakeup")),
-    3: ("suspended", ("paused", "migrated", "ioerror", "watchdog", "restored", "from snapshot", "api error")),
+    3: (
+        "suspended",
+        ["paused", "migrated", "ioerror", "watchdog", "restored", "from snapshot", "api error", "postcopy"],
+    ),
     4: ("resumed", ("unpaused", "migrated", "from snapshot", "postcopy", "postcopy failed")),
     5: ("stopped", ("shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot")),
     6: ("shutdown", ("finished", "guest", "host")),
@@ -34,7 +38,13 @@ KINDS = {
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata",
 }
 
+JOBS = {
+    libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION: "iteration",
+    libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED: "job completed",
+}
 
+
+NETWORK_LIFECYCLE = ("defined", "undefined", "started", "stopped")
 POOL_LIFECYCLE = ("defined", "undefined", "started", "stopped", "created", "deleted")
 
 OBJECTS = {
@@ -43,12 +53,16 @@ OBJECTS = {
         "domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()
     },
     libvirt.virStream: lambda value: "a stream",
+    libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
 }  # fmt: skip
 """What a record shows of objects."""
 
-NAMED = {libvirt.virDomain: "domain", libvirt.virStoragePool: "pool", libvirt.virStorageVol: "volume"}
+NAMED = {
+    libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
+    libvirt.virStorageVol: "volume",
+}  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
 
@@ -77,17 +91,17 @@ class Recording:
     def __init__(self, hosts, expected=None):
         self.hosts = hosts
         self.lines = []
-        self.apis = set()
         self._expected = expected
         self._events = []
         self._connections = []
         self._names = {}
+        self._threads = ThreadPoolExecutor(50)
         self._timer = libvirt.virEventAddTimeout(-1, lambda *_: None, None)
 
     # What scripts use.
 
-    def connect(self, host="node1", *, read_only=False, events=True):
-        """Open a connection to a host, whose events stand at the calls to come."""
+    def connect(self, host="node1", *, read_only=False, events=True, jobs=False):
+        """Open a connection to a host, whose events, and those of jobs, stand at the calls to come."""
         there = self.hosts[host]
         uri = there.read_only_uri if read_only else there.uri
         self._names[uri] = f"<{host}>"
@@ -100,9 +114,18 @@ class Recording:
             raise Ended("no connection")
         self._connections.append(connection)
         if events:
-            for kind in KINDS:
+            for kind in {**KINDS, **JOBS} if jobs else KINDS:
                 connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
         return connection
+
+    def watch_networks(self, connection):
+        """Let the events of networks stand at the calls to come, too."""
+        name = self._names[connection]
+
+        def receive(connection, network, event, detail, _):
+            self._events.append(f"network {NETWORK_LIFECYCLE[event]}, {detail}: {network.name()} on {name}")
+
+        connection.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, receive, None)
 
     def watch_pools(self, connection):
         """Let the events of storage pools stand at the calls to come, too."""
@@ -121,21 +144,10 @@ class Recording:
 
         Returns: What the call returned; None if it failed.
         """
-        owner = getattr(function, "__self__", None)
-        given = ", ".join(
-            self._names.get(each) or shown(each) if isinstance(each, str) else shown(each) for each in args
-        )
-        line = {"call": f"{self._shown_owner(owner)}.{function.__name__}({given})", "api": api(function)}
-        result = None
-        try:
-            result = function(*args)
-        except libvirt.libvirtError as error:
-            # What Python says by itself has no error of libvirt's behind it.
-            line["error"] = list(error.err) if error.err else [str(error)]
+        owner, line = self._called(function, args)
+        line, result = self._made(line, function, args)
+        if "error" in line:
             until = None
-        else:
-            line["result"] = encoded(result)
-        self.apis.add(line["api"])
         self._keep(line, result if isinstance(result, libvirt.virDomain) else owner, until, quiet)
         return result
 
@@ -144,6 +156,43 @@ class Recording:
         stream = connection.newStream()
         self._names[stream] = "stream"
         return stream
+
+    def begin(self, function, *args, until=None, quiet=QUIET):
+        """Begin a call that takes its time, and go on meanwhile; what is to come stands at this call's end.
+
+        Args:
+            function: The function, or an object's method.
+            args: Its arguments.
+            until: How the event begins to which the call leads before it has ended.
+            quiet: As for other calls.
+
+        Returns: What `end` is to be given.
+        """
+        owner, line = self._called(function, args)
+        making = self._threads.submit(self._made, line, function, args)
+        self._keep({**line, "call": f"begin {line['call']}"}, None, until, quiet)
+        return owner, making
+
+    def end(self, begun, *, hastened=None, races=False, quiet=QUIET):
+        """Wait for the end of a call that was begun, and keep what came of it; return what it returned.
+
+        Args:
+            begun: What `begin` returned.
+            hastened: What is done first, so that it comes to its end; None for nothing.
+            races: Whether it is a race which error a real host has; that there is one is kept alone.
+            quiet: As for other calls.
+        """
+        owner, making = begun
+        if hastened:
+            hastened()
+        while not making.done():
+            next(iter(self.hosts.values())).let_pass()
+            self._pump(10)
+        line, result = making.result()
+        if races and "error" in line:
+            line["error"] = ["one of several"]
+        self._keep(line, owner, None, quiet)
+        return result
 
     def virsh(self, *command, host="node1", until=None):
         """Run virsh in a process of its own, and keep what it printed."""
@@ -158,18 +207,42 @@ class Recording:
             line | {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}, None, until
         )
 
-    def kill(self, name, host="node1", *, until="lifecycle stopped"):
+    def kill(self, name, host="node1", *, until="lifecycle stopped", quiet=QUIET):
         """Let a domain's process end behind the host's back."""
         connection = next(each for each in reversed(self._connections) if self._names[each].startswith(host))
         domain = connection.lookupByName(name)
         self.hosts[host].kill(name)
-        self._keep({"call": f"kill({name!r})", "api": "kill"}, domain, until)
+        self._keep({"call": f"kill({name!r})", "api": "kill"}, domain, until, quiet)
 
     def await_guest(self, name, host="node1"):
         """Wait until what runs in a domain has come up, where there is something."""
         self.hosts[host].await_guest(name)
 
     # How it does that.
+
+    def _called(self, function, args):
+        """Return whose function it is, and the beginning of the call's line."""
+        owner = getattr(function, "__self__", None)
+        given = ", ".join(
+            self._names.get(each) or shown(each)
+            if isinstance(each, (str, libvirt.virConnect))
+            else shown(each)
+            for each in args
+        )
+        return owner, {
+            "call": f"{self._shown_owner(owner)}.{function.__name__}({given})",
+            "api": api(function),
+        }
+
+    @staticmethod
+    def _made(line, function, args):
+        """Make a call, and return its line with what came of it, and what it returned."""
+        try:
+            result = function(*args)
+        except libvirt.libvirtError as error:
+            # What Python says by itself has no error of libvirt's behind it.
+            return {**line, "error": list(error.err) if error.err else [str(error)]}, None
+        return {**line, "result": encoded(result)}, result
 
     def _shown_owner(self, owner):
         if owner is None:
@@ -247,6 +320,7 @@ class Recording:
 
     def close(self):
         """Close what the script has left open."""
+        self._threads.shutdown()
         libvirt.virEventRemoveTimeout(self._timer)
         for connection in self._connections:
             try:
@@ -257,10 +331,16 @@ class Recording:
 
 def event(kind, details):
     """Return an event in words."""
-    if KINDS[kind] == "lifecycle":
+    if kind == libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE:
         number, reason = details
         word, reasons = LIFECYCLE[number]
         return f"lifecycle {word}, {reasons[reason]}"
+    if kind == libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION:
+        return JOBS[kind]  # how many there are is a matter of the machine's speed
+    if kind == libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED:
+        (figures,) = details
+        count = len(set(figures) - FLEETING)
+        return f"{JOBS[kind]}, operation {figures['operation']}, {count} figures"
     return " ".join([KINDS[kind], *map(str, details)])
 
 
@@ -276,12 +356,12 @@ def shown(value):
         return value.shown
     if isinstance(value, tuple(NAMED)):
         return value.name()
-    if isinstance(value, libvirt.virStream):
-        return "stream"
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
-    if callable(value):
-        return "callback"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {shown(each)}' for key, each in value.items())}}}"
+    if callable(value) or isinstance(value, libvirt.virStream):
+        return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
 

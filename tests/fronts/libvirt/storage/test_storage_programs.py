@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 INSTALL = (
-    "virt-install --name web1 --memory 512 --vcpus 1 --disk size=5 --import --osinfo linux2020 --network none "
-    "--graphics none --noautoconsole --noreboot"
+    "virt-install --name web1 --memory 512 --vcpus 1 --disk size=5 --import --osinfo linux2020 "
+    "--network none --graphics none --noautoconsole --noreboot"
 )
 
 

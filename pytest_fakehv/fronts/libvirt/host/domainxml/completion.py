@@ -88,7 +88,7 @@ def completed(root: Element, key: bytes) -> Element:
         LibvirtError: It is no domain, or there is something wrong in it.
     """
     name = _checked_name(root)
-    uuid = _checked_uuid(root) or key
+    uuid = checked_uuid(root) or key
     kind = _checked_type(root)
     os = checked_os(root)
     if "\n" in _text(root, "title"):
@@ -171,13 +171,18 @@ def has_uuid(root: Element) -> bool:
     return bool(_text(root, "uuid").strip())
 
 
-def _checked_uuid(root: Element) -> bytes | None:
+def checked_uuid(root: Element, origin: Origin = Origin.DOMAIN) -> bytes | None:
+    """Return the uuid that a document says, 16 bytes; None where it says none.
+
+    Raises:
+        LibvirtError: It is malformed; this part of libvirt says so.
+    """
     text = _text(root, "uuid").strip()
     if not text:
         return None
     digits = text.replace("-", "")
     if not _UUID.fullmatch(digits):
-        raise failure(Code.INTERNAL_ERROR, "malformed uuid element", origin=Origin.DOMAIN)
+        raise failure(Code.INTERNAL_ERROR, "malformed uuid element", origin=origin)
     return bytes.fromhex(digits)
 
 

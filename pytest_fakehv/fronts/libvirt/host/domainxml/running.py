@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
@@ -52,6 +53,15 @@ _LONGEST_IN_PATHS: Final = 20
 """Characters of a domain's name that are in the name of its folder."""
 
 
+class Bridge(NamedTuple):
+    """To which of a host's bridges a network leads."""
+
+    network: str
+    name: str
+    is_made: bool
+    """Whether the host has made it for that network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where on its host a domain runs.
@@ -61,12 +71,14 @@ class Place:
         tap: the number of its first interface's device on the host: 3 makes ``vnet3``, and the others follow.
         port: the port of its first screen that names none; the others follow.
         terminal: the number of the terminal of its first serial line; the others follow.
+        bridges: to which bridges its networks lead.
     """
 
     id: int
     tap: int = 0
     port: int = FIRST_PORT
     terminal: int = 0
+    bridges: tuple[Bridge, ...] = ()
 
 
 def running(domain: Element, place: Place) -> Element:
@@ -172,6 +184,7 @@ class _Devices:
         kind = domain.at("os/type")
         self._is_q35 = kind is not None and "q35" in kind.attributes["machine"]
         self._tap = place.tap
+        self._bridges = place.bridges
         self._port = place.port
         self._terminal = place.terminal
         self._first_serial: Element | None = None
@@ -198,9 +211,8 @@ class _Devices:
         match device.name:
             case "disk":
                 return self._disk(device)
-            case "interface" if needs_tap(device):
-                self._tap += 1
-                return _with_target(device, f"{_TAPS[device.attributes['type']]}{self._tap - 1}")
+            case "interface":
+                return self._interface(device)
             case "serial" | "parallel" | "console" if needs_terminal(device):
                 path = f"/dev/pts/{self._terminal}"
                 self._terminal += 1
@@ -212,6 +224,23 @@ class _Devices:
                 return self._screen(device)
             case _:
                 return device
+
+    def _interface(self, interface: Element) -> Element:
+        kind = interface.attributes["type"]
+        if needs_tap(interface):
+            self._tap += 1
+            interface = _with_target(interface, f"{_TAPS[kind]}{self._tap - 1}")
+        source = interface.child("source")
+        name = source.attributes.get("network") if source and kind == "network" else None
+        bridge = next((each for each in self._bridges if each.network == name), None)
+        if source is None or bridge is None:
+            return interface
+        mac = part_of(interface, "mac", "address")
+        port = str(uuid5(NAMESPACE_URL, f"pytest-fakehv:port:{self._folder}:{mac}"))
+        others = source.having(network=None).attributes
+        leads = {"network": bridge.network, "portid": port, **others, "bridge": bridge.name}
+        interface = interface.exchanging(source, Element("source", leads, source.content))
+        return interface if bridge.is_made else interface.having(type="bridge")
 
     def _disk(self, disk: Element) -> Element:
         number, self._disks_left = self._disks_left, self._disks_left - 1
