@@ -195,6 +195,17 @@ class TestHosts:
         }
         assert node1.storagePoolLookupByName("images").listVolumes() == ["a"]
 
+    def test_a_host_that_is_another_one(self, cluster, node1, connect, images):
+        """It has the name of one that was removed, and shares what that shared."""
+        images.createXML(volume_xml("a"), 0)
+        node1.storagePoolCreateXML(nfs_xml("shared"), 1).createXML(volume_xml("b"), 0)
+        cluster.remove_node("node1")
+        cluster.add_node("node1")
+        again = connect()
+        assert again.listAllStoragePools() == []
+        assert again.storagePoolCreateXML(pool_xml("images"), 1).listVolumes() == []
+        assert again.storagePoolCreateXML(nfs_xml("shared"), 1).listVolumes() == ["b"]
+
 
 class TestCalls:
     """What the test sees of calls, and does to them."""

@@ -293,6 +293,10 @@ class Pools:
                 pool.stops()
             self._forget_unless_there(pool)
 
+    def leaves(self) -> None:
+        """Have no disks any more: the host is no longer in the cluster."""
+        self._spaces.forget(self._machine.name)
+
     def boots(self) -> None:
         """Start those that start with the host; what can't be started stays as it is."""
         for pool in self:

@@ -107,6 +107,9 @@ class Space:
         return max(0, self.capacity - self.allocation)
 
 
+SHARED: Final = "netfs"
+"""The kind of pools of which hosts that have the same source have the same space."""
+
 Address = tuple[str, ...]
 """Where a space is: of which kind it is, on which host if on one alone, and what it is called there."""
 
@@ -128,9 +131,15 @@ class Spaces:
         space = next((self._spaces[one] for one in each if one in self._spaces), Space())
         self._spaces.update(dict.fromkeys(each, space))
 
+    def forget(self, node: str) -> None:
+        """Let a host's own disks be gone: a host that has its name later is another one."""
+        self._folders.pop(node, None)
+        for address in [each for each in self._spaces if each[0] != SHARED and each[1] == node]:
+            del self._spaces[address]
+
     def exports(self, server: str) -> list[str]:
         """Return the folders that a server lets hosts have, as far as pools have named them."""
-        return sorted(each[2] for each in self._spaces if each[:2] == ("netfs", server))
+        return sorted(each[2] for each in self._spaces if each[:2] == (SHARED, server))
 
     def folders(self, node: str) -> dict[str, Permissions]:
         """Return a host's folders, by path: who may do what in each."""
