@@ -419,16 +419,29 @@ def test_though_another_thread_calls_too(fakehv_libvirt):
     finally:
         over.set()
         poller.join()
+
+@pytest.mark.fakehv_instance("web1")
+def test_by_another_process(fakehv_libvirt):
+    import subprocess
+    import sys
+
+    fakehv_libvirt.cluster.fault("virDomainDestroy", do=refuse)
+    program = "import libvirt; libvirt.open('qemu:///system').lookupByName('web1').destroy()"
+    env = fakehv_libvirt.env | {"LIBVIRT_DEFAULT_URI": fakehv_libvirt.uri("node1")}
+    program = program.replace("'qemu:///system'", "None")
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert "internal error: Failed: virDomainDestroy must not come" in done.stderr
 """
 
 
 @needs_libvirt
 def test_what_ends_a_test_is_not_lost_in_the_library(run):
     result = run(SWALLOWED)
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=3)
     assert [line for line in result.outlines if line.endswith("must not come")] == [
         "virDomainMigrateConfirm3Params must not come",
         "E       Failed: virDomainMigratePerform3Params must not come",
+        "virDomainDestroy must not come",
     ]
 
 

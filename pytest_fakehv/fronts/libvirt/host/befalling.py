@@ -332,8 +332,7 @@ class Befalling(Domains):
             self.drop(domain)
 
     def _stops(self, domain: Domain, reason: Shutoff) -> None:
-        if domain.place:
-            self._places.give_back(domain.place)
+        self._places.give_back(domain.id)
         domain.stops(reason)
 
     def _made(self, name: str, *, is_persistent: bool) -> Domain:

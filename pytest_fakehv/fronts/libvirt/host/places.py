@@ -29,10 +29,10 @@ class Places:
         """Give an id to a domain that doesn't come to run."""
         next(self._ids)
 
-    def give_back(self, place: Place) -> None:
-        """Let others have the ports and terminals of a domain that runs no more."""
-        self._ports.give_back(place.id)
-        self._terminals.give_back(place.id)
+    def give_back(self, number: int) -> None:
+        """Let others have the ports and terminals of a domain, by its id, that runs no more."""
+        self._ports.give_back(number)
+        self._terminals.give_back(number)
 
 
 class _Numbers:

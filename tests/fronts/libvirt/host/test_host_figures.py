@@ -180,6 +180,18 @@ class TestDefinitions:
             assert f"port='{port}'" in xml[name]
             assert f"path='/dev/pts/{terminal}'" in xml[name]
 
+    def test_several_ports_of_one_are_in_a_row(self, node1):
+        one, two = ("<graphics type='vnc' autoport='yes'/>", "<graphics type='spice' autoport='yes'/>")
+        domains = [node1.createXML(domain_xml(name, devices=one), 0) for name in ("a", "b", "c")]
+        domains[1].destroy()
+        several = node1.createXML(domain_xml("d", devices=one + two), 0).XMLDesc()
+        assert [f"port='{number}'" in several for number in range(5900, 5906)] == [
+            *[False] * 3,
+            True,
+            True,
+            False,
+        ]
+
 
 class TestStatistics:
     def test_of_devices(self, node1, rich):

@@ -76,6 +76,12 @@ def test_a_network_is_created_and_updated(virsh, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_network_is_edited(virsh, default, monkeypatch):
+    monkeypatch.setenv("EDITOR", "sed -i s/122.254/122.200/")
+    assert virsh("net-edit default") == ["Network default XML configuration edited."]
+    assert ["122.200" in default.XMLDesc(flags) for flags in (0, 1)] == [False, True]
+
+
 def test_the_addresses_of_a_guest(virsh, node1):
     node1.createXML(domain("web1", nic(1)))
     assert virsh(
