@@ -183,6 +183,7 @@ LibvirtName = Literal[
     "virStorageVolCreateXML",
     "virStorageVolCreateXMLFrom",
     "virStorageVolDelete",
+    "virStorageVolDownload",
     "virStorageVolGetInfo",
     "virStorageVolGetInfoFlags",
     "virStorageVolGetPath",
@@ -191,6 +192,7 @@ LibvirtName = Literal[
     "virStorageVolLookupByName",
     "virStorageVolLookupByPath",
     "virStorageVolResize",
+    "virStorageVolUpload",
     "virStorageVolWipe",
     "virStorageVolWipePattern",
 ]

@@ -13,6 +13,7 @@ from pytest_fakehv.plugin.fixtures import (
     ASKING,
     BUILT,
     CLUSTER,
+    FRONT,
     NAMES,
     RUNNING,
     fakehv,
@@ -28,6 +29,7 @@ from pytest_fakehv.plugin.fixtures import (
 )
 from pytest_fakehv.plugin.markers import (
     MARKERS,
+    OF_LIBVIRT,
     MarkerError,
     can_ask_later,
     check_names,
@@ -205,7 +207,9 @@ def _refuse_dropped_markers(item: pytest.Item, *, has_run: bool) -> None:
         problem: str | None = str(error)
     else:
         own = own_markers(item)
-        if not own or CLUSTER in item.stash or (not has_run and can_ask_later(item)):
+        if CLUSTER in item.stash:
+            own = [mark for mark in own if mark.name == OF_LIBVIRT and FRONT not in item.stash]
+        if not own or (not has_run and can_ask_later(item)):
             return
         verdict = _verdict()
         has_factory = "fakehv_factory" in fixtures or bool(verdict and verdict.verdict(item).used)

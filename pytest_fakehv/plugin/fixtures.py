@@ -18,6 +18,7 @@ from pytest_fakehv.plugin.markers import (
     declared_limits,
     declared_migrations,
     declared_nodes,
+    declared_pools,
     for_test,
 )
 from pytest_fakehv.plugin.settings import SETTINGS, Settings, read_topology_file, real_filesystem
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.cluster.topology import Topology
     from pytest_fakehv.fronts.ganeti import FakeCluster as GanetiCluster
     from pytest_fakehv.fronts.libvirt import FakeLibvirt
+    from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
     from pytest_fakehv.plugin.built import Built
     from pytest_fakehv.plugin.roots import Folders
     from pytest_fakehv.storage.filesystem import Filesystem
@@ -44,6 +46,9 @@ NAMES: Final = frozenset({"fakehv", "fakehv_cluster", "fakehv_factory", "fakehv_
 
 CLUSTER: Final = pytest.StashKey["FakeCluster"]()
 """On a test: the cluster of its function fixtures."""
+
+FRONT: Final = pytest.StashKey[bool]()
+"""On a test: whether it has its cluster behind libvirt's interface."""
 
 _LAST_LOADED: Final = (
     "pytest_fakehv.public",
@@ -250,12 +255,32 @@ def fakehv_libvirt(request: pytest.FixtureRequest, fakehv_cluster: "FakeCluster"
             front = left.enter_context(FakeLibvirt(fakehv_cluster))
         except DeclarationError as error:
             raise pytest.fail.Exception(f"fakehv_libvirt: {error}", pytrace=False) from None
+        try:
+            for pool in declared_pools(request.node):
+                _add_pool(front, pool)
+        except MarkerError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        request.node.stash[FRONT] = True
         if for_test(request.node).routes:
             try:
                 left.enter_context(front.routed())
             except ImportError as error:
                 pytest.fail(f"fakehv_libvirt: {error}; or mark the test fakehv(routes=False)", pytrace=False)
         yield front
+
+
+def _add_pool(front: "FakeLibvirt", pool: "DeclaredPool") -> None:
+    """Let the nodes have a pool that a marker declares.
+
+    Raises:
+        MarkerError: they can't.
+    """
+    from pytest_fakehv.checks import DeclarationError
+
+    try:
+        front.add_pool(**vars(pool))
+    except DeclarationError as error:
+        raise MarkerError(f"fakehv_pool({pool.name!r}): {error}") from None
 
 
 def _ganeti_classes(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_fakehv.calls.faultspec import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
     from pytest_fakehv.cluster.topology import Topology
+    from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.judgement.crowd import Most
     from pytest_fakehv.migration.script import MigrationSpec
@@ -47,9 +48,16 @@ MARKERS: Final = {
     "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
     "fakehv_fault": "which calls of the interface fail, lie or do harm in this test, and how",
     "fakehv_apart": "instances of which never two may be on one node of this test's cluster",
+    "fakehv_pool": (
+        "a storage pool of this test's fakehv_libvirt; nodes a list of those that share it, "
+        "capacity in MiB, or as '200G'"
+    ),
     "fakehv_at_most": "how many migrations a node of this test's cluster, or each, may have at once",
 }
 """What each is for, by its name."""
+
+OF_LIBVIRT: Final = "fakehv_pool"
+"""The one that only the cluster of ``fakehv_libvirt`` listens to."""
 
 _OF_VERDICT: Final = ("strict", "allow")
 """The arguments of ``fakehv`` that count for every cluster that a test uses, however it was made."""
@@ -62,6 +70,7 @@ def with_arguments() -> Iterator[str]:
     """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
     from pytest_fakehv.calls.faultspec import FaultSpec
     from pytest_fakehv.cluster.node import NodeSpec
+    from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
     from pytest_fakehv.interface.objects import InstanceSpec
     from pytest_fakehv.judgement.apart import check_group
     from pytest_fakehv.judgement.crowd import Most
@@ -74,6 +83,7 @@ def with_arguments() -> Iterator[str]:
         "fakehv_migration": MigrationSpec,
         "fakehv_fault": FaultSpec,
         "fakehv_apart": check_group,
+        "fakehv_pool": DeclaredPool,
         "fakehv_at_most": Most,
     }
     for name, meaning in MARKERS.items():
@@ -139,9 +149,9 @@ def idle(marks: Iterable[pytest.Mark], *, has_factory: bool) -> str | None:
     """
     from pytest_fakehv.text import shown
 
-    elsewhere = ", or say it to what fakehv_factory builds" if has_factory else ""
     for mark in marks:
-        labels = [_label(mark)]
+        labels, is_for_factory = [_label(mark)], has_factory and mark.name != OF_LIBVIRT
+        elsewhere = ", or say it to what fakehv_factory builds" if is_for_factory else ""
         if has_factory and mark.name == "fakehv":
             without = [key for key in mark.kwargs if key not in _OF_VERDICT]
             labels = [f"fakehv({key}={shown(mark.kwargs[key])})" for key in without]
@@ -154,9 +164,9 @@ def _fixtures_for(mark: pytest.Mark) -> str:
     """Say which fixtures have the cluster that a marker is for, and that one is to be requested."""
     from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES
 
-    if mark.name == "fakehv_fault" and LIBVIRT_NAMES.intersection(
-        each for each in mark.args if isinstance(each, str)
-    ):
+    texts = (each for each in mark.args if isinstance(each, str))
+    is_fault = mark.name == "fakehv_fault" and LIBVIRT_NAMES.intersection(texts)
+    if is_fault or mark.name == OF_LIBVIRT:
         return "fakehv_libvirt; request that"
     return "fakehv or fakehv_cluster; request one of them"
 
@@ -252,6 +262,17 @@ def declared_instances(item: pytest.Item, topology: "Topology | None") -> list["
     from pytest_fakehv.interface.objects import InstanceSpec
 
     return _declared(item, "fakehv_instance", InstanceSpec, topology.instances if topology else ())
+
+
+def declared_pools(item: pytest.Item) -> list["DeclaredPool"]:
+    """Return the storage pools that a test's markers declare.
+
+    Raises:
+        MarkerError: an argument is wrong, or two markers in one place declare one name.
+    """
+    from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
+
+    return _declared(item, "fakehv_pool", DeclaredPool, ())
 
 
 def declared_migrations(item: pytest.Item) -> list[tuple[str, "MigrationSpec"]]:

@@ -443,3 +443,81 @@ def test_what_ends_a_test_is_not_lost_in_the_library(run):
         "E       Failed: virDomainMigratePerform3Params must not come",
         "virDomainDestroy must not come",
     ]
+
+
+@needs_libvirt
+def test_markers_declare_pools(run):
+    result = run(
+        """
+        import libvirt
+        import pytest
+
+        pytestmark = pytest.mark.fakehv_pool("isos", nodes=["node2"])
+
+        VOLUME = "<volume><name>a</name><capacity>1</capacity></volume>"
+
+        @pytest.mark.fakehv_pool("images", capacity="20G", path="/srv/images")
+        def test_it(fakehv_libvirt):
+            node1, node2 = (libvirt.open(f"qemu+ssh://{name}/system") for name in ("node1", "node2"))
+            assert node1.listStoragePools() == ["images"]
+            assert node2.listStoragePools() == ["images", "isos"]
+            images = node1.storagePoolLookupByName("images")
+            assert images.info()[1] == 20 * 2**30
+            images.createXML(VOLUME)
+            shared = node2.storagePoolLookupByName("images")
+            shared.refresh()
+            assert shared.listVolumes() == ["a"]
+
+        def test_without_pools_of_its_own(fakehv_libvirt):
+            assert libvirt.open("qemu:///system").listStoragePools() == []
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+WRONG_POOLS = {
+    "fakehv_pool()": "fakehv_pool(): missing argument 'name'; valid: name, nodes, path, capacity",
+    "fakehv_pool('a', capacity='x')": (
+        "fakehv_pool('a'): capacity must be a positive integer, of MiB, or a text like '512M', '24G' or "
+        "'1.5 TiB', not 'x'"
+    ),
+    "fakehv_pool('a', nodes=['node9'])": (
+        "fakehv_pool('a'): no node is named 'node9'; there are: node1, node2"
+    ),
+    "fakehv_pool('a', path='/b')\n@mark.fakehv_pool('c', path='/b')": (
+        "fakehv_pool('c'): node1 can't have pool 'c': operation failed: Storage source conflict with "
+        "pool: 'a'"
+    ),
+    "fakehv_pool('a')\n@mark.fakehv_pool('a')": "fakehv_pool('a'): there are two of this name",
+}
+
+
+@needs_libvirt
+def test_a_pool_that_can_not_be(run):
+    result = run(
+        "from pytest import mark\n\n"
+        + "".join(
+            f"@mark.{each}\ndef test_{number}(fakehv_libvirt): pass\n\n"
+            for number, each in enumerate(WRONG_POOLS)
+        )
+    )
+    result.assert_outcomes(errors=len(WRONG_POOLS))
+    result.stdout.fnmatch_lines([each.replace("[", "[[]") for each in WRONG_POOLS.values()])
+
+
+def test_a_pool_of_a_cluster_without_libvirt(run):
+    """Nobody would see it."""
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.fakehv_pool("images")
+        def test_it(fakehv_cluster): pass
+
+        @pytest.mark.fakehv_pool("images")
+        def test_without_a_cluster(): pass
+        """
+    )
+    result.assert_outcomes(errors=2)
+    problem = "fakehv_pool('images') acts on nothing: it is for the cluster of fakehv_libvirt; request that"
+    result.stdout.fnmatch_lines([problem, "*", problem])

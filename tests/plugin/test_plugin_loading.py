@@ -176,6 +176,7 @@ def test_markers_are_registered(pytester):
             "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",
             "@pytest.mark.fakehv_fault(method, ?, node, instance, phase, side, error, *): *",
             "@pytest.mark.fakehv_apart(?instances): *",
+            "@pytest.mark.fakehv_pool(name, ?, nodes, path, capacity): *",
             "@pytest.mark.fakehv_at_most(?, migrations, node): *",
         ]
     )

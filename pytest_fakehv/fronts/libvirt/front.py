@@ -246,9 +246,7 @@ class FakeLibvirt(Referent):
             DeclarationError: an argument is wrong, there is no such node, or one has a pool of that name or
                 folder.
         """
-        declared = DeclaredPool(name, path, capacity)
-        if isinstance(nodes, str) or nodes == []:
-            raise DeclarationError(f"nodes must be a list of nodes, not {shown(nodes)}")
+        declared = DeclaredPool(name, nodes=nodes, path=path, capacity=capacity)
         found = [self._found(each) for each in (self.cluster.nodes if nodes is None else nodes)]
         for each in found:
             self.socket(each)

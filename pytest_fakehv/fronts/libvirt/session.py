@@ -1,8 +1,39 @@
 """What a host, and whatever else stands behind a connection, may ask of it."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 from pytest_fakehv.fronts.libvirt.values import Notice
+
+
+@runtime_checkable
+class Incoming(Protocol):
+    """What takes in a stream that a client sends; in place of results, it lets one follow."""
+
+    def write(self, data: bytes) -> None:
+        """Take a piece.
+
+        Raises:
+            LibvirtError: there is no room for it; the stream is over.
+        """
+
+    def hole(self, length: int) -> None:
+        """Take it that nobody sends so many bytes.
+
+        Raises:
+            LibvirtError: as for `write`.
+        """
+
+    def end(self) -> None:
+        """Let it be over, by whoever's doing; once."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What gives a stream that a client is sent; in place of results, it lets one follow."""
+
+    def pieces(self) -> Iterator[bytes | int]:
+        """Give it piece by piece: bytes, or how many of them are a hole."""
 
 
 class Session(Protocol):

@@ -55,6 +55,8 @@ class Host(Befalling):
         super().befell(what)
         if what in {"crash", "remove_node"}:
             self.pools.goes_down()
+        if what == "remove_node":
+            self.pools.leaves()
 
     def boots(self) -> None:
         """Start what is to start with the host: pools first."""

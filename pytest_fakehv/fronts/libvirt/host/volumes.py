@@ -7,7 +7,8 @@ from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage import volumes
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume
-from pytest_fakehv.fronts.libvirt.host.words import VolumeCreate, VolumeResize
+from pytest_fakehv.fronts.libvirt.host.storage.streaming import Download, Upload
+from pytest_fakehv.fronts.libvirt.host.words import VolumeCreate, VolumeResize, VolumeStream
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import VolumeRef
 from pytest_fakehv.text import natural_order
@@ -61,6 +62,23 @@ def wipe_by(host: Host, _session: Session, volume: Volume, algorithm: int, flags
     check_flags(flags, 0, "storageVolWipePattern", Origin.STORAGE)
     with host.machine.lock:
         volumes.wipe(volume, algorithm, host.machine.now)
+
+
+# What is in them
+
+
+@api("virStorageVolUpload", about="volume", flags=sum(VolumeStream))
+def upload(host: Host, _session: Session, volume: Volume, at: int, length: int, _flags: int) -> Upload:
+    """Let a client write into a volume; a pool is refreshed afterwards, as by libvirt."""
+    with host.machine.lock:
+        return Upload(volume, at, length, host.machine.lock, lambda: host.pools.written(volume))
+
+
+@api("virStorageVolDownload", about="volume", flags=sum(VolumeStream))
+def download(host: Host, _session: Session, volume: Volume, at: int, length: int, flags: int) -> Download:
+    """Let a client read a volume."""
+    with host.machine.lock:
+        return Download(volume, at, length, host.machine.lock, is_sparse=bool(flags & VolumeStream.SPARSE))
 
 
 # What they are

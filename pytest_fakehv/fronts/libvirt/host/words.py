@@ -325,6 +325,12 @@ class VolumeCreate(IntFlag):
     VALIDATE = 4
 
 
+class VolumeStream(IntFlag):
+    """How a volume is read or written: ``VIR_STORAGE_VOL_..LOAD_...``."""
+
+    SPARSE = 1
+
+
 class VolumeResize(IntFlag):
     """How a volume's size changes: ``VIR_STORAGE_VOL_RESIZE_...``."""
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import Outgoing
+from pytest_fakehv.fronts.libvirt.server.streams import Streams
 from pytest_fakehv.fronts.libvirt.server.threads import answering
 from pytest_fakehv.fronts.libvirt.server.workers import TooManyError, Workers
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
@@ -119,6 +120,7 @@ class Connection:
         self._callbacks: set[int] = set()
         """What the client wants to be told of. When there is nothing any more, it may be about to end, and an
         event that comes then breaks libvirt's library."""
+        self._streams = Streams(self._outgoing)
         self._is_open = False
         self._is_closing = False
         self._has_lost_answers = False
@@ -189,6 +191,7 @@ class Connection:
             pass  # broken by the other side, or nobody knows how to go on
         finally:
             self.drop()
+            self._streams.close()
             self._end()
 
     def _end(self) -> None:
@@ -244,13 +247,14 @@ class Connection:
         """Take a message in: answer it, let a worker do so, or ignore it as a real daemon does."""
         header = header_of(frame)
         if header.type != Type.CALL:
-            self._take_other(header)
+            self._take_other(header, frame)
             return
         try:
             procedure = _called(header)
             function = self._function(procedure)
             arguments = _arguments(procedure, frame)
-            waits = not procedure.at_once and self._host.may_block(procedure.api, arguments)
+            may_block = not procedure.at_once and self._host.may_block(procedure.api, arguments)
+            waits = may_block or procedure.streams
         except Exception as error:  # noqa: BLE001  # whoever made the mistake: the client is told
             self._refuse(header, error)
             return
@@ -260,8 +264,10 @@ class Connection:
         else:
             self._answer(header, procedure, function, arguments)
 
-    def _take_other(self, header: Header) -> None:
-        if header.program == Program.KEEPALIVE and header.type == Type.EVENT and header.procedure == _PING:
+    def _take_other(self, header: Header, frame: bytes) -> None:
+        if header.type in (Type.STREAM, Type.HOLE):
+            self._streams.take(header, frame)
+        elif header.program == Program.KEEPALIVE and header.type == Type.EVENT and header.procedure == _PING:
             self._pings = True
             self._outgoing.send(_PONG)
         elif header.type == Type.CALL_WITH_DESCRIPTORS:
@@ -317,7 +323,11 @@ class Connection:
         self, header: Header, procedure: Procedure, function: _Function, arguments: tuple[Any, ...]
     ) -> None:
         try:
-            payload = _payload(procedure, function(*arguments))
+            results = function(*arguments)
+            if procedure.streams:
+                self._streams.begin(header, *results)
+                results = ()
+            payload = _payload(procedure, results)
         except ConnectionLost:
             # On its way as the host fell silent, it gets no answer: who sends keepalives notices that.
             self._has_lost_answers = True
@@ -330,6 +340,8 @@ class Connection:
             self._refuse(header, error)
         else:
             self._send(header, Status.OK, payload)
+            if procedure.streams:
+                self._streams.follow(header)
 
     def _refuse(self, header: Header, error: BaseException) -> None:
         known = error if isinstance(error, LibvirtError) else _defect(error)

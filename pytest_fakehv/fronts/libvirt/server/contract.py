@@ -31,7 +31,8 @@ class Host(Protocol):
             arguments: As the table of procedures says.
 
         Returns:
-            The results, as that table says.
+            The results, as that table says; of what lets a stream follow, that alone: an `Incoming`, or a
+            `Source`.
 
         Raises:
             LibvirtError: the client learns of it.

@@ -24,14 +24,17 @@ class Type(IntEnum):
     CALL = 0
     REPLY = 1
     EVENT = 2
+    STREAM = 3
     CALL_WITH_DESCRIPTORS = 4
+    HOLE = 6
 
 
 class Status(IntEnum):
-    """How a call ended."""
+    """How a call ended, or a stream; or that it goes on."""
 
     OK = 0
     ERROR = 1
+    CONTINUE = 2
 
 
 class Header(NamedTuple):

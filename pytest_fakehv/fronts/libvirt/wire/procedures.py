@@ -26,6 +26,7 @@ class Procedure:
         api: The function of libvirt's public interface.
         is_answered: Whether its layouts are known; else it is refused by its name.
         for_readers: Whether it is for read-only connections, too.
+        streams: Whether a stream follows the answer, which is all that the host returns then.
         at_once: Whether the connection's reader answers it at once, without any lock.
     """
 
@@ -36,6 +37,7 @@ class Procedure:
         self.is_answered = bool(rest)
         self.for_readers = "r" in flags
         self.at_once = "f" in flags
+        self.streams = "s" in flags
         arrow = rest.index("->") if "->" in rest else len(rest)
         self._arguments = rest[1:arrow]
         self._results = rest[arrow + 1 :]

@@ -2,8 +2,8 @@
 
 The number, the function of libvirt's public interface that calls it, and of those that are answered: flags
 (``r``: on a read-only connection, too; ``f``: answered by the connection's reader at once, without any lock;
-``-``: neither), the arguments, and behind the arrow what is returned, in the notation of `wire.xdr`. A line
-that ends behind the name is of a procedure that is refused by that name.
+``s``: a stream follows; ``-``: none of these), the arguments, and behind the arrow what is returned, in the
+notation of `wire.xdr`. A line that ends behind the name is of a procedure that is refused by that name.
 """
 
 from typing import Final
@@ -207,8 +207,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 205 virDomainSetBlkioParameters
 206 virDomainGetBlkioParameters
 207 virDomainMigrateSetMaxSpeed - dom:D bandwidth:uh flags:u
-208 virStorageVolUpload
-209 virStorageVolDownload
+208 virStorageVolUpload s vol:V offset:uh length:uh flags:u
+209 virStorageVolDownload s vol:V offset:uh length:uh flags:u
 210 virDomainInjectNMI - dom:D flags:u
 211 virDomainScreenshot
 212 virDomainGetState r dom:D flags:u -> state:i reason:i

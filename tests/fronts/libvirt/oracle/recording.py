@@ -52,6 +52,7 @@ OBJECTS = {
     libvirt.virDomain: lambda value: {
         "domain": value.name(), "uuid": value.UUIDString(), "id": value.ID()
     },
+    libvirt.virStream: lambda value: "a stream",
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
@@ -149,6 +150,12 @@ class Recording:
             until = None
         self._keep(line, result if isinstance(result, libvirt.virDomain) else owner, until, quiet)
         return result
+
+    def stream(self, connection):
+        """Return a stream of a connection."""
+        stream = connection.newStream()
+        self._names[stream] = "stream"
+        return stream
 
     def begin(self, function, *args, until=None, quiet=QUIET):
         """Begin a call that takes its time, and go on meanwhile; what is to come stands at this call's end.
@@ -353,8 +360,8 @@ def shown(value):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key!r}: {shown(each)}' for key, each in value.items())}}}"
-    if callable(value):
-        return "callback"
+    if callable(value) or isinstance(value, libvirt.virStream):
+        return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
 

@@ -195,6 +195,17 @@ class TestHosts:
         }
         assert node1.storagePoolLookupByName("images").listVolumes() == ["a"]
 
+    def test_a_host_that_is_another_one(self, cluster, node1, connect, images):
+        """It has the name of one that was removed, and shares what that shared."""
+        images.createXML(volume_xml("a"), 0)
+        node1.storagePoolCreateXML(nfs_xml("shared"), 1).createXML(volume_xml("b"), 0)
+        cluster.remove_node("node1")
+        cluster.add_node("node1")
+        again = connect()
+        assert again.listAllStoragePools() == []
+        assert again.storagePoolCreateXML(pool_xml("images"), 1).listVolumes() == []
+        assert again.storagePoolCreateXML(nfs_xml("shared"), 1).listVolumes() == ["b"]
+
 
 class TestCalls:
     """What the test sees of calls, and does to them."""
@@ -295,12 +306,13 @@ def test_a_callback_that_nobody_has(front, kind):
         client.socket.close()
 
 
-def test_events_of_a_network_that_is_none(front):
+def test_events_of_a_network_that_is_none(cluster, front):
     client = Client(front.socket())
     try:
         assert client.call("virConnectNetworkEventRegisterAny", 0, ("default", bytes(16)))[2] == (
             "Network not found: no network with matching uuid "
             "'00000000-0000-0000-0000-000000000000' (default)"
         )
+        assert str(cluster.journal[-1]).startswith("virConnectNetworkEventRegisterAny(0, <network default>)")
     finally:
         client.socket.close()

@@ -1,12 +1,13 @@
 """A storage pool as a test declares it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 
 from pytest_fakehv.checks import DeclarationError, memory_amount
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, inline
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition
+from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.text import shown
 
 _MIB = 2**20
@@ -18,6 +19,7 @@ class DeclaredPool:
 
     Args:
         name: its name.
+        nodes: those that share it, by name or address or as themselves; None for all.
         path: the folder; None for one of that name in libvirt's own.
         capacity: what it has, in MiB, or as a text with the unit, such as "200G"; None for 100 GiB.
 
@@ -26,6 +28,8 @@ class DeclaredPool:
     """
 
     name: str
+    _: KW_ONLY
+    nodes: Iterable[str | BaseHypervisor] | None = None
     path: str | None = None
     capacity: int | str | None = None
 
@@ -35,6 +39,8 @@ class DeclaredPool:
             value = getattr(self, key)
             if not isinstance(value, str) and (key == "name" or value is not None):
                 raise DeclarationError(f"{key} must be a text, not {shown(value)}")
+        if self.nodes is not None and (isinstance(self.nodes, str) or not self.nodes):
+            raise DeclarationError(f"nodes must be a list of nodes, not {shown(self.nodes)}")
         if self.path is not None and not self.path.startswith("/"):
             raise DeclarationError(f"path must begin with '/', unlike {shown(self.path)}")
         if self.capacity is not None:

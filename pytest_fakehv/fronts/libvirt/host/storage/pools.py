@@ -19,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, writ
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
+from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Permissions, Space, Spaces
 from pytest_fakehv.fronts.libvirt.host.words import PoolBuild, PoolEventKind, PoolLifecycle, PoolStart
 from pytest_fakehv.fronts.libvirt.translation import Machine
@@ -29,8 +30,6 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _USUAL: Final = Permissions(0o711)
 _USUAL_PARENT: Final = Permissions(0o755)
-_CLUSTER: Final = 65536
-"""How many bytes a qcow2 file keeps together."""
 _FORMATTING: Final = PoolBuild.NO_OVERWRITE | PoolBuild.OVERWRITE
 
 
@@ -294,6 +293,10 @@ class Pools:
                 pool.stops()
             self._forget_unless_there(pool)
 
+    def leaves(self) -> None:
+        """Have no disks any more: the host is no longer in the cluster."""
+        self._spaces.forget(self._machine.name)
+
     def boots(self) -> None:
         """Start those that start with the host; what can't be started stays as it is."""
         for pool in self:
@@ -309,9 +312,14 @@ class Pools:
         """
         pool.looks()
         for image in pool.images.values():
-            if image.format == "qcow2":
-                image.cluster = _CLUSTER
+            probe(image)
         self._tell(Notice(PoolEventKind.REFRESH, pool.ref))
+
+    def written(self, volume: Volume) -> None:
+        """Note that something was written into a volume."""
+        volume.image.changed = self._machine.now
+        if volume.pool.is_active:
+            self.refresh(volume.pool)
 
     def set_autostart(self, pool: Pool, *, autostart: bool) -> None:
         """Let a pool start with its host, or no longer.

@@ -14,7 +14,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import (
     scaled,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, words, written
-from pytest_fakehv.fronts.libvirt.host.storage.space import Address, Permissions
+from pytest_fakehv.fronts.libvirt.host.storage.space import SHARED, Address, Permissions
 
 
 class Kind(NamedTuple):
@@ -137,7 +137,7 @@ class PoolDefinition:
 
     def address(self, node: str) -> Address:
         """Return where on a node what is in the pool is: hosts share what comes from the same server."""
-        if self.kind == "netfs":
+        if self.kind == SHARED:
             return self.kind, self.told("host"), self.told("dir")
         where = {"dir": self.path, "fs": self.told("device"), "logical": text_of(self.source, "name")}
         return self.kind, node, where[self.kind]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from pytest_fakehv.fronts.libvirt.host.storage.content import Content
+
 DEFAULT_CAPACITY: Final = 100 * 2**30
 """Bytes that a place has where no pool's XML says how many."""
 
@@ -60,6 +62,9 @@ class Image:
         compat: the version of its format; None where nobody has said or looked.
         features: those of its format; None likewise.
         cluster: how many bytes its format keeps together; None where nobody has looked.
+        content: what is in it; None for what such an image has when it is new.
+        is_converted: whether it is of an image of another format that had something in it, so that nobody
+            knows what is in this one.
         changed: when it was last changed, in seconds of the cluster's clock.
     """
 
@@ -74,6 +79,8 @@ class Image:
     compat: str | None = None
     features: tuple[str, ...] | None = None
     cluster: int | None = None
+    content: Content | None = None
+    is_converted: bool = False
     changed: float = 0
 
 
@@ -100,6 +107,9 @@ class Space:
         return max(0, self.capacity - self.allocation)
 
 
+SHARED: Final = "netfs"
+"""The kind of pools of which hosts that have the same source have the same space."""
+
 Address = tuple[str, ...]
 """Where a space is: of which kind it is, on which host if on one alone, and what it is called there."""
 
@@ -121,9 +131,15 @@ class Spaces:
         space = next((self._spaces[one] for one in each if one in self._spaces), Space())
         self._spaces.update(dict.fromkeys(each, space))
 
+    def forget(self, node: str) -> None:
+        """Let a host's own disks be gone: a host that has its name later is another one."""
+        self._folders.pop(node, None)
+        for address in [each for each in self._spaces if each[0] != SHARED and each[1] == node]:
+            del self._spaces[address]
+
     def exports(self, server: str) -> list[str]:
         """Return the folders that a server lets hosts have, as far as pools have named them."""
-        return sorted(each[2] for each in self._spaces if each[:2] == ("netfs", server))
+        return sorted(each[2] for each in self._spaces if each[:2] == (SHARED, server))
 
     def folders(self, node: str) -> dict[str, Permissions]:
         """Return a host's folders, by path: who may do what in each."""

@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.errors import (
     system_failure,
 )
 from pytest_fakehv.fronts.libvirt.host.apis import check_flags
+from pytest_fakehv.fronts.libvirt.host.storage import qcow2
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image, ImageType
@@ -27,8 +28,6 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 LARGEST: Final = 16 * 2**40 - 4096
 """Bytes: the largest file of a file system such as ext4."""
 
-_EMPTY: Final = 196616
-"""Bytes of a new qcow2 file."""
 _EMPTY_ALLOCATED: Final = 200704
 """Bytes that it takes."""
 _TABLES: Final = 327680
@@ -122,6 +121,7 @@ def clone(pool: Pool, xml: str, source: Volume, flags: int, now: float) -> Volum
     image = _image(wanted, capacity, now)
     if pool.is_logical:
         _allocate_extents(pool, image, capacity)
+        _copy(source.image, image)
         return _added(pool, image)
     _check_file(pool, wanted)
     if {wanted.format, source.image.format or "raw"} == {"raw"}:
@@ -130,6 +130,7 @@ def clone(pool: Pool, xml: str, source: Volume, flags: int, now: float) -> Volum
     else:
         image.capacity = source.image.capacity
         _allocate(pool, image, 0, flags)
+    _copy(source.image, image)
     return _added(pool, image)
 
 
@@ -161,16 +162,26 @@ def resize(volume: Volume, given: int, flags: int, now: float) -> None:
         )
     if flags & VolumeResize.ALLOCATE:
         _check_can_have(volume, capacity)
+    if image.format == "raw" and capacity > LARGEST:
+        raise system_failure(f"Failed to truncate file '{volume.path}'", errno.EFBIG)
+    _fit(image, capacity, allocates=bool(flags & VolumeResize.ALLOCATE))
+    image.changed = now
+
+
+def _fit(image: Image, capacity: int, *, allocates: bool) -> None:
+    """Let an image have another capacity."""
     if image.format == "raw":
-        if capacity > LARGEST:
-            raise system_failure(f"Failed to truncate file '{volume.path}'", errno.EFBIG)
         image.physical = capacity
-        if flags & VolumeResize.ALLOCATE:
+        if image.content:
+            image.content.clear(capacity)
+        if allocates:
             image.allocation = capacity
     elif capacity < image.capacity:
         image.physical = max(image.physical, _TABLES)
         image.allocation = max(image.allocation, _TABLES_ALLOCATED)
-    image.capacity, image.changed = capacity, now
+    if image.format == "qcow2" and image.content:
+        qcow2.resize(image.content, capacity)
+    image.capacity = capacity
 
 
 def _check_can_have(volume: Volume, size: int) -> None:
@@ -211,6 +222,7 @@ def wipe(volume: Volume, algorithm: int, now: float) -> None:
         else:
             image.allocation = image.physical = -(-image.physical // _BLOCK) * _BLOCK
         image.capacity, image.format = image.physical, "raw"
+    image.content, image.is_converted = None, False
 
 
 def delete(volume: Volume, flags: int) -> None:
@@ -266,6 +278,18 @@ def _check_file(pool: Pool, wanted: WantedVolume) -> None:
         raise invalid(f"volume target path '{_path(pool, wanted.name)}' already exists")
 
 
+def _copy(source: Image, image: Image) -> None:
+    """Let one have what is in another: of another format, nobody knows that."""
+    if source.format == image.format or {source.format, image.format} <= {None, "raw"}:
+        image.content = source.content.copy() if source.content else None
+        image.is_converted = source.is_converted
+        if image.content:
+            image.allocation = max(image.allocation, source.allocation)
+            image.physical = max(image.physical, source.physical)
+    else:
+        image.is_converted = bool(source.content) or source.is_converted
+
+
 def _allocate_raw(pool: Pool, wanted: WantedVolume, image: Image, allocation: int, flags: int) -> None:
     path = _path(pool, image.name)
     if wanted.backing:
@@ -299,7 +323,7 @@ def _allocate(pool: Pool, image: Image, allocation: int, flags: int) -> None:
     elif image.format in ("raw", "iso"):
         image.allocation = min(_BLOCK, image.capacity)
     elif not preallocates:
-        image.allocation, image.physical = _EMPTY_ALLOCATED, _EMPTY
+        image.allocation, image.physical = _EMPTY_ALLOCATED, qcow2.physical(image.capacity)
     else:
         image.physical = image.capacity + _TABLES
         image.allocation = _TABLES_ALLOCATED + (image.capacity if allocation >= image.capacity else 0)
