@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.errors import HotplugError, HypervisorError
 from pytest_fakehv.interface.host import read_host
-from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES, libvirt_name
+from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES, LIBVIRT_PHASES, WHOLE_MIGRATIONS, libvirt_name
 from pytest_fakehv.interface.objects import (
     InstanceConsole,
     InstanceInfo,
@@ -398,9 +398,12 @@ def check_method(name: object) -> None:
     if name in INTERFACE or name in LIBVIRT_NAMES:
         return
     # As the methods of libvirt's objects are called in Python and elsewhere: dom.create, conn.defineXML.
-    own = {f"vir{kind}{name[:1].upper()}{name[1:]}" for kind in ("Domain", "Connect", "Node")} | {name}
+    last = name.rpartition(".")[2]
+    own = {f"vir{kind}{last[:1].upper()}{last[1:]}" for kind in ("Domain", "Connect", "Node")} | {name}
     known = LIBVIRT_NAMES.intersection(map(libvirt_name, own))
     close = sorted(known) or nearest(name, [*INTERFACE, *LIBVIRT_NAMES])
     hint = "".join(f"; nearest: {each}" for each in close)
+    if own & WHOLE_MIGRATIONS:
+        hint = f"; a migration is several calls: {', '.join(LIBVIRT_PHASES)}"
     what = "libvirt's front has no function" if name.startswith("vir") else "the interface has no method"
     raise DeclarationError(f"{what} {shown(name)}{hint}")

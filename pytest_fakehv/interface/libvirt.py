@@ -256,6 +256,20 @@ LIBVIRT_STOPS: Final[tuple[LibvirtName, ...]] = (
 )
 """Those that stop one."""
 
+LIBVIRT_PHASES: Final[tuple[LibvirtName, ...]] = (
+    "virDomainMigrateBegin3Params",
+    "virDomainMigratePrepare3Params",
+    "virDomainMigratePerform3Params",
+    "virDomainMigrateFinish3Params",
+    "virDomainMigrateConfirm3Params",
+)
+"""Those that a client's library makes of one migration, in their order."""
+
+WHOLE_MIGRATIONS: Final = frozenset(
+    f"virDomainMigrate{kind}" for kind in ("", "2", "3", "ToURI", "ToURI2", "ToURI3")
+)
+"""What programs call for it; no host ever gets such a call."""
+
 _PROGRAMS: Final = {"virDomainStart": "virDomainCreate", "virDomainStop": "virDomainDestroy"}
 """Functions that there would be if they were called as programs and people call them."""
 
@@ -265,11 +279,11 @@ def libvirt_name(name: str) -> str:
     return _PROGRAMS.get(name, name)
 
 
-_VARIANT: Final = re.compile("(With)?Flags$")
+_VARIANT: Final = re.compile("((With)?Flags|Params)$")
 
 
 def is_variant(name: str, of: str) -> bool:
-    """Tell whether one function is another one with flags, or without, as virDomainCreateWithFlags is."""
+    """Tell whether one function is another one with flags or parameters, as virDomainCreateWithFlags is."""
     return {name, of} <= LIBVIRT_NAMES and _VARIANT.sub("", name) == _VARIANT.sub("", of)
 
 

@@ -192,10 +192,19 @@ def test_a_fault_that_never_fired_names_the_call_that_came_instead(cluster, web1
     )
 
 
+PHASES = (
+    "; a migration is several calls: virDomainMigrateBegin3Params, virDomainMigratePrepare3Params, "
+    "virDomainMigratePerform3Params, virDomainMigrateFinish3Params, virDomainMigrateConfirm3Params"
+)
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
         ("create", "the interface has no method 'create'; nearest: virDomainCreate"),
+        ("dom.create", "the interface has no method 'dom.create'; nearest: virDomainCreate"),
+        ("virDomainMigrate3", f"libvirt's front has no function 'virDomainMigrate3'{PHASES}"),
+        ("migrateToURI3", f"the interface has no method 'migrateToURI3'{PHASES}"),
         ("start", "the interface has no method 'start'; nearest: virDomainCreate"),
         ("virDomainStart", "libvirt's front has no function 'virDomainStart'; nearest: virDomainCreate"),
         ("virDomainCreat", "libvirt's front has no function 'virDomainCreat'; nearest: virDomainCreate"),
