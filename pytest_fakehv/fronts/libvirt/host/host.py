@@ -32,9 +32,11 @@ class Host(Befalling):
 
     Attributes:
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
+        all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
+    all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -225,6 +227,7 @@ class Host(Befalling):
         """
         domain.starting, domain.ends_with = definition, ends_with
         try:
+            self._check_is_called_alone(domain)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
             domain.ends_with = None  # whoever starts it later may mean it to stay
@@ -234,6 +237,17 @@ class Host(Befalling):
             self._forget_unless_there(domain)
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)
+
+    @under_lock
+    def _check_is_called_alone(self, domain: Domain) -> None:
+        """Refuse to start a domain while another one comes here by its name, and is to get a new one."""
+        other = self._registry.of_instance(domain.name)
+        if other and other.incoming:
+            problem = (
+                f"domain '{domain.name}' can't start while another one of that name comes here "
+                f"as '{other.name}'"
+            )
+            raise failure(Code.OPERATION_INVALID, problem)
 
     @under_lock
     def _forget_unless_there(self, domain: Domain) -> None:
