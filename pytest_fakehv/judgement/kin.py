@@ -67,7 +67,8 @@ class Kin:
         if not self._names or run is None or run.open_nodes:
             return []
         uuid = self._machine(run.source_name, run.instance)
-        if any(each.places == self._places(uuid) for each in self._traffic.open_runs):
+        places = self._places(uuid)
+        if len(places) > 1 and any(each.places == places for each in self._traffic.open_runs):
             return []
         return self._parted(uuid, run.instance, call)
 
