@@ -220,8 +220,14 @@ def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
         return True
 
 
-def rename_on(node: InnerNode, instance: str, name: str) -> None:
-    """Let an instance that runs on a node be called something else from now on.
+def rename_on(node: InnerNode, instance: str, name: str, *, uuid: bytes) -> None:
+    """Let an instance that has migrated to a node be called something else from now on.
+
+    Args:
+        node: where.
+        instance: which.
+        name: what it is called then.
+        uuid: by what it is known, whatever it is called.
 
     Raises:
         RefusedError: it doesn't run there, or another one has that name.
@@ -236,11 +242,12 @@ def rename_on(node: InnerNode, instance: str, name: str) -> None:
         store.create(new, record)
     except FileExistsError:
         raise RefusedError(RUNNING) from None
-    shared.watcher.kin.becomes(instance, name)
+    shared.watcher.kin.becomes(node.name, instance, name, uuid)  # so that the old one has not vanished
     try:
         store.remove(old)
     except BaseException:
         store.remove(new)
         raise
+    shared.traffic.was_renamed(node.name, instance, name)
     if place := shared.hanging.pop((node.name, instance), None):
         shared.hanging[node.name, name] = place

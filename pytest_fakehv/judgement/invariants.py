@@ -35,7 +35,7 @@ class Watcher:
         events: how much has happened so far, a count.
         is_there: tells of a node and an instance whether that has a file there now.
         apart: which instances must not meet.
-        kin: which names are the same instance's.
+        kin: which machines have had several names.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Watcher:
         self.events = 0
         self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
         self.apart = Apart()
-        self.kin = Kin(self._where, lock)
+        self.kin = Kin(self._where, traffic)
 
     @property
     def known(self) -> set[str]:
@@ -89,8 +89,8 @@ class Watcher:
             if instance in self._where:  # it runs somewhere else, which is rare
                 self._appeared_again(node, instance, call)
             else:
-                self._seen += self.kin.doubled(node, instance, call)
                 self._arrive_alone(node, instance)
+                self._seen += self.kin.appeared(node, instance, call)
             if self.apart.others and call:  # what the test itself, or a script, brings together may be so
                 self._seen += self.apart.broken(node, instance, call, self.is_there)
 
@@ -149,7 +149,7 @@ class Watcher:
             if call is None or call.method in STOPS:
                 self._stopped.add((node, instance))
                 return
-            if instance in self._where or self.kin.other_name(instance):
+            if instance in self._where or self.kin.runs_elsewhere(node, instance):
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
@@ -366,6 +366,7 @@ class Watcher:
             self._where[instance] = tuple(each for each in places if each != node)
         else:
             self._departed[instance] = Departure(node, f"went down with {node}") if took_it else None
+        self.kin.ended(node, instance)
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
@@ -380,7 +381,7 @@ class Watcher:
         return run.finalized_on_source is None and (
             run.target is None  # nothing is known of what happens there
             or run.was_lost_on_target
-            or (run.finalized_on_target is True and (run.target_name, run.instance) in self._stopped)
+            or (run.finalized_on_target is True and (run.target_name, run.name_there) in self._stopped)
         )
 
     def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:

@@ -22,7 +22,7 @@ class Ledger:
         self._current_call = current_call
         self._lock = lock
         self._paused: dict[tuple[str, str], Call | None] = {}
-        self._forgotten: dict[str, tuple[str, Call | None]] = {}
+        self._forgotten: dict[bytes, tuple[str, str, Call | None]] = {}
 
     def left_paused(self, node: str, instance: str, call: Call | None = None) -> None:
         """Note that a migration has left an instance paused on a node where it ran before.
@@ -41,16 +41,22 @@ class Ledger:
             with self._lock:
                 self._paused.pop((node, instance), None)
 
-    def forgotten(self, node: str, instance: str) -> None:
-        """Note that a migration has taken an instance's definition away from a node, and put it nowhere."""
-        with self._lock:
-            self._forgotten[instance] = node, self._current_call()
+    def forgotten(self, node: str, instance: str, uuid: bytes) -> None:
+        """Note that a migration has taken an instance's last definition away from a node.
 
-    def defined(self, instance: str) -> None:
-        """Note that an instance is defined somewhere, or that whoever wanted it gone has seen to that."""
+        Args:
+            node: which.
+            instance: what it is called now.
+            uuid: by what it is known, whatever it is called later.
+        """
+        with self._lock:
+            self._forgotten[uuid] = node, instance, self._current_call()
+
+    def defined(self, uuid: bytes) -> None:
+        """Note that what is known by a UUID is defined somewhere."""
         if self._forgotten:
             with self._lock:
-                self._forgotten.pop(instance, None)
+                self._forgotten.pop(uuid, None)
 
     def violations(self, unreachable: Collection[str]) -> list[Violation]:
         """Return what is wrong now; called under the lock.
@@ -80,6 +86,6 @@ class Ledger:
                 nodes=(node,),
                 call=call,
             )
-            for instance, (node, call) in self._forgotten.items()
+            for node, instance, call in self._forgotten.values()
         ]
         return paused + forgotten

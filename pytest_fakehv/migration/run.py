@@ -36,6 +36,7 @@ class Run:
         origin: where that was declared, in words; None if it isn't.
         course: how it goes; None if it isn't scripted.
         unpaused: how it would go had the test not paused the instance; None where it hasn't.
+        renamed: what the instance is called on the target since it is there; None where that is as before.
         clock: what it runs on.
         started: when it began.
         ended: when it ended; None before.
@@ -87,6 +88,7 @@ class Run:
     call: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
     unpaused: Course | None = None
+    renamed: str | None = None
 
     @property
     def open_nodes(self) -> list[str]:
@@ -97,6 +99,16 @@ class Run:
         return [node for node, success in ends.items() if success is None and node not in self.lost_nodes]
 
     @property
+    def name_there(self) -> str:
+        """What the instance is called on the target."""
+        return self.renamed or self.instance
+
+    @property
+    def places(self) -> set[tuple[str, str]]:
+        """Where the instance is, or is to be: each node with its name there."""
+        return {(self.source_name, self.instance), (self.target_name, self.name_there)}
+
+    @property
     def is_cut_short(self) -> bool:
         """Whether it is no longer under way, whoever ends it: a node of it is lost, or the instance."""
         return self.has_lost_instance or bool(self.lost_nodes)
@@ -105,6 +117,11 @@ class Run:
     def has_paused(self) -> bool:
         """Whether the instance is paused for it, until it is finalized on the source."""
         return not self.live and not self.record.is_paused and self.finalized_on_source is None
+
+    @property
+    def awaits_source(self) -> bool:
+        """Whether it has completed, and is to be finalized on the source."""
+        return self.outcome == "completed" and self.finalized_on_source is None and not self.lost_nodes
 
     @property
     def is_active(self) -> bool:

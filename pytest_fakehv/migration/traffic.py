@@ -142,12 +142,7 @@ class Traffic:
             if instance in self._active:
                 raise RefusedError(f"already migrating to {self._active[instance].target_name}")
             last = self.leaving(source_name, instance)
-            if (
-                last
-                and last.outcome == "completed"
-                and last.finalized_on_source is None
-                and not last.lost_nodes
-            ):
+            if last and last.awaits_source:
                 raise RefusedError(f"it has migrated to {last.target_name}, and is to be finalized first")
             script = self.scripts.next_of(instance)
             spec = script.spec if script else None
@@ -225,8 +220,7 @@ class Traffic:
         With success, an instance that is paused for an earlier migration, which nobody ended, stays so.
         """
         if run.is_active and success and run.spec is not None:
-            reason = f"finalized on {run.source_name} before it completed"
-            self._end(run, "failed", reason, is_wanted=False)
+            self._end(run, "failed", f"finalized on {run.source_name} before it completed", is_wanted=False)
         else:
             self._end_finalized(run, run.source_name, success=success)
         run.finalize_on_source(success=success)
@@ -265,6 +259,12 @@ class Traffic:
                 (run.pause if paused else run.resume)()
                 self.schedule(run)
 
+    def was_renamed(self, node: str, instance: str, name: str) -> None:
+        """Note that an instance that has come to a node is called something else there; under the lock."""
+        if run := self.arriving(node, instance):
+            run.renamed = name
+            self._arriving[node, name] = run
+
     def was_killed(self, node: str, instance: str) -> None:
         """Note that what there was of an instance on a node has ended by itself."""
         with self._lock:
@@ -273,7 +273,7 @@ class Traffic:
                 self._end(run, "failed", f"{instance} was killed on {node}")
             elif (run := self.arriving(node, instance)) and run.has_arrived:
                 run.lost_nodes.add(node)
-                self._close(instance)
+                self._close(run.instance)
 
     def instance_stopped(self, run: Run) -> None:
         """Note that an instance was stopped on the source: even if it is started again, that is another."""
@@ -373,8 +373,7 @@ class Traffic:
             self.is_acting = False
 
     def _lose(self, run: Run, when: Fraction) -> None:
-        reason = f"{run.instance} no longer runs on {run.source_name}"
-        self._end(run, "failed", reason, when, is_wanted=False)
+        self._end(run, "failed", f"{run.instance} no longer runs on {run.source_name}", when, is_wanted=False)
 
     def _move(self, run: Run) -> bool:
         """Move an instance behind everybody's back; tell whether that worked: else it stays where it was."""

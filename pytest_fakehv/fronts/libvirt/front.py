@@ -220,6 +220,7 @@ class FakeLibvirt(Referent):
             if found.name not in self._hosts:
                 self._hosts[found.name] = host = Host(Machine(found), self._known, self._spaces)
                 host.find_peer = self._peer
+                host.all_hosts = lambda: list(self._hosts.values())
                 if not found.is_down:
                     self._serve(found.name)
             return _path(self.directory, found.name)

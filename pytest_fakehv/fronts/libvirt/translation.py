@@ -227,19 +227,30 @@ class Machine:
             except FileNotFoundError:
                 raise RefusedError(NOT_RUNNING) from None
 
-    def rename(self, instance: str, name: str) -> None:
+    def rename(self, instance: str, name: str, *, uuid: bytes) -> None:
         """Let an instance that has just come here be called something else.
+
+        Args:
+            instance: which.
+            name: what it is called then.
+            uuid: its domain's.
 
         Raises:
             LibvirtError: it doesn't run, or another one has that name.
             HypervisorError: it can't be.
         """
         with in_libvirts_words(), self._inner.doing(f"rename instance {instance} to {name}"), self.lock:
-            rename_on(self._inner, instance, name)
+            rename_on(self._inner, instance, name, uuid=uuid)
 
-    def parts(self, name: str) -> None:
-        """Note that a name is from now on another instance's than before."""
-        self._shared.watcher.kin.parts(name)
+    # Which domain is which, by its UUID's 16 bytes: called under the lock
+
+    def called(self, name: str, uuid: bytes) -> None:
+        """Note that a domain was defined or started by a name, which may have been another one's."""
+        self._shared.watcher.kin.called(name, uuid)
+
+    def runs(self, name: str, uuid: bytes) -> None:
+        """Note which domain an instance is that begins to run here."""
+        self._shared.watcher.kin.runs(self.name, name, uuid)
 
     # What is declared there
 
@@ -256,21 +267,25 @@ class Machine:
         """Return how an instance was declared, wherever that was; None if it never was."""
         return self._shared.declared.get(name)
 
-    def declare(self, name: str, memory: int, vcpus: int) -> None:
+    def declare(self, name: str, memory: int, vcpus: int, *, uuid: bytes) -> None:
         """Note that an instance is declared there; called under the lock.
 
-        Args: as for `start`.
+        Args:
+            name: as for `start`.
+            memory: as for `start`.
+            vcpus: as for `start`.
+            uuid: the domain's.
         """
-        self._shared.ledger.defined(name)
+        self._shared.ledger.defined(uuid)
         declared = self._shared.declared
         old = declared.get(name) or InstanceSpec(name, state="stopped")
         declared[name] = replace(
             old, node=self.name, memory=mebibytes(memory), min_memory=None, vcpus=vcpus, xml=None
         )
 
-    def forget(self, name: str) -> None:
-        """Note that a migration took an instance's last definition away from here."""
-        self._shared.ledger.forgotten(self.name, name)
+    def forget(self, name: str, uuid: bytes) -> None:
+        """Note that a migration took a domain's last definition away from here, and what it is called now."""
+        self._shared.ledger.forgotten(self.name, name, uuid)
 
     def goes_on(self, name: str) -> None:
         """Note that an instance runs here again, or is here no more."""

@@ -134,7 +134,7 @@ class Befalling(Domains):
         self._seen_placed = self.machine.placed
         for spec in self.machine.declared():
             if self._registry.by_name(spec.name) is None:
-                self.add(self._made(spec.name, is_persistent=True))
+                self.add(self._made(self._named(spec.name), is_persistent=True))
         return True
 
     # What befalls them
@@ -207,16 +207,22 @@ class Befalling(Domains):
         """Note that a domain runs."""
         domain, record = self._registry.of_instance(name), self.machine.record(name)
         if domain and domain.incoming:
+            if name == domain.instance:  # else what has started is called as this is to be
+                self.machine.runs(name, domain.uuid)
             domain.incoming.arrives()
             return
         if domain and domain.is_active:  # another program had taken it away
             self.ends(domain, None)
             domain = self._registry.by_name(name)
         if domain is None:
-            domain = self._made(name, is_persistent=method in (None, "StartInstance"))
+            named = self._named(name)
+            self.machine.runs(name, named.uuid)  # also where that is a domain's here by another name
+            domain = self._made(named, is_persistent=method in (None, "StartInstance"))
             self.add(domain)
             if domain.is_persistent and not is_silent:
                 self.tell(domain, EventKind.LIFECYCLE, int(Lifecycle.DEFINED), int(Defined.ADDED))
+        else:
+            self.machine.runs(name, domain.uuid)
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
@@ -256,9 +262,9 @@ class Befalling(Domains):
         if incoming.instance != domain.name:
             incoming.arrives = lambda: None  # it has
             self._registry.arrived(domain)
-            self.machine.rename(incoming.instance, domain.name)
+            self.machine.rename(incoming.instance, domain.name, uuid=domain.uuid)
             incoming.instance = domain.name
-            self._known[domain.name] = domain.definition
+            self._knows(domain.definition)
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
@@ -335,15 +341,18 @@ class Befalling(Domains):
         self._places.give_back(domain.id)
         domain.stops(reason)
 
-    def _made(self, name: str, *, is_persistent: bool) -> Domain:
-        """Make a domain of an instance that no client has defined here."""
-        spec, record, definition = self.machine.spec(name), self.machine.record(name), self._known.get(name)
-        if definition is None:
-            if spec:
-                definition = definition_of(spec)
-            else:
-                memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
-                definition = declared(name, memory=memory, vcpus=vcpus)
+    def _named(self, name: str) -> Definition:
+        """Return what is known anywhere of an instance that no client has defined here."""
+        if definition := self._known.get(name):
+            return definition
+        if spec := self.machine.spec(name):
+            return definition_of(spec)
+        record = self.machine.record(name)
+        memory, vcpus = (record.memory, record.vcpus) if record else (1, 1)
+        return declared(name, memory=memory, vcpus=vcpus)
+
+    def _made(self, definition: Definition, *, is_persistent: bool) -> Domain:
+        """Make a domain of such an instance."""
         if self._registry.by_uuid(definition.uuid):  # of what had this name before it got another
             definition = definition.with_uuid(self.new_uuid())
         domain = Domain(definition=definition)

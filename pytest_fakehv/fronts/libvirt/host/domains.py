@@ -102,18 +102,16 @@ class Domains:
 
     def define(self, domain: Domain, config: Definition) -> None:
         """Let a domain have another persistent definition; it may be a new one."""
-        self.machine.declare(config.name, config.memory, config.vcpus)
+        self.machine.declare(config.name, config.memory, config.vcpus, uuid=config.uuid)
         self._knows(config)
         domain.defined(config)
         if not self.has(domain):
             self.add(domain)
 
     def _knows(self, definition: Definition) -> None:
-        """Note by what a domain was defined or started; where that is another one, its name is another's."""
-        name, before = definition.name, self._known.get(definition.name)
-        if before is None or before.uuid != definition.uuid:
-            self.machine.parts(name)
-        self._known[name] = definition
+        """Note by what a domain was defined or started last, and so which one its name means."""
+        self.machine.called(definition.name, definition.uuid)
+        self._known[definition.name] = definition
 
     def configure(self, domain: Domain, change: Callable[[Definition], Definition]) -> None:
         """Change the persistent definition of a domain that has one."""
@@ -137,7 +135,7 @@ class Domains:
 
     def rename(self, domain: Domain, renamed: Definition) -> None:
         """Let a domain that is shut off have another name, that of a definition."""
-        self.machine.declare(renamed.name, renamed.memory, renamed.vcpus)
+        self.machine.declare(renamed.name, renamed.memory, renamed.vcpus, uuid=renamed.uuid)
         self.machine.withdraw(domain.name)
         self._knows(renamed)
         self._known.pop(domain.name, None)

@@ -42,9 +42,11 @@ class Host(Befalling):
     Attributes:
         pools: its storage pools.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
+        all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
+    all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
 
     def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
         super().__init__(machine, known)
@@ -269,6 +271,7 @@ class Host(Befalling):
         """
         domain.starting, domain.ends_with = definition, ends_with
         try:
+            self._check_is_called_alone(domain)
             self._check_networks(definition)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
@@ -292,6 +295,17 @@ class Host(Befalling):
         except LibvirtError:
             self._places.lose_id()
             raise
+
+    @under_lock
+    def _check_is_called_alone(self, domain: Domain) -> None:
+        """Refuse to start a domain while another one comes here by its name, and is to get a new one."""
+        other = self._registry.of_instance(domain.name)
+        if other and other.incoming:
+            problem = (
+                f"domain '{domain.name}' can't start while another one of that name comes here "
+                f"as '{other.name}'"
+            )
+            raise failure(Code.OPERATION_INVALID, problem)
 
     @under_lock
     def _forget_unless_there(self, domain: Domain) -> None:

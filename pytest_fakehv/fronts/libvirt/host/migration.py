@@ -202,8 +202,8 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
         if asked.has(Migrate.UNDEFINE_SOURCE) and not cancelled and domain.is_persistent:
             domain.config, domain.autostart = None, False
             machine.withdraw(domain.name)
-            if not (asked.has(Migrate.PERSIST_DEST) or _is_defined_there(host, domain)):
-                machine.forget(outgoing.name_there)
+            if not (asked.has(Migrate.PERSIST_DEST) or _is_defined(host, domain)):
+                machine.forget(outgoing.name_there, domain.uuid)
             if not domain.is_active:
                 host.drop(domain)
 
@@ -222,11 +222,10 @@ def end(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
         give_up(host, domain)
 
 
-def _is_defined_there(host: Host, domain: Domain) -> bool:
-    run = Crossing(host.machine, domain.name).leaving
-    peer = host.find_peer(run.target_name) if run else None
-    there = peer.known(domain.uuid) if peer else None
-    return there is not None and there.is_persistent
+def _is_defined(host: Host, domain: Domain) -> bool:
+    """Tell whether a domain is defined anywhere, by whichever name."""
+    known = (each.known(domain.uuid) for each in host.all_hosts())
+    return any(each is not None and each.is_persistent for each in known)
 
 
 def _abandon(host: Host, domain: Domain) -> None:
