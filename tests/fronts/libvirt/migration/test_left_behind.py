@@ -1,7 +1,7 @@
 """What a migration leaves behind that fails in the end, and what becomes of it."""
 
 import pytest
-from moving import Begun, libvirt
+from moving import Begun, Ear, libvirt, refused
 
 from pytest_fakehv import FakeCluster, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
@@ -133,3 +133,176 @@ def test_what_nobody_can_read_runs(tmp_path):
         path.write_text("nonsense")
         domain.resume()
         assert [each.invariant for each in cluster.violations()] == ["split-brain"]
+
+
+# What has gone on as postcopy can't be given back
+
+
+def goes_on_as_postcopy(pair):
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=1, postcopy=1)
+    return domain
+
+
+def is_stranded(pair, ends):
+    """Tell that a domain is paused on A for ever, whoever looks at it."""
+    assert pair.ends == ends
+    assert wrong(pair) == [LEFT_PAUSED]
+    assert pair.cluster["A"].instances["web1"].paused
+    assert pair.cluster.placement() == {"web1": "A" if ends[1] is None else ("A", "B")}
+    domain = pair.a.lookupByName("web1")
+    assert refused(domain.resume) == STRANDED
+    problem = "Requested operation is not valid: another migration job is already running for domain 'web1'"
+    assert refused(pair.move, domain) == (55, 10, problem)
+    assert domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE
+    assert wrong(pair) == [LEFT_PAUSED]
+    domain.destroy()
+    assert pair.ends == ([5, 2, True], ends[1])
+    pair.cluster.assert_consistent()
+
+
+@pytest.mark.parametrize("way", ["managed", "p2p"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", [FINISH, "FinalizeMigrationDst"])
+def test_a_postcopy_that_can_not_be_finished(pair, method, when, way):
+    domain = goes_on_as_postcopy(pair)
+    pair.cluster.fault(method, when=when, error="it can't be")
+    assert refused(pair.move, domain, way, LIVE | POSTCOPY) == INJECTED
+    is_stranded(pair, GONE)
+
+
+@pytest.mark.parametrize(("method", "way"), [(CONFIRM, "managed"), ("FinalizeMigrationSource", "p2p")])
+def test_a_postcopy_that_can_not_be_confirmed(pair, method, way):
+    domain = goes_on_as_postcopy(pair)
+    pair.cluster.fault(method, error="it can't be")
+    pair.move(domain, way, LIVE | POSTCOPY)
+    is_stranded(pair, ELSEWHERE)
+
+
+def test_a_postcopy_that_is_sent_and_said_to_have_failed(pair):
+    domain = goes_on_as_postcopy(pair)
+    pair.cluster.fault("virDomainMigratePerform3Params", when="after", error="it can't be")
+    assert refused(pair.move, domain, "managed", LIVE | POSTCOPY) == INJECTED
+    is_stranded(pair, GONE)
+
+
+@pytest.mark.parametrize(("way", "error"), [("managed", BROKEN), ("p2p", LOST)])
+def test_a_target_that_crashes_at_the_end_of_postcopy(pair, way, error):
+    domain = goes_on_as_postcopy(pair)
+    pair.cluster.fault(FINISH, crash="B")
+    assert refused(pair.move, domain, way, LIVE | POSTCOPY) == error
+    pair.cluster["B"].boot()
+    is_stranded(type(pair)(pair.cluster, pair.front), GONE)
+
+
+CUTS = {
+    ("managed", "Perform", "A", "after"): (BROKEN, GONE),
+    ("managed", "Perform", "B", "after"): (BROKEN, GONE),
+    ("managed", "Finish", "A", "before"): (None, ELSEWHERE),
+    ("managed", "Finish", "A", "after"): (None, ELSEWHERE),
+    ("managed", "Finish", "B", "before"): (BROKEN, GONE),
+    ("managed", "Finish", "B", "after"): (BROKEN, ELSEWHERE),
+    ("managed", "Confirm", "A", "before"): (None, ELSEWHERE),
+    ("p2p", "Finish", "A", "before"): (BROKEN, ELSEWHERE),
+    ("p2p", "Finish", "A", "after"): (BROKEN, ELSEWHERE),
+    ("p2p", "Finish", "B", "before"): (LOST, GONE),
+    ("p2p", "Finish", "B", "after"): (LOST, ELSEWHERE),
+}
+"""What the client is told, and what is where in the end."""
+
+
+@pytest.mark.parametrize(("way", "phase", "node", "when"), list(CUTS))
+def test_a_host_is_cut_off_at_the_end_of_postcopy(pair, way, phase, node, when):
+    error, ends = CUTS[way, phase, node, when]
+    domain = goes_on_as_postcopy(pair)
+    pair.cluster.fault(
+        f"virDomainMigrate{phase}3Params",
+        when=when,
+        times=1,
+        do=lambda _call: pair.cluster[node].disconnect(),
+    )
+    assert Begun(pair.move, domain, way, LIVE | POSTCOPY).wait() == error
+    pair.cluster[node].reconnect()
+    is_stranded(type(pair)(pair.cluster, pair.front), ends)
+
+
+def test_a_postcopy_whose_end_fails_is_told(pair):
+    domain = goes_on_as_postcopy(pair)
+    ear = Ear(pair.front, "A")
+    pair.cluster.fault(FINISH, error="it can't be")
+    refused(pair.move, domain, "managed", LIVE | POSTCOPY)
+    assert ear.heard == ["3,1", "3,7", "3,8"]
+
+
+# What is destroyed, or undone, before it has arrived
+
+
+@pytest.mark.parametrize("way", ["managed", "p2p"])
+def test_what_is_destroyed_before_it_is_finished_leaves_nothing(pair, way):
+    domain = pair.domain()
+    with pair.cluster.hold(FINISH) as held:
+        begun = Begun(pair.move, domain, way)
+        held.wait()
+        pair.connect("B").lookupByName("web1").destroy()
+    assert begun.wait() == (42, 10, "Domain not found: no domain with matching name 'web1'")
+    assert pair.ends == STAYS_AFTER_ALL
+    pair.cluster.assert_consistent()
+    pair.move(domain, way)
+    assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+def test_what_is_destroyed_before_it_is_sent_leaves_nothing(pair):
+    domain = pair.domain()
+    with pair.cluster.hold("virDomainMigratePerform3Params") as held:
+        begun = Begun(pair.move, domain)
+        held.wait()
+        pair.connect("B").lookupByName("web1").destroy()
+    assert begun.wait() == (
+        9,
+        10,
+        "operation failed: job 'migration out' failed: Unable to write to socket: Bad file descriptor",
+    )
+    assert pair.ends == STAYS
+    assert pair.cluster.migrations[0].reason == "B is not ready for it"
+    pair.cluster.assert_consistent()
+
+
+def test_what_goes_on_as_postcopy_is_destroyed_before_it_is_finished(pair):
+    domain = goes_on_as_postcopy(pair)
+    with pair.cluster.hold(FINISH) as held:
+        begun = Begun(pair.move, domain, "managed", LIVE | POSTCOPY)
+        held.wait()
+        pair.connect("B").lookupByName("web1").destroy()
+    assert begun.wait() == (42, 10, "Domain not found: no domain with matching name 'web1'")
+    is_stranded(pair, GONE)
+
+
+@pytest.mark.parametrize("way", ["managed", "p2p"])
+def test_a_domain_that_was_there_before_is_turned_away(pair, way):
+    domain = pair.domain()
+    pair.move(domain, way, LIVE | PERSIST)
+    pair.b.lookupByName("web1").migrate3(pair.a, {}, LIVE)
+    pair.cluster.fault(PREPARE, when="after", error="it can't be", times=1)
+    assert refused(pair.move, domain, way) == INJECTED
+    assert pair.ends == ([1, 2, True], [5, 6, True])
+    pair.cluster.assert_consistent()
+
+
+# Whoever leads it is gone
+
+
+def test_a_client_that_is_gone_in_postcopy(pair_of):
+    pair = pair_of("manual")
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16, postcopy=1)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain, "managed", LIVE | POSTCOPY)
+        held.wait()
+        pair.cluster.clock.advance(10)
+        host = pair.front._hosts["A"]
+        host.by_name("web1").outgoing.abandon()  # nobody can abort it now
+    assert pair.ends == ([3, 12, True], [1, 10, False])
+    pair.cluster.clock.advance(100)
+    begun.wait()
+    assert pair.ends == MOVED
