@@ -188,6 +188,17 @@ class Crossing:
         run = self.arriving
         return run is not None and run.finalized_on_source is None
 
+    def destroyed(self, name: str) -> None:
+        """End it on the target by itself, as what there is of it there was destroyed, arrived or not.
+
+        Args:
+            name: as for `turn_away`.
+        """
+        with self._shared.lock:
+            self.fail(f"destroyed on {self._inner.name}")
+            self._shared.traffic.was_killed(self._inner.name, self._name)  # if it has: nobody may finish it
+            self.turn_away(name)
+
     def turn_away(self, name: str) -> None:
         """End it on the target by itself, without success, and take away what has arrived.
 

@@ -433,8 +433,7 @@ def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
         if domain.incoming is None:
             return False
         crossing, name = Crossing(host.machine, domain.instance), domain.name
-        crossing.fail(f"destroyed on {host.name}")
         domain.stays()
         host.ends(domain, method)
-        crossing.turn_away(name)
+        crossing.destroyed(name)
         return True

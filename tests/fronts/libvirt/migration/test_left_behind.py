@@ -252,6 +252,19 @@ def test_what_is_destroyed_before_it_is_finished_leaves_nothing(pair, way):
     pair.cluster.assert_consistent()
 
 
+@pytest.mark.parametrize("way", ["managed", "p2p"])
+def test_what_is_destroyed_while_it_is_finished_does_not_come_back(pair, way):
+    domain = pair.domain()
+    with pair.cluster.hold("FinalizeMigrationDst") as held:
+        begun = Begun(pair.move, domain, way)
+        held.wait()
+        pair.connect("B").lookupByName("web1").destroy()
+    problem = "Failed to finalize the migration of web1 on the target: its memory has not arrived"
+    assert begun.wait() == (9, 10, f"operation failed: {problem}")
+    assert pair.ends == STAYS_AFTER_ALL
+    pair.cluster.assert_consistent()
+
+
 def test_what_is_destroyed_before_it_is_sent_leaves_nothing(pair):
     domain = pair.domain()
     with pair.cluster.hold("virDomainMigratePerform3Params") as held:
