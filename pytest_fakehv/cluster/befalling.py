@@ -217,6 +217,8 @@ def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
         call = shared.door.current_call
         shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
         shared.traffic.was_paused(node.name, instance, paused=paused)
+        if not paused:
+            shared.watcher.resumed(node.name, instance)
         return True
 
 

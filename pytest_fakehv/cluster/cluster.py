@@ -30,6 +30,7 @@ from pytest_fakehv.migration.driver import LONGEST_MIGRATION, Driver, Ending, Mi
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.storage.memory import IN_MEMORY, InMemory
 from pytest_fakehv.storage.root import Root
+from pytest_fakehv.storage.store import is_paused
 from pytest_fakehv.storage.temporary import temporary_directory
 from pytest_fakehv.text import listed, shown
 
@@ -92,6 +93,7 @@ class FakeCluster(Stage, Assertions):
             )
         self._shared = Shared(clock, seed, max_calls=max_calls, max_time=max_time)
         self._shared.watcher.is_there = self._has_file
+        self._shared.watcher.is_paused = self._has_paused
         self._scope = Scope(
             shared=self._shared,
             own_name=None,
@@ -435,6 +437,9 @@ class FakeCluster(Stage, Assertions):
 
     def _has_file(self, node: str, instance: str) -> bool:
         return node in self and self[node]._inner.has_file(instance)
+
+    def _has_paused(self, node: str, instance: str) -> bool:
+        return node in self and is_paused(self[node]._inner.store, instance)
 
 
 class ClusterFactory(Protocol):

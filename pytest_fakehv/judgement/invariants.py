@@ -34,6 +34,7 @@ class Watcher:
     Attributes:
         events: how much has happened so far, a count.
         is_there: tells of a node and an instance whether that has a file there now.
+        is_paused: tells of a node and an instance that is there whether it is paused.
         apart: which instances must not meet.
         kin: which machines have had several names.
     """
@@ -58,6 +59,7 @@ class Watcher:
         self._stopped: set[tuple[str, str]] = set()
         self.events = 0
         self.is_there: Callable[[str, str], bool] = lambda _node, _instance: True
+        self.is_paused: Callable[[str, str], bool] = lambda _node, _instance: False
         self.apart = Apart()
         self.kin = Kin(self._where, traffic)
 
@@ -297,12 +299,28 @@ class Watcher:
                 self._forgotten.discard((node, instance))
                 if instance in self._gone and self._gone[instance].target == node:
                     self._gone[instance] = replace(self._gone[instance], is_on_its_way=False)
-            self._seen += self.kin.split(run, self._current_call())
-            if run and not run.open_nodes and len(self._where.get(instance, ())) > 1:
-                self._leave_to_others(instance)
-                places = self._where.get(instance, ())
-                if len(places) > 1 and not self._traffic.is_between(instance, places):
-                    self._saw_split(instance, self._current_call())
+            self._meets_kin(run)
+            if run and not run.open_nodes:
+                self._meets_itself(instance)
+
+    def resumed(self, node: str, instance: str) -> None:
+        """Note that an instance runs again that was paused on a node, perhaps since its migration."""
+        with self._lock:
+            self._meets_kin(self._traffic.leaving(node, instance))
+            others = [each for each in self._where.get(instance, ()) if each != node]
+            if not all(self.is_paused(each, instance) for each in others):
+                self._meets_itself(instance)
+
+    def _meets_kin(self, run: Run | None) -> None:
+        known = {each.what for each in self._seen}
+        self._seen += [each for each in self.kin.split(run, self._current_call()) if each.what not in known]
+
+    def _meets_itself(self, instance: str) -> None:
+        if len(self._where.get(instance, ())) > 1:
+            self._leave_to_others(instance)
+            places = self._where.get(instance, ())
+            if len(places) > 1 and not self._traffic.is_between(instance, places):
+                self._saw_split(instance, self._current_call())
 
     # What is wrong
 
@@ -318,7 +336,7 @@ class Watcher:
             for instance, gone in self._gone.items()
             if not (gone.is_on_its_way and gone.target in unreachable)
         ]
-        return found + self._unfinished(self._traffic.open_runs, unreachable)
+        return found + _unfinished(self._traffic.open_runs, self._accepted, unreachable)
 
     @under_lock
     def look(self, list_files: Callable[[], Mapping[str, Iterable[str]]]) -> None:
@@ -384,26 +402,6 @@ class Watcher:
             or (run.finalized_on_target is True and (run.target_name, run.name_there) in self._stopped)
         )
 
-    def _unfinished(self, open_runs: Iterable[Run], unreachable: Collection[str]) -> list[Violation]:
-        found = []
-        begun = set()
-        for run in open_runs:
-            name = printable(run.instance)
-            if run.target_name in run.open_nodes:
-                begun.add((run.target_name, run.instance))
-            sides = [node for node in run.open_nodes if node not in unreachable]
-            if sides:
-                what = (
-                    f"the migration of {name} from {run.source_name} to {printable(run.target_name)} "
-                    f"is not finalized on {listed(sides)}"
-                )
-                found.append(_unfinished_one(what, run.instance, sides, run.call))
-        for (node, instance), call in self._accepted.items():
-            if (node, instance) not in begun and node not in unreachable:
-                what = f"{printable(instance)} was accepted on {node} and neither migrated nor aborted"
-                found.append(_unfinished_one(what, instance, [node], call))
-        return found
-
     def _saw_split(self, instance: str, call: Call | None) -> None:
         nodes = list(self._where[instance])
         if self._split.get(instance) == set(nodes):
@@ -439,6 +437,29 @@ def _vanished(instance: str, gone: _Gone) -> Violation:
     what = f"{printable(instance)} runs nowhere: {why}"
     nodes = (gone.node, gone.target) if gone.target else (gone.node,)
     return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
+
+
+def _unfinished(
+    open_runs: Iterable[Run], accepted: Mapping[tuple[str, str], Call | None], unreachable: Collection[str]
+) -> list[Violation]:
+    found = []
+    begun = set()
+    for run in open_runs:
+        name = printable(run.instance)
+        if run.target_name in run.open_nodes:
+            begun.add((run.target_name, run.instance))
+        sides = [node for node in run.open_nodes if node not in unreachable]
+        if sides:
+            what = (
+                f"the migration of {name} from {run.source_name} to {printable(run.target_name)} "
+                f"is not finalized on {listed(sides)}"
+            )
+            found.append(_unfinished_one(what, run.instance, sides, run.call))
+    for (node, instance), call in accepted.items():
+        if (node, instance) not in begun and node not in unreachable:
+            what = f"{printable(instance)} was accepted on {node} and neither migrated nor aborted"
+            found.append(_unfinished_one(what, instance, [node], call))
+    return found
 
 
 def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from pytest_fakehv.interface.errors import RefusedError
+
 Pause = Literal["paused", "migrating"]
 """By whom an instance is paused: its owner, or a non-live migration, whose abort lets it run again."""
 
@@ -100,3 +102,12 @@ def still_holds(store: Store, name: str) -> bool:
         return False
     except OSError:
         return True
+
+
+def is_paused(store: Store, name: str) -> bool:
+    """Tell whether an instance that a store has is paused: where nobody can tell, it runs."""
+    try:
+        record = store.read(store.path(name))
+    except (OSError, RefusedError):
+        return False
+    return record is not None and record.is_paused

@@ -82,9 +82,9 @@ class Crossing:
                 traffic.was_paused(inner.name, self._name, paused=True)
 
     def cancel(self) -> None:
-        """Cancel it, if it is under way."""
+        """Cancel it, if it is under way, and not as postcopy."""
         with self._shared.lock:
-            if self.leaving and self.leaving.is_active:
+            if self.leaving and self.leaving.is_active and not self.leaving.is_postcopy:
                 self._shared.traffic.cancel(self._name, "a client")
 
     def fail(self, reason: str) -> None:
@@ -142,6 +142,13 @@ class Crossing:
             else:
                 self._note_left_paused()
 
+    def strand(self) -> None:
+        """End it on the source by itself, where the instance has gone on elsewhere, and never can here."""
+        with self._shared.lock:
+            with suppress(HypervisorError):
+                self.hold_still()
+            self.stay(lets_run=False)
+
     def _note_left_paused(self) -> None:
         """Note that it is over, and has left the instance paused here."""
         record, journal = self._machine.record(self._name), self._shared.door.journal
@@ -181,6 +188,17 @@ class Crossing:
         run = self.arriving
         return run is not None and run.finalized_on_source is None
 
+    def destroyed(self, name: str) -> None:
+        """End it on the target by itself, as what there is of it there was destroyed, arrived or not.
+
+        Args:
+            name: as for `turn_away`.
+        """
+        with self._shared.lock:
+            self.fail(f"destroyed on {self._inner.name}")
+            self._shared.traffic.was_killed(self._inner.name, self._name)  # if it has: nobody may finish it
+            self.turn_away(name)
+
     def turn_away(self, name: str) -> None:
         """End it on the target by itself, without success, and take away what has arrived.
 
@@ -190,9 +208,7 @@ class Crossing:
         shared, inner = self._shared, self._inner
         with shared.lock, suppress(OSError, HypervisorError):
             run = self.arriving
-            if run and run.finalized_on_target:
-                if not self.can_turn_away:
-                    return
+            if run and run.finalized_on_target and self.can_turn_away:
                 for each in (self._name, name):
                     with suppress(FileNotFoundError):
                         inner.store.remove(inner.store.path(each))

@@ -103,6 +103,11 @@ class Domain:
         return self.state == State.PAUSED
 
     @property
+    def is_stranded(self) -> bool:
+        """Whether it can never go on here: as postcopy, it has gone on elsewhere, whatever came of that."""
+        return self.is_paused and self.reason in (Paused.POSTCOPY, Paused.POSTCOPY_FAILED)
+
+    @property
     def speed(self) -> int | None:
         """At most how much is sent of it in a second, in MiB; None for as much as goes."""
         return (self.outgoing.speed if self.outgoing else None) or self.max_speed

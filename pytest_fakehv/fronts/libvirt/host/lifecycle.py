@@ -222,4 +222,6 @@ def resume(host: Host, _session: Session, domain: Domain) -> None:
     check_active(domain)
     if not domain.is_paused:
         raise _invalid("domain is already running")
+    if domain.is_stranded:
+        raise _invalid("job 'migration out' failed in post-copy phase")
     host.machine.set_paused(domain.name, paused=False)

@@ -59,7 +59,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     Raises:
         LibvirtError: it can't be migrated, or not so.
     """
-    if domain.outgoing or domain.incoming:
+    if domain.outgoing or domain.incoming or domain.is_stranded:
         raise invalid(f"another migration job is already running for domain '{domain.name}'")
     if asked.has(Migrate.OFFLINE):
         _check_offline(asked)
@@ -143,6 +143,9 @@ def _send(
     if asked.persistent_xml is not None:
         Definition.parse(asked.persistent_xml, lambda: domain.uuid)
     crossing.begin(target, live=asked.has(Migrate.LIVE))
+    with host.machine.lock:
+        if peer and (problem := _why_nothing_arrives(peer, domain)):  # by now
+            crossing.fail(f"{peer.name} {problem}")
     outgoing.speed = asked.bandwidth or None
     if domain.speed or domain.max_downtime:
         crossing.change_pace(domain.speed, domain.max_downtime)
@@ -153,10 +156,18 @@ def _send(
         raise _failed(domain, crossing)
 
 
+def _why_nothing_arrives(peer: Host, domain: Domain) -> str | None:
+    """Return why nothing sent of a domain arrives, to stand behind the target's name; None if it does."""
+    there = peer.known(domain.uuid)
+    if peer.is_silent:
+        return "was cut off"
+    return None if there and there.incoming else "is not ready for it"
+
+
 def _let_it_stay(
     host: Host, domain: Domain, outgoing: Outgoing, crossing: Crossing, *, is_live: bool
 ) -> None:
-    if crossing.leaving and crossing.leaving.finalized_on_source is None:
+    if crossing.leaving and crossing.leaving.finalized_on_source is None and not domain.is_stranded:
         try:
             crossing.leave(success=False, live=is_live)
         except HypervisorError as error:
@@ -188,6 +199,9 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
     """
     outgoing, machine = domain.outgoing, host.machine
     if outgoing is None:  # it has failed, and everything is as before
+        return
+    if cancelled and domain.is_stranded:
+        give_up(host, domain)
         return
     if not asked.has(Migrate.OFFLINE):
         crossing = Crossing(machine, domain.name)
@@ -245,7 +259,14 @@ def give_up(host: Host, domain: Domain) -> None:
     with host.machine.lock:
         outgoing = domain.outgoing
         if outgoing:
-            Crossing(host.machine, domain.name).stay(lets_run=not outgoing.is_left_paused)
+            crossing = Crossing(host.machine, domain.name)
+            if domain.is_stranded:
+                crossing.strand()
+            else:
+                crossing.stay(lets_run=not outgoing.is_left_paused)
+            if domain.is_stranded:
+                domain.pauses(Paused.POSTCOPY_FAILED)
+                host.tell(domain, EventKind.LIFECYCLE, Lifecycle.SUSPENDED, Suspended.POSTCOPY_FAILED)
             domain.stays()
 
 
@@ -411,7 +432,8 @@ def destroy_incoming(host: Host, domain: Domain, method: str) -> bool:
     with host.machine.lock:
         if domain.incoming is None:
             return False
-        Crossing(host.machine, domain.instance).fail(f"destroyed on {host.name}")
+        crossing, name = Crossing(host.machine, domain.instance), domain.name
         domain.stays()
         host.ends(domain, method)
+        crossing.destroyed(name)
         return True

@@ -39,6 +39,7 @@ class Paused(IntEnum):
     IOERROR = 5
     STARTING_UP = 11
     POSTCOPY = 12
+    POSTCOPY_FAILED = 13
 
 
 class Shutoff(IntEnum):
@@ -168,6 +169,7 @@ class Suspended(IntEnum):
     MIGRATED = 1
     IOERROR = 2
     POSTCOPY = 7
+    POSTCOPY_FAILED = 8
 
 
 class Resumed(IntEnum):

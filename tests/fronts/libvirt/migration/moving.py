@@ -97,6 +97,27 @@ class Begun:
         return said(self.error) if self.error else None
 
 
+class Ear:
+    """A client that hears of both hosts' domains, as long as they speak."""
+
+    is_read_only, peer = False, 0
+
+    def __init__(self, front, name):
+        self.heard = []
+        self._host = front._hosts[name]
+        self._host.audience.add(self)
+        self._host.answer(self, "virConnectDomainEventRegisterAny", (0, None))
+
+    def send_event(self, _number, event):
+        if not self._host.is_silent:
+            self.heard.append(",".join(map(str, event.details)))
+
+    def silence(self):
+        pass
+
+    speak = silence
+
+
 def said(error):
     """Return code, domain and message of an error."""
     return error.get_error_code(), error.get_error_domain(), error.get_error_message()

@@ -354,7 +354,26 @@ def test_a_target_that_only_says_that_it_is_ready(pair):
     pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16, postcopy=1)
     ready = (b'{"node": "B"}', "tcp:B:49152")
     pair.cluster.fault("virDomainMigratePrepare3Params", result=ready)
-    assert refused(pair.move, domain) == (42, 10, "Domain not found: no domain with matching name 'web1'")
+    problem = "operation failed: job 'migration out' failed: Unable to write to socket: Bad file descriptor"
+    assert refused(pair.move, domain) == (9, 10, problem)
+    assert pair.ends == ([1, 1, True], None)
+    pair.cluster.assert_consistent()
+
+
+def test_a_target_that_is_told_too_early_that_all_is_there(pair_of):
+    pair = pair_of("manual")
+    domain = pair.domain()
+    pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16, postcopy=1)
+    with pair.cluster.hold("GetMigrationStatus") as held:
+        begun = Begun(pair.move, domain, "managed", LIVE | libvirt.VIR_MIGRATE_POSTCOPY)
+        held.wait()
+        named = [Parameter("destination_name", Kind.STRING, "web1")]
+        Client(pair).call("B", "virDomainMigrateFinish3Params", named, b"", LIVE, 0)
+        pair.cluster.clock.advance(10)
+        assert type(pair)(pair.cluster, pair.front).ends == ([3, 12, True], [1, 2, False])
+    pair.cluster.clock.advance(100)
+    assert begun.wait() == (42, 10, "Domain not found: no domain with matching name 'web1'")
+    assert pair.ends == ([3, 13, True], [1, 2, False])
 
 
 def test_a_question_that_comes_too_late_is_not_waited_for():
