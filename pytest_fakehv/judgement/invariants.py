@@ -312,8 +312,8 @@ class Watcher:
                 self._meets_itself(instance)
 
     def _meets_kin(self, run: Run | None) -> None:
-        known = {each.what for each in self._seen}
-        self._seen += [each for each in self.kin.split(run, self._current_call()) if each.what not in known]
+        found = self.kin.split(run, self._current_call())
+        self._seen += [each for each in found if all(each.what != seen.what for seen in self._seen)]
 
     def _meets_itself(self, instance: str) -> None:
         if len(self._where.get(instance, ())) > 1:
