@@ -312,8 +312,7 @@ class Watcher:
                 self._meets_itself(instance)
 
     def _meets_kin(self, run: Run | None) -> None:
-        found = self.kin.split(run, self._current_call())
-        self._seen += [each for each in found if all(each.what != seen.what for seen in self._seen)]
+        self._seen += self.kin.split(run, self._current_call())
 
     def _meets_itself(self, instance: str) -> None:
         if len(self._where.get(instance, ())) > 1:
