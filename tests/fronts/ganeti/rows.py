@@ -1,4 +1,4 @@
-"""The rows of the README's table of differences: whether the difference of a step is just what one says."""
+"""The rows of the published table of differences: whether the difference of a step is just what one says."""
 
 import os
 

@@ -1,9 +1,9 @@
-"""Our fake hypervisor and Ganeti's own, side by side: every difference is a row of the README's table.
+"""Our fake hypervisor and Ganeti's own, side by side: every difference is a row of the published table.
 
 Two nodes of each are given the same random sequences of calls, legal and illegal. After each call the two
 are compared: what it returned or raised, every byte and mode under the roots, and whether it would have
-reset the machine. A difference must be just what one row of the README's table says; then Ganeti's files
-are made equal to ours, so that the next call finds the same on both sides.
+reset the machine. A difference must be just what one row of that table says; then Ganeti's files are made
+equal to ours, so that the next call finds the same on both sides.
 """
 
 import os
@@ -77,13 +77,13 @@ def umask():
 
 
 def names_of_rows():
-    """Return the first cells of the README's table of differences."""
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    """Return the first cells of the table of differences."""
+    text = (Path(__file__).parents[3] / "docs/explanation/compatibility.md").read_text(encoding="utf-8")
     table = text.partition("| there | here | why |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
     return [re.split(r" \| ", line.removeprefix("| "))[0] for line in table.splitlines()]
 
 
-def test_every_row_of_the_readme_is_looked_for():
+def test_every_row_of_the_table_is_looked_for():
     assert list(ROWS) == names_of_rows()
 
 

@@ -80,6 +80,14 @@ def test_addresses_of_interfaces_follow_from_the_uuid_and_the_place():
     assert other.interfaces[0].mac == first  # which once was drawn stays
 
 
+def test_what_libvirt_does_not_know_of_a_device_is_read_again_as_it_is_written():
+    devices = (
+        "<interface type='user'><what/></interface><disk><what/><target dev='vda'/><source file='/a'/></disk>"
+    )
+    definition = with_devices(devices + "<console type='pty'><what/></console>")
+    assert parsed(definition.xml()) == definition
+
+
 def test_it_can_be_sent_to_another_process():
     definition = parsed(VIRT_INSTALL)
     definition.xml()

@@ -20,7 +20,7 @@ _LINES: Final = words("serial parallel console channel")
 _MAY_BE_SPICE: Final = (*_LINES, "redirdev", "smartcard")
 _PATHS: Final = words("dev file pipe unix")
 """The types of which the other end is a file."""
-_PARTS: Final = ranks("source log protocol target alias address")
+_PARTS: Final = ranks("source log protocol target alias")
 _HOST_SIDE: Final = words("source log protocol")
 
 

@@ -30,7 +30,7 @@ _DRIVER: Final = ranks(
 )
 _PARTS: Final = ranks(
     "driver auth source backingStore backenddomain geometry blockio mirror target iotune readonly shareable "
-    "transient serial wwn vendor product encryption boot alias address"
+    "transient serial wwn vendor product encryption boot alias"
 )
 
 

@@ -17,7 +17,7 @@ _SOURCES: Final = {"bridge": "bridge", "network": "network", "direct": "dev"}
 """What says where an interface of each type leads to."""
 _PARTS: Final = ranks(
     "mac source vlan virtualport bandwidth backenddomain script target guest model driver backend filterref "
-    "tune teaming link mtu coalesce ip route boot alias rom address"
+    "tune teaming link mtu coalesce ip route boot alias rom"
 )
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
 _MODEL: Final = re.compile(r"[-A-Za-z0-9_]*")

@@ -21,7 +21,10 @@ def with_part(device: Element, kind: str, /, **attributes: str) -> Element:
 
 
 def parts_in_order(device: Element, places: Mapping[str, int]) -> Element:
-    """Return a device with its parts in libvirt's order."""
+    """Return a device with its parts in libvirt's order.
+
+    What has no place comes last: what libvirt doesn't know, and the address, which may be added behind that.
+    """
     return device.holding(*in_order(device.children, places))
 
 
