@@ -505,9 +505,9 @@ def test_a_pool_that_can_not_be(run):
     result.stdout.fnmatch_lines([each.replace("[", "[[]") for each in WRONG_POOLS.values()])
 
 
-def test_a_pool_of_a_cluster_without_libvirt(run):
+def test_a_pool_of_a_cluster_without_libvirt(pytester):
     """Nobody would see it."""
-    result = run(
+    pytester.makepyfile(
         """
         import pytest
 
@@ -518,6 +518,7 @@ def test_a_pool_of_a_cluster_without_libvirt(run):
         def test_without_a_cluster(): pass
         """
     )
+    result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=2)
     problem = "fakehv_pool('images') acts on nothing: it is for the cluster of fakehv_libvirt; request that"
     result.stdout.fnmatch_lines([problem, "*", problem])

@@ -110,6 +110,7 @@ class FakeLibvirt(Referent):
         self._left = ExitStack()
         self.directory = self._left.enter_context(_sockets_in(directory))
         with suppress(ImportError):  # then its clients are other processes
+            import_module("libvirtmod")  # a folder may be named as the binding is, but not as what is in it
             binding = import_module("libvirt")
             self._left.enter_context(kept_off_servers(binding))
             self._left.enter_context(handed_on(binding))
