@@ -120,6 +120,17 @@ def test_a_lie_that_the_binding_never_returns_is_refused(cluster, web1, function
     assert list(map(str, cluster._scope.halts())) == [mistake]  # else it would fail this test, too
 
 
+def test_a_lie_that_no_message_can_hold_fails_the_test(cluster, connection):
+    cluster.fault("virNodeGetInfo", result=["x86_64", 1], times=1)
+    with pytest.raises(libvirt.libvirtError, match="internal error: ValueError: not enough values to unpack"):
+        connection.getInfo()
+    (mistake,) = map(str, cluster._scope.halts())
+    assert mistake == (
+        "virNodeGetInfo on node1 could not be answered: ValueError: not enough values to unpack "
+        "(expected 8, got 2); a fault's result must be what libvirt-python returns"
+    )
+
+
 def test_an_effect_that_never_came(cluster, web1):
     cluster.fault("virDomainShutdown", effect=False, times=1)
     cluster.fault("virDomainCreateWithFlags", effect=False, times=1)
