@@ -1,9 +1,12 @@
-"""What every test of the front gets: a look at what it leaves behind."""
+"""What every test of the front gets: a look at what it leaves behind; and two nodes to talk to."""
 
 import os
 import threading
+from contextlib import suppress
 
 import pytest
+
+from pytest_fakehv import FakeCluster, NodeSpec
 
 ENDS_WITHIN = 20
 """Seconds of waiting, where something goes wrong."""
@@ -41,3 +44,53 @@ def nothing_is_left():
     for each in own_threads() - before[0]:
         each.join(ENDS_WITHIN)
     assert (own_threads() - before[0], sockets_with_a_path() - before[1]) == (set(), set())
+
+
+NODES = NodeSpec("node1", memory=8192, cpus=4), NodeSpec("node2", memory=8192, cpus=4)
+
+
+@pytest.fixture
+def libvirt():
+    """libvirt's Python binding, which prints nothing of what fails."""
+    pytest.importorskip(  # by what it has inside: of its own name, there is a folder of tests
+        "libvirtmod", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
+    )
+    import libvirt as binding
+
+    binding.registerErrorHandler(lambda *_: None, None)
+    yield binding
+    binding.registerErrorHandler(None, None)
+
+
+@pytest.fixture
+def cluster():
+    return FakeCluster.in_memory(*NODES)
+
+
+@pytest.fixture
+def front(cluster):
+    from pytest_fakehv.fronts.libvirt import FakeLibvirt
+
+    with FakeLibvirt(cluster) as front:
+        yield front
+
+
+@pytest.fixture
+def connect(libvirt, front):
+    """Open a connection to a node, which is closed in the end."""
+    opened = []
+
+    def connect(node="node1", *, read_only=False):
+        open_it = libvirt.openReadOnly if read_only else libvirt.open
+        opened.append(open_it(front.uri(node)))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        with suppress(libvirt.libvirtError):  # the test has closed it
+            each.close()
+
+
+@pytest.fixture
+def node1(connect):
+    return connect()

@@ -1,63 +1,16 @@
-"""A cluster of two nodes behind libvirt's interface, its clients, and what they are told of networks."""
+"""A node without the network that it came with, and what clients are told of networks."""
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the client on the codec alone
 
-from pytest_fakehv import FakeCluster, NodeSpec
-
-NODES = NodeSpec("node1", memory=8192, cpus=4), NodeSpec("node2", memory=8192, cpus=4)
-
 
 @pytest.fixture(autouse=True)
-def libvirt():
-    """libvirt's Python binding, which prints nothing of what fails."""
-    pytest.importorskip(  # by what it has inside: of its own name, there is a folder of tests
-        "libvirtmod", reason="needs libvirt-python: apt-get install libvirt-dev, pip install libvirt-python"
-    )
-    import libvirt as binding
-
-    binding.registerErrorHandler(lambda *_: None, None)
-    yield binding
-    binding.registerErrorHandler(None, None)
-
-
-@pytest.fixture
-def cluster():
-    return FakeCluster.in_memory(*NODES)
-
-
-@pytest.fixture
-def front(cluster):
-    from pytest_fakehv.fronts.libvirt import FakeLibvirt
-
-    with FakeLibvirt(cluster) as front:
-        yield front
-
-
-@pytest.fixture
-def connect(front, libvirt):
-    """Open a connection to a node, which is closed in the end."""
-    opened = []
-
-    def connect(node="node1", *, read_only=False):
-        open_it = libvirt.openReadOnly if read_only else libvirt.open
-        opened.append(open_it(front.uri(node)))
-        return opened[-1]
-
-    yield connect
-    for each in opened:
-        with suppress(libvirt.libvirtError):  # the test has closed it
-            each.close()
-
-
-@pytest.fixture
-def node1(connect):
-    return connect()
+def _with_the_binding(libvirt):
+    """Each test needs it."""
 
 
 @pytest.fixture
