@@ -241,6 +241,9 @@ LIBVIRT_COMMANDS: Final[tuple[LibvirtName, ...]] = (
 )
 """Those that are there for their effect, as `COMMANDS`."""
 
+LIBVIRT_AUTOSTART: Final[LibvirtName] = "virDomainSetAutostart"
+"""What lets a host start a domain by itself, as it boots."""
+
 LIBVIRT_STARTS: Final[tuple[LibvirtName, ...]] = (
     "virDomainCreate",
     "virDomainCreateWithFlags",

@@ -13,7 +13,7 @@ from pytest_fakehv.judgement.apart import Apart
 from pytest_fakehv.judgement.departures import Departure
 from pytest_fakehv.judgement.kin import Kin
 from pytest_fakehv.judgement.told import Told, status_of
-from pytest_fakehv.judgement.violations import Invariant, Violation
+from pytest_fakehv.judgement.violations import Invariant, Violation, by_itself
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
@@ -406,9 +406,7 @@ class Watcher:
         if self._split.get(instance) == set(nodes):
             return  # seen when it began
         self._split[instance] = set(nodes)
-        what = f"{printable(instance)} ran on {' and '.join(nodes)} at once"
-        if call and call.method == "virDomainSetAutostart":
-            what += f": {call.node} started it by itself as it booted"
+        what = f"{printable(instance)} ran on {' and '.join(nodes)} at once{by_itself(call)}"
         self._saw("split-brain", what, instance, nodes, call)
 
     def _saw(

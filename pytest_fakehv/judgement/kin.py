@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.interface.constants import STARTS
 from pytest_fakehv.judgement.departures import Departure
-from pytest_fakehv.judgement.violations import Violation
+from pytest_fakehv.judgement.violations import Violation, by_itself
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.text import listed, printable
@@ -77,7 +77,7 @@ class Kin:
         if not self._names or (uuid := self._machine(node, instance)) not in self._names:
             return []
         self._names[uuid].add(instance)
-        if call is None or call.method == "virDomainSetAutostart":
+        if call is None or by_itself(call):
             return self._parted(uuid, instance, call)
         running = self._running(uuid)
         del running[instance]  # of the same name, there is no other
@@ -98,9 +98,7 @@ class Kin:
         running = {first: running.pop(first), **running}
         here = listed(running[first])
         others = {name: nodes for name, nodes in running.items() if name != first}
-        what = f"{printable(first)} ran on {here}, and {_said(others)}"
-        if call and call.method == "virDomainSetAutostart":
-            what += f": {call.node} started it by itself as it booted"
+        what = f"{printable(first)} ran on {here}, and {_said(others)}{by_itself(call)}"
         nodes = tuple(dict.fromkeys(_nodes(running)))
         return [Violation(invariant="split-brain", what=what, instance=first, nodes=nodes, call=call)]
 

@@ -8,6 +8,7 @@ from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.interface.libvirt import LIBVIRT_AUTOSTART
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
@@ -75,6 +76,13 @@ ADVICE_ON_EVENTS: Final = (
     "optional=True"
 )
 """The same, where it is not a fault that never fired, but an event that never came due."""
+
+
+def by_itself(call: Call | None) -> str:
+    """Return what is said of a start that a node made by itself, as a call had told it to; "" of others."""
+    if call is None or call.method != LIBVIRT_AUTOSTART:
+        return ""
+    return f": {call.node} started it by itself as it booted"
 
 
 @dataclass(frozen=True, kw_only=True)

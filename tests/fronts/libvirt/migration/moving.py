@@ -64,6 +64,20 @@ class Pair:
         domain.migrateToURI3(self.front.uri("B"), parameters, flags)
 
 
+def its_disk_fails_once(pair, monkeypatch):
+    """Let B fail to remove the next file that it is to."""
+    store = pair.cluster["B"]._inner.store
+    remove, failed = store.remove, []
+
+    def fails_once(path):
+        if not failed:
+            failed.append(path)
+            raise OSError(5, "Input/output error")
+        remove(path)
+
+    monkeypatch.setattr(store, "remove", fails_once)
+
+
 NEEDS_VIRSH = pytest.mark.skipif(
     not shutil.which("virsh"), reason="needs virsh: apt-get install libvirt-clients"
 )

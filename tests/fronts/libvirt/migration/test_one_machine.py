@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from moving import XML, Begun, libvirt, refused
+from moving import XML, Begun, its_disk_fails_once, libvirt, refused
 
 LIVE, PERSIST, UNDEFINE = (
     libvirt.VIR_MIGRATE_LIVE,
@@ -100,16 +100,7 @@ def test_another_one_of_its_old_name_may_start_where_it_is_called_else(pair, is_
 
 def test_a_name_that_it_could_not_get_means_another_one(pair, monkeypatch):
     domain = pair.domain()
-    store = pair.cluster["B"]._inner.store
-    remove, failed = store.remove, []
-
-    def fails_once(path):
-        if not failed:
-            failed.append(path)
-            raise OSError(5, "Input/output error")
-        remove(path)
-
-    monkeypatch.setattr(store, "remove", fails_once)
+    its_disk_fails_once(pair, monkeypatch)
     assert refused(pair.move, domain, "managed", LIVE, AS_WEB2)[0] == 9
     d = pair.cluster.add_node("D", memory=4096)
     d.StartInstance(d.instance("web2"), [], startup_paused=False)

@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 
 import pytest
-from moving import NEEDS_VIRSH, XML, Begun, libvirt, refused
+from moving import NEEDS_VIRSH, XML, Begun, its_disk_fails_once, libvirt, refused
 
 LIVE, P2P, TUNNELLED, PERSIST, UNDEFINE, PAUSED, OFFLINE, POSTCOPY = (
     libvirt.VIR_MIGRATE_LIVE,
@@ -290,16 +290,7 @@ def test_a_name_that_is_taken_on_its_arrival(pair):
 
 def test_a_host_whose_disk_fails_on_its_arrival(pair, monkeypatch):
     domain = pair.domain()
-    store = pair.cluster["B"]._inner.store
-    remove, failed = store.remove, []
-
-    def fails_once(path):
-        if not failed:
-            failed.append(path)
-            raise OSError(5, "Input/output error")
-        remove(path)
-
-    monkeypatch.setattr(store, "remove", fails_once)
+    its_disk_fails_once(pair, monkeypatch)
     assert refused(pair.move, domain, "managed", LIVE, AS_WEB2)[0] == 9
     assert pair.cluster.placement() == {"web1": "A"}
     pair.cluster.assert_consistent()
