@@ -7,6 +7,7 @@ libvirt's functions, which it declares by `api`.
 from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares what it answers
     agent,
     connection,
+    dumping,
     figures,
     jobs,
     leasing,
@@ -16,6 +17,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     networking,
     phases,
     pools,
+    saving,
     settings,
     statistics,
     telling,

@@ -47,6 +47,12 @@ _SHUT_DOWN: Final = Told(
     Shutoff.SHUTDOWN, ((Lifecycle.SHUTDOWN, ShutDown.GUEST), (Lifecycle.STOPPED, Stopped.SHUTDOWN))
 )
 
+SAVES: Final = ("virDomainSave", "virDomainSaveFlags", "virDomainSaveParams", "virDomainManagedSave")
+"""The calls that save a domain."""
+
+DUMPS: Final = ("virDomainCoreDump", "virDomainCoreDumpWithFormat")
+"""Those that dump one's memory."""
+
 ARRIVES: Final = "FinalizeMigrationDst"
 """The call that lets run what has migrated to a host."""
 
@@ -55,6 +61,17 @@ LEAVES: Final = "MigrateInstance"
 
 LEFT: Final = "FinalizeMigrationSource"
 """The call that ends what has migrated from a host, or lets it run again."""
+
+RESTORED: Final = "virDomainRestore"
+"""The call that lets a domain go on that was saved; others do so as well."""
+
+RESTORED_PAUSED: Final = "virDomainRestore, to be paused"
+"""The same, where the call lets it be paused, whatever it did before."""
+
+GO_ON: Final = frozenset({ARRIVES, RESTORED, RESTORED_PAUSED})
+"""Those by which a guest goes on, and does not boot."""
+
+_SAVED: Final = Told(Shutoff.SAVED, ((Lifecycle.STOPPED, Stopped.SAVED),), is_numbered=False)
 
 STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     None: Told(Shutoff.CRASHED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
@@ -69,6 +86,8 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virDomainCreateXML": _DESTROYED,  # its client has gone meanwhile, with which it was to end
     "virDomainCreateWithFlags": _DESTROYED,
     "StopInstance": _DESTROYED,
+    **dict.fromkeys(SAVES, _SAVED),
+    **dict.fromkeys(DUMPS, Told(Shutoff.CRASHED, ((Lifecycle.STOPPED, Stopped.CRASHED),), is_numbered=False)),
     LEFT: Told(Shutoff.MIGRATED, ((Lifecycle.STOPPED, Stopped.MIGRATED),), is_numbered=False),
     ARRIVES: Told(Shutoff.FAILED, ((Lifecycle.STOPPED, Stopped.FAILED),)),
 }
@@ -83,6 +102,9 @@ STARTED: Final[Mapping[str | None, Told[Running]]] = {
     ARRIVES: Told(
         Running.MIGRATED, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.RESUMED, Resumed.MIGRATED))
     ),
+    RESTORED: Told(
+        Running.RESTORED, ((Lifecycle.STARTED, Started.RESTORED), (Lifecycle.RESUMED, Resumed.FROM_SNAPSHOT))
+    ),
 }
 
 STARTED_PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
@@ -90,16 +112,25 @@ STARTED_PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
     ARRIVES: Told(
         Paused.USER, ((Lifecycle.STARTED, Started.MIGRATED), (Lifecycle.SUSPENDED, Suspended.PAUSED))
     ),
+    RESTORED: Told(
+        Paused.MIGRATION, ((Lifecycle.STARTED, Started.RESTORED), (Lifecycle.SUSPENDED, Suspended.RESTORED))
+    ),
+    RESTORED_PAUSED: Told(
+        Paused.MIGRATION, ((Lifecycle.STARTED, Started.RESTORED), (Lifecycle.SUSPENDED, Suspended.PAUSED))
+    ),
 }
 
 PAUSED: Final[Mapping[str | None, Told[Paused]]] = {
     None: Told(Paused.IOERROR, ((Lifecycle.SUSPENDED, Suspended.IOERROR),)),
     "virDomainSuspend": Told(Paused.USER, ((Lifecycle.SUSPENDED, Suspended.PAUSED),)),
+    **dict.fromkeys(SAVES, Told(Paused.SAVE, ((Lifecycle.SUSPENDED, Suspended.PAUSED),))),
+    **dict.fromkeys(DUMPS, Told(Paused.DUMP, ((Lifecycle.SUSPENDED, Suspended.PAUSED),))),
     LEAVES: Told(Paused.MIGRATION, ((Lifecycle.SUSPENDED, Suspended.MIGRATED),)),
 }
 
 RESUMED: Final[Mapping[str | None, Told[Running]]] = {
     None: Told(Running.UNPAUSED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),)),
+    **dict.fromkeys(SAVES, Told(Running.SAVE_CANCELED, ((Lifecycle.RESUMED, Resumed.UNPAUSED),))),
     LEFT: Told(Running.MIGRATION_CANCELED, ((Lifecycle.RESUMED, Resumed.MIGRATED),)),
 }
 

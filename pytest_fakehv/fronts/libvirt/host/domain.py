@@ -21,6 +21,7 @@ class Domain:
         config: its persistent definition; None for a transient one.
         was_defined: whether it has, or had, one.
         starting: what it is being started by; None where it isn't.
+        starts_by: as if by which call its start is to be told; None for as by the one that is made.
         place: where on the host it runs; None for what is shut off.
         autostart: whether it starts with its host.
         set_by: the call that said so; None for none.
@@ -45,6 +46,7 @@ class Domain:
     config: Definition | None = None
     was_defined: bool = False
     starting: Definition | None = None
+    starts_by: str | None = None
     place: Place | None = None
     autostart: bool = False
     set_by: Call | None = None

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, UPDATE_CPU
@@ -89,21 +89,13 @@ def messages(_host: Host, _session: Session, _domain: Domain, _flags: int) -> li
     return []
 
 
-# What was saved of it: nothing
+# Its snapshots: none
 
 
-@api("virDomainHasManagedSaveImage", "virDomainHasCurrentSnapshot", flags=0)
+@api("virDomainHasCurrentSnapshot", flags=0)
 def has_none(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
-    """Say that it was not saved."""
+    """Say that it has none."""
     return 0
-
-
-@api("virDomainManagedSaveRemove", flags=0)
-def remove_managed_save(_host: Host, _session: Session, domain: Domain, _flags: int) -> None:
-    """Say that there is nothing to remove."""
-    path = f"/var/lib/libvirt/qemu/save/{domain.name}.save"
-    text = f"Failed to remove managed save file '{path}': No such file or directory"
-    raise LibvirtError(Code.SYSTEM_ERROR, Origin.QEMU, text, "%s", text, int1=2)
 
 
 @api("virDomainSnapshotNum", flags=_SNAPSHOT_FLAGS)

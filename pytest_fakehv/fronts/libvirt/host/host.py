@@ -7,7 +7,7 @@ from typing import Any, Final
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import lies
+from pytest_fakehv.fronts.libvirt.host import changes, lies, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
@@ -65,6 +65,25 @@ class Host(Befalling):
         with self._lock:
             self.pools.boots()
         super().boots()
+
+    def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
+        """Start a domain with the host: one that it has saved goes on.
+
+        Raises: as `Befalling.starts_itself`, and LibvirtError where nobody can read what was saved.
+        """
+        with self._lock:
+            path = saves.managed_path(domain)
+            saved = saves.read(self.pools, path) if self.pools.image_at(path) else None
+        if saved is None:
+            super().starts_itself(domain, definition, paused=paused)
+            return
+        domain.starting, domain.starts_by = saved.definition, changes.RESTORED
+        try:
+            super().starts_itself(domain, saved.definition, paused=not saved.runs)
+        finally:
+            domain.starting = domain.starts_by = None
+        with self._lock:
+            self.pools.remove(path)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -255,7 +274,13 @@ class Host(Befalling):
             raise no_domain(domain.ref)
 
     def start(
-        self, domain: Domain, definition: Definition, *, paused: bool, ends_with: Session | None
+        self,
+        domain: Domain,
+        definition: Definition,
+        *,
+        paused: bool,
+        ends_with: Session | None = None,
+        by: str | None = None,
     ) -> None:
         """Start a domain, by the interface's calls.
 
@@ -264,12 +289,13 @@ class Host(Befalling):
             definition: by what.
             paused: whether it starts paused.
             ends_with: the client with whose connection it ends; None for none.
+            by: as if by which call it is to be told; None for as by the one that is made.
 
         Raises:
             LibvirtError: it runs by now, doesn't fit, or a network of its isn't up.
             HypervisorError: it can't be started.
         """
-        domain.starting, domain.ends_with = definition, ends_with
+        domain.starting, domain.starts_by, domain.ends_with = definition, by, ends_with
         try:
             self._check_is_called_alone(domain)
             self._check_networks(definition)
@@ -278,7 +304,7 @@ class Host(Befalling):
             domain.ends_with = None  # whoever starts it later may mean it to stay
             raise
         finally:
-            domain.starting = None
+            domain.starting = domain.starts_by = None
             self._forget_unless_there(domain)
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)

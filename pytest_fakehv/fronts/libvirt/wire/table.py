@@ -61,9 +61,9 @@ REMOTE: Final = """
 50 virConnectNumOfDefinedNetworks r -> num:i
 51 virConnectNumOfDomains r -> num:i
 52 virConnectNumOfNetworks r -> num:i
-53 virDomainCoreDump
-54 virDomainRestore
-55 virDomainSave
+53 virDomainCoreDump - dom:D to:s flags:u
+54 virDomainRestore - from:s
+55 virDomainSave - dom:D to:s
 56 virDomainGetSchedulerType
 57 virDomainGetSchedulerParameters
 58 virDomainSetSchedulerParameters
@@ -182,7 +182,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 179 virConnectListNWFilters
 180 virNWFilterDefineXML
 181 virNWFilterUndefine
-182 virDomainManagedSave
+182 virDomainManagedSave - dom:D flags:u
 183 virDomainHasManagedSaveImage r dom:D flags:u -> result:i
 184 virDomainManagedSaveRemove - dom:D flags:u
 185 virDomainSnapshotCreateXML
@@ -231,11 +231,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 229 virDomainGetControlInfo r dom:D flags:u -> state:u details:u stateTime:uh
 230 virDomainGetVcpuPinInfo r dom:D ncpumaps:i maplen:i flags:u -> cpumaps:o num:i
 231 virDomainUndefineFlags - dom:D flags:u
-232 virDomainSaveFlags
-233 virDomainRestoreFlags
+232 virDomainSaveFlags - dom:D to:s dxml:?s flags:u
+233 virDomainRestoreFlags - from:s dxml:?s flags:u
 234 virDomainDestroyFlags - dom:D flags:u
-235 virDomainSaveImageGetXMLDesc
-236 virDomainSaveImageDefineXML
+235 virDomainSaveImageGetXMLDesc - file:s flags:u -> xml:s
+236 virDomainSaveImageDefineXML - file:s dxml:s flags:u
 237 virDomainBlockJobAbort
 238 virDomainGetBlockJobInfo
 239 virDomainBlockJobSetSpeed
@@ -308,7 +308,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 314 virConnectNetworkEventDeregisterAny fr callbackID:i
 316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
 317 virConnectDomainEventDeregisterAny fr callbackID:i
-334 virDomainCoreDumpWithFormat
+334 virDomainCoreDumpWithFormat - dom:D to:s dumpformat:u flags:u
 335 virDomainFSFreeze - dom:D mountpoints:[s] flags:u -> filesystems:i
 336 virDomainFSThaw - dom:D mountpoints:[s] flags:u -> filesystems:i
 337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
@@ -346,8 +346,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 384 virDomainSetVcpu
 386 virDomainSetBlockThreshold
 387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
-388 virDomainManagedSaveGetXMLDesc
-389 virDomainManagedSaveDefineXML
+388 virDomainManagedSaveGetXMLDesc r dom:D flags:u -> xml:s
+389 virDomainManagedSaveDefineXML - dom:D dxml:?s flags:u
 390 virDomainSetLifecycleAction
 391 virStoragePoolLookupByTargetPath r path:s -> pool:P
 392 virDomainDetachDeviceAlias
@@ -396,8 +396,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 436 virNodeDeviceIsActive
 437 virNetworkCreateXMLFlags - xml:s flags:u -> net:N
 439 virDomainSetLaunchSecurityState
-440 virDomainSaveParams
-441 virDomainRestoreParams
+440 virDomainSaveParams - dom:D params:T flags:u
+441 virDomainRestoreParams - params:T flags:u
 442 virDomainAbortJobFlags - dom:D flags:u
 443 virDomainFDAssociate
 444 virNetworkSetMetadata

@@ -15,13 +15,13 @@ ANYWHERE = [
     (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
-    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
+    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)|(?<=<creationTime>)\d+(?=</)"), "TIME"),
 ]
 
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
     "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
-    "virConnectListDefinedNetworks",
+    "virConnectListDefinedNetworks", "virDomainSnapshotListNames", "virDomainSnapshotListChildrenNames",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 

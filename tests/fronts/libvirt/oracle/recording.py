@@ -56,12 +56,13 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
-    libvirt.virStorageVol: "volume",
+    libvirt.virStorageVol: "volume", libvirt.virDomainSnapshot: "snapshot",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -247,7 +248,7 @@ class Recording:
     def _shown_owner(self, owner):
         if owner is None:
             return "libvirt"
-        return owner.name() if isinstance(owner, tuple(NAMED)) else self._names[owner]
+        return name_of(owner) if isinstance(owner, tuple(NAMED)) else self._names[owner]
 
     def _receiver(self, kind, place):
         def receive(connection, domain, *details):
@@ -350,12 +351,17 @@ def api(function):
     return named[0]
 
 
+def name_of(value):
+    """Return the name of an object that has one."""
+    return value.getName() if isinstance(value, libvirt.virDomainSnapshot) else value.name()
+
+
 def shown(value):
     """Return how a call shows an argument."""
     if isinstance(value, Definition):
         return value.shown
     if isinstance(value, tuple(NAMED)):
-        return value.name()
+        return name_of(value)
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, dict):

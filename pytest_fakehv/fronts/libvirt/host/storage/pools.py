@@ -158,11 +158,26 @@ class Pools:
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.place(path)
+        return space.images.get(name)
+
+    def place(self, path: str) -> tuple[Space, str]:
+        """Return where a path leads, to whichever pool or else a folder of the host's, and the name there."""
         folder, _, name = tidy(path).rpartition("/")
+        folder = folder or "/"
         for pool in self:
-            if pool.definition.path == (folder or "/"):
-                return self._space(pool.definition).images.get(name)
-        return None
+            if pool.definition.path == folder:
+                return self._space(pool.definition), name
+        return self._spaces.at(("dir", self._machine.name, folder)), name
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is one of the host's folders."""
+        return tidy(path) in self._folders
+
+    def remove(self, path: str) -> bool:
+        """Remove what lies at a path; tell whether something did."""
+        space, name = self.place(path)
+        return space.images.pop(name, None) is not None
 
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:
