@@ -19,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     pools,
     saving,
     settings,
+    snapshotting,
     statistics,
     telling,
     vcpus,

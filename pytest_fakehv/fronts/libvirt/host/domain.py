@@ -8,6 +8,7 @@ from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshots
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
 
@@ -39,6 +40,7 @@ class Domain:
         incoming: its migration to here, likewise.
         completed: the figures of its last job that has completed; None for none.
         max_speed: at most how much is sent of it in a second, in MiB; None where no client has said that.
+        snapshots: those that were taken of it.
         max_downtime: at most how long it is stopped for a migration, in ms; None likewise.
     """
 
@@ -64,6 +66,7 @@ class Domain:
     completed: list[Parameter] | None = None
     max_speed: int | None = None
     max_downtime: int | None = None
+    snapshots: Snapshots = field(default_factory=Snapshots)
     _ref: DomainRef | None = None
 
     @property

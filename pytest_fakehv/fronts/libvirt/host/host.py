@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.checks import DeclarationError
@@ -15,11 +15,13 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshot, no_snapshot
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
+from pytest_fakehv.fronts.libvirt.values import SnapshotRef
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.story.chronicle import Deed
@@ -149,7 +151,8 @@ class Host(Befalling):
                 done = api.function(self, session, *arguments)
                 return done
             found = self.found(api.about, arguments[0])
-            with self.job(found, api) if api.has_job else nullcontext():
+            domain = found.domain if api.about == "snapshot" else found
+            with self.job(domain, api) if api.has_job else nullcontext():
                 done = api.function(self, session, found, *arguments[1:])
             return done
 
@@ -340,6 +343,25 @@ class Host(Befalling):
             self.drop(domain)
 
 
+class OfDomain(NamedTuple):
+    """What is one domain's: a snapshot of it."""
+
+    domain: Domain
+    snapshot: Snapshot
+
+
+def _find_snapshot(host: Host, ref: SnapshotRef) -> OfDomain:
+    """Return the snapshot that a client means.
+
+    Raises:
+        LibvirtError: it is no more.
+    """
+    domain = host.find(ref.domain)
+    if snapshot := domain.snapshots.by_name(ref.name):
+        return OfDomain(domain, snapshot)
+    raise no_snapshot(f"no domain snapshot with matching name '{ref.name}'")
+
+
 class _Job:
     """The right to change a domain, for a ``with`` block."""
 
@@ -360,6 +382,7 @@ _FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
     "pool": lambda host, ref: host.pools.find(ref),
     "volume": lambda host, ref: host.pools.find_volume(ref),
     "network": lambda host, ref: host.networks.find(ref),
+    "snapshot": _find_snapshot,
 }
 """How what a client means is found, by what it is."""
 

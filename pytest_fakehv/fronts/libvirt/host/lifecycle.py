@@ -58,6 +58,9 @@ def undefine(host: Host, _session: Session, domain: Domain, flags: int = 0) -> N
     with host.machine.lock:
         if not domain.is_persistent:
             raise _invalid("cannot undefine transient domain")
+        count = len(domain.snapshots)
+        if count and not domain.is_active and not flags & Undefine.SNAPSHOTS_METADATA:
+            raise _invalid(f"cannot delete inactive domain with {count} snapshots")
         if saves.is_managed(host.pools, domain):
             if not flags & Undefine.MANAGED_SAVE:
                 raise _invalid("Refusing to undefine while domain managed save image exists")

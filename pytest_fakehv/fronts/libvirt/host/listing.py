@@ -67,7 +67,7 @@ def _is_listed(host: Host, domain: Domain, flags: int) -> bool:
         | _STATES.get(domain.state, Listed.OTHER)
         | (Listed.AUTOSTART if domain.autostart else Listed.NO_AUTOSTART)
         | (Listed.MANAGEDSAVE if is_managed(host.pools, domain) else Listed.NO_MANAGEDSAVE)
-        | Listed.NO_SNAPSHOT
+        | (Listed.HAS_SNAPSHOT if domain.snapshots else Listed.NO_SNAPSHOT)
         | Listed.NO_CHECKPOINT
     )
     return all(not flags & group or flags & group & fitting for group in _GROUPS)

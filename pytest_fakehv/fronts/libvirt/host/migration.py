@@ -64,6 +64,8 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
         _check_offline(asked)
     else:
         check_active(domain)
+    if count := len(domain.snapshots):
+        raise invalid(f"cannot migrate domain with {count} snapshots")
     xml = _definition(domain, asked)
     holds_job = asked.has(Migrate.CHANGE_PROTECTION) or asked.has(Migrate.PEER2PEER)
     if holds_job:

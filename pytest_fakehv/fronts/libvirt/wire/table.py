@@ -185,15 +185,15 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 182 virDomainManagedSave - dom:D flags:u
 183 virDomainHasManagedSaveImage r dom:D flags:u -> result:i
 184 virDomainManagedSaveRemove - dom:D flags:u
-185 virDomainSnapshotCreateXML
-186 virDomainSnapshotGetXMLDesc
+185 virDomainSnapshotCreateXML - dom:D xml:s flags:u -> snap:S
+186 virDomainSnapshotGetXMLDesc r snap:S flags:u -> xml:s
 187 virDomainSnapshotNum r dom:D flags:u -> num:i
-188 virDomainSnapshotListNames
-189 virDomainSnapshotLookupByName r dom:D name:s flags:u
+188 virDomainSnapshotListNames r dom:D maxnames:i flags:u -> names:[s]
+189 virDomainSnapshotLookupByName r dom:D name:s flags:u -> snap:S
 190 virDomainHasCurrentSnapshot r dom:D flags:u -> result:i
-191 virDomainSnapshotCurrent r dom:D flags:u
-192 virDomainRevertToSnapshot
-193 virDomainSnapshotDelete
+191 virDomainSnapshotCurrent r dom:D flags:u -> snap:S
+192 virDomainRevertToSnapshot - snap:S flags:u
+193 virDomainSnapshotDelete - snap:S flags:u
 194 virDomainGetBlockInfo
 196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
 197 virDomainSetMemoryParameters
@@ -242,10 +242,10 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 240 virDomainBlockPull
 242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
 243 virDomainBlockStatsFlags
-244 virDomainSnapshotGetParent
+244 virDomainSnapshotGetParent r snap:S flags:u -> snap:S
 245 virDomainReset - dom:D flags:u
-246 virDomainSnapshotNumChildren
-247 virDomainSnapshotListChildrenNames
+246 virDomainSnapshotNumChildren r snap:S flags:u -> num:i
+247 virDomainSnapshotListChildrenNames r snap:S maxnames:i flags:u -> names:[s]
 249 virDomainOpenGraphics
 250 virNodeSuspendForDuration
 251 virDomainBlockResize
@@ -265,11 +265,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 265 virDomainGetMetadata r dom:D type:i uri:?s flags:u -> metadata:s
 266 virDomainBlockRebase
 267 virDomainPMWakeup - dom:D flags:u
-271 virDomainSnapshotIsCurrent
-272 virDomainSnapshotHasMetadata
+271 virDomainSnapshotIsCurrent r snap:S flags:u -> current:i
+272 virDomainSnapshotHasMetadata r snap:S flags:u -> metadata:i
 273 virConnectListAllDomains r needResults:i flags:u -> domains:[D] ret:u
-274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[(s,D)] ret:i
-275 virDomainSnapshotListAllChildren
+274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[S] ret:i
+275 virDomainSnapshotListAllChildren r snap:S needResults:i flags:u -> snapshots:[S] ret:i
 277 virDomainGetHostname - dom:D flags:u -> hostname:s
 278 virDomainGetSecurityLabelList
 279 virDomainPinEmulator
