@@ -1,5 +1,6 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
+from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
@@ -238,8 +239,9 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._placed(definition), definition, self.machine.now)
         self._knows(definition)
+        definition = self.looked_at(definition)
+        domain.runs(self._placed(definition), definition, self.machine.now)
         method = domain.starts_by or method
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -252,6 +254,10 @@ class Befalling(Domains):
             self._tell(domain, told)
             if method not in changes.GO_ON:
                 self._comes_up(domain)
+
+    @abstractmethod
+    def looked_at(self, definition: Definition) -> Definition:
+        """Return a definition by which a domain begins to run, with what the host finds out then."""
 
     def _placed(self, definition: Definition) -> Place:
         """Return where a domain of a definition is to run, which nobody else gets."""

@@ -21,7 +21,7 @@ from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
-from pytest_fakehv.fronts.libvirt.values import SnapshotRef
+from pytest_fakehv.fronts.libvirt.values import Notice, SnapshotRef
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.story.chronicle import Deed
@@ -51,8 +51,12 @@ class Host(Befalling):
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
 
     def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
-        super().__init__(machine, known)
-        self.pools = Pools(machine, spaces, self.audience.tell)
+        self.pools = Pools(machine, spaces, self._tell_all)
+        super().__init__(machine, known)  # which looks at what runs there by now
+
+    def _tell_all(self, notice: Notice) -> None:
+        """Send an event to whoever wants to know."""
+        self.audience.tell(notice)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""
@@ -86,6 +90,10 @@ class Host(Befalling):
             domain.starting = domain.starts_by = None
         with self._lock:
             self.pools.remove(path)
+
+    def looked_at(self, definition: Definition) -> Definition:
+        """Return a definition with what is beneath its disks, where these are files that the host knows."""
+        return definition.with_found(self.pools.beneath)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""

@@ -22,6 +22,7 @@ Answer = SimpleQueue[list[Parameter] | None]
 OUTGOING: Final = 5
 INCOMING: Final = 4
 SAVING: Final = 2
+SNAPPING: Final = 6
 DUMPING: Final = 8
 
 
@@ -157,7 +158,7 @@ def written(memory: int, operation: int) -> list[Parameter]:
 
     Args:
         memory: how much that is, in bytes.
-        operation: SAVING or DUMPING.
+        operation: SAVING, SNAPPING or DUMPING.
     """
     return [
         Parameter("operation", Kind.INT, operation),

@@ -1,24 +1,30 @@
-"""A client's calls about the snapshots of domains, which are inside their disks."""
+"""A client's calls about the snapshots of domains."""
+
+from contextlib import nullcontext
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host import changes, snapped
+from pytest_fakehv.fronts.libvirt.host import changes, saves, snapped
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.checks import refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.host import Host, OfDomain
+from pytest_fakehv.fronts.libvirt.host.moves import SNAPPING, written
 from pytest_fakehv.fronts.libvirt.host.pausing import standing_still
+from pytest_fakehv.fronts.libvirt.host.saves import Saved
 from pytest_fakehv.fronts.libvirt.host.snapshots.document import Wanted, snapshot_xml
-from pytest_fakehv.fronts.libvirt.host.snapshots.tree import SHUT_OFF, Snapshot, no_snapshot
-from pytest_fakehv.fronts.libvirt.host.words import (
-    Defined,
-    EventKind,
-    Lifecycle,
-    ListedSnaps,
-    Revert,
-    Snap,
-    SnapDelete,
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import (
+    BESIDE,
+    DISKS_ALONE,
+    INSIDE,
+    NOWHERE,
+    SHUT_OFF,
+    Snapshot,
+    no_snapshot,
 )
+from pytest_fakehv.fronts.libvirt.host.snapshots.words import ListedSnaps, Revert, Snap, SnapDelete
+from pytest_fakehv.fronts.libvirt.host.words import Defined, EventKind, Lifecycle
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import SnapshotRef, Xml
 
@@ -47,15 +53,14 @@ def create(host: Host, _session: Session, domain: Domain, xml: str, flags: int) 
         raise _invalid("cannot halt after transient domain snapshot")
     with host.machine.lock:
         snapshot = _new(host, domain, wanted, flags)
-    if domain.is_active:
-        with standing_still(host, domain):
-            with host.machine.lock:
-                host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
+    if flags & Snap.LIVE:
+        with host.machine.lock:
+            host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
+    with standing_still(host, domain) if snapshot.is_active else nullcontext():
+        with host.machine.lock:
             _take(host, domain, snapshot, flags)
-            if flags & Snap.HALT:
-                host.machine.stop(domain.name, force=True)
-    else:
-        _take(host, domain, snapshot, flags)
+        if domain.is_active and flags & Snap.HALT:
+            host.machine.stop(domain.name, force=True)
     return SnapshotRef(snapshot.name, domain.ref)
 
 
@@ -66,29 +71,34 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
         LibvirtError: it can't be taken.
     """
     name = wanted.name or _free_name(domain, int(host.machine.now))
-    if domain.snapshots.by_name(name):
-        raise failure(Code.OPERATION_FAILED, f"domain moment {name} already exists", origin=Origin.DOMAIN)
-    if flags & Snap.DISK_ONLY or wanted.memory == "external":
-        problem = "virDomainSnapshotCreateXML, with snapshots that aren't internal"
-        raise failure(Code.NO_SUPPORT, problem)
-    found = snapped.chosen(domain.definition, wanted, is_active=domain.is_active)
-    if domain.is_active and wanted.memory == "no":
+    found = snapped.chosen(domain, wanted, name, flags)
+    only_disks = bool(flags & Snap.DISK_ONLY)
+    memory = (wanted.memory or INSIDE) if domain.is_active and not only_disks else NOWHERE
+    if domain.is_active and not only_disks and memory == NOWHERE:
         problem = "internal snapshot of a running VM must include the memory state"
         raise failure(Code.OPERATION_UNSUPPORTED, problem)
-    if flags & Snap.LIVE:
+    if flags & Snap.LIVE and memory != BESIDE:
         problem = "live snapshot creation is supported only during full system snapshots"
         raise failure(Code.OPERATION_UNSUPPORTED, problem)
+    snapped.check_overlays(host.pools, found, flags)
+    if domain.snapshots.by_name(name):
+        raise failure(Code.OPERATION_FAILED, f"domain moment {name} already exists", origin=Origin.DOMAIN)
+    if flags & Snap.QUIESCE:
+        refuse_agent(domain)
     place = domain.place
     definition = Definition.parse(domain.definition.xml(SECURE | MIGRATABLE, place), lambda: b"")
-    cpu = domain.definition.at(place).root.child("cpu") if place else None
+    cpu = domain.definition.at(place).root.child("cpu") if place and not only_disks else None
+    state = "paused" if domain.is_paused else "running"
     return Snapshot(
         name=name,
         description=wanted.description,
-        state=("paused" if domain.is_paused else "running") if place else SHUT_OFF,
+        state=SHUT_OFF if place is None else DISKS_ALONE if only_disks else state,
         created=int(host.machine.now),
         disks=found,
         definition=definition,
         config=domain.config if place else None,
+        memory=memory,
+        file=wanted.file,
         cookie=cpu and Element("cookie", {}, (cpu, Element("slirpHelper"))),
         parent=domain.snapshots.current,
     )
@@ -102,11 +112,25 @@ def _free_name(domain: Domain, now: int) -> str:
 
 
 def _take(host: Host, domain: Domain, snapshot: Snapshot, flags: int) -> None:
-    with host.machine.lock:
-        snapped.keep(host.pools, snapshot)
-        if not flags & Snap.NO_METADATA:
-            domain.snapshots.add(snapshot)
-            domain.snapshots.current = snapshot
+    """Have what there is of a snapshot; called under the lock."""
+    now = host.machine.now
+    if snapshot.is_active:
+        host.tell(domain, EventKind.MIGRATION_ITERATION, 2 if flags & Snap.LIVE else 1)
+    if snapshot.file:
+        saved = Saved.of(domain, runs=snapshot.state == "running")
+        saves.write(host.pools, snapshot.file, saved, now)
+        domain.completed = written(host.memory_of(domain) * 1024, SNAPPING)
+        host.tell(domain, EventKind.JOB_COMPLETED, domain.completed)
+    snapped.keep(host.pools, snapshot)
+    if overlays := snapped.overlays_of(snapshot):
+        if not flags & Snap.REUSE_EXT:
+            snapped.make_overlays(host.pools, domain, snapshot, now)
+        runs = domain.is_active
+        host.change_live(domain, lambda live: live.with_overlays(overlays, runs=True, is_chain=True))
+        host.configure(domain, lambda config: config.with_overlays(overlays, runs=False, is_chain=runs))
+    if not flags & Snap.NO_METADATA:
+        domain.snapshots.add(snapshot)
+        domain.snapshots.current = snapshot
 
 
 def _redefine(host: Host, domain: Domain, wanted: Wanted, flags: int) -> SnapshotRef:
@@ -145,6 +169,9 @@ def revert(host: Host, _session: Session, found: OfDomain, flags: int) -> None:
     """Let a domain be as it was when a snapshot was taken."""
     check_flags(flags, sum(Revert), "qemuSnapshotRevert", Origin.QEMU)
     domain, snapshot = found
+    if snapshot.is_beside:
+        problem = "revert to external snapshot not supported yet"
+        raise failure(Code.CONFIG_UNSUPPORTED, problem)
     paused = bool(flags & Revert.PAUSED) or (snapshot.state == "paused" and not flags & Revert.RUNNING)
     runs = snapshot.is_active or bool(flags & (Revert.RUNNING | Revert.PAUSED))
     is_persistent = domain.is_persistent
@@ -181,6 +208,8 @@ def delete(host: Host, _session: Session, found: OfDomain, flags: int) -> None:
             going = [*domain.snapshots.below(snapshot)][::-1]
         if not flags & SnapDelete.CHILDREN_ONLY:
             going.append(snapshot)
+        if not flags & SnapDelete.METADATA_ONLY and any(each.is_beside for each in going):
+            raise failure(Code.NO_SUPPORT, "virDomainSnapshotDelete, of snapshots that aren't internal")
         for each in going:
             if not flags & SnapDelete.METADATA_ONLY:
                 snapped.forget(host.pools, each)

@@ -10,7 +10,7 @@ DISK = (
 QCOW2 = DISK.format("qcow2", "a")
 ALL_DISKS = "internal and full system snapshots require all disks to be selected for snapshot"
 TRANSIENT = "transient domain needs to request run or pause to revert to inactive snapshot"
-REDEFINE, CURRENT, NO_METADATA, HALT, DISK_ONLY, QUIESCE, LIVE = 1, 2, 4, 8, 16, 64, 256
+REDEFINE, CURRENT, NO_METADATA, HALT, QUIESCE, LIVE = 1, 2, 4, 8, 64, 256
 
 
 def snapshot_xml(name, rest=""):
@@ -123,12 +123,6 @@ class TestTaken:
         found = refusal(web1.snapshotCreateXML, snapshot_xml("one", rest), flags)
         assert found == (*refused[:2], refused[2] or found[2])
         assert web1.snapshotNum() == 0
-
-    @pytest.mark.parametrize(
-        ("rest", "flags"), [("", DISK_ONLY), ("<disks><disk name='vda' snapshot='external'/></disks>", 0)]
-    )
-    def test_not_beside_a_disk(self, web1, rest, flags):
-        assert refusal(web1.snapshotCreateXML, snapshot_xml("one", rest), flags)[:2] == (3, 10)
 
     def test_a_name_is_one_snapshots(self, web1, tree):
         assert refusal(web1.snapshotCreateXML, snapshot_xml("one")) == (

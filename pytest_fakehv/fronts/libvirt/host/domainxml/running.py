@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
+from pytest_fakehv.fronts.libvirt.host.domainxml.chains import numbered, shown, told, with_beneath
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
@@ -117,7 +118,7 @@ def migratable(domain: Element, *, runs: bool) -> Element:
             content.append(each)
             continue
         devices = (device for device in each.children if not any(map(partial(_is, device), _IMPLIED)))
-        content.append(each.holding(*(_with_backing(device) if runs else device for device in devices)))
+        content.append(each.holding(*(_kept(device) if runs else device for device in devices)))
     return domain.holding(*content)
 
 
@@ -146,16 +147,18 @@ def _running_cpu(cpu: Element) -> Element:
     return cpu.having(check="full").holding(*cpu.content, *features)
 
 
-def _with_backing(device: Element, **attributes: str) -> Element:
+def _kept(device: Element) -> Element:
+    return told(_with_backing(device)) if device.name == "disk" else device
+
+
+def _with_backing(device: Element) -> Element:
     """Return a disk that says that nothing is beneath its source; all else, and an empty one, as it is."""
     source = device.child("source")
     if device.name != "disk" or source is None:
         return device
-    device = device.exchanging(source, source.having(**attributes))
     if device.child("backingStore"):
         return device
-    place = 1 + next(number for number, each in enumerate(device.children) if each.name == "source")
-    return device.holding(*device.content[:place], Element("backingStore"), *device.content[place:])
+    return with_beneath(device, Element("backingStore"))
 
 
 def needs_tap(interface: Element) -> bool:
@@ -188,12 +191,10 @@ class _Devices:
         self._port = place.port
         self._terminal = place.terminal
         self._first_serial: Element | None = None
-        self._disks_left = 0
 
     def all(self, devices: Element) -> Iterator[Element]:
         counts: dict[str, int] = {}
-        self._disks_left = sum(1 for _ in devices.named("disk"))
-        for device in devices.children:
+        for device in numbered(devices).children:
             number = counts[device.name] = counts.get(device.name, -1) + 1
             placed = self._placed(device)
             alias = _alias(device, number)
@@ -243,9 +244,8 @@ class _Devices:
         return interface if bridge.is_made else interface.having(type="bridge")
 
     def _disk(self, disk: Element) -> Element:
-        number, self._disks_left = self._disks_left, self._disks_left - 1
         if disk.child("source"):
-            return _with_backing(disk, index=str(number))
+            return shown(_with_backing(disk))
         # Nothing is in it that has a format.
         parts = (each.having(type=None) if each.name == "driver" else each for each in disk.children)
         return disk.holding(*parts)

@@ -2,16 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, check_root, integer
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
-from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshot, SnapshotDisk
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import (
+    BESIDE,
+    DISKS_ALONE,
+    INSIDE,
+    NOWHERE,
+    SHUT_OFF,
+    Snapshot,
+    SnapshotDisk,
+)
 
-_MODES: Final = frozenset({"no", "internal", "external", "manual"})
-_STATES: Final = frozenset({"running", "paused", "shutoff"})
+_MODES: Final = frozenset({NOWHERE, INSIDE, BESIDE, "manual"})
+_STATES: Final = frozenset({"running", "paused", SHUT_OFF, DISKS_ALONE})
+_FORMAT: Final = "qcow2"
+"""The usual one of files that are the difference to others."""
+
+
+class WantedDisk(NamedTuple):
+    """What a client wants of one disk."""
+
+    mode: str | None
+    """Where what is on it is to be; None where that isn't said."""
+    overlay: str | None
+    """The path of the file that is to have the difference; None likewise."""
+    form: str
+    """Of which format that is to be."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +44,15 @@ class Wanted:
         root: its XML, read.
         name: its name; None where that is to be found.
         memory: where the domain's memory is to be; None where that isn't said.
-        disks: where what is on disks is to be, by their names, or their files'; None likewise.
+        file: the path of the file that it is to be in; None likewise.
+        disks: what is wanted of disks, by their names, or their files'.
     """
 
     root: Element
     name: str | None
     memory: str | None
-    disks: Mapping[str, str | None]
+    file: str | None
+    disks: Mapping[str, WantedDisk]
 
     @property
     def description(self) -> str:
@@ -59,22 +83,29 @@ class Wanted:
         memory = root.child("memory") or Element("memory")
         check_choice(memory, "snapshot", _MODES)
         file = memory.attributes.get("file")
-        mode = memory.attributes.get("snapshot", "external" if file else None)
-        if file and mode != "external":
+        mode = memory.attributes.get("snapshot", BESIDE if file else None)
+        if file and mode != BESIDE:
             raise _wrong(f"memory filename '{file}' requires external snapshot")
-        if mode == "external" and not file:
+        if mode == BESIDE and not file:
             raise _wrong("external memory snapshots require a filename")
-        if mode not in (None, "no") and not has_memory and not redefines:
+        if mode not in (None, NOWHERE) and not has_memory and not redefines:
             raise _wrong("memory state cannot be saved with offline or disk-only snapshot")
-        disks: dict[str, str | None] = {}
+        if file and not file.startswith("/"):
+            raise _wrong(f"memory snapshot file path ({file}) must be absolute")
+        disks: dict[str, WantedDisk] = {}
         for disk in (root.child("disks") or Element("disks")).named("disk"):
             check_choice(disk, "snapshot", _MODES)
             if not (name := disk.attributes.get("name")):
                 raise _internal("missing name from disk snapshot element")
             if name in disks:
                 raise unsupported(f"disk '{name}' specified twice")
-            disks[name] = disk.attributes.get("snapshot", "external" if disk.content else None)
-        return Wanted(root, _text(root, "name") or None, mode, disks)
+            usual = BESIDE if disk.child("source") else None
+            disks[name] = WantedDisk(
+                disk.attributes.get("snapshot", usual),
+                part_of(disk, "source", "file"),
+                part_of(disk, "driver", "type") or _FORMAT,
+            )
+        return Wanted(root, _text(root, "name") or None, mode, file, disks)
 
     def redefined(self, name: str, uuid: bytes, parent: Snapshot | None) -> Snapshot:
         """Return the snapshot that was taken before, and of which this is the XML.
@@ -98,9 +129,13 @@ class Wanted:
             description=self.description,
             state=_text(self.root, "state"),
             created=int(_text(self.root, "creationTime")),
-            disks=tuple(SnapshotDisk(disk, mode or "internal") for disk, mode in self.disks.items()),
+            disks=tuple(
+                SnapshotDisk(name, each.mode or INSIDE, each.overlay) for name, each in self.disks.items()
+            ),
             definition=definition,
             config=_definition(self.root, "inactiveDomain"),
+            memory=self.memory or NOWHERE,
+            file=self.file,
             cookie=self.root.child("cookie"),
             parent=parent,
         )
@@ -119,11 +154,11 @@ def snapshot_xml(snapshot: Snapshot, flags: int) -> str:
     parts.append(Element("state", {}, (snapshot.state,)))
     if snapshot.parent:
         parts.append(Element("parent", {}, (Element("name", {}, (snapshot.parent.name,)),)))
-    disks = (Element("disk", {"name": each.name, "snapshot": each.mode}) for each in snapshot.disks)
+    memory = {"snapshot": snapshot.memory, **({"file": snapshot.file} if snapshot.file else {})}
     parts += [
         Element("creationTime", {}, (str(snapshot.created),)),
-        Element("memory", {"snapshot": "internal" if snapshot.is_active else "no"}),
-        Element("disks", {}, tuple(disks)),
+        Element("memory", memory),
+        Element("disks", {}, tuple(map(_disk, snapshot.disks))),
         read(snapshot.definition.xml(flags)),
     ]
     if snapshot.config:
@@ -131,6 +166,14 @@ def snapshot_xml(snapshot: Snapshot, flags: int) -> str:
     if snapshot.cookie:
         parts.append(snapshot.cookie)
     return written(Element("domainsnapshot", {}, tuple(parts)))
+
+
+def _disk(disk: SnapshotDisk) -> Element:
+    told = Element("disk", {"name": disk.name, "snapshot": disk.mode})
+    if disk.overlay is None:
+        return told
+    parts = Element("driver", {"type": _FORMAT}), Element("source", {"file": disk.overlay})
+    return told.having(type="file").holding(*parts)
 
 
 def unsupported(problem: str, origin: Origin = Origin.DOMAIN_SNAPSHOT) -> LibvirtError:

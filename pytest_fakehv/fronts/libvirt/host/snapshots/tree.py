@@ -7,9 +7,13 @@ from typing import Final, NamedTuple
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
-from pytest_fakehv.fronts.libvirt.host.words import ListedSnaps
+from pytest_fakehv.fronts.libvirt.host.snapshots.words import ListedSnaps
 
 SHUT_OFF: Final = "shutoff"
+DISKS_ALONE: Final = "disk-snapshot"
+INSIDE: Final = "internal"
+BESIDE: Final = "external"
+NOWHERE: Final = "no"
 
 
 class SnapshotDisk(NamedTuple):
@@ -18,7 +22,9 @@ class SnapshotDisk(NamedTuple):
     name: str
     """In the domain, such as ``vda``."""
     mode: str
-    """``internal``: it is in the disk's file; ``no``: there is nothing."""
+    """`INSIDE`: it is in the disk's file; `BESIDE`: it is that file; `NOWHERE`: there is nothing."""
+    overlay: str | None = None
+    """The path of the file that has the difference to that one from then on."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -28,11 +34,14 @@ class Snapshot:
     Attributes:
         name: its name.
         description: what its user says of it; "" for nothing.
-        state: what the domain did: ``running``, ``paused`` or ``shutoff``.
+        state: what the domain did: ``running``, ``paused`` or ``shutoff``; or that only its disks were looked
+            at.
         created: when it was taken, in whole seconds.
         disks: what it has of each disk.
         definition: by what the domain ran, or would have.
         config: the domain's persistent definition, where that was another one; None for none.
+        memory: where its memory is: inside a disk, in a file, or nowhere.
+        file: the path of that file; None for none.
         cookie: what a daemon notes for itself; None for nothing.
         parent: what the domain went on from before; None for nothing.
     """
@@ -44,13 +53,20 @@ class Snapshot:
     disks: tuple[SnapshotDisk, ...]
     definition: Definition
     config: Definition | None
+    memory: str
+    file: str | None
     cookie: Element | None
     parent: "Snapshot | None"
 
     @property
     def is_active(self) -> bool:
         """Whether it has the domain's memory."""
-        return self.state != SHUT_OFF
+        return self.state not in (SHUT_OFF, DISKS_ALONE)
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether any of it is beside the disks."""
+        return self.file is not None or any(each.mode == BESIDE for each in self.disks)
 
 
 class Snapshots:
@@ -112,11 +128,12 @@ class Snapshots:
         return [each for each in found if self._is_listed(each, flags)]
 
     def _is_listed(self, snapshot: Snapshot, flags: int) -> bool:
+        states = {SHUT_OFF: ListedSnaps.INACTIVE, DISKS_ALONE: ListedSnaps.DISK_ONLY}
         fitting = (
             ListedSnaps.METADATA
-            | ListedSnaps.INTERNAL
+            | (ListedSnaps.EXTERNAL if snapshot.is_beside else ListedSnaps.INTERNAL)
             | (ListedSnaps.NO_LEAVES if self.children(snapshot) else ListedSnaps.LEAVES)
-            | (ListedSnaps.ACTIVE if snapshot.is_active else ListedSnaps.INACTIVE)
+            | states.get(snapshot.state, ListedSnaps.ACTIVE)
         )
         return all(not flags & group or flags & group & fitting for group in _GROUPS)
 

@@ -170,6 +170,15 @@ class Pools:
                 return self._space(pool.definition), name
         return self._spaces.at(("dir", self._machine.name, folder)), name
 
+    def beneath(self, path: str) -> list[tuple[str, str]]:
+        """Return the paths and formats of what a file is the difference to, and that, and so on."""
+        found: list[tuple[str, str]] = []
+        image = self.image_at(path)
+        while image and image.backing and image.backing not in found:
+            found.append(image.backing)
+            image = self.image_at(image.backing.path)
+        return found
+
     def is_folder(self, path: str) -> bool:
         """Tell whether a path is one of the host's folders."""
         return tidy(path) in self._folders
