@@ -32,7 +32,14 @@ def run_suite(session: nox.Session, *command: str) -> None:
     with tempfile.TemporaryDirectory() as away:
         for name in ("tests", "examples", "docs", ".github"):
             shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
-        for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        for name in (
+            "pyproject.toml",
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "CODE_OF_CONDUCT.md",
+        ):
             shutil.copy(name, away)
         with session.chdir(away):
             session.run(*command, "-n", "auto", *(session.posargs or ("tests", "examples")))
@@ -185,6 +192,13 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[hypothesis]", *groups("docs"))
     command = ("sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
     session.run(*command, *session.posargs, "docs", "docs/_build")
+
+
+@nox.session(python=NEWEST)
+def links(session: nox.Session) -> None:
+    """Follow every link of the documentation; needs the network."""
+    session.install("-e", ".[hypothesis]", *groups("docs"))
+    session.run("sphinx-build", "--builder=linkcheck", "--quiet", "docs", "docs/_build/links")
 
 
 @nox.session(python=NEWEST)
