@@ -56,7 +56,7 @@ nitpick_ignore_regex = [
     # Python's and others', whose inventories only the hosted build fetches: no other needs the network.
     (
         "py:.*",
-        r"(_thread|abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
+        r"(_pytest|_thread|abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
     ),
     ("py:class", r"optional|Self|Any|PathLike|Fraction|TypeAlias|NoneType"),
     # What Sphinx makes of a type with a comma, in a signature where a default is "<factory>".
