@@ -82,8 +82,9 @@ def test_they_stand_at_tests_beside_the_markers(pytester):
 MIGRATION = (
     "@pytest.mark.fakehv_migration(instance: str, *, outcome: 'completed' | 'failed' | 'cancelled' | "
     "'failed_but_moved' | 'completed_but_lost' = 'completed', at: float | None = None, "
-    "polls: int | None = None, bandwidth: float = 1024, dirty_rate: float = 0, max_downtime: float = 0.3, postcopy: int | None = None, "
-    "times: int | None = None): how an instance's migrations go in this test; rates in MiB a second"
+    "polls: int | None = None, bandwidth: float = 1024, dirty_rate: float = 0, max_downtime: float = 0.3, "
+    "postcopy: int | None = None, times: int | None = None): how an instance's migrations go "
+    "in this test; rates in MiB a second"
 )
 APART = (
     "@pytest.mark.fakehv_apart(*instances: str | InstanceLike): instances of which never two may be on one "
