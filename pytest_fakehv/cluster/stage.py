@@ -10,7 +10,7 @@ from pytest_fakehv.calls.events import Deed, TimedEvent
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.faultspec import FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
-from pytest_fakehv.calls.selection import Selection, StepOptions
+from pytest_fakehv.calls.selection import Selection, SelectionOptions
 from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.befalling import Befalling
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE, MethodName
@@ -128,7 +128,7 @@ class Stage(Befalling):
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         timeout: float = LONGEST_HOLD,
-        **options: Unpack[StepOptions],
+        **options: Unpack[SelectionOptions],
     ) -> Hold:
         """Stop calls at the door until they are released: a context manager.
 
@@ -139,7 +139,7 @@ class Stage(Befalling):
             node: which, by name or address or as itself; None for any, or on a node for that node.
             instance: which the call is about, by name or as the object that the interface takes.
             timeout: how long a call, and who waits for one, waits at most, in seconds of the machine's time.
-            **options: ``phase`` and ``side``, as in `FaultSpec`.
+            **options: as in `Selection`: ``phase``, ``side``, ``pool``, ``volume`` and ``network``.
 
         Returns:
             ``wait()`` for a call, or ``wait(count=3)`` for three, look at ``call``, and ``release()`` it; so

@@ -174,7 +174,7 @@ def test_markers_are_registered(pytester):
             "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, max_*): *",
             "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams, *): *",
             "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",
-            "@pytest.mark.fakehv_fault(method, ?, node, instance, phase, side, error, *): *",
+            "@pytest.mark.fakehv_fault(method, ?, node, instance, phase, side, pool, *): *",
             "@pytest.mark.fakehv_apart(?instances): *",
             "@pytest.mark.fakehv_pool(name, ?, nodes, path, capacity): *",
             "@pytest.mark.fakehv_at_most(?, migrations, node): *",
