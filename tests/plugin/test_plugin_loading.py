@@ -170,7 +170,7 @@ def test_markers_are_registered(pytester):
     result = pytester.runpytest_subprocess("--markers")
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.fakehv(?, backend, strict, allow, clock, seed, topology, max_calls, *, routes): *",
+            "@pytest.mark.fakehv(?, backend, strict, allow, forbid, clock, seed, topology, *, routes): *",
             "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, max_*): *",
             "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams, *): *",
             "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",

@@ -132,7 +132,7 @@ def test_a_wrong_value_in_the_ini_file_stops_the_run(pytester):
 
 VALID = (
     "split-brain, vanished, unfinished, unearned, double-start, together, crowded, left-paused, forgotten, "
-    "overcommit, unfired"
+    "orphaned, overcommit, unfired"
 )
 
 
