@@ -147,7 +147,7 @@ WRONG_MARKERS = [
         "stric=True",
         (
             "unknown argument 'stric'; valid: backend, clock, strict, allow, seed, topology, "
-            "max_calls, max_time, routes"
+            "max_calls, max_time, routes, forbid"
         ),
     ),
     ("max_calls=0", "max_calls must be a positive integer, not 0"),
