@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import without_chain
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
@@ -347,8 +348,13 @@ class Definition:
         return type(self)(running(self.root, place))
 
     def without_id(self) -> Self:
-        """Return a copy that doesn't say which number the domain has while it runs."""
-        return type(self)(self.root.having(id=None))
+        """Return a copy that doesn't say which number the domain has while it runs, nor chains."""
+        root = self.root.having(id=None)
+        devices = root.child("devices")
+        if devices is None:
+            return type(self)(root)
+        shown = (without_chain(each) if each.name == "disk" else each for each in devices.children)
+        return type(self)(root.exchanging(devices, devices.holding(*shown)))
 
     # -- How it is written
 

@@ -41,6 +41,7 @@ MOMENTARY = [
     ),
     # The page's size, the operation and the disks that there are not are the same always.
     ("virDomainGetJobStats", r"(?:time|downtime|setup|data|memory_(?!page_size)).*"),
+    ("virDomainGetBlockJobInfo", r"cur"),
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
     ("virNodeGetMemoryStats", r"total|free|buffers|cached"),

@@ -158,11 +158,22 @@ class Pools:
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.space_at(path)
+        return space.images.get(name) if space else None
+
+    def space_at(self, path: str) -> tuple[Space | None, str]:
+        """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
         folder, _, name = tidy(path).rpartition("/")
         for pool in self:
             if pool.definition.path == (folder or "/"):
-                return self._space(pool.definition).images.get(name)
-        return None
+                return self._space(pool.definition), name
+        return None, name
+
+    def remove_file(self, path: str) -> None:
+        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
+        space, name = self.space_at(path)
+        if space:
+            space.images.pop(name, None)
 
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:
