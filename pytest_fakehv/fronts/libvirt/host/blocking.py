@@ -4,12 +4,13 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.blocks import chain, jobs, kinds
-from pytest_fakehv.fronts.libvirt.host.blocks.chain import Layer
+from pytest_fakehv.fronts.libvirt.host.blocks import jobs, kinds
 from pytest_fakehv.fronts.libvirt.host.blocks.files import check_can_make, make
 from pytest_fakehv.fronts.libvirt.host.blocks.kinds import Work
-from pytest_fakehv.fronts.libvirt.host.blocks.words import Abort, BlockJobEnd, Commit, Copy, Rebase
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.disks import chain
+from pytest_fakehv.fronts.libvirt.host.disks.chain import Layer
+from pytest_fakehv.fronts.libvirt.host.disks.words import Abort, BlockJobEnd, Commit, Copy, Rebase
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of

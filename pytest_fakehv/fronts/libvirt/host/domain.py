@@ -5,8 +5,8 @@ from enum import IntEnum
 from threading import Lock
 
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.fronts.libvirt.host.blocks.job import DiskJobs
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.job import DiskJobs
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State

@@ -11,8 +11,8 @@ from pytest_fakehv.fronts.libvirt.host import lies
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
-from pytest_fakehv.fronts.libvirt.host.blocks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
@@ -59,7 +59,7 @@ class Host(Befalling):
 
     def detected(self, definition: Definition) -> Definition:
         """Return by what a domain runs, as far as its pools know what is beneath its disks."""
-        return detected(definition, self.pools.image_at)
+        return detected(definition, self.pools.backing_at)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""

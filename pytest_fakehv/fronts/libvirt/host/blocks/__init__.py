@@ -1,4 +1,1 @@
-"""What a host does with the disks of domains that run: what is beneath them, and jobs on that.
-
-It knows no clients; `blocking`, `checkpointing` and `backing_up` above it answer their calls.
-"""
+"""What a host does with disks of domains that run, and with the volumes that they stand on."""

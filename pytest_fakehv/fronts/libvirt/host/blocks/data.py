@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.storage import qcow2
-from pytest_fakehv.fronts.libvirt.host.storage.content import Content
+from pytest_fakehv.fronts.libvirt.host.storage.content import PAGE, Content
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import CLUSTER
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image
 
@@ -22,10 +22,14 @@ _PER_TABLE: Final = CLUSTER // 8
 """Entries of a table."""
 _TABLES_AT: Final = 3 * CLUSTER
 """Where the table of tables is in a file that is written here."""
-_TABLES: Final = 327680
-"""Bytes that a file with data has beside it, as in `storage.volumes`."""
 _TABLES_ALLOCATED: Final = 266240
+"""Bytes that a file with data takes beside it."""
+_HOLES: Final = 61440
+"""How many of its bytes it doesn't take."""
 _EMPTY_ALLOCATED: Final = 200704
+"""Bytes that one without data takes."""
+MOST_CLUSTERS: Final = 32000
+"""Of 64 KiB each: what is in more of them is in no file that is written here; so much isn't kept."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def data_of(image: Image) -> Data | None:
         return Data(image.content.copy() if image.content else Content(), None)
     if image.content is None:
         return Data(Content(), frozenset())
-    return _read(image.content) if image.format == "qcow2" else None
+    return _read(image.content)
 
 
 def merged(images: Iterable[Image]) -> Data | None:
@@ -81,16 +85,16 @@ def fill(image: Image, data: Data | None, now: float) -> None:
         now: the time of the cluster's clock, in seconds.
     """
     image.changed = now
-    if data is None:
+    if data is None or data.content.held > MOST_CLUSTERS * PAGE:
         image.content, image.is_converted = None, True
         return
     image.is_converted = False
     if image.format == "qcow2":
         version = 2 if image.compat in (None, "0.10") else 3
         backing = image.backing.path if image.backing else ""
-        image.content, size = _packed(data, image.capacity, version, backing)
-        image.allocation = max(image.allocation, size + _TABLES_ALLOCATED if size else _EMPTY_ALLOCATED)
-        image.physical = max(image.physical, size + _TABLES if size else qcow2.physical(image.capacity))
+        image.content, end = _packed(data, image.capacity, version, backing)
+        image.allocation = max(image.allocation, end - _HOLES if end else _EMPTY_ALLOCATED)
+        image.physical = max(image.physical, end or qcow2.physical(image.capacity))
     else:
         image.content = data.content.copy()
         image.allocation = max(image.allocation, data.content.held)
@@ -140,7 +144,7 @@ def _cluster(content: Content, entry: int) -> bytes:
 
 
 def _packed(data: Data, capacity: int, version: int, backing: str) -> tuple[Content, int]:
-    """Return a qcow2 file with data in it, and how many bytes of data that are.
+    """Return a qcow2 file with data in it, and where it ends; 0 where it has none.
 
     What is zero is left out where nothing is beneath.
     """
@@ -159,8 +163,8 @@ def _packed(data: Data, capacity: int, version: int, backing: str) -> tuple[Cont
             content.write(table + 8 * (each % _PER_TABLE), (end * CLUSTER | _COPIED).to_bytes(8, "big"))
             content.write(end * CLUSTER, data.content.read(each * CLUSTER, CLUSTER))
             end += 1
-    _count(content, end)
-    return content, len(numbers) * CLUSTER
+    content.write(2 * CLUSTER, struct.pack(">H", 1) * end)
+    return content, end * CLUSTER if numbers else 0
 
 
 def _written(content: Content, capacity: int) -> Iterable[int]:
@@ -168,18 +172,5 @@ def _written(content: Content, capacity: int) -> Iterable[int]:
     at = 0
     for length, there in content.stretches(0, capacity):
         if there:
-            yield from range(at, at + length, 4096)
+            yield from range(at, at + length, PAGE)
         at += length
-
-
-def _count(content: Content, clusters: int) -> None:
-    """Note that each of so many clusters is used once: blocks of counts, and a table of these."""
-    per_block, end = CLUSTER // 2, clusters
-    blocks = [2 * CLUSTER]
-    while len(blocks) * per_block < end:
-        blocks.append(end * CLUSTER)
-        end += 1
-    for number, block in enumerate(blocks):
-        content.write(CLUSTER + 8 * number, block.to_bytes(8, "big"))
-        count = min(per_block, end - number * per_block)
-        content.write(block, struct.pack(">H", 1) * count)

@@ -7,8 +7,8 @@ import errno
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
-from pytest_fakehv.fronts.libvirt.host.blocks.chain import Layer
 from pytest_fakehv.fronts.libvirt.host.blocks.data import Data, fill
+from pytest_fakehv.fronts.libvirt.host.disks.chain import Layer
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage.content import Content
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools

@@ -6,9 +6,9 @@ All here is called under the cluster's lock.
 from functools import partial
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
-from pytest_fakehv.fronts.libvirt.host.blocks.chain import target_of
-from pytest_fakehv.fronts.libvirt.host.blocks.job import BlockJob
-from pytest_fakehv.fronts.libvirt.host.blocks.words import BlockJobEnd
+from pytest_fakehv.fronts.libvirt.host.disks.chain import target_of
+from pytest_fakehv.fronts.libvirt.host.disks.job import BlockJob
+from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobEnd
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Domains
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element

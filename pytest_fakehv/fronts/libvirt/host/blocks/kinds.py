@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.host.blocks import chain, jobs
-from pytest_fakehv.fronts.libvirt.host.blocks.chain import Layer
+from pytest_fakehv.fronts.libvirt.host.blocks import jobs
 from pytest_fakehv.fronts.libvirt.host.blocks.data import amount_of, fill, merged
-from pytest_fakehv.fronts.libvirt.host.blocks.job import UNKNOWN_SIZE, BlockJob
-from pytest_fakehv.fronts.libvirt.host.blocks.words import BlockJobKind
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks import chain
+from pytest_fakehv.fronts.libvirt.host.disks.chain import Layer
+from pytest_fakehv.fronts.libvirt.host.disks.job import UNKNOWN_SIZE, BlockJob
+from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobKind
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.host import Host

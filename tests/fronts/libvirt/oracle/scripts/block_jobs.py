@@ -202,7 +202,14 @@ def copied(ask, connection, images):
     ask(domain.blockCopy, "vda", there, {}, 0, until="block job 2")
     ask(images.refresh, 0)
     ask(images.listVolumes)
-    ask(domain.blockCopy, "vda", there, {"granularity": 65536, "buf-size": 2**20, "bandwidth": 0}, REUSE, until="block job 2")
+    ask(
+        domain.blockCopy,
+        "vda",
+        there,
+        {"granularity": 65536, "buf-size": 2**20, "bandwidth": 0},
+        REUSE,
+        until="block job 2",
+    )
     seen(ask, domain)
     ask(domain.blockJobSetSpeed, "vda", 1, 0)
     ask(domain.blockJobInfo, "vda", 1)

@@ -1,17 +1,16 @@
 """What is beneath a disk: the chain of files of which each is the difference to the next."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
-from pytest_fakehv.fronts.libvirt.host.storage.space import Image
 
-ImageAt = Callable[[str], Image | None]
-"""Returns what lies at a path, as far as a host's pools say; None where they don't."""
+BackingAt = Callable[[str], tuple[str, str] | None]
+"""Returns of what lies at a path, which file it is the difference to, and of which format; None for none."""
 
 _PLACES: Final = ("file", "dev", "dir", "volume", "name")
 """The attributes of a source of which one says where it is."""
@@ -108,13 +107,17 @@ def disks_of(definition: Definition) -> list[Element]:
 
 def with_disk(definition: Definition, old: Element, new: Element) -> Definition:
     """Return a definition with another disk in the place of one."""
-    devices = definition.root.child("devices")
-    return definition if devices is None else _with_devices(definition, devices.exchanging(old, new))
+    return _exchanging(definition, {id(old): new})
 
 
-def _with_devices(definition: Definition, devices: Element) -> Definition:
-    old = definition.root.child("devices")
-    return definition if old is None else Definition(definition.root.exchanging(old, devices))
+def _exchanging(definition: Definition, new: Mapping[int, Element]) -> Definition:
+    """Return a definition with other disks in the place of those with an identity."""
+    root = definition.root
+    parts = (
+        each.holding(*(new.get(id(disk), disk) for disk in each.children)) if each.name == "devices" else each
+        for each in root.children
+    )
+    return Definition(root.holding(*parts))
 
 
 def target_of(disk: Element) -> str:
@@ -122,18 +125,15 @@ def target_of(disk: Element) -> str:
     return part_of(disk, "target", "dev") or ""
 
 
-def detected(definition: Definition, image_at: ImageAt) -> Definition:
+def detected(definition: Definition, backing_at: BackingAt) -> Definition:
     """Return by what a domain runs: with what is beneath its disks, and a number for each file.
 
     Args:
         definition: what it is started by.
-        image_at: what says of which file another one is the difference to.
+        backing_at: what says of which file another one is the difference to.
     """
-    devices = definition.root.child("devices")
     disks = disks_of(definition)
-    if devices is None or not any(each.child("source") for each in disks):
-        return definition
-    chains = [_probed(each, image_at) for each in disks]
+    chains = [_probed(each, backing_at) for each in disks]
     number, last = len(disks), len(disks)
     new: dict[int, Element] = {}
     for place, chain in enumerate(chains):
@@ -146,19 +146,19 @@ def detected(definition: Definition, image_at: ImageAt) -> Definition:
             rest = (each._replace(number=last + 1 + at) for at, each in enumerate(chain[1:]))
             new[id(disk)] = with_layers(disk, [chain[0], *rest])
             last += count
-    changed = (new.get(id(each), each) for each in devices.children)
-    return _with_devices(definition, devices.holding(*changed))
+    return _exchanging(definition, new) if new else definition
 
 
-def _probed(disk: Element, image_at: ImageAt) -> list[Layer]:
+def _probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
     """Return a disk's chain, as it is found by looking into the files."""
     layers = layers_of(disk)
     if not layers or is_ended(disk):
         return layers
-    while layers[-1].format != "raw" and (image := image_at(layers[-1].path)) and image.backing:
-        if any(each.path == image.backing.path for each in layers):
+    while layers[-1].format != "raw" and (found := backing_at(layers[-1].path)):
+        path, form = found
+        if any(each.path == path for each in layers):
             return layers
-        layers.append(Layer.at(image.backing.path, image.backing.format))
+        layers.append(Layer.at(path, form))
     return layers
 
 

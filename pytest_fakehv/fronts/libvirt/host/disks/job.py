@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.host.blocks.words import BlockJobKind
+from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobKind
 
 RATE: Final = 256 * 2**20
 """Bytes that a job does in a second, where nobody has said at most how many."""
