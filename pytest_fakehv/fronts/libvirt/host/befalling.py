@@ -336,8 +336,11 @@ class Befalling(Domains):
             self._stops(domain, Shutoff.UNKNOWN)
         else:
             told, before = changes.told(changes.STOPPED, method), domain.ref
+            backup = domain.disk_jobs.backup
             self._stops(domain, told.reason)
-            self._tell(domain, told, before=before)
+            lost = backup.lost(self.machine.now) if backup else None
+            domain.completed = lost or domain.completed
+            self._tell(domain, told, before=before, lost=lost)
         if not domain.is_persistent:
             self.drop(domain)
 

@@ -369,18 +369,18 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 408 virNetworkPortSetParameters
 409 virNetworkPortGetXMLDesc
 410 virNetworkPortDelete
-411 virDomainCheckpointCreateXML
-412 virDomainCheckpointGetXMLDesc
-413 virDomainListAllCheckpoints
-414 virDomainCheckpointListAllChildren
-415 virDomainCheckpointLookupByName
-416 virDomainCheckpointGetParent
-417 virDomainCheckpointDelete
+411 virDomainCheckpointCreateXML - dom:D xml_desc:s flags:u -> checkpoint:(s,D)
+412 virDomainCheckpointGetXMLDesc r checkpoint:(s,D) flags:u -> xml:s
+413 virDomainListAllCheckpoints r dom:D needResults:i flags:u -> checkpoints:[(s,D)] ret:i
+414 virDomainCheckpointListAllChildren r checkpoint:(s,D) needResults:i flags:u -> checkpoints:[(s,D)] ret:i
+415 virDomainCheckpointLookupByName r dom:D name:s flags:u -> checkpoint:(s,D)
+416 virDomainCheckpointGetParent r checkpoint:(s,D) flags:u -> parent:(s,D)
+417 virDomainCheckpointDelete - checkpoint:(s,D) flags:u
 418 virDomainGetGuestInfo - dom:D types:u flags:u -> params:T
 419 virConnectSetIdentity
 420 virDomainAgentSetResponseTimeout - dom:D timeout:i flags:u -> result:i
-421 virDomainBackupBegin
-422 virDomainBackupGetXMLDesc
+421 virDomainBackupBegin - dom:D backup_xml:s checkpoint_xml:?s flags:u
+422 virDomainBackupGetXMLDesc r dom:D flags:u -> xml:s
 424 virDomainAuthorizedSSHKeysGet
 425 virDomainAuthorizedSSHKeysSet
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]

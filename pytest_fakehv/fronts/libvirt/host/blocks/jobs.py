@@ -5,7 +5,7 @@ All here is called under the cluster's lock.
 
 from functools import partial
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.disks.chain import target_of
 from pytest_fakehv.fronts.libvirt.host.disks.job import BlockJob
 from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobEnd
@@ -87,6 +87,7 @@ def end(host: Domains, domain: Domain, job: BlockJob, how: BlockJobEnd) -> None:
     else:
         job.cancel()
     jobs.ended()
+    job.ended(how)
     tell(host, domain, job, how)
 
 
@@ -102,5 +103,17 @@ def check_has_none(domain: Domain) -> None:
     Raises:
         LibvirtError: one has.
     """
+    check_no_backup(domain)
     if domain.disk_jobs.running:
         raise failure(Code.OPERATION_INVALID, "domain has active block job")
+
+
+def check_no_backup(domain: Domain) -> None:
+    """Refuse what would have to wait until a backup of a domain has ended.
+
+    Raises:
+        LibvirtError: one is being made.
+    """
+    if domain.disk_jobs.backup:
+        problem = "cannot acquire state change lock (held by monitor=remoteDispatchDomainBackupBegin)"
+        raise failure(Code.OPERATION_TIMEOUT, problem, origin=Origin.NONE)

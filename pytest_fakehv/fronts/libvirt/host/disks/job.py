@@ -1,10 +1,10 @@
 """A job on a disk of a domain that runs: how far it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobKind
+from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobEnd, BlockJobKind
 
 RATE: Final = 256 * 2**20
 """Bytes that a job does in a second, where nobody has said at most how many."""
@@ -36,6 +36,7 @@ class BlockJob:
         finish: called where it is to have its effect; returns the disk's source then.
         ready: called where it waits from now on until a client says what comes of it.
         cancel: called where it is to have no effect.
+        ended: called where it has ended, before anybody is told, with how.
         at: when it was looked at last, in seconds of the cluster's clock.
         done: how many bytes were done then.
         is_ready: whether all is done, and it waits until a client says what comes of it.
@@ -52,6 +53,7 @@ class BlockJob:
     at: float
     ready: Callable[[], None] = lambda: None
     cancel: Callable[[], None] = lambda: None
+    ended: Callable[[BlockJobEnd], None] = lambda _how: None
     done: float = 0
     is_ready: bool = False
 
@@ -68,39 +70,10 @@ class BlockJob:
     @property
     def current(self) -> int:
         """How many bytes are done, of `size`."""
-        if self.is_ready or not self.amount:
-            return self.size
-        return min(int(self.done * self.size / self.amount), self.size - 1)
+        return self.size if self.done >= self.amount else int(self.done * self.size / self.amount)
 
     def goes_on(self, now: float) -> bool:
         """Do what can be done until a time; tell whether that is all."""
         passed, self.at = now - self.at, now
         self.done = min(self.amount, self.done + passed * (self.bandwidth or RATE))
         return self.done >= self.amount
-
-
-@dataclass(eq=False)
-class DiskJobs:
-    """The jobs on the disks of one domain while it runs.
-
-    Attributes:
-        running: by the disk's name.
-        last_index: the highest number that a file of one of its disks has had.
-        unwatch: called where none is left to be looked at.
-    """
-
-    running: dict[str, BlockJob] = field(default_factory=dict)
-    last_index: int = 0
-    unwatch: Callable[[], None] = lambda: None
-
-    def ended(self) -> None:
-        """Let none be looked at any more, where none is left."""
-        if not self.running:
-            self.unwatch()
-            self.unwatch = lambda: None
-
-    def lose(self) -> None:
-        """Note that the domain runs no more: its jobs have ended, and nobody is told."""
-        self.running.clear()
-        self.ended()
-        self.last_index = 0

@@ -60,3 +60,36 @@ class Abort(IntFlag):
 
     ASYNC = 1
     PIVOT = 2
+
+
+class CheckpointCreate(IntFlag):
+    """How a checkpoint is made: ``VIR_DOMAIN_CHECKPOINT_CREATE_...``."""
+
+    REDEFINE = 1
+    QUIESCE = 2
+    REDEFINE_VALIDATE = 4
+
+
+class CheckpointXml(IntFlag):
+    """What is in its XML: ``VIR_DOMAIN_CHECKPOINT_XML_...``."""
+
+    SECURE = 1
+    NO_DOMAIN = 2
+    SIZE = 4
+
+
+class CheckpointListed(IntFlag):
+    """Which are listed: ``VIR_DOMAIN_CHECKPOINT_LIST_...``."""
+
+    ROOTS = 1
+    TOPOLOGICAL = 2
+    LEAVES = 4
+    NO_LEAVES = 8
+
+
+class CheckpointDelete(IntFlag):
+    """What is deleted: ``VIR_DOMAIN_CHECKPOINT_DELETE_...``."""
+
+    CHILDREN = 1
+    METADATA_ONLY = 2
+    CHILDREN_ONLY = 4

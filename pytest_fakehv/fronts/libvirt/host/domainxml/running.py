@@ -104,19 +104,24 @@ def running(domain: Element, place: Place) -> Element:
     return Element(domain.name, {**domain.attributes, "id": str(place.id)}, tuple(content))
 
 
-def migratable(domain: Element, *, runs: bool) -> Element:
+def migratable(domain: Element, *, runs: bool, keeps_implied: bool = False) -> Element:
     """Return a domain's XML as another host takes it over: without what every host adds by itself.
 
     Args:
         domain: Its definition, completed.
         runs: Whether it runs.
+        keeps_implied: Whether what every host adds stays.
     """
     content = []
     for each in _with_partition(domain) if runs else domain.children:
         if each.name != "devices":
             content.append(each)
             continue
-        devices = (device for device in each.children if not any(map(partial(_is, device), _IMPLIED)))
+        devices = (
+            device
+            for device in each.children
+            if keeps_implied or not any(map(partial(_is, device), _IMPLIED))
+        )
         content.append(each.holding(*(_migratable_disk(device) if runs else device for device in devices)))
     return domain.holding(*content)
 
