@@ -209,15 +209,22 @@ class Recording:
     def virsh(self, *command, host="node1", until=None):
         """Run virsh in a process of its own, and keep what it printed."""
         env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-        done = subprocess.run(
+        running = subprocess.Popen(
             ["virsh", "-c", self.hosts[host].uri, *command],
-            capture_output=True, text=True, env=env, check=False, stdin=subprocess.DEVNULL, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+        for _ in range(60):
+            try:
+                stdout, stderr = running.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired:  # it waits for something that takes its time
+                self.hosts[host].let_pass()
+        else:
+            running.kill()
+            raise AssertionError(f"virsh {command} does not end")
         line = {"call": f"virsh {' '.join(map(shown_word, command))}", "api": f"virsh {command[0]}"}
-        until = None if done.returncode else until
-        self._keep(
-            line | {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}, None, until
-        )
+        until = None if running.returncode else until
+        self._keep(line | {"status": running.returncode, "stdout": stdout, "stderr": stderr}, None, until)
 
     def wait(self, until, host="node1"):
         """Let time pass until an event comes that begins so."""
