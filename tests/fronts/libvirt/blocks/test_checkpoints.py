@@ -198,7 +198,11 @@ class TestEnded:
         assert refusal(web1.listAllCheckpoints)[0] == 42
 
     def test_an_answer_of_a_fault(self, cluster, front, libvirt, web1):
-        web1.checkpointCreateXML(checkpoint_xml("c1"))
+        one = web1.checkpointCreateXML(checkpoint_xml("c1"))
+        cluster.fault("virDomainCheckpointLookupByName", result=one)
+        assert web1.checkpointLookupByName("other").getName() == "c1"
+        cluster.fault("virDomainListAllCheckpoints", result=[one, one])
+        assert names(web1.listAllCheckpoints()) == "c1 c1"
         cluster.fault("virDomainCheckpointCreateXML", code=libvirt.VIR_ERR_OPERATION_FAILED, error="no")
         problem = "operation failed: no"
         assert refusal(web1.checkpointCreateXML, checkpoint_xml("c2"))[2] == problem

@@ -27,11 +27,13 @@ def script(ask):
             ("blockpull web1 vda --wait", None), ("blockpull web1 vdx --wait", None),
             ("blockcommit web1 vda --active --pivot --wait", None),
             ("blockcommit web2 vda --wait", None), ("blockcommit web2 vda --active --wait --pivot", None),
-            ("domblklist web2", None), ("domblklist web2 --inactive", None), ("dumpxml web2 --inactive", None),
+            ("domblklist web2", None), ("domblklist web2 --inactive", None),
+            ("dumpxml web2 --inactive", None),
             (f"blockcopy web1 vda {FOLDER}/copy --wait --pivot", None),
             (f"blockcopy web1 vda {FOLDER}/copy --wait --pivot --transient-job --verbose", None),
             (f"blockcopy web1 vda --xml {folder}/copy.xml --transient-job", "block job 2"),
-            ("blockjob web1 vda", None), ("blockjob web1 vda --raw", None), ("blockjob web1 vda --info", None),
+            ("blockjob web1 vda", None), ("blockjob web1 vda --raw", None),
+            ("blockjob web1 vda --info", None),
             ("blockjob web1 vda --bandwidth 5", None), ("blockjob web1 vda --pivot", "block job 2"),
             ("domblklist web1 --details", None), ("blockjob web1 vda --pivot", None),
             (f"blockcopy web1 vda {FOLDER}/copy3 --transient-job --wait --finish", None),
@@ -44,8 +46,9 @@ def script(ask):
 def backed_up(ask, folder):
     """Make checkpoints and backups of a domain whose disk has room for notes."""
     for command, until in (
-        ("checkpoint-list web1", None), (f"blockcopy web1 vda {FOLDER}/q --format qcow2 --transient-job "
-        "--wait --pivot", None), (f"checkpoint-create web1 {folder}/c1.xml", None),
+        ("checkpoint-list web1", None),
+        (f"blockcopy web1 vda {FOLDER}/q --format qcow2 --transient-job --wait --pivot", None),
+        (f"checkpoint-create web1 {folder}/c1.xml", None),
         (f"checkpoint-create web1 {folder}/bad.xml", None), (f"checkpoint-create web1 {folder}/c1.xml", None),
         (f"checkpoint-create web1 {folder}/c2.xml", None),
         ("checkpoint-create-as web1 c3 --diskspec vda,checkpoint=bitmap --print-xml", None),
