@@ -1,6 +1,6 @@
 """A domain's definition: what a client wrote, checked and completed, and what is said of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, Self
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
-from pytest_fakehv.fronts.libvirt.host.domainxml.chains import found_beneath, overlaid
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
     check_file_of,
     completed,
@@ -17,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import without_chain
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
@@ -212,24 +212,6 @@ class Definition:
         )
 
     @property
-    def devices(self) -> Element:
-        """The XML of all its devices."""
-        return self.root.child("devices") or Element("devices")
-
-    def with_found(self, beneath: Callable[[str], Sequence[tuple[str, str]]]) -> Self:
-        """Return a copy whose disks say what is beneath them, as `chains.found_beneath`."""
-        return self._with("devices", found_beneath(self.devices, beneath))
-
-    def with_overlays(self, overlays: Mapping[str, str], *, runs: bool, is_chain: bool) -> Self:
-        """Return a copy whose disks go on in other files, as `chains.overlaid`."""
-        return self._with("devices", overlaid(self.devices, overlays, runs=runs, is_chain=is_chain))
-
-    @property
-    def disk_elements(self) -> list[Element]:
-        """Their XML, in the same order."""
-        return self._devices("disk")
-
-    @property
     def disk_aliases(self) -> tuple[str, ...]:
         """The names that a daemon gives to its disks, in the same order."""
         return tuple(map(alias_of_disk, self._devices("disk")))
@@ -366,8 +348,17 @@ class Definition:
         return type(self)(running(self.root, place))
 
     def without_id(self) -> Self:
-        """Return a copy that doesn't say which number the domain has while it runs."""
-        return type(self)(self.root.having(id=None))
+        """Return a copy that doesn't say which number the domain has while it runs, nor chains."""
+        root = self.root.having(id=None)
+        devices = root.child("devices")
+        if devices is None:
+            return type(self)(root)
+        shown = (without_chain(each) if each.name == "disk" else each for each in devices.children)
+        return type(self)(root.exchanging(devices, devices.holding(*shown)))
+
+    def noted(self) -> Element:
+        """Return its XML as it is kept of a moment at which it runs."""
+        return migratable(self.root, runs=True, keeps_implied=True)
 
     # -- How it is written
 
@@ -390,7 +381,7 @@ class Definition:
         if flags & MIGRATABLE:
             return migratable(self.root, runs=place is not None)
         root = self.root if place is None or flags & INACTIVE else running(self.root, place)
-        return root if flags & SECURE else _without_passwords(root)
+        return root if flags & SECURE else without_passwords(root)
 
 
 # A program, and a suite of tests even more, defines the same domains again and again.
@@ -420,7 +411,8 @@ def _source(device: Element) -> str | None:
     return None
 
 
-def _without_passwords(root: Element) -> Element:
+def without_passwords(root: Element) -> Element:
+    """Return a domain's XML without the passwords of its screens."""
     devices = root.child("devices")
     if devices is None or not any(_SECRETS & each.attributes.keys() for each in devices.named("graphics")):
         return root

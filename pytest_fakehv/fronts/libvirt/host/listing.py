@@ -68,7 +68,7 @@ def _is_listed(host: Host, domain: Domain, flags: int) -> bool:
         | (Listed.AUTOSTART if domain.autostart else Listed.NO_AUTOSTART)
         | (Listed.MANAGEDSAVE if is_managed(host.pools, domain) else Listed.NO_MANAGEDSAVE)
         | (Listed.HAS_SNAPSHOT if domain.snapshots else Listed.NO_SNAPSHOT)
-        | Listed.NO_CHECKPOINT
+        | (Listed.HAS_CHECKPOINT if domain.checkpoints.all else Listed.NO_CHECKPOINT)
     )
     return all(not flags & group or flags & group & fitting for group in _GROUPS)
 
