@@ -1,7 +1,7 @@
 """The storage pools of one host, and what is done with them."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -16,15 +16,15 @@ from pytest_fakehv.fronts.libvirt.errors import (
 )
 from pytest_fakehv.fronts.libvirt.host.apis import check_flags
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
-from pytest_fakehv.fronts.libvirt.host.registry import no_pool
-from pytest_fakehv.fronts.libvirt.host.storage.paths import Paths
+from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
-from pytest_fakehv.fronts.libvirt.host.storage.space import Permissions, Spaces
+from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, Permissions, Space, Spaces
 from pytest_fakehv.fronts.libvirt.host.words import PoolBuild, PoolEventKind, PoolLifecycle, PoolStart
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import Notice, PoolRef, VolumeRef
+from pytest_fakehv.text import natural_order
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -33,7 +33,7 @@ _USUAL_PARENT: Final = Permissions(0o755)
 _FORMATTING: Final = PoolBuild.NO_OVERWRITE | PoolBuild.OVERWRITE
 
 
-class Pools(Paths):
+class Pools:
     """The storage pools of one host; all here is called under the cluster's lock.
 
     Args:
@@ -43,8 +43,14 @@ class Pools(Paths):
     """
 
     def __init__(self, machine: Machine, spaces: Spaces, tell: Callable[[Notice], None]) -> None:
-        super().__init__(machine, spaces)
+        self._machine = machine
+        self._spaces = spaces
         self._tell = tell
+        self._registry = Registry[Pool]()
+
+    def __iter__(self) -> Iterator[Pool]:
+        """Go through them, by name."""
+        return iter(sorted(self._registry, key=lambda each: natural_order(each.name)))
 
     # Which there are
 
@@ -131,24 +137,47 @@ class Pools(Paths):
         Raises:
             LibvirtError: it doesn't, or is no XML.
         """
-        server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
-        if server is None or not server.attributes.get("name"):
-            problem = "hostname must be specified for netfs sources"
-            raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
-        name = server.attributes["name"]
-        found = (
-            Element(
-                "source",
-                {},
-                (
-                    Element("host", {"name": name}),
-                    Element("dir", {"path": each}),
-                    Element("format", {"type": "nfs"}),
-                ),
-            )
-            for each in self._spaces.exports(name)
-        )
-        return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
+        server = _server(source)
+        return _sources(server, self._spaces.exports(server))
+
+    def image_at(self, path: str) -> Image | None:
+        """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.space_at(path)
+        return space.images.get(name) if space else None
+
+    def backing_at(self, path: str) -> Backing | None:
+        """Return what a file at a path is the difference to; None for nothing."""
+        image = self.image_at(path)
+        return image.backing if image else None
+
+    def space_at(self, path: str) -> tuple[Space | None, str]:
+        """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
+        folder, _, name = tidy(self.whole_path(path)).rpartition("/")
+        for pool in self:
+            if pool.definition.path == (folder or "/"):
+                return self._space(pool.definition), name
+        return None, name
+
+    def whole_path(self, path: str) -> str:
+        """Return the path of what a disk names: of ``pool/volume``, that in the pool's folder."""
+        pool, _, volume = path.partition("/")
+        found = self._registry.by_name(pool)
+        return f"{found.definition.path}/{volume}" if found else path
+
+    def remove_file(self, path: str) -> None:
+        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
+        space, name = self.space_at(path)
+        if space:
+            space.images.pop(name, None)
+
+    def image_of(self, pool: str, volume: str) -> Image | None:
+        """Return what a pool, active or not, has by a name; None for nothing."""
+        found = self._registry.by_name(pool)
+        return self._space(found.definition).images.get(volume) if found else None
+
+    def have(self, image: Image) -> bool:
+        """Tell whether one of them, active or not, has an image."""
+        return any(self.image_of(each.name, image.name) is image for each in self)
 
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:
@@ -386,12 +415,45 @@ class Pools(Paths):
     def _folders(self) -> dict[str, Permissions]:
         return self._spaces.folders(self._machine.name)
 
+    def _space(self, definition: PoolDefinition) -> Space:
+        return self._spaces.at(definition.address(self._machine.name))
+
     def _check_is_not_active(self, pool: Pool) -> None:
         if pool.is_active:
             raise invalid(f"storage pool '{pool.name}' is still active")
 
     def _happens(self, pool: Pool, what: PoolLifecycle) -> None:
         self._tell(Notice(PoolEventKind.LIFECYCLE, pool.ref, (int(what), 0)))
+
+
+def _server(source: str | None) -> str:
+    """Return which server the XML of what is looked for names.
+
+    Raises:
+        LibvirtError: it doesn't, or is no XML.
+    """
+    server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
+    if server is None or not server.attributes.get("name"):
+        problem = "hostname must be specified for netfs sources"
+        raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
+    return server.attributes["name"]
+
+
+def _sources(server: str, folders: Iterable[str]) -> str:
+    """Write which folders a server lets hosts have."""
+    found = (
+        Element(
+            "source",
+            {},
+            (
+                Element("host", {"name": server}),
+                Element("dir", {"path": each}),
+                Element("format", {"type": "nfs"}),
+            ),
+        )
+        for each in folders
+    )
+    return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 
 
 def _cannot_start(definition: PoolDefinition) -> LibvirtError:
