@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host import workload
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
@@ -160,12 +161,14 @@ def cpu_stats(host: Host, _session: Session, cpu: int, count: int, flags: int) -
             origin=Origin.NONE,
         )
     total = int(host.machine.now * _NS_PER_S)
-    busy = min(total * cpus, sum(host.cpu_time(each) for each in host.domains if each.is_active))
+    running = sum(workload.busy_time(each) for each in host.domains if each.is_active)
     share, number = (cpus, 1) if cpu >= 0 else (1, cpus)
+    busy = min(total * cpus, host.spent + running) // share
+    kernel = busy // workload.SHARE_OF_SYSTEM
     figures = [
-        ("kernel", 0),
-        ("user", busy // share),
-        ("idle", (total * number) - busy // share),
+        ("kernel", kernel),
+        ("user", busy - kernel),
+        ("idle", total * number - busy),
         ("iowait", 0),
     ]
     return (figures if count else []), len(figures)

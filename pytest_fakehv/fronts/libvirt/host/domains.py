@@ -3,9 +3,9 @@
 import uuid
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, workload
 from pytest_fakehv.fronts.libvirt.host.audience import Audience
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -19,9 +19,6 @@ from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-_NS_OF_START: Final = 100_000_000
-"""How long a domain's CPUs have worked until it was started: no time passes in the cluster meanwhile."""
 
 Known = dict[str, Definition]
 """By what each domain of a cluster was last defined or started, by its name."""
@@ -40,6 +37,7 @@ class Domains:
         hardware: what it is.
         audience: who is connected.
         networks: its virtual networks.
+        spent: for how long its CPUs have worked for domains that run no more, in ns.
     """
 
     def __init__(self, machine: Machine, known: Known) -> None:
@@ -57,6 +55,7 @@ class Domains:
         self._known = known
         self._registry = DomainRegistry()
         self.networks = Networks(self.hardware.uuid, lambda: self._registry, self.audience.tell)
+        self.spent = 0
         self._places = Places()
         self._uuids = count(1)
 
@@ -77,10 +76,8 @@ class Domains:
         return record.vcpus if record else domain.definition.vcpus
 
     def cpu_time(self, domain: Domain) -> int:
-        """Return how long a running domain's CPUs have worked, in ns: as long as it runs, on one of them."""
-        if not domain.is_active:
-            return 0
-        return _NS_OF_START + int((self.machine.now - domain.since) * 10**9)
+        """Return how long a running domain's CPUs have worked, in ns."""
+        return workload.cpu_time(domain) if domain.is_active else 0
 
     def new_uuid(self) -> bytes:
         """Return a UUID's 16 bytes, the same in each run for the same calls."""
@@ -94,6 +91,7 @@ class Domains:
 
     def add(self, domain: Domain) -> None:
         """Have one more domain."""
+        domain.clock = lambda: self.machine.now
         self._registry.add(domain)
 
     def drop(self, domain: Domain) -> None:

@@ -241,7 +241,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 239 virDomainBlockJobSetSpeed
 240 virDomainBlockPull
 242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
-243 virDomainBlockStatsFlags
+243 virDomainBlockStatsFlags r dom:D path:s nparams:i flags:u -> params:T nparams:i
 244 virDomainSnapshotGetParent
 245 virDomainReset - dom:D flags:u
 246 virDomainSnapshotNumChildren
@@ -384,7 +384,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 424 virDomainAuthorizedSSHKeysGet
 425 virDomainAuthorizedSSHKeysSet
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]
-427 virDomainStartDirtyRateCalc
+427 virDomainStartDirtyRateCalc - dom:D seconds:i flags:u
 428 virNodeDeviceDefineXML
 429 virNodeDeviceUndefine
 430 virNodeDeviceCreate
