@@ -19,6 +19,8 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     settings,
     statistics,
     telling,
+    throttling,
+    tuning,
     vcpus,
     volumes,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from pytest_fakehv.fronts.libvirt.host import changes, workload
 from pytest_fakehv.fronts.libvirt.host.audience import Audience
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
+from pytest_fakehv.fronts.libvirt.host.checks import Affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
@@ -122,6 +123,18 @@ class Domains:
         with self._lock:
             if domain.live:
                 domain.definition = change(domain.live)
+
+    def change(self, domain: Domain, which: Affected, change: Callable[[Definition], Definition]) -> None:
+        """Change those of a domain's definitions that a call is about: all of them, or none.
+
+        Raises:
+            LibvirtError: one can't be changed so.
+        """
+        live, config = (change(each) if each else None for each in which)
+        if live:
+            self.change_live(domain, lambda _: live)
+        if config:
+            self.configure(domain, lambda _: config)
 
     def undefine(self, domain: Domain) -> None:
         """Let a domain have no persistent definition, and be no more once it doesn't run."""

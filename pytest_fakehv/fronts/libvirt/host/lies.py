@@ -189,12 +189,30 @@ def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return model, memory * _MIB, *rest
 
 
+def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return (_parameters(given),)
+
+
+def _counted_figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    figures = _parameters(given)
+    return figures, len(figures)
+
+
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
     "virConnectListAllNetworks": _list_of(NetworkRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
+    "virDomainBlockStatsFlags": _counted_figures,
+    "virDomainGetBlkioParameters": _counted_figures,
+    "virDomainGetBlockIoTune": _counted_figures,
+    "virDomainGetInterfaceParameters": _counted_figures,
     "virDomainGetJobStats": _job_stats,
+    "virDomainGetMemoryParameters": _counted_figures,
+    "virDomainGetNumaParameters": _counted_figures,
+    "virDomainGetPerfEvents": _figures,
+    "virDomainGetSchedulerParameters": _figures,
+    "virDomainGetSchedulerParametersFlags": _figures,
     "virDomainInterfaceAddresses": _addresses,
     "virDomainMemoryStats": _memory_stats,
     "virNetworkGetDHCPLeases": _leases,

@@ -6,7 +6,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import workload
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running, the_affected
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, is_about_live, not_running, the_affected
 from pytest_fakehv.fronts.libvirt.host.cpumaps import cpu_map, joined
 from pytest_fakehv.fronts.libvirt.host.domain import Domain, Measured
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -267,7 +267,7 @@ def io_threads(
     found = [
         (number, joined([cpu_map(pin, cpus)], -(-cpus // 8))) for number, pin in definition.io_threads.items()
     ]
-    if definition is domain.live:  # a daemon has them from QEMU then, which knows the newest first
+    if is_about_live(domain, flags):  # a daemon has them from QEMU then, which knows the newest first
         found.reverse()
     return found, len(found)
 

@@ -64,9 +64,9 @@ REMOTE: Final = """
 53 virDomainCoreDump
 54 virDomainRestore
 55 virDomainSave
-56 virDomainGetSchedulerType
-57 virDomainGetSchedulerParameters
-58 virDomainSetSchedulerParameters
+56 virDomainGetSchedulerType r dom:D -> type:s nparams:i
+57 virDomainGetSchedulerParameters r dom:D nparams:i -> params:T
+58 virDomainSetSchedulerParameters - dom:D params:T
 59 virConnectGetHostname r -> hostname:s
 60 virConnectSupportsFeature fr feature:i -> supported:i
 61 virDomainMigratePrepare
@@ -196,16 +196,16 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 193 virDomainSnapshotDelete
 194 virDomainGetBlockInfo
 196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
-197 virDomainSetMemoryParameters
-198 virDomainGetMemoryParameters
+197 virDomainSetMemoryParameters - dom:D params:T flags:u
+198 virDomainGetMemoryParameters r dom:D nparams:i flags:u -> params:T nparams:i
 199 virDomainSetVcpusFlags - dom:D nvcpus:u flags:u
 200 virDomainGetVcpusFlags r dom:D flags:u -> num:i
 201 virDomainOpenConsole
 202 virDomainIsUpdated r dom:D -> updated:i
 203 virConnectGetSysinfo r flags:u -> sysinfo:s
 204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
-205 virDomainSetBlkioParameters
-206 virDomainGetBlkioParameters
+205 virDomainSetBlkioParameters - dom:D params:T flags:u
+206 virDomainGetBlkioParameters r dom:D nparams:i flags:u -> params:T nparams:i
 207 virDomainMigrateSetMaxSpeed - dom:D bandwidth:uh flags:u
 208 virStorageVolUpload s vol:V offset:uh length:uh flags:u
 209 virStorageVolDownload s vol:V offset:uh length:uh flags:u
@@ -219,11 +219,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 -> cookie:o
 217 virDomainMigrateFinish3 - dname:s cookie:o dconnuri:?s uri:?s flags:uh cancelled:i -> dom:D cookie:o
 218 virDomainMigrateConfirm3 - dom:D cookie:o flags:uh cancelled:i
-219 virDomainSetSchedulerParametersFlags
+219 virDomainSetSchedulerParametersFlags - dom:D params:T flags:u
 220 virInterfaceChangeBegin
 221 virInterfaceChangeCommit
 222 virInterfaceChangeRollback
-223 virDomainGetSchedulerParametersFlags
+223 virDomainGetSchedulerParametersFlags r dom:D nparams:i flags:u -> params:T
 225 virDomainPinVcpuFlags - dom:D vcpu:u cpumap:o flags:u
 226 virDomainSendKey - dom:D codeset:u holdtime:u keycodes:[u] flags:u
 227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
@@ -249,12 +249,12 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 249 virDomainOpenGraphics
 250 virNodeSuspendForDuration
 251 virDomainBlockResize
-252 virDomainSetBlockIoTune
-253 virDomainGetBlockIoTune
-254 virDomainSetNumaParameters
-255 virDomainGetNumaParameters
-256 virDomainSetInterfaceParameters
-257 virDomainGetInterfaceParameters
+252 virDomainSetBlockIoTune - dom:D disk:s params:T flags:u
+253 virDomainGetBlockIoTune r dom:D disk:?s nparams:i flags:u -> params:T nparams:i
+254 virDomainSetNumaParameters - dom:D params:T flags:u
+255 virDomainGetNumaParameters r dom:D nparams:i flags:u -> params:T nparams:i
+256 virDomainSetInterfaceParameters - dom:D device:s params:T flags:u
+257 virDomainGetInterfaceParameters r dom:D device:s nparams:i flags:u -> params:T nparams:i
 258 virDomainShutdownFlags - dom:D flags:u
 259 virStorageVolWipePattern - vol:V algorithm:u flags:u
 260 virStorageVolResize - vol:V capacity:uh flags:u
@@ -332,8 +332,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 360 virConnectRegisterCloseCallback fr
 361 virConnectUnregisterCloseCallback fr
 364 virDomainMigrateStartPostCopy - dom:D flags:u
-365 virDomainGetPerfEvents
-366 virDomainSetPerfEvents
+365 virDomainGetPerfEvents r dom:D flags:u -> params:T
+366 virDomainSetPerfEvents - dom:D params:T flags:u
 368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
 371 virDomainGetGuestVcpus - dom:D flags:u
