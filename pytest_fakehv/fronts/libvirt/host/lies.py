@@ -63,6 +63,9 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     """
     kind = api.function.__annotations__["return"]
     try:
+        if api.name in _COUNTED:
+            figures = _parameters(given)
+            return figures[: arguments[-2]], len(figures)
         if api.name in _SPECIAL:
             return _SPECIAL[api.name](objects, given)
         if kind is None:
@@ -193,23 +196,12 @@ def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return (_parameters(given),)
 
 
-def _counted_figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
-    figures = _parameters(given)
-    return figures, len(figures)
-
-
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
     "virConnectListAllNetworks": _list_of(NetworkRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
-    "virDomainBlockStatsFlags": _counted_figures,
-    "virDomainGetBlkioParameters": _counted_figures,
-    "virDomainGetBlockIoTune": _counted_figures,
-    "virDomainGetInterfaceParameters": _counted_figures,
     "virDomainGetJobStats": _job_stats,
-    "virDomainGetMemoryParameters": _counted_figures,
-    "virDomainGetNumaParameters": _counted_figures,
     "virDomainGetPerfEvents": _figures,
     "virDomainGetSchedulerParameters": _figures,
     "virDomainGetSchedulerParametersFlags": _figures,
@@ -220,3 +212,16 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }
 """The functions of which the binding returns what isn't just their results in a list."""
+
+_COUNTED: Final = frozenset(
+    {
+        "virDomainBlockStatsFlags",
+        "virDomainGetBlkioParameters",
+        "virDomainGetBlockIoTune",
+        "virDomainGetInterfaceParameters",
+        "virDomainGetMemoryParameters",
+        "virDomainGetNumaParameters",
+    }
+)
+"""The functions of which the binding asks first how many parameters they return; room for so many is the last
+argument but one."""
