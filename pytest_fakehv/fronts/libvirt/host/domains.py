@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.host import changes, workload
 from pytest_fakehv.fronts.libvirt.host.audience import Audience
@@ -20,6 +20,9 @@ from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_SHARED_MEMORY: Final = {"shm_pages_to_scan": 100, "shm_sleep_millisecs": 20, "shm_merge_across_nodes": 1}
+"""How a host shares pages of which several are the same, unless it is told."""
 
 Known = dict[str, Definition]
 """By what each domain of a cluster was last defined or started, by its name."""
@@ -38,6 +41,7 @@ class Domains:
         hardware: what it is.
         audience: who is connected.
         networks: its virtual networks.
+        shared_memory: how it shares pages that are the same, as ``virNodeGetMemoryParameters`` says it.
         spent: for how long its CPUs have worked for domains that run no more, in ns.
     """
 
@@ -56,6 +60,7 @@ class Domains:
         self._known = known
         self._registry = DomainRegistry()
         self.networks = Networks(self.hardware.uuid, lambda: self._registry, self.audience.tell)
+        self.shared_memory = dict(_SHARED_MEMORY)
         self.spent = 0
         self._places = Places()
         self._uuids = count(1)

@@ -215,6 +215,7 @@ _SPECIAL: Final[dict[str, Make]] = {
 
 _COUNTED: Final = frozenset(
     {
+        "virNodeGetMemoryParameters",
         "virDomainBlockStatsFlags",
         "virDomainGetBlkioParameters",
         "virDomainGetBlockIoTune",

@@ -162,11 +162,11 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 155 virStoragePoolIsPersistent r pool:P -> persistent:i
 156 virInterfaceIsActive
 157 virConnectGetLibVersion r -> version:uh
-158 virConnectCompareCPU
+158 virConnectCompareCPU r xml:s flags:u -> result:i
 159 virDomainMemoryStats r dom:D maxStats:u flags:u -> stats:[(i,uh)]
 160 virDomainAttachDeviceFlags
 161 virDomainDetachDeviceFlags
-162 virConnectBaselineCPU
+162 virConnectBaselineCPU r xmlCPUs:[s] flags:u -> cpu:s
 163 virDomainGetJobInfo r dom:D -> type:i timeElapsed:uh timeRemaining:uh dataTotal:uh dataProcessed:uh \
 dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
 164 virDomainAbortJob - dom:D
@@ -281,8 +281,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
 287 virConnectListAllSecrets
-288 virNodeSetMemoryParameters
-289 virNodeGetMemoryParameters
+288 virNodeSetMemoryParameters - params:T flags:u
+289 virNodeGetMemoryParameters r nparams:i flags:u -> params:T nparams:i
 290 virDomainBlockCommit
 291 virNetworkUpdate - net:N command:u section:u parentIndex:i xml:s flags:u
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
@@ -303,7 +303,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 308 virDomainSetMemoryStatsPeriod - dom:D period:i flags:u
 309 virDomainCreateXMLWithFiles
 310 virDomainCreateWithFiles
-312 virConnectGetCPUModelNames
+312 virConnectGetCPUModelNames r arch:s needResults:i flags:u -> models:[s] ret:i
 313 virConnectNetworkEventRegisterAny r eventID:i net:?N -> callbackID:i
 314 virConnectNetworkEventDeregisterAny fr callbackID:i
 316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
@@ -313,13 +313,13 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 336 virDomainFSThaw - dom:D mountpoints:[s] flags:u -> filesystems:i
 337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
 338 virDomainSetTime - dom:D seconds:h nseconds:u flags:u
-340 virNodeGetFreePages
+340 virNodeGetFreePages r pages:[u] startCell:i cellCount:u flags:u -> counts:[uh]
 341 virNetworkGetDHCPLeases r net:N mac:?s needResults:i flags:u -> leases:[(s,h,i,?s,?s,s,u,?s,?s)] ret:u
 342 virConnectGetDomainCapabilities r emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
 343 virDomainOpenGraphicsFD
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy
-347 virNodeAllocPages
+347 virNodeAllocPages - pageSizes:[u] pageCounts:[uh] startCell:i cellCount:u flags:u -> ret:i
 349 virDomainGetFSInfo - dom:D flags:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
@@ -351,9 +351,9 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 390 virDomainSetLifecycleAction
 391 virStoragePoolLookupByTargetPath r path:s -> pool:P
 392 virDomainDetachDeviceAlias
-393 virConnectCompareHypervisorCPU
-394 virConnectBaselineHypervisorCPU
-395 virNodeGetSEVInfo
+393 virConnectCompareHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xml:s flags:u -> result:i
+394 virConnectBaselineHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xmlCPUs:[s] flags:u -> cpu:s
+395 virNodeGetSEVInfo r nparams:i flags:u -> params:T nparams:i
 396 virDomainGetLaunchSecurityInfo
 397 virNWFilterBindingLookupByPortDev
 398 virNWFilterBindingGetXMLDesc
