@@ -127,6 +127,7 @@ class TestNumaNodes:
     def test_while_it_runs_the_mode_stays(self, tuned):
         tuned.setNumaParameters({"numa_nodeset": "0"}, LIVE)
         assert tuned.numaParameters(LIVE) == {"numa_mode": 0, "numa_nodeset": "0"}
+        assert refusal(tuned.numaParameters, LIVE | CONFIG) == BOTH
         words = "Requested operation is not valid: can't change numatune mode for running domain"
         assert refusal(tuned.setNumaParameters, {"numa_mode": 2}, LIVE) == (55, 10, words)
 
