@@ -7,6 +7,7 @@ libvirt's functions, which it declares by `api`.
 from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares what it answers
     agent,
     connection,
+    devices,
     figures,
     jobs,
     leasing,
@@ -17,6 +18,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     phases,
     pools,
     settings,
+    singlecpus,
     statistics,
     telling,
     vcpus,

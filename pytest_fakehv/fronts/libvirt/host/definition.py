@@ -16,10 +16,12 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import counted_each, enabled, said_of_each
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
     alias_of_disk,
+    devices_of,
     migratable,
     needs_port,
     needs_tap,
@@ -213,7 +215,10 @@ class Definition:
     @property
     def disk_aliases(self) -> tuple[str, ...]:
         """The names that a daemon gives to its disks, in the same order."""
-        return tuple(map(alias_of_disk, self._devices("disk")))
+        devices = devices_of(self.root)
+        return tuple(
+            part_of(each, "alias", "name") or alias_of_disk(each, devices) for each in self._devices("disk")
+        )
 
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -247,7 +252,9 @@ class Definition:
     @cached_property
     def terminals(self) -> int:
         """How many of its lines get a terminal while it runs."""
-        lines = (each for kind in ("serial", "parallel", "console") for each in self._devices(kind))
+        lines = (
+            each for kind in ("serial", "parallel", "console", "channel") for each in self._devices(kind)
+        )
         return sum(map(needs_terminal, lines))
 
     def metadata(self, uri: str) -> str | None:
@@ -276,13 +283,32 @@ class Definition:
         given = self.root.child(name) or Element(name, {"unit": "KiB"})
         return self._with(name, given.holding(str(kib)))
 
+    @property
+    def each_vcpu(self) -> list[int]:
+        """The numbers of its CPUs, in the order in which they have come."""
+        each = self.root.child("vcpus")
+        return enabled(each) if each else list(range(self.vcpus))
+
+    def with_each_vcpu(self, numbers: list[int], *, is_live: bool) -> Self:
+        """Return a copy that has these CPUs; while it runs, in the order in which they have come."""
+        each = said_of_each(numbers, self.most_vcpus, is_live=is_live)
+        return self._with_counts(len(numbers), self.most_vcpus, each)
+
+    def _with_counts(self, current: int, most: int, each: Element | None) -> Self:
+        vcpus = counted(self._vcpu, current, most)
+        return type(self)(replaced(replaced(self.root, "vcpu", vcpus), "vcpus", each))
+
     def with_vcpus(self, current: int) -> Self:
         """Return a copy that starts with another number of virtual CPUs."""
-        return self._with("vcpu", counted(self._vcpu, current, self.most_vcpus))
+        if (each := self.root.child("vcpus")) is None:
+            return self._with_counts(current, self.most_vcpus, None)
+        numbers = counted_each(self.each_vcpu, current, self.most_vcpus)
+        is_live = any("order" in one.attributes for one in each.children)
+        return self.with_each_vcpu(numbers, is_live=is_live)
 
     def with_most_vcpus(self, most: int) -> Self:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""
-        return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
+        return self._with_counts(min(self.vcpus, most), most, None)
 
     def with_stats_period(self, seconds: int) -> Self:
         """Return a copy whose guest says every so many seconds what it uses of memory; 0: never."""

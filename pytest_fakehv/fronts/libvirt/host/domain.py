@@ -28,6 +28,7 @@ class Domain:
         reason: why.
         since: when it was started, in seconds of the cluster's clock.
         fixed_vcpus: how many of its CPUs can't be taken away while it runs: those that it started with.
+        sources: how many sources its disks have had since it was started.
         lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
             it has what it should.
         wanted: how much memory a client is giving it, in KiB; None where none does.
@@ -52,6 +53,7 @@ class Domain:
     reason: IntEnum = Shutoff.UNKNOWN
     since: float = 0
     fixed_vcpus: int = 0
+    sources: int = 0
     lagging: int | None = None
     wanted: int | None = None
     ends_with: object | None = None
@@ -139,6 +141,7 @@ class Domain:
         self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
         self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
+        self.sources = len(definition.disks)
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""

@@ -82,7 +82,10 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
                 Code.CONFIG_UNSUPPORTED,
                 "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count",
             )
+        before = host.vcpus_of(domain)
         host.machine.change(domain.name, live.current_memory, count)
+        if host.vcpus_of(domain) != before:
+            host.change_live(domain, lambda given: given.with_each_vcpu(given.each_vcpu, is_live=True))
     if config:
         host.configure(domain, lambda given: given.with_vcpus(count))
 
@@ -180,6 +183,12 @@ def _read(text: str) -> int:
         bits = _every(int(last or first) + 1) & ~_every(int(first))
         found = found & ~bits if part.startswith("^") else found | bits
     return found
+
+
+def numbers_of(text: str) -> list[int]:
+    """Return the numbers that such a text says, from the least on."""
+    bits = _read(text)
+    return [cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1]
 
 
 def _written(cpus: int) -> str:

@@ -19,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.devices import (
     complete,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names
+from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_nodes, memory_of_cells, size_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.metadata import tidy
 from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
     Operating,
@@ -116,6 +117,12 @@ def completed(root: Element, key: bytes) -> Element:
         raise unsupported("vcpu 0 can't be offline", Origin.QEMU)
     check_disk_names(devices)
     check_root_of_pci(devices, is_q35=os.is_q35)
+    cpu = complete_cpu(cpu, kind, os.architecture)
+    modules = list(devices.named("memory"))
+    for module in modules:
+        check_nodes(cpu, module)
+    if cells := memory_of_cells(cpu):
+        memory = cells + sum(map(size_of, modules))
     if not memory:
         raise wrong("Memory size must be specified via <memory> or in the <numa> configuration")
     _check_most_memory(most, slots, memory)
@@ -134,7 +141,7 @@ def completed(root: Element, key: bytes) -> Element:
         _amount(root, "currentMemory", min(current or memory, memory)),
         vcpu,
         os_element,
-        complete_cpu(cpu, kind, os.architecture),
+        cpu,
         (root.child("clock") or Element("clock")).defaulting(offset="utc"),
         *(Element(action, {}, (_text(root, action) or usual,)) for action, usual in _ACTIONS.items()),
         devices,
