@@ -16,7 +16,15 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
-from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import counted_each, enabled, said_of_each
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import (
+    Cpu,
+    each_of,
+    how_many,
+    in_turn,
+    is_said,
+    resized,
+    said_of_each,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
@@ -284,27 +292,31 @@ class Definition:
         return self._with(name, given.holding(str(kib)))
 
     @property
-    def each_vcpu(self) -> list[int]:
-        """The numbers of its CPUs, in the order in which they have come."""
-        each = self.root.child("vcpus")
-        return enabled(each) if each else list(range(self.vcpus))
+    def cpus(self) -> list[Cpu]:
+        """Its virtual CPUs, also those that aren't there."""
+        return each_of(self.root, self.vcpus, self.most_vcpus)
 
-    def with_each_vcpu(self, numbers: list[int], *, is_live: bool) -> Self:
-        """Return a copy that has these CPUs; while it runs, in the order in which they have come."""
-        each = said_of_each(numbers, self.most_vcpus, is_live=is_live)
-        return self._with_counts(len(numbers), self.most_vcpus, each)
+    def with_cpus(self, cpus: list[Cpu]) -> Self:
+        """Return a copy that says which CPUs are there."""
+        return self._with_counts(how_many(cpus), self.most_vcpus, said_of_each(cpus))
 
     def _with_counts(self, current: int, most: int, each: Element | None) -> Self:
         vcpus = counted(self._vcpu, current, most)
         return type(self)(replaced(replaced(self.root, "vcpu", vcpus), "vcpus", each))
 
-    def with_vcpus(self, current: int) -> Self:
-        """Return a copy that starts with another number of virtual CPUs."""
-        if (each := self.root.child("vcpus")) is None:
+    def with_vcpus(self, current: int, *, can_go: bool = False) -> Self:
+        """Return a copy that has another number of virtual CPUs.
+
+        Args:
+            current: How many.
+            can_go: Whether those that come can go again while it runs.
+        """
+        if not is_said(self.root):
             return self._with_counts(current, self.most_vcpus, None)
-        numbers = counted_each(self.each_vcpu, current, self.most_vcpus)
-        is_live = any("order" in one.attributes for one in each.children)
-        return self.with_each_vcpu(numbers, is_live=is_live)
+        cpus = self.cpus
+        is_live = any(each.order for each in cpus)
+        cpus = resized(cpus, current, can_go=can_go or is_live)
+        return self.with_cpus(in_turn(cpus) if is_live else cpus)
 
     def with_most_vcpus(self, most: int) -> Self:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""

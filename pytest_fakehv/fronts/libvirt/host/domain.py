@@ -27,7 +27,7 @@ class Domain:
         state: what it does.
         reason: why.
         since: when it was started, in seconds of the cluster's clock.
-        fixed_vcpus: how many of its CPUs can't be taken away while it runs: those that it started with.
+        fixed_vcpus: how many of its CPUs can't be taken away while it runs: as a rule, those at its start.
         sources: how many sources its disks have had since it was started.
         lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
             it has what it should.
@@ -140,7 +140,8 @@ class Domain:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
         self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
-        self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
+        self.fixed_vcpus = sum(not each.can_go for each in definition.cpus)
+        self.lagging, self.max_downtime = None, None
         self.sources = len(definition.disks)
 
     def pauses(self, reason: Paused) -> None:

@@ -8,6 +8,7 @@ from pytest_fakehv.fronts.libvirt.host.checks import affected, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import changed, how_many, in_turn
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.vcpus import numbers_of
 from pytest_fakehv.fronts.libvirt.host.words import Affect
@@ -24,16 +25,17 @@ def set_vcpu(host: Host, _session: Session, domain: Domain, cpus: str, state: in
     """Let some of a domain's CPUs come or go."""
     numbers = _checked("virDomainSetVcpu", cpus, state, flags, Affect.LIVE | Affect.CONFIG)
     live, config = affected(domain, flags)
-    later = None
+    comes = bool(state)
     if live:
-        now = _changed(live, numbers, comes=bool(state), is_live=True)
+        _check(live, numbers, comes=comes, is_live=True)
     if config:
-        later = _changed(config, numbers, comes=bool(state), is_live=False)
+        _check(config, numbers, comes=comes, is_live=False)
     if live:
-        host.machine.change(domain.name, live.current_memory, len(now))
-        host.change_live(domain, lambda given: given.with_each_vcpu(now, is_live=True))
-    if later is not None:
-        host.configure(domain, lambda given: given.with_each_vcpu(later, is_live=False))
+        now = in_turn(changed(in_turn(live.cpus), numbers, comes=comes))
+        host.machine.change(domain.name, live.current_memory, how_many(now))
+        host.change_live(domain, lambda given: given.with_cpus(now))
+    if config:
+        host.configure(domain, lambda given: given.with_cpus(changed(given.cpus, numbers, comes=comes)))
 
 
 @api("virDomainSetGuestVcpus", has_job=True)
@@ -60,22 +62,20 @@ def _checked(function: str, cpus: str, state: int, flags: int, known: Affect) ->
     return numbers_of(cpus)
 
 
-def _changed(definition: Definition, numbers: list[int], *, comes: bool, is_live: bool) -> list[int]:
-    """Return which CPUs there are in the end, in the order in which they have come.
+def _check(definition: Definition, numbers: list[int], *, comes: bool, is_live: bool) -> None:
+    """Refuse CPUs that can't come or go.
 
     Raises:
-        LibvirtError: One can't come or go.
+        LibvirtError: one can't.
     """
-    there = definition.each_vcpu
+    cpus = definition.cpus
     for number in numbers:
-        if number >= definition.most_vcpus:
+        if number >= len(cpus):
             which = "live" if is_live else "persistent"
             raise failure(Code.INVALID_ARG, f"vcpu {number} is not present in {which} config")
-        if is_live and comes == (number in there):
+        if is_live and comes == cpus[number].is_there:
             raise failure(Code.INVALID_ARG, f"vcpu '{number}' is already in requested state")
-        if not comes and not number:
-            if is_live:
-                raise failure(Code.OPERATION_UNSUPPORTED, f"vcpu '{number}' can't be unplugged")
+        if is_live and not comes and not cpus[number].can_go:
+            raise failure(Code.OPERATION_UNSUPPORTED, f"vcpu '{number}' can't be unplugged")
+        if not (is_live or comes or number):
             raise failure(Code.INVALID_ARG, f"vCPU '{number}' can't be modified")
-    left = [number for number in there if number not in numbers]
-    return [*there, *(number for number in numbers if number not in there)] if comes else left

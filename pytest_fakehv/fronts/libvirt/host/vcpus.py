@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.checks import (
 )
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import in_turn, resized
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Affect, Vcpu
 from pytest_fakehv.fronts.libvirt.session import Session
@@ -82,12 +83,14 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
                 Code.CONFIG_UNSUPPORTED,
                 "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count",
             )
-        before = host.vcpus_of(domain)
+        has_changed = count != host.vcpus_of(domain)
         host.machine.change(domain.name, live.current_memory, count)
-        if host.vcpus_of(domain) != before:
-            host.change_live(domain, lambda given: given.with_each_vcpu(given.each_vcpu, is_live=True))
+        if has_changed:
+            cpus = in_turn(resized(in_turn(live.cpus), count, can_go=True))
+            host.change_live(domain, lambda given: given.with_cpus(cpus))
     if config:
-        host.configure(domain, lambda given: given.with_vcpus(count))
+        can_go = live is not None or bool(flags & Vcpu.HOTPLUGGABLE)
+        host.configure(domain, lambda given: given.with_vcpus(count, can_go=can_go))
 
 
 @api("virDomainGetVcpus")

@@ -39,7 +39,7 @@ def test_the_first_that_are_not_there_come_and_the_last_go(web1):
         {"0": "", "1": "", "3": ""},
     )
     web1.setVcpusFlags(2, LIVE)
-    assert orders(web1) == {"0": "1", "3": "2"}
+    assert orders(web1) == {"0": "1", "1": "3"}
     web1.destroy()
     web1.setVcpusFlags(2, CONFIG | 4)
     assert orders(web1) == {}

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
-from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import enabled, said_of_each
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import each_of, in_turn, said_of_each
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import FOR_RUNNING
 from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import size_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
@@ -106,7 +106,7 @@ def running(domain: Element, place: Place) -> Element:
         if each.name == "cpu":
             content.append(_running_cpu(each))
         elif each.name == "vcpus":
-            content.append(said_of_each(enabled(each), len(each.children), is_live=True))
+            content.append(said_of_each(in_turn(each_of(domain, 0, len(each.children)))))
         elif each.name == "devices":
             content.append(each.holding(*_Devices(domain, place).all(each)))
             if domain.child("seclabel") is None:

@@ -2,7 +2,7 @@
 
 import libvirt
 
-from oracle.definitions import disk_xml, xml
+from oracle.definitions import changed, disk_xml, xml
 from oracle.scripts.plugging import (
     CHANNEL,
     DIMM,
@@ -218,4 +218,33 @@ def vcpus(ask, connection):
         ask(domain.setGuestVcpus, *given)
     ask(domain.destroy)
     ask(domain.XMLDesc)
+    ask(domain.undefine)
+    several_cpus(ask, connection)
+
+
+def several_cpus(ask, connection):
+    """Do the same with a domain that starts with several, or says of each whether it is there."""
+    domain = ask(connection.defineXML, xml("cpu2", vcpus=2, maximum=4))
+    ask(domain.create)
+    ask.await_guest("cpu2")
+    for given in (("1", 0, 1), ("1", 0, 2), ("3", 1, 1), ("3", 1, 2), ("1", 0, 2)):
+        ask(domain.setVcpu, *given)
+        both(ask, domain)
+    for count, flags in ((3, 2), (1, 2), (2, 2), (3, 2 | 16), (1, 2 | 16), (2, 2 | 16), (1, 1)):
+        ask(domain.setVcpusFlags, count, flags)
+        ask(domain.XMLDesc, 2)
+    ask(domain.destroy)
+    ask(domain.setVcpu, "2", 1, 2)
+    ask(domain.create)
+    ask(domain.XMLDesc)
+    ask(domain.destroy)
+    for each in (
+        "<vcpu id='0' enabled='yes' hotpluggable='no'/><vcpu id='2' enabled='yes' hotpluggable='yes'/>",
+        "<vcpu id='9' enabled='yes'/>", "<vcpu id='1' enabled='odd'/>", "<vcpu id='x' enabled='yes'/>",
+        "<vcpu enabled='yes'/>", "<vcpu id='1'/>", "<vcpu id='0' enabled='no'/>",
+        "<vcpu id='1' enabled='yes' hotpluggable='odd'/>", "<vcpu id='1' enabled='yes' order='x'/>", "",
+    ):  # fmt: skip
+        definition = xml("cpu2", vcpus=2, maximum=4)
+        ask(connection.defineXML, changed(definition, "<os>", f"<vcpus>{each}</vcpus><os>"))
+        ask(domain.XMLDesc, 2)
     ask(domain.undefine)
