@@ -1,5 +1,6 @@
 """CPUs of domains that come and go one by one."""
 
+import re
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
@@ -16,6 +17,9 @@ from pytest_fakehv.fronts.libvirt.session import Session
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
+_NUMBER: Final = re.compile("[0-9]+")
+_MOST: Final = 16384
+"""No CPU has a number from there on."""
 _STATES: Final = (0, 1)
 """Of a CPU: it is not there, or it is."""
 
@@ -57,9 +61,11 @@ def _checked(function: str, cpus: str, state: int, flags: int, known: Affect) ->
     check_flags(flags, known, function, Origin.QEMU)
     if state not in _STATES:
         raise wrong_argument(function, "state", "unsupported state value", origin=Origin.QEMU)
-    if not CPUSET.fullmatch(cpus):
+    is_short = CPUSET.fullmatch(cpus) and all(int(each) < _MOST for each in _NUMBER.findall(cpus))
+    numbers = numbers_of(cpus) if is_short else []
+    if not numbers:
         raise failure(Code.INVALID_ARG, f"Failed to parse bitmap '{cpus}'", origin=Origin.NONE)
-    return numbers_of(cpus)
+    return numbers
 
 
 def _check(definition: Definition, numbers: list[int], *, comes: bool, is_live: bool) -> None:

@@ -178,15 +178,26 @@ def test_a_device_of_the_host_comes_to_none_that_runs(web1, what):
     web1.detachDeviceFlags(device, CONFIG)
 
 
-def test_an_address_that_is_none_is_refused(web1):
-    device = (
-        "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0' slot='x' function='0'/>"
-        "</source></hostdev>"
-    )
-    problem = (
-        "Invalid value for attribute 'slot' in element 'address': 'x'. Expected non-negative integer value"
-    )
-    assert refusal(web1.attachDeviceFlags, device, CONFIG) == (27, 5, f"XML error: {problem}")
+SLOT = "Invalid value for attribute 'slot' in element 'address': 'x'. Expected non-negative integer value"
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "<hostdev mode='subsystem' type='pci'><source><address slot='x'/></source></hostdev>",
+        nic(1, "<address type='pci' slot='x'/>"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(web1, device):
+    assert refusal(web1.attachDeviceFlags, device, CONFIG) == (27, 5, f"XML error: {SLOT}")
+
+
+def test_an_address_that_was_defined_is_nobody_elses(node1):
+    web1 = node1.defineXML(domain("web1", nic(1, "<address type='pci' slot='x'/>")))
+    missing = "no device found at address '0000:00:05.0' matching MAC address '52:54:00:00:00:01' and alias"
+    given = nic(1, "<address type='pci' slot='0x05'/>")
+    text = f"device not found: {missing} '(<null>)'"
+    assert refusal(web1.detachDeviceFlags, given, CONFIG) == (99, 20, text)
 
 
 def test_nobody_without_the_right_to_write_plugs_anything_in(connect):

@@ -84,6 +84,18 @@ def test_a_domain_without_slots_takes_none(node1, flags):
     assert refusal(web1.attachDeviceFlags, dimm(64), flags) == refused
 
 
+def test_a_part_of_a_cpu_has_a_number_of_memory(node1):
+    given = domain("big1", head=SLOTS.replace("'64'", "'x'"))
+    text = "XML error: Invalid value for attribute 'memory' in element 'cell': 'x'."
+    assert refusal(node1.defineXML, given) == (27, 5, text)
+
+
+def test_a_module_is_at_a_number(node1):
+    module = dimm(64).replace("</memory>", "<address type='dimm' slot='0' base='x'/></memory>")
+    base = "Invalid value for attribute 'base' in element 'address': 'x'. Expected non-negative integer value"
+    assert refusal(node1.defineXML, domain("big1", module, head=SLOTS)) == (27, 5, f"XML error: {base}")
+
+
 def test_other_kinds_are_of_another_qemu(big1):
     other = dimm(64).replace("dimm", "virtio-mem")
     problem = "unsupported configuration: virtio-mem isn't supported by this QEMU binary"

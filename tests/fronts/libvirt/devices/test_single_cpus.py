@@ -54,6 +54,12 @@ def test_what_is_defined_with_its_cpus_starts_with_them(node1):
     assert orders(web1) == {"0": "1"}
 
 
+@pytest.mark.parametrize("cpus", ["3-1", "16384", "1-99999999999999"])
+def test_cpus_that_there_are_nowhere(web1, cpus):
+    unread = (8, 0, f"invalid argument: Failed to parse bitmap '{cpus}'")
+    assert refusal(web1.setVcpu, cpus, 1, LIVE) == unread
+
+
 def test_an_agent_that_is_not_there_lets_no_cpu_be_used(web1):
     problem = "argument unsupported: QEMU guest agent is not configured"
     assert refusal(web1.setGuestVcpus, "1", 1) == (74, 10, problem)

@@ -6,6 +6,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import integer
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
 _BOARD: Final = 1
@@ -69,7 +70,8 @@ def with_usb_port(device: Element, devices: Element) -> Element:
     for controller in devices.named("controller"):
         if controller.attributes["type"] == "usb":
             bus, usual = controller.attributes["index"], _PORTS.get(controller.attributes.get("model", ""), 2)
-            for port in range(1, 1 + int(controller.attributes.get("ports", usual))):
+            ports = integer(controller.attributes.get("ports", "")) or usual
+            for port in range(1, 1 + ports):
                 if (bus, str(port)) not in taken:
                     return _with_address(device, "usb", bus=bus, port=str(port))
     raise failure(Code.INTERNAL_ERROR, "No free USB ports", origin=Origin.DOMAIN)

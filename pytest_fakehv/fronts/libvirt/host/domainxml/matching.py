@@ -130,8 +130,11 @@ def interface_of(domain: Element, device: Element) -> Element:
 def _pci(address: Element | None) -> str | None:
     if address is None or address.attributes.get("type") != "pci":
         return None
-    said = {name: int(address.attributes.get(name, "0"), 0) for name in ("domain", "bus", "slot", "function")}
-    return "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**said)
+    said = (address.attributes.get(name, "0") for name in ("domain", "bus", "slot", "function"))
+    try:
+        return "{:04x}:{:02x}:{:02x}.{:x}".format(*(int(each, 0) for each in said))
+    except ValueError:  # it was defined so
+        return None
 
 
 def _same(one: Element, other: Element, *attributes: str) -> bool:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.others import check_address
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of, parts_in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import (
     check_choice,
@@ -27,6 +28,7 @@ def check_memory(memory: Element) -> None:
     if target.child("size") is None:
         raise failure(Code.XML_ERROR, "missing element or attribute './size'", origin=Origin.XML)
     memory_kib(target, "size", "")
+    check_address(memory)
     if memory.attributes["model"] != "dimm":
         model = memory.attributes["model"]
         raise unsupported(f"{model} isn't supported by this QEMU binary", Origin.QEMU)
@@ -71,9 +73,13 @@ def complete_cells(numa: Element) -> Element:
 
 
 def _complete_cell(cell: Element) -> Element:
-    memory = integer(cell.attributes.get("memory", ""), 2**64 - 1)
-    if memory is None:
+    given = cell.attributes.get("memory")
+    if given is None:
         return cell
+    memory = integer(given, 2**64 - 1)
+    if memory is None:
+        detail = f"Invalid value for attribute 'memory' in element 'cell': '{given}'."
+        raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
     kib = -(-scaled(memory, cell.attributes.get("unit", ""), default="KiB") // 1024)
     return cell.having(memory=str(kib), unit="KiB")
 

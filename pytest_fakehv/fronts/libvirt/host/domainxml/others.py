@@ -12,6 +12,8 @@ _HOSTDEVS: Final = words("usb pci scsi scsi_host mdev")
 _REDIRECTED: Final = words("null vc pty dev file pipe stdio udp tcp unix spicevmc spiceport nmdm dbus")
 _PARTS_OF_ADDRESSES: Final = {"domain": 4, "bus": 2, "slot": 2, "function": 1}
 """How many digits each has."""
+_NUMBERS: Final = frozenset({*_PARTS_OF_ADDRESSES, "base"})
+"""The parts of addresses that are numbers, as C reads them."""
 
 
 def check_rng(device: Element) -> None:
@@ -49,6 +51,13 @@ def check_redirdev(device: Element) -> None:
         raise failure(Code.INTERNAL_ERROR, "missing type in redirdev", origin=Origin.DOMAIN)
     if kind not in _REDIRECTED:
         raise unsupported(f"unknown redirdev character device type '{kind}'")
+
+
+def check_address(device: Element) -> None:
+    """Refuse a device whose address has a part that is no number."""
+    for address in device.named("address"):
+        for name in _NUMBERS & address.attributes.keys():
+            _number(name, address.attributes[name])
 
 
 def complete_hostdev(device: Element) -> Element:

@@ -9,6 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import takes_slot, wi
 from pytest_fakehv.fronts.libvirt.host.domainxml.devices import CHECKS, Machine, check_together, complete
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names, check_disks, disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_nodes, complete_memory, size_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.others import check_address
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import unsupported
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import at_rest, devices_of, is_twin
@@ -54,6 +55,7 @@ def read_device(xml: str) -> Element:
         device = device.defaulting(type="ide")
     if check := CHECKS.get(device.name):
         check(device)
+    check_address(device)
     if device.name == "disk":
         if part_of(device, "target", "dev") is None:  # a real daemon ends where such a one is to go
             text = "missing target information for device"
