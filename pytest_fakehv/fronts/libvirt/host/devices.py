@@ -6,6 +6,7 @@ from typing import Final
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import next_index
 from pytest_fakehv.fronts.libvirt.host.checks import affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -115,7 +116,7 @@ def _named(host: Host, domain: Domain, come: Plugged) -> Plugged:
 
 def _indexed(domain: Domain, disk: Element) -> Element:
     """Return a disk whose source has a number, which no other one of the domain ever has."""
-    domain.sources += 1
+    domain.sources = max(domain.sources + 1, next_index(domain))
     source = disk.child("source")
     return disk.exchanging(source, source.having(index=str(domain.sources))) if source else disk
 
