@@ -6,7 +6,7 @@ from typing import Final
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
-from pytest_fakehv.fronts.libvirt.host.blocks.jobs import next_index
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
 from pytest_fakehv.fronts.libvirt.host.checks import affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -204,6 +204,7 @@ def _take_out_live(host: Host, domain: Domain, find: Callable[..., Element]) -> 
         shown = running(root, domain.place) if domain.place else root
         found = find(shown, is_live=True)
         check_lets_go(shown, found)
+        check_is_idle(domain, part_of(found, "target", "dev") or "")
         places = [place for place, each in enumerate(devices_of(shown).children) if each is found]
         device = devices_of(root).children[places[0]]
         if needs_guest(found) and host.clings(domain.name):

@@ -119,6 +119,16 @@ def test_devices_led_here_from_elsewhere(web1, told):
     assert told() == ["device-added redir0", "device-removed redir0"]
 
 
+def test_a_disk_that_is_being_copied_stays(libvirt, stocked):
+    copy = "<disk type='file'><driver type='raw'/><source file='/images/copy'/></disk>"
+    stocked.blockCopy("sda", copy, flags=libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB)
+    busy = "block copy still active: disk 'sda' already in active block job"
+    assert refusal(stocked.detachDevice, "<disk><target dev='sda'/></disk>") == (83, 10, busy)
+    stocked.blockJobAbort("sda")
+    stocked.detachDevice("<disk><target dev='sda'/></disk>")
+    assert targets(stocked) == ["vda"]
+
+
 def test_a_device_of_the_host_goes(node1):
     source = "<source><address domain='0' bus='0' slot='0x1f' function='0'/></source>"
     device = f"<hostdev mode='subsystem' type='pci' managed='yes'>{source}</hostdev>"
