@@ -135,3 +135,10 @@ def disk_xml(target, bus, image=None, rest="", *, device="disk", driver="type='r
     said = "".join(f", {key}={value!r}" for key, value in given.items() if value != usual[key])
     definition.shown = f"disk_xml({target!r}, {bus!r}, {image!r}{said})"
     return definition
+
+
+def snapshot_xml(name, rest=""):
+    """Return a snapshot's description."""
+    definition = Definition(f"<domainsnapshot><name>{name}</name>{rest}</domainsnapshot>")
+    definition.shown = f"snapshot_xml({name!r}{rest and f', {rest!r}'})"
+    return definition

@@ -1,7 +1,7 @@
 """The storage pools of one host, and what is done with them."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -137,29 +137,28 @@ class Pools:
         Raises:
             LibvirtError: it doesn't, or is no XML.
         """
-        server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
-        if server is None or not server.attributes.get("name"):
-            problem = "hostname must be specified for netfs sources"
-            raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
-        name = server.attributes["name"]
-        found = (
-            Element(
-                "source",
-                {},
-                (
-                    Element("host", {"name": name}),
-                    Element("dir", {"path": each}),
-                    Element("format", {"type": "nfs"}),
-                ),
-            )
-            for each in self._spaces.exports(name)
-        )
-        return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
+        server = _server(source)
+        return _sources(server, self._spaces.exports(server))
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.place(path)
+        return space.images.get(name)
+
+    def place(self, path: str) -> tuple[Space, str]:
+        """Return where a path leads, to whichever pool or else a folder of the host's, and the name there."""
         space, name = self.space_at(path)
-        return space.images.get(name) if space else None
+        folder = tidy(path).rpartition("/")[0] or "/"
+        return space or self._spaces.at(("dir", self._machine.name, folder)), name
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is one of the host's folders."""
+        return tidy(path) in self._folders
+
+    def remove(self, path: str) -> bool:
+        """Remove what lies at a path; tell whether something did."""
+        space, name = self.place(path)
+        return space.images.pop(name, None) is not None
 
     def backing_at(self, path: str) -> Backing | None:
         """Return what a file at a path is the difference to; None for nothing."""
@@ -173,12 +172,6 @@ class Pools:
             if pool.definition.path == (folder or "/"):
                 return self._space(pool.definition), name
         return None, name
-
-    def remove_file(self, path: str) -> None:
-        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
-        space, name = self.space_at(path)
-        if space:
-            space.images.pop(name, None)
 
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""
@@ -434,6 +427,36 @@ class Pools:
 
     def _happens(self, pool: Pool, what: PoolLifecycle) -> None:
         self._tell(Notice(PoolEventKind.LIFECYCLE, pool.ref, (int(what), 0)))
+
+
+def _server(source: str | None) -> str:
+    """Return which server the XML of what is looked for names.
+
+    Raises:
+        LibvirtError: it doesn't, or is no XML.
+    """
+    server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
+    if server is None or not server.attributes.get("name"):
+        problem = "hostname must be specified for netfs sources"
+        raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
+    return server.attributes["name"]
+
+
+def _sources(server: str, folders: Iterable[str]) -> str:
+    """Write which folders a server lets hosts have."""
+    found = (
+        Element(
+            "source",
+            {},
+            (
+                Element("host", {"name": server}),
+                Element("dir", {"path": each}),
+                Element("format", {"type": "nfs"}),
+            ),
+        )
+        for each in folders
+    )
+    return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 
 
 def _cannot_start(definition: PoolDefinition) -> LibvirtError:
