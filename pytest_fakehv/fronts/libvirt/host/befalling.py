@@ -1,5 +1,6 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
@@ -36,7 +37,7 @@ from pytest_fakehv.text import natural_order
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 
-class Befalling(Domains):
+class Befalling(Domains, ABC):
     """Domains as they are on their node of the cluster, whoever changes them there.
 
     Args: as for `Domains`.
@@ -257,9 +258,9 @@ class Befalling(Domains):
         """Return where a domain of a definition is to run, which nobody else gets."""
         return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
 
+    @abstractmethod
     def detected(self, definition: Definition) -> Definition:
         """Return by what a domain runs that is started by a definition: with what is beneath its disks."""
-        return definition
 
     def comes(self, domain: Domain, instance: str) -> None:
         """Note as which of the cluster's instances a domain is to come here; called under the lock."""

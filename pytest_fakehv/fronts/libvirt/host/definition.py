@@ -349,12 +349,13 @@ class Definition:
 
     def without_id(self) -> Self:
         """Return a copy that doesn't say which number the domain has while it runs, nor chains."""
-        root = self.root.having(id=None)
-        devices = root.child("devices")
-        if devices is None:
-            return type(self)(root)
-        shown = (without_chain(each) if each.name == "disk" else each for each in devices.children)
-        return type(self)(root.exchanging(devices, devices.holding(*shown)))
+        parts = (
+            each.holding(*(without_chain(part) if part.name == "disk" else part for part in each.children))
+            if each.name == "devices"
+            else each
+            for each in self.root.children
+        )
+        return type(self)(self.root.having(id=None).holding(*parts))
 
     def noted(self) -> Element:
         """Return its XML as it is kept of a moment at which it runs."""

@@ -13,7 +13,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 BackingAt = Callable[[str], tuple[str, str] | None]
 """Returns of what lies at a path, which file it is the difference to, and of which format; None for none."""
 
-_PLACES: Final = ("file", "dev", "dir", "volume", "name")
+_PLACES: Final = ("file", "dev", "dir", "name")
 """The attributes of a source of which one says where it is."""
 
 _NUMBERED: Final = re.compile(r"([^\[]*)\[([0-9]+)\]")
@@ -40,7 +40,9 @@ class Layer(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """Where it is; of a pool's volume, its name behind the pool's: ``pool/volume``."""
+        if self.type == "volume":
+            return f"{self.source.attributes.get('pool')}/{self.source.attributes.get('volume')}"
         return next((self.source.attributes[each] for each in _PLACES if each in self.source.attributes), "")
 
     @staticmethod

@@ -167,11 +167,17 @@ class Pools:
 
     def space_at(self, path: str) -> tuple[Space | None, str]:
         """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
-        folder, _, name = tidy(path).rpartition("/")
+        folder, _, name = tidy(self.whole_path(path)).rpartition("/")
         for pool in self:
             if pool.definition.path == (folder or "/"):
                 return self._space(pool.definition), name
         return None, name
+
+    def whole_path(self, path: str) -> str:
+        """Return the path of what a disk names: of ``pool/volume``, that in the pool's folder."""
+        pool, _, volume = path.partition("/")
+        found = self._registry.by_name(pool)
+        return f"{found.definition.path}/{volume}" if found else path
 
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""
