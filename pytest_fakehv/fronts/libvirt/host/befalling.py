@@ -195,12 +195,24 @@ class Befalling(Domains, ABC):
             self.networks.boots()
         for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
             if domain.autostart and not domain.is_active:
-                definition = domain.definition
                 with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
-                    self.networks.check(definition)
-                    self.machine.boots(
-                        domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
-                    )
+                    self.starts_itself(domain, domain.definition)
+
+    def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
+        """Start a domain with the host.
+
+        Args:
+            domain: which.
+            definition: by what.
+            paused: whether it starts paused.
+
+        Raises:
+            LibvirtError: a network of its isn't up.
+            HypervisorError: it can't be started.
+        """
+        self.networks.check(definition)
+        memory, vcpus = definition.current_memory, definition.vcpus
+        self.machine.boots(domain.name, memory, vcpus, paused=paused, by=domain.set_by)
 
     # Inside: all of it under the lock
 
@@ -229,6 +241,7 @@ class Befalling(Domains, ABC):
             definition = _fitted(definition, record)
         domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         self._knows(definition)
+        method = domain.starts_by or method
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
             told = changes.told(changes.STARTED_PAUSED, method)
@@ -238,7 +251,7 @@ class Befalling(Domains, ABC):
             domain.resumes(told.reason)
         if not is_silent:
             self._tell(domain, told)
-            if method != changes.ARRIVES:
+            if method not in changes.GO_ON:
                 self._comes_up(domain)
 
     def _placed(self, definition: Definition) -> Place:

@@ -22,7 +22,7 @@ ANYWHERE = [
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
     "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
-    "virConnectListDefinedNetworks",
+    "virConnectListDefinedNetworks", "virDomainSnapshotListNames", "virDomainSnapshotListChildrenNames",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 

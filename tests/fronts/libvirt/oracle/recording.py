@@ -64,6 +64,7 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
     libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
@@ -71,6 +72,7 @@ OBJECTS = {
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
     libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
+    libvirt.virDomainSnapshot: "snapshot",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -396,7 +398,7 @@ def shown(value):
 
 def name_of(value):
     """Return an object's name."""
-    return value.getName() if isinstance(value, libvirt.virDomainCheckpoint) else value.name()
+    return value.getName() if hasattr(value, "getName") else value.name()
 
 
 def shown_word(word):

@@ -142,8 +142,23 @@ class Pools:
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.place(path)
+        return space.images.get(name)
+
+    def place(self, path: str) -> tuple[Space, str]:
+        """Return where a path leads, to whichever pool or else a folder of the host's, and the name there."""
         space, name = self.space_at(path)
-        return space.images.get(name) if space else None
+        folder = tidy(path).rpartition("/")[0] or "/"
+        return space or self._spaces.at(("dir", self._machine.name, folder)), name
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is one of the host's folders."""
+        return tidy(path) in self._folders
+
+    def remove(self, path: str) -> bool:
+        """Remove what lies at a path; tell whether something did."""
+        space, name = self.place(path)
+        return space.images.pop(name, None) is not None
 
     def backing_at(self, path: str) -> Backing | None:
         """Return what a file at a path is the difference to; None for nothing."""
@@ -163,12 +178,6 @@ class Pools:
         pool, _, volume = path.partition("/")
         found = self._registry.by_name(pool)
         return f"{found.definition.path}/{volume}" if found else path
-
-    def remove_file(self, path: str) -> None:
-        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
-        space, name = self.space_at(path)
-        if space:
-            space.images.pop(name, None)
 
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""
