@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host import changes, saves, snapped
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_all_idle
 from pytest_fakehv.fronts.libvirt.host.checks import refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -52,6 +53,7 @@ def create(host: Host, _session: Session, domain: Domain, xml: str, flags: int) 
     if not domain.is_persistent and flags & Snap.HALT:
         raise _invalid("cannot halt after transient domain snapshot")
     with host.machine.lock:
+        check_all_idle(domain)
         snapshot = _new(host, domain, wanted, flags)
     if flags & Snap.LIVE:
         with host.machine.lock:

@@ -75,6 +75,19 @@ class TestChains:
         domain = node1.createXML(domain_xml("web1", devices=disk_xml("loop")), 0)
         assert chain_of(domain) == "loop loop2 |"
 
+    def test_saves_and_snapshots_are_refused_meanwhile(self, web1):
+        web1.blockCopy("vda", target_xml("copy"), {"bandwidth": MIB}, TRANSIENT)
+        problem = "Requested operation is not valid: domain has active block job"
+        assert refusal(web1.managedSave) == (55, 10, problem)
+        assert refusal(web1.snapshotCreateXML, "<domainsnapshot/>", 16) == MIRRORED
+        web1.blockJobAbort("vda")
+        web1.snapshotCreateXML("<domainsnapshot/>", 16)
+        first, *rest = chain_of(web1).split()
+        assert (first.partition(".")[0], rest) == ("top", ["top", "mid", "base", "|"])
+        web1.blockCommit("vda", None, None, 0, ACTIVE | 1)
+        web1.blockJobAbort("vda", PIVOT)
+        assert (chain_of(web1), chain_of(web1, 2)) == ("top mid base |", "top")
+
     def test_a_migration_is_refused_meanwhile(self, web1, front):
         web1.blockPull("vda", 1)
         given = (web1.migrateToURI3, front.uri("node2"), {}, 3)

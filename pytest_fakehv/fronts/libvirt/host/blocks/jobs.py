@@ -37,6 +37,17 @@ def check_is_idle(domain: Domain, target: str) -> None:
         raise failure(code, f"disk '{target}' already in active block job")
 
 
+def check_all_idle(domain: Domain) -> None:
+    """Refuse to do anything with all disks of a domain of which one has a job.
+
+    Raises:
+        LibvirtError: one has.
+    """
+    check_no_backup(domain)
+    for target in domain.disk_jobs.running:
+        check_is_idle(domain, target)
+
+
 def next_index(domain: Domain) -> int:
     """Return the number of a file that a disk of a domain has had none of."""
     jobs = domain.disk_jobs
