@@ -71,6 +71,9 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     """
     kind = api.function.__annotations__["return"]
     try:
+        if api.name in _COUNTED:
+            figures = _parameters(given)
+            return figures[: arguments[-2]], len(figures)
         if api.name in _SPECIAL:
             return _SPECIAL[api.name](objects, given)
         if kind is None:
@@ -218,6 +221,10 @@ def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return model, memory * _MIB, *rest
 
 
+def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return (_parameters(given),)
+
+
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
@@ -229,6 +236,9 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainCheckpointLookupByName": _checkpoint,
     "virDomainGetBlockJobInfo": _block_job,
     "virDomainGetJobStats": _job_stats,
+    "virDomainGetPerfEvents": _figures,
+    "virDomainGetSchedulerParameters": _figures,
+    "virDomainGetSchedulerParametersFlags": _figures,
     "virDomainInterfaceAddresses": _addresses,
     "virDomainListAllCheckpoints": _checkpoints,
     "virDomainMemoryStats": _memory_stats,
@@ -239,3 +249,17 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }
 """The functions of which the binding returns what isn't just their results in a list."""
+
+_COUNTED: Final = frozenset(
+    {
+        "virNodeGetMemoryParameters",
+        "virDomainBlockStatsFlags",
+        "virDomainGetBlkioParameters",
+        "virDomainGetBlockIoTune",
+        "virDomainGetInterfaceParameters",
+        "virDomainGetMemoryParameters",
+        "virDomainGetNumaParameters",
+    }
+)
+"""The functions of which the binding asks first how many parameters they return; room for so many is the last
+argument but one."""
