@@ -71,6 +71,7 @@ def test_the_events_that_a_host_sends():
         (DomainRef, 4): (322, "io-error"),
         (DomainRef, 6): (324, "io-error-reason"),
         (DomainRef, 13): (331, "balloon-change"),
+        (DomainRef, 18): (348, "agent-lifecycle"),
         (DomainRef, 20): (359, "migration-iteration"),
         (DomainRef, 21): (363, "job-completed"),
         (DomainRef, 23): (379, "metadata-change"),

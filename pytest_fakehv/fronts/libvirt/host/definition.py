@@ -211,6 +211,11 @@ class Definition:
         )
 
     @property
+    def disk_elements(self) -> tuple[Element, ...]:
+        """Its disks as the XML has them, in the same order."""
+        return tuple(self._devices("disk"))
+
+    @property
     def disk_aliases(self) -> tuple[str, ...]:
         """The names that a daemon gives to its disks, in the same order."""
         return tuple(map(alias_of_disk, self._devices("disk")))

@@ -28,6 +28,7 @@ class Domain:
         reason: why.
         since: when it was started, in seconds of the cluster's clock.
         fixed_vcpus: how many of its CPUs can't be taken away while it runs: those that it started with.
+        is_tainted: whether a client has sent a command of its own to the agent in its guest.
         lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
             it has what it should.
         wanted: how much memory a client is giving it, in KiB; None where none does.
@@ -52,6 +53,7 @@ class Domain:
     reason: IntEnum = Shutoff.UNKNOWN
     since: float = 0
     fixed_vcpus: int = 0
+    is_tainted: bool = False
     lagging: int | None = None
     wanted: int | None = None
     ends_with: object | None = None
@@ -138,7 +140,8 @@ class Domain:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
         self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
-        self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
+        self.fixed_vcpus, self.is_tainted = definition.vcpus, False
+        self.lagging, self.max_downtime = None, None
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""

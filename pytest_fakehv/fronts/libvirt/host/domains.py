@@ -10,6 +10,7 @@ from pytest_fakehv.fronts.libvirt.host.audience import Audience
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
@@ -33,17 +34,20 @@ class Domains:
     Args:
         machine: the node.
         known: what all of the cluster's hosts know.
+        agents: the agents in their guests.
 
     Attributes:
         machine: as given.
+        agents: as given.
         name: the node's.
         hardware: what it is.
         audience: who is connected.
         networks: its virtual networks.
     """
 
-    def __init__(self, machine: Machine, known: Known) -> None:
+    def __init__(self, machine: Machine, known: Known, agents: Agents) -> None:
         self.machine = machine
+        self.agents = agents
         self.name = machine.name
         self.hardware = Hardware(
             name=machine.name,

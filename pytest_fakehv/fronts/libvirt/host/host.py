@@ -14,6 +14,7 @@ from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
@@ -37,6 +38,7 @@ class Host(Befalling):
     Args:
         machine: as for `Befalling`.
         known: as for `Befalling`.
+        agents: as for `Befalling`.
         spaces: where all storage of the cluster's hosts is.
 
     Attributes:
@@ -48,8 +50,8 @@ class Host(Befalling):
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
 
-    def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
-        super().__init__(machine, known)
+    def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
+        super().__init__(machine, known, agents)
         self.pools = Pools(machine, spaces, self.audience.tell)
 
     def befell(self, what: Deed) -> None:

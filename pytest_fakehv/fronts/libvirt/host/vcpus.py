@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host import cpusets, online
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import (
     affected,
     check_active,
-    refuse_agent,
     the_affected,
 )
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -34,13 +34,13 @@ def max_vcpus(_host: Host, _session: Session, domain: Domain) -> int:
     return domain.definition.most_vcpus
 
 
-@api("virDomainGetVcpusFlags", flags=_EITHER | Vcpu.MAXIMUM | Vcpu.GUEST)
+@api("virDomainGetVcpusFlags", waits=True, flags=_EITHER | Vcpu.MAXIMUM | Vcpu.GUEST)
 def vcpus_flags(host: Host, _session: Session, domain: Domain, flags: int) -> int:
     """Return how many it has, or may have."""
     definition = the_affected(domain, flags)
     if flags & Vcpu.GUEST:
         if definition is domain.live:
-            refuse_agent(domain)
+            return online.count(host, domain)
         raise failure(
             Code.INVALID_ARG,
             "vCPU count provided by the guest agent can only be requested for live domains",
@@ -62,7 +62,11 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
     """Give a domain more or fewer CPUs; without flags, one that runs."""
     live, config = affected(domain, flags)
     if flags & Vcpu.GUEST:
-        refuse_agent(domain)
+        if (has := host.vcpus_of(domain)) < count:
+            problem = "requested vcpu count is greater than the count of enabled vcpus in the domain"
+            raise failure(Code.INVALID_ARG, f"{problem}: {count} > {has}")
+        online.set_count(host, domain, count)
+        return
     if flags & Vcpu.MAXIMUM:
         if live:
             problem = "maximum vcpu count of a live domain can't be modified"
@@ -109,10 +113,10 @@ def pin_vcpu(
         if definition and number >= definition.most_vcpus:
             problem = f"vcpu {number} is out of range of {which} cpu count {definition.most_vcpus}"
             raise failure(Code.INVALID_ARG, problem)
-    wanted = int.from_bytes(cpus, "little") & _every(host.hardware.cpus)
+    wanted = int.from_bytes(cpus, "little") & cpusets.every(host.hardware.cpus)
     if not wanted:
         raise failure(Code.INVALID_ARG, "Empty cpu list for pinning")
-    text = _written(wanted)
+    text = cpusets.written(wanted)
     if live:
         host.change_live(domain, lambda given: given.with_pin(number, text))
     if config:
@@ -136,25 +140,21 @@ def emulator_pins(
 ) -> tuple[bytes, int]:
     """Return on which CPUs of the host a domain's emulator may run: on all."""
     the_affected(domain, flags)
-    return _joined([_every(host.hardware.cpus)], map_length), 1
+    return _joined([cpusets.every(host.hardware.cpus)], map_length), 1
 
 
 # CPUs of the host, as bits of a number
 
 
-def _every(cpus: int) -> int:
-    return (1 << cpus) - 1
-
-
 def _map(definition: Definition, number: int, cpus: int) -> int:
     """Return on which CPUs of so many one of a domain's may run."""
     text = definition.pins.get(number)
-    return (_read(text) & _every(cpus) if text else 0) or _every(cpus)
+    return (cpusets.read(text) & cpusets.every(cpus) if text else 0) or cpusets.every(cpus)
 
 
 def _one_of(allowed: int, number: int) -> int:
     """Return one of these CPUs, for one of a domain's: in turn."""
-    there = [cpu for cpu in range(allowed.bit_length()) if allowed >> cpu & 1]
+    there = cpusets.numbers_of(allowed)
     return there[number % len(there)]
 
 
@@ -170,21 +170,3 @@ def _joined(maps: list[int], length: int) -> bytes:
     return b"".join(
         each.to_bytes(max(length, -(-each.bit_length() // 8)), "little")[:length] for each in maps
     )
-
-
-def _read(text: str) -> int:
-    """Return the CPUs of a text such as ``0-3,^2``."""
-    found = 0
-    for part in text.split(","):
-        first, _, last = part.removeprefix("^").partition("-")
-        bits = _every(int(last or first) + 1) & ~_every(int(first))
-        found = found & ~bits if part.startswith("^") else found | bits
-    return found
-
-
-def _written(cpus: int) -> str:
-    """Return such a text."""
-    numbers = [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
-    starts = [each for each in numbers if not cpus << 1 >> each & 1]
-    ends = [each for each in numbers if not cpus >> (each + 1) & 1]
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))

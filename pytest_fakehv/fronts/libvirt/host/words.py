@@ -86,6 +86,20 @@ class EventKind(IntEnum):
     MEMORY_DEVICE_SIZE_CHANGE = 26
 
 
+class AgentState(IntEnum):
+    """Whether an agent in a guest listens: ``VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_...``."""
+
+    CONNECTED = 1
+    DISCONNECTED = 2
+
+
+class AgentReason(IntEnum):
+    """Since when that is so: ``VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_...``."""
+
+    DOMAIN_STARTED = 1
+    CHANNEL = 2
+
+
 class PoolEventKind(IntEnum):
     """The same of storage pools: ``VIR_STORAGE_POOL_EVENT_ID_...``."""
 

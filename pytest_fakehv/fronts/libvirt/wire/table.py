@@ -320,7 +320,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy
 347 virNodeAllocPages
-349 virDomainGetFSInfo - dom:D flags:u
+349 virDomainGetFSInfo - dom:D flags:u -> info:[(s,s,s,[s])] ret:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
 352 virDomainPinIOThread
@@ -336,8 +336,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 366 virDomainSetPerfEvents
 368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
-371 virDomainGetGuestVcpus - dom:D flags:u
-372 virDomainSetGuestVcpus
+371 virDomainGetGuestVcpus - dom:D flags:u -> params:T
+372 virDomainSetGuestVcpus - dom:D cpumap:s state:i flags:u
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
 378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
@@ -381,8 +381,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 420 virDomainAgentSetResponseTimeout - dom:D timeout:i flags:u -> result:i
 421 virDomainBackupBegin
 422 virDomainBackupGetXMLDesc
-424 virDomainAuthorizedSSHKeysGet
-425 virDomainAuthorizedSSHKeysSet
+424 virDomainAuthorizedSSHKeysGet - dom:D user:s flags:u -> keys:[s]
+425 virDomainAuthorizedSSHKeysSet - dom:D user:s keys:[s] flags:u
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]
 427 virDomainStartDirtyRateCalc
 428 virNodeDeviceDefineXML
@@ -423,6 +423,7 @@ D 1 319 reboot
 D 4 322 io-error srcPath:s devAlias:s action:i
 D 6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
 D 13 331 balloon-change actual:uh
+D 18 348 agent-lifecycle state:i reason:i
 D 20 359 migration-iteration iteration:i
 D 21 363 job-completed params:T
 D 23 379 metadata-change type:i uri:?s

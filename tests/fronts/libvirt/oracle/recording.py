@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import libvirt
+import libvirt_qemu
 
 from oracle.normal import FLEETING, normal
 
@@ -37,6 +38,8 @@ KINDS = {
     libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE: "balloon",
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata",
 }
+
+AGENT = libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE
 
 JOBS = {
     libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION: "iteration",
@@ -132,6 +135,23 @@ class Recording:
         for kind in (libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH):
             receiver = self._pool_receiver(self._names[connection])
             connection.storagePoolEventRegisterAny(None, kind, receiver, None)
+
+    def watch_agents(self, connection):
+        """Let it stand at the calls to come, too, that agents of guests come and go."""
+        receiver = self._receiver(libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._names[connection])
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, receiver, None)
+
+    def agent(self, name, answers):
+        """Let the agent of a domain's guest say other things from now on, and keep what comes of it.
+
+        Args:
+            name: The domain's.
+            answers: By the name of a command, what it returns, as ``{"return": ...}``; or ``{"error": ...}``;
+                or None for no answer. None in place of all: there is no agent.
+        """
+        for host in self.hosts.values():
+            host.agent(name, answers)
+        self._keep({"call": f"agent({name!r})", "api": "agent"}, None, None, 0.3)
 
     def __call__(self, function, *args, until=None, quiet=QUIET):
         """Call a function or a method of libvirt-python's, and keep what comes of it.
@@ -272,6 +292,9 @@ class Recording:
                 line["state"] = subject.state()
             except libvirt.libvirtError:
                 line["state"] = None
+        asked = [each for host in self.hosts.values() for each in host.asked()]
+        if asked:
+            line["asked"] = asked
         if self._events:
             # There is an order on one connection alone. A real guest's BIOS resets once or twice more.
             events = sorted(self._events, key=lambda each: each.rpartition(" on ")[2])
@@ -341,13 +364,16 @@ def event(kind, details):
         (figures,) = details
         count = len(set(figures) - FLEETING)
         return f"{JOBS[kind]}, operation {figures['operation']}, {count} figures"
+    if kind == AGENT:
+        return " ".join(["agent", *map(str, details)])
     return " ".join([KINDS[kind], *map(str, details)])
 
 
 def api(function):
     """Return the name of the C function that a function of libvirt-python's stands for."""
-    named = [each for each in function.__code__.co_names if hasattr(libvirt.libvirtmod, each)]
-    return named[0]
+    modules = libvirt.libvirtmod, libvirt_qemu.libvirtmod_qemu
+    names = function.__code__.co_names
+    return next(each for each in names if any(hasattr(module, each) for module in modules))
 
 
 def shown(value):
