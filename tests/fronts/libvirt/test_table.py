@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, SecretRef
 from pytest_fakehv.fronts.libvirt.wire import table
 from pytest_fakehv.fronts.libvirt.wire.procedures import EVENTS, PROCEDURES, Program
 
@@ -57,7 +57,7 @@ def test_numbers_ascend():
 
 def test_only_what_needs_no_lock_is_answered_at_once():
     at_once = {each.number for each in PROCEDURES[Program.REMOTE].values() if each.at_once}
-    assert at_once == {1, 2, 60, 66, 110, 314, 317, 360, 361, 369}
+    assert at_once == {1, 2, 60, 66, 110, 314, 317, 360, 361, 369, 381}
 
 
 def test_a_procedure_shows_what_it_is():
@@ -78,4 +78,6 @@ def test_the_events_that_a_host_sends():
         (NetworkRef, 0): (315, "lifecycle"),
         (PoolRef, 0): (370, "lifecycle"),
         (PoolRef, 1): (373, "refresh"),
+        (SecretRef, 0): (382, "lifecycle"),
+        (SecretRef, 1): (383, "value-changed"),
     }

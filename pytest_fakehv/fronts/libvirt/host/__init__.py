@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     networking,
     phases,
     pools,
+    secreting,
     settings,
     statistics,
     telling,

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host import online
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.asking import ask, check_agent, not_done, silence, tried
@@ -171,16 +171,14 @@ def information(host: Host, _session: Session, domain: Domain, groups: int, _fla
             continue
         try:
             answer = tried(host, domain, name)
-        except (NoAnswerError, RefusalError) as error:
-            if groups or (isinstance(error, RefusalError) and not error.is_unknown):
-                raise _told(name, error) from error
+        except NoAnswerError:
+            continue
+        except RefusalError as error:
+            if groups or not error.is_unknown:
+                raise not_done(name, error) from error
             continue
         told += replies.parameters(group, answer, domain.definition.disk_elements)
     return told
-
-
-def _told(name: str, error: NoAnswerError | RefusalError) -> LibvirtError:
-    return not_done(name, error) if isinstance(error, RefusalError) else silence()
 
 
 # Who can log in
@@ -214,6 +212,9 @@ _REMOVE: Final = 2
 @api("virDomainAuthorizedSSHKeysSet", flags=_APPEND | _REMOVE, waits=True)
 def set_keys(host: Host, _session: Session, domain: Domain, user: str, given: list[str], flags: int) -> None:
     """Say with which keys one can log in as a guest's user."""
+    if flags and not given:
+        api = "virDomainAuthorizedSSHKeysSet"
+        raise wrong_argument(api, "keys", f"keys in {api} must not be NULL")
     if flags & _REMOVE:
         ask(host, domain, "guest-ssh-remove-authorized-keys", {"username": user, "keys": given})
         return

@@ -317,6 +317,8 @@ class Befalling(Domains):
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
         domain.runs(self._placed(definition), definition, self.machine.now)
         domain.pauses(Paused.MIGRATION)
+        if definition.has_agent:
+            self._tell_of_agent(domain, AgentState.DISCONNECTED, AgentReason.DOMAIN_STARTED)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 
     def known(self, key: bytes) -> Domain | None:

@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.secrets.secrets import Secrets
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
@@ -43,6 +44,7 @@ class Host(Befalling):
 
     Attributes:
         pools: its storage pools.
+        secrets: its secrets.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
         all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
     """
@@ -53,12 +55,14 @@ class Host(Befalling):
     def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
         super().__init__(machine, known, agents)
         self.pools = Pools(machine, spaces, self.audience.tell)
+        self.secrets = Secrets(self.audience.tell)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""
         super().befell(what)
         if what in {"crash", "remove_node"}:
             self.pools.goes_down()
+            self.secrets.goes_down()
         if what == "remove_node":
             self.pools.leaves()
 
@@ -336,6 +340,7 @@ _FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
     "pool": lambda host, ref: host.pools.find(ref),
     "volume": lambda host, ref: host.pools.find_volume(ref),
     "network": lambda host, ref: host.networks.find(ref),
+    "secret": lambda host, ref: host.secrets.find(ref),
 }
 """How what a client means is found, by what it is."""
 

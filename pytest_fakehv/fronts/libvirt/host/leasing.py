@@ -5,7 +5,7 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.asking import ask, silence, tried
+from pytest_fakehv.fronts.libvirt.host.asking import ask, tried
 from pytest_fakehv.fronts.libvirt.host.checks import not_running
 from pytest_fakehv.fronts.libvirt.host.definition import Interface
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -138,7 +138,5 @@ def _said_name(host: Host, domain: Domain) -> str | None:
     """Return what a guest's agent says that the guest is called; None where it doesn't say that."""
     try:
         return replies.host_name(tried(host, domain, "guest-get-host-name"))
-    except NoAnswerError:
-        raise silence() from None
-    except RefusalError:
+    except (NoAnswerError, RefusalError):
         return None

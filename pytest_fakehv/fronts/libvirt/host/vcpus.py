@@ -5,6 +5,7 @@ from typing import Any, Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import cpusets, online
 from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.asking import check_agent
 from pytest_fakehv.fronts.libvirt.host.checks import (
     affected,
     check_active,
@@ -62,6 +63,7 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
     """Give a domain more or fewer CPUs; without flags, one that runs."""
     live, config = affected(domain, flags)
     if flags & Vcpu.GUEST:
+        check_agent(host, domain)
         if (has := host.vcpus_of(domain)) < count:
             problem = "requested vcpu count is greater than the count of enabled vcpus in the domain"
             raise failure(Code.INVALID_ARG, f"{problem}: {count} > {has}")

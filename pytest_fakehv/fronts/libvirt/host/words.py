@@ -134,6 +134,29 @@ class NetworkLifecycle(IntEnum):
     STOPPED = 3
 
 
+class SecretEventKind(IntEnum):
+    """The same of secrets: ``VIR_SECRET_EVENT_ID_...``."""
+
+    LIFECYCLE = 0
+    VALUE_CHANGED = 1
+
+
+class SecretLifecycle(IntEnum):
+    """What has become of a secret: ``VIR_SECRET_EVENT_...``."""
+
+    DEFINED = 0
+    UNDEFINED = 1
+
+
+class ListedSecrets(IntFlag):
+    """Which secrets are listed: ``VIR_CONNECT_LIST_SECRETS_...``."""
+
+    EPHEMERAL = 1
+    NO_EPHEMERAL = 2
+    PRIVATE = 4
+    NO_PRIVATE = 8
+
+
 class IoErrorAction(IntEnum):
     """What comes of an I/O error: ``VIR_DOMAIN_EVENT_IO_ERROR_...``."""
 

@@ -143,15 +143,15 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 136 virConnectDomainXMLToNative
 137 virConnectNumOfDefinedInterfaces
 138 virConnectListDefinedInterfaces
-139 virConnectNumOfSecrets
-140 virConnectListSecrets
-141 virSecretLookupByUUID
-142 virSecretDefineXML
-143 virSecretGetXMLDesc
-144 virSecretSetValue
-145 virSecretGetValue
-146 virSecretUndefine
-147 virSecretLookupByUsage
+139 virConnectNumOfSecrets r -> num:i
+140 virConnectListSecrets r maxuuids:i -> uuids:[s]
+141 virSecretLookupByUUID r uuid:16 -> secret:S
+142 virSecretDefineXML - xml:s flags:u -> secret:S
+143 virSecretGetXMLDesc r secret:S flags:u -> xml:s
+144 virSecretSetValue - secret:S value:o flags:u
+145 virSecretGetValue - secret:S flags:u -> value:o
+146 virSecretUndefine - secret:S
+147 virSecretLookupByUsage r usageType:i usageID:s -> secret:S
 148 virDomainMigratePrepareTunnel
 149 virConnectIsSecure r -> secure:i
 150 virDomainIsActive r dom:D -> active:i
@@ -280,7 +280,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 284 virConnectListAllInterfaces
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
-287 virConnectListAllSecrets
+287 virConnectListAllSecrets r needResults:i flags:u -> secrets:[S] ret:u
 288 virNodeSetMemoryParameters
 289 virNodeGetMemoryParameters
 290 virDomainBlockCommit
@@ -341,8 +341,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
 378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
-380 virConnectSecretEventRegisterAny
-381 virConnectSecretEventDeregisterAny
+380 virConnectSecretEventRegisterAny r eventID:i secret:?S -> callbackID:i
+381 virConnectSecretEventDeregisterAny fr callbackID:i
 384 virDomainSetVcpu
 386 virDomainSetBlockThreshold
 387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
@@ -430,6 +430,8 @@ D 23 379 metadata-change type:i uri:?s
 N 0 315 lifecycle event:i detail:i
 P 0 370 lifecycle event:i detail:i
 P 1 373 refresh
+S 0 382 lifecycle event:i detail:i
+S 1 383 value-changed
 """
 """What clients are told: what it is about, libvirt's number of the event, the procedure, a name, and what
 follows the number of the callback and what it is about."""

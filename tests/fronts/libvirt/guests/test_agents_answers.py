@@ -140,3 +140,15 @@ def test_what_ends_the_test_ends_it(pytester):
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E * Failed: not now"])
+
+
+def test_a_fault_answers_in_place_of_one(cluster, domain):
+    for function, call, result in (
+        ("virDomainGetFSInfo", domain.fsInfo, [("/", "vda1", "ext4", ["vda"])]),
+        ("virDomainGetGuestInfo", domain.guestInfo, {"hostname": "x"}),
+        ("virDomainGetGuestVcpus", domain.guestVcpus, {"vcpus": "0"}),
+        ("virDomainGetTime", domain.getTime, {"seconds": 5, "nseconds": 6}),
+        ("virDomainAuthorizedSSHKeysGet", lambda: domain.authorizedSSHKeysGet("root"), ["a"]),
+    ):
+        cluster.fault(function, result=result, times=1)
+        assert call() == result

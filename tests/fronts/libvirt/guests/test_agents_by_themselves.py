@@ -197,6 +197,10 @@ def test_who_can_log_in(libvirt, domain, command):
     domain.authorizedSSHKeysSet("root", ["c"], 0)
     assert domain.authorizedSSHKeysGet("root") == ["c"]
     domain.authorizedSSHKeysSet("nobody", ["c"], remove)
+    none = "keys in virDomainAuthorizedSSHKeysSet must not be NULL"
+    assert refusal(domain.authorizedSSHKeysSet, "root", [], append) == (8, 20, none)
+    domain.authorizedSSHKeysSet("root", [], 0)
+    assert domain.authorizedSSHKeysGet("root") == []
 
 
 def test_it_does_not_sleep_by_itself(front, domain):

@@ -64,7 +64,12 @@ def test_it_goes_along_when_its_guest_does(libvirt, front, domain, watch, connec
     domain.fsFreeze()
     told = watch("node2").told
     there = domain.migrate(connect("node2"), libvirt.VIR_MIGRATE_LIVE, None, None, 0)
-    assert told() == ["web1 1 arrived", "web1 1 resumed from a migration", "web1 1 agent 1 2"]
+    assert told() == [
+        "web1 1 agent 2 1",
+        "web1 1 arrived",
+        "web1 1 resumed from a migration",
+        "web1 1 agent 1 2",
+    ]
     assert state(there) == "connected"
     assert there.fsThaw() == 2
 
@@ -76,6 +81,7 @@ def test_one_as_postcopy_listens_where_its_guest_runs(libvirt, front, cluster, d
     postcopy = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_POSTCOPY
     there = domain.migrate(connect("node2"), postcopy, None, None, 0)
     assert told() == [
+        "web1 1 agent 2 1",
         "web1 1 arrived",
         "web1 1 resumed as postcopy",
         "web1 1 agent 1 2",

@@ -21,7 +21,7 @@ ANYWHERE = [
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
     "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
-    "virConnectListDefinedNetworks",
+    "virConnectListDefinedNetworks", "virConnectListSecrets",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 

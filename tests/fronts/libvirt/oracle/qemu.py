@@ -134,8 +134,13 @@ class Monitor:
         self._daemon.shutdown(socket.SHUT_RDWR)
 
     def _copy(self, source, target):
-        while data := source.recv(65536):
-            target.sendall(data)
+        while True:
+            data, descriptors, *_ = socket.recv_fds(source, 65536, 8)
+            if not data:
+                break
+            socket.send_fds(target, [data], descriptors)
+            for each in descriptors:
+                os.close(each)
         target.shutdown(socket.SHUT_WR)
 
     def _say(self, line):

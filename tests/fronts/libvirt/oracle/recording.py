@@ -48,6 +48,7 @@ JOBS = {
 
 
 NETWORK_LIFECYCLE = ("defined", "undefined", "started", "stopped")
+SECRET_LIFECYCLE = ("defined", "undefined")
 POOL_LIFECYCLE = ("defined", "undefined", "started", "stopped", "created", "deleted")
 
 OBJECTS = {
@@ -59,12 +60,15 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virSecret: lambda value: {
+        "secret": value.UUIDString(), "type": value.usageType(), "usage": value.usageID()
+    },
 }  # fmt: skip
 """What a record shows of objects."""
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
-    libvirt.virStorageVol: "volume",
+    libvirt.virStorageVol: "volume", libvirt.virSecret: "secret",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -135,6 +139,22 @@ class Recording:
         for kind in (libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH):
             receiver = self._pool_receiver(self._names[connection])
             connection.storagePoolEventRegisterAny(None, kind, receiver, None)
+
+    def watch_secrets(self, connection):
+        """Let the events of secrets stand at the calls to come, too."""
+        name = self._names[connection]
+
+        def lifecycle(connection, secret, event, detail, _):
+            self._events.append(
+                f"secret {SECRET_LIFECYCLE[event]}, {detail}: {secret.UUIDString()} on {name}"
+            )
+
+        def changed(connection, secret, _):
+            self._events.append(f"secret changed: {secret.UUIDString()} on {name}")
+
+        kinds = libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED
+        for kind, callback in zip(kinds, (lifecycle, changed), strict=True):
+            connection.secretEventRegisterAny(None, kind, callback, None)
 
     def watch_agents(self, connection):
         """Let it stand at the calls to come, too, that agents of guests come and go."""
@@ -214,12 +234,13 @@ class Recording:
         self._keep(line, owner, None, quiet)
         return result
 
-    def virsh(self, *command, host="node1", until=None):
-        """Run virsh in a process of its own, and keep what it printed."""
+    def virsh(self, *command, host="node1", until=None, given=None):
+        """Run virsh in a process of its own, with what it is given to read, and keep what it printed."""
         env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
         done = subprocess.run(
             ["virsh", "-c", self.hosts[host].uri, *command],
-            capture_output=True, text=True, env=env, check=False, stdin=subprocess.DEVNULL, timeout=60,
+            capture_output=True, text=True, env=env, check=False, timeout=60,
+            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),
         )  # fmt: skip
         line = {"call": f"virsh {' '.join(map(shown_word, command))}", "api": f"virsh {command[0]}"}
         until = None if done.returncode else until
@@ -267,7 +288,7 @@ class Recording:
     def _shown_owner(self, owner):
         if owner is None:
             return "libvirt"
-        return owner.name() if isinstance(owner, tuple(NAMED)) else self._names[owner]
+        return named(owner) if isinstance(owner, tuple(NAMED)) else self._names[owner]
 
     def _receiver(self, kind, place):
         def receive(connection, domain, *details):
@@ -381,7 +402,7 @@ def shown(value):
     if isinstance(value, Definition):
         return value.shown
     if isinstance(value, tuple(NAMED)):
-        return value.name()
+        return named(value)
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, dict):
@@ -390,6 +411,11 @@ def shown(value):
         return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
+
+
+def named(value):
+    """Return the name of an object, or what else it is known by."""
+    return value.UUIDString() if isinstance(value, libvirt.virSecret) else value.name()
 
 
 def shown_word(word):

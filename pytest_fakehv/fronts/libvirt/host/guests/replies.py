@@ -241,7 +241,8 @@ def _host_name(answer: Any, _disks: Sequence[Element]) -> Fields:
 
 def _mounted(answer: Any, disks: Sequence[Element]) -> Fields:
     found = filesystems(answer)
-    yield "fs.count", Kind.UINT, len(found)
+    if found:
+        yield "fs.count", Kind.UINT, len(found)
     for place, each in enumerate(found):
         mountpoint, name, kind = each.names
         yield f"fs.{place}.name", Kind.STRING, name
@@ -267,7 +268,8 @@ def _told_disk(prefix: str, address: Mapping[str, Any], disks: Sequence[Element]
 def _disks(answer: Any, disks: Sequence[Element]) -> Fields:
     command = "guest-get-disks"
     found = _objects(answer, "qemu agent didn't return an array of disks")
-    yield "disk.count", Kind.UINT, len(found)
+    if found:
+        yield "disk.count", Kind.UINT, len(found)
     for place, each in enumerate(found):
         yield f"disk.{place}.name", Kind.STRING, _needed(each, "name", command, str)
         yield f"disk.{place}.partition", Kind.BOOLEAN, _needed(each, "partition", command, bool)
@@ -283,7 +285,8 @@ def _disks(answer: Any, disks: Sequence[Element]) -> Fields:
 
 def _connected(answer: Any, _disks: Sequence[Element]) -> Fields:
     found = interfaces(answer)
-    yield "if.count", Kind.UINT, len(found)
+    if found:
+        yield "if.count", Kind.UINT, len(found)
     for place, (name, mac, addresses) in enumerate(found):
         yield f"if.{place}.name", Kind.STRING, name
         yield f"if.{place}.hwaddr", Kind.STRING, mac or ""

@@ -179,7 +179,7 @@ def coming(ask, domain):
     ask(domain.createWithFlags, libvirt.VIR_DOMAIN_START_PAUSED)
     ask(domain.XMLDesc)
     command(ask, domain, "guest-ping")
-    ask(domain.resume)
+    ask(domain.resume, quiet=0.3)
     ask(domain.XMLDesc)
     command(ask, domain, "guest-ping")
 
