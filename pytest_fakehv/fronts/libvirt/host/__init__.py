@@ -22,4 +22,5 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     telling,
     vcpus,
     volumes,
+    watching,
 )

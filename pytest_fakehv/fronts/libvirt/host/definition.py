@@ -210,10 +210,9 @@ class Definition:
             for each in self._devices("disk")
         )
 
-    @property
-    def disk_elements(self) -> tuple[Element, ...]:
-        """Its disks as the XML has them, in the same order."""
-        return tuple(self._devices("disk"))
+    def devices(self, kind: str) -> tuple[Element, ...]:
+        """Its devices of a kind as the XML has them, such as ``disk``."""
+        return tuple(self._devices(kind))
 
     @property
     def disk_aliases(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A domain as one host knows it: its definitions, its id, its state."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
@@ -35,6 +36,7 @@ class Domain:
         ends_with: the session with which it ends; None for none.
         job: held by the call that changes it.
         doing: the name of that call.
+        lines: what ends whoever is at a console or a channel of it, by its name.
         outgoing: its migration from here; None where it has none.
         incoming: its migration to here, likewise.
         completed: the figures of its last job that has completed; None for none.
@@ -59,6 +61,7 @@ class Domain:
     ends_with: object | None = None
     job: Lock = field(default_factory=Lock)
     doing: str = ""
+    lines: dict[str, Callable[[], object]] = field(default_factory=dict)
     outgoing: Outgoing | None = None
     incoming: Incoming | None = None
     completed: list[Parameter] | None = None
@@ -155,5 +158,7 @@ class Domain:
         """Note that it is shut off from now on."""
         self.place, self.ends_with, self.lagging = None, None, None
         self.state, self.reason = State.SHUTOFF, reason
+        for hangs_up in list(self.lines.values()):
+            hangs_up()
         if self.config:
             self.definition = self.config

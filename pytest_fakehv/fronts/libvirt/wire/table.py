@@ -200,7 +200,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 198 virDomainGetMemoryParameters
 199 virDomainSetVcpusFlags - dom:D nvcpus:u flags:u
 200 virDomainGetVcpusFlags r dom:D flags:u -> num:i
-201 virDomainOpenConsole
+201 virDomainOpenConsole s dom:D devname:?s flags:u
 202 virDomainIsUpdated r dom:D -> updated:i
 203 virConnectGetSysinfo r flags:u -> sysinfo:s
 204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
@@ -210,7 +210,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 208 virStorageVolUpload s vol:V offset:uh length:uh flags:u
 209 virStorageVolDownload s vol:V offset:uh length:uh flags:u
 210 virDomainInjectNMI - dom:D flags:u
-211 virDomainScreenshot
+211 virDomainScreenshot s dom:D screen:u flags:u -> mime:?s
 212 virDomainGetState r dom:D flags:u -> state:i reason:i
 213 virDomainMigrateBegin3 - dom:D xmlin:?s flags:uh dname:?s resource:uh -> cookie:o xml:s
 214 virDomainMigratePrepare3 - cookie:o uri:?s flags:uh dname:?s resource:uh xml:s -> cookie:o uri:?s
@@ -288,7 +288,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
 294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
 295 virDomainSendProcessSignal
-296 virDomainOpenChannel
+296 virDomainOpenChannel s dom:D name:?s flags:u
 297 virNodeDeviceLookupSCSIHostByWWN
 298 virDomainGetJobStats r dom:D flags:u -> type:i params:T
 299 virDomainMigrateGetCompressionCache

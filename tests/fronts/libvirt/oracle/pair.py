@@ -60,7 +60,7 @@ migration_port_max = {last}
 INIT = """\
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mkdir -p /run/libvirt
+mkdir -p /run/libvirt /run/lock
 mount --bind {folder}/run /run/libvirt
 mount --bind {folder}/lib /var/lib/libvirt
 mount --bind {folder}/cache /var/cache/libvirt

@@ -197,6 +197,10 @@ class Recording:
         self._names[stream] = "stream"
         return stream
 
+    def note(self, what, value):
+        """Keep what was seen otherwise than by a call."""
+        self._keep({"call": what, "api": what, "result": value}, None, None)
+
     def begin(self, function, *args, until=None, quiet=QUIET):
         """Begin a call that takes its time, and go on meanwhile; what is to come stands at this call's end.
 
