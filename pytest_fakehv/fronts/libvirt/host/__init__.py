@@ -6,6 +6,9 @@ libvirt's functions, which it declares by `api`.
 
 from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares what it answers
     agent,
+    backing_up,
+    blocking,
+    checkpointing,
     connection,
     figures,
     jobs,

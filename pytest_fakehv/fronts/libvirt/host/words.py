@@ -330,6 +330,7 @@ class JobType(IntEnum):
     NONE = 0
     UNBOUNDED = 2
     COMPLETED = 3
+    CANCELLED = 5
 
 
 class PoolState(IntEnum):

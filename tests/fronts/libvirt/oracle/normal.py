@@ -16,6 +16,7 @@ ANYWHERE = [
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
     (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
+    (re.compile(r"(?<=<creationTime>)\d+"), "TIME"),
 ]
 
 UNORDERED = {
@@ -40,7 +41,11 @@ MOMENTARY = [
         r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
     ),
     # The page's size, the operation and the disks that there are not are the same always.
-    ("virDomainGetJobStats", r"(?:time|downtime|setup|data|memory_(?!page_size)).*"),
+    (
+        "virDomainGetJobStats",
+        r"(?:time|downtime|setup|data|memory_(?!page_size)|disk_(?:processed|remaining)).*",
+    ),
+    ("virDomainGetBlockJobInfo", r"cur"),
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
     ("virNodeGetMemoryStats", r"total|free|buffers|cached"),

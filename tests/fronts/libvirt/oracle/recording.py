@@ -41,6 +41,14 @@ KINDS = {
 
 AGENT = libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE
 
+BLOCK_JOBS = {
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB: "block job",
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: "block job 2",
+}
+
+BLOCK_JOB_TYPES = ("unknown", "pull", "copy", "commit", "active commit", "backup")
+BLOCK_JOB_STATES = ("completed", "failed", "canceled", "ready")
+
 JOBS = {
     libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION: "iteration",
     libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED: "job completed",
@@ -63,12 +71,14 @@ OBJECTS = {
     libvirt.virSecret: lambda value: {
         "secret": value.UUIDString(), "type": value.usageType(), "usage": value.usageID()
     },
+    libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
     libvirt.virStorageVol: "volume", libvirt.virSecret: "secret",
+    libvirt.virDomainCheckpoint: "checkpoint",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -107,8 +117,11 @@ class Recording:
 
     # What scripts use.
 
-    def connect(self, host="node1", *, read_only=False, events=True, jobs=False):
-        """Open a connection to a host, whose events, and those of jobs, stand at the calls to come."""
+    def connect(self, host="node1", *, read_only=False, events=True, jobs=False, blocks=False):
+        """Open a connection to a host, whose events, and those of jobs, stand at the calls to come.
+
+        Those of jobs of disks by choice, too.
+        """
         there = self.hosts[host]
         uri = there.read_only_uri if read_only else there.uri
         self._names[uri] = f"<{host}>"
@@ -121,7 +134,7 @@ class Recording:
             raise Ended("no connection")
         self._connections.append(connection)
         if events:
-            for kind in {**KINDS, **JOBS} if jobs else KINDS:
+            for kind in {**KINDS, **(JOBS if jobs else {}), **(BLOCK_JOBS if blocks else {})}:
                 connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
         return connection
 
@@ -241,16 +254,28 @@ class Recording:
     def virsh(self, *command, host="node1", until=None, given=None):
         """Run virsh in a process of its own, with what it is given to read, and keep what it printed."""
         env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-        done = subprocess.run(
+        running = subprocess.Popen(
             ["virsh", "-c", self.hosts[host].uri, *command],
-            capture_output=True, text=True, env=env, check=False, timeout=60,
-            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
         )  # fmt: skip
+        for _ in range(60):
+            try:
+                stdout, stderr = running.communicate(given, timeout=1)
+                break
+            except subprocess.TimeoutExpired:  # it waits for something that takes its time
+                self.hosts[host].let_pass()
+                given = None  # it has that
+        else:
+            running.kill()
+            raise AssertionError(f"virsh {command} does not end")
         line = {"call": f"virsh {' '.join(map(shown_word, command))}", "api": f"virsh {command[0]}"}
-        until = None if done.returncode else until
-        self._keep(
-            line | {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}, None, until
-        )
+        until = None if running.returncode else until
+        self._keep(line | {"status": running.returncode, "stdout": stdout, "stderr": stderr}, None, until)
+
+    def wait(self, until, host="node1"):
+        """Let time pass until an event comes that begins so."""
+        self._keep({"call": f"wait for {until!r}", "api": "wait"}, None, until)
 
     def kill(self, name, host="node1", *, until="lifecycle stopped", quiet=QUIET):
         """Let a domain's process end behind the host's back."""
@@ -292,7 +317,7 @@ class Recording:
     def _shown_owner(self, owner):
         if owner is None:
             return "libvirt"
-        return named(owner) if isinstance(owner, tuple(NAMED)) else self._names[owner]
+        return name_of(owner) if isinstance(owner, tuple(NAMED)) else self._names[owner]
 
     def _receiver(self, kind, place):
         def receive(connection, domain, *details):
@@ -341,6 +366,8 @@ class Recording:
             if wanted is not None:
                 if seen >= wanted:
                     break
+                if until is not None:
+                    next(iter(self.hosts.values())).let_pass()
             elif time.monotonic() - last > quiet and (
                 until is None or any(each.startswith(until) for each in self._events)
             ):
@@ -385,6 +412,9 @@ def event(kind, details):
         return f"lifecycle {word}, {reasons[reason]}"
     if kind == libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION:
         return JOBS[kind]  # how many there are is a matter of the machine's speed
+    if kind in BLOCK_JOBS:
+        disk, type_, status = details
+        return f"{BLOCK_JOBS[kind]}, {BLOCK_JOB_TYPES[type_]} {BLOCK_JOB_STATES[status]}, {disk}"
     if kind == libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED:
         (figures,) = details
         count = len(set(figures) - FLEETING)
@@ -406,7 +436,7 @@ def shown(value):
     if isinstance(value, Definition):
         return value.shown
     if isinstance(value, tuple(NAMED)):
-        return named(value)
+        return name_of(value)
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, dict):
@@ -417,9 +447,11 @@ def shown(value):
     return text if len(text) < 70 else f"{text[:60]}..."
 
 
-def named(value):
-    """Return the name of an object, or what else it is known by."""
-    return value.UUIDString() if isinstance(value, libvirt.virSecret) else value.name()
+def name_of(value):
+    """Return an object's name, or what else it is known by."""
+    if isinstance(value, libvirt.virSecret):
+        return value.UUIDString()
+    return value.getName() if isinstance(value, libvirt.virDomainCheckpoint) else value.name()
 
 
 def shown_word(word):

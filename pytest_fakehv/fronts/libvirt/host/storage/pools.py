@@ -20,7 +20,7 @@ from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
-from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Permissions, Space, Spaces
+from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, Permissions, Space, Spaces
 from pytest_fakehv.fronts.libvirt.host.words import PoolBuild, PoolEventKind, PoolLifecycle, PoolStart
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import Notice, PoolRef, VolumeRef
@@ -158,11 +158,36 @@ class Pools:
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.space_at(path)
+        return space.images.get(name) if space else None
+
+    def backing_at(self, path: str) -> Backing | None:
+        """Return what a file at a path is the difference to; None for nothing."""
+        image = self.image_at(path)
+        return image.backing if image else None
+
+    def space_at(self, path: str) -> tuple[Space | None, str]:
+        """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
         folder, _, name = tidy(path).rpartition("/")
         for pool in self:
             if pool.definition.path == (folder or "/"):
-                return self._space(pool.definition).images.get(name)
-        return None
+                return self._space(pool.definition), name
+        return None, name
+
+    def remove_file(self, path: str) -> None:
+        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
+        space, name = self.space_at(path)
+        if space:
+            space.images.pop(name, None)
+
+    def image_of(self, pool: str, volume: str) -> Image | None:
+        """Return what a pool, active or not, has by a name; None for nothing."""
+        found = self._registry.by_name(pool)
+        return self._space(found.definition).images.get(volume) if found else None
+
+    def have(self, image: Image) -> bool:
+        """Tell whether one of them, active or not, has an image."""
+        return any(self.image_of(each.name, image.name) is image for each in self)
 
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:
