@@ -11,7 +11,15 @@ from pytest_fakehv.fronts.libvirt.host.apis import Api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, NetworkRef, Parameter, PoolRef, VolumeRef
+from pytest_fakehv.fronts.libvirt.values import (
+    DomainRef,
+    Kind,
+    NetworkRef,
+    Parameter,
+    PoolRef,
+    SnapshotRef,
+    VolumeRef,
+)
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -122,11 +130,17 @@ def _volume(objects: Objects, given: Any) -> VolumeRef:
     return objects.pools.volume_by_key(given.key()).ref
 
 
+def _snapshot(objects: Objects, given: Any) -> SnapshotRef:
+    """Return what refers to a snapshot of the binding's."""
+    return SnapshotRef(given.getName(), _ref(objects, given.getDomain()))
+
+
 _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
     DomainRef: _ref,
     PoolRef: _pool,
     VolumeRef: _volume,
     NetworkRef: _network,
+    SnapshotRef: _snapshot,
 }
 """What makes each kind of reference of what the binding has."""
 
@@ -218,6 +232,8 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainInterfaceAddresses": _addresses,
     "virDomainListAllCheckpoints": _checkpoints,
     "virDomainMemoryStats": _memory_stats,
+    "virDomainListAllSnapshots": _list_of(SnapshotRef),
+    "virDomainSnapshotListAllChildren": _list_of(SnapshotRef),
     "virNetworkGetDHCPLeases": _leases,
     "virNodeGetInfo": _node_info,
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),

@@ -64,13 +64,15 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
     libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
-    libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
+    libvirt.virStorageVol: "volume", libvirt.virDomainSnapshot: "snapshot",
+    libvirt.virDomainCheckpoint: "checkpoint",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -378,6 +380,12 @@ def api(function):
     return named[0]
 
 
+def name_of(value):
+    """Return the name of an object that has one."""
+    named = isinstance(value, libvirt.virDomainSnapshot | libvirt.virDomainCheckpoint)
+    return value.getName() if named else value.name()
+
+
 def shown(value):
     """Return how a call shows an argument."""
     if isinstance(value, Definition):
@@ -392,11 +400,6 @@ def shown(value):
         return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
-
-
-def name_of(value):
-    """Return an object's name."""
-    return value.getName() if isinstance(value, libvirt.virDomainCheckpoint) else value.name()
 
 
 def shown_word(word):
