@@ -69,6 +69,17 @@ class SecretRef(NamedTuple):
         return f"<secret {self.usage_id or UUID(bytes=self.uuid)}>"
 
 
+class SnapshotRef(NamedTuple):
+    """Which snapshot of a domain: its name there."""
+
+    name: str
+    domain: DomainRef
+
+    def __repr__(self) -> str:
+        """Show what tells snapshots from each other, for people."""
+        return f"<snapshot {self.domain.name}/{self.name}>"
+
+
 _NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
 
 

@@ -27,6 +27,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     Parameter,
     PoolRef,
     SecretRef,
+    SnapshotRef,
     VolumeRef,
 )
 from pytest_fakehv.fronts.libvirt.wire import table
@@ -109,7 +110,8 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
     "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
-    "S": lambda generator: SecretRef(generator.randbytes(16), generator.randint(0, 5), text(generator)),
+    "X": lambda generator: SecretRef(generator.randbytes(16), generator.randint(0, 5), text(generator)),
+    "S": lambda generator: SnapshotRef(text(generator), SIMPLE["D"](generator)),
     "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
     "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
     "T": parameters,

@@ -147,7 +147,7 @@ def filesystems(
     """Return what a guest has mounted, and on which disks of its domain."""
     check_active(domain)
     found = replies.filesystems(ask(host, domain, "guest-get-fsinfo"))
-    disks = domain.definition.devices("disk")
+    disks = domain.definition.devices_of("disk")
     mounted = []
     for each in found:
         targets = (replies.target_of(disk, disks) for disk in each.disks)
@@ -177,7 +177,7 @@ def information(host: Host, _session: Session, domain: Domain, groups: int, _fla
             if groups or not error.is_unknown:
                 raise not_done(name, error) from error
             continue
-        told += replies.parameters(group, answer, domain.definition.devices("disk"))
+        told += replies.parameters(group, answer, domain.definition.devices_of("disk"))
     return told
 
 

@@ -105,7 +105,7 @@ def _asked(host: Host, domain: Domain) -> Asked:
         guest=host.agents.guest(domain.name),
         name=domain.name,
         vcpus=host.vcpus_of(domain),
-        disks=tuple(each for each in definition.devices("disk") if each.attributes.get("device") == _DISK),
+        disks=tuple(each for each in definition.devices_of("disk") if each.attributes.get("device") == _DISK),
         addresses=tuple((each.mac, _given(host, each.mac)) for each in definition.interfaces),
         now=int(host.machine.now * 10**9),
     )

@@ -1,5 +1,6 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
+from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
@@ -197,12 +198,24 @@ class Befalling(Domains):
             self.networks.boots()
         for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
             if domain.autostart and not domain.is_active:
-                definition = domain.definition
                 with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
-                    self.networks.check(definition)
-                    self.machine.boots(
-                        domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
-                    )
+                    self.starts_itself(domain, domain.definition)
+
+    def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
+        """Start a domain with the host.
+
+        Args:
+            domain: which.
+            definition: by what.
+            paused: whether it starts paused.
+
+        Raises:
+            LibvirtError: a network of its isn't up.
+            HypervisorError: it can't be started.
+        """
+        self.networks.check(definition)
+        memory, vcpus = definition.current_memory, definition.vcpus
+        self.machine.boots(domain.name, memory, vcpus, paused=paused, by=domain.set_by)
 
     # The agents in their guests
 
@@ -271,8 +284,10 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         self._knows(definition)
+        definition = self.looked_at(definition)
+        domain.runs(self._placed(definition), definition, self.machine.now)
+        method = domain.starts_by or method
         self._guest_begins(domain, method, is_silent=is_silent)
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -283,17 +298,17 @@ class Befalling(Domains):
             domain.resumes(told.reason)
         if not is_silent:
             self._tell(domain, told)
-            if method != changes.ARRIVES:
+            if method not in changes.GO_ON:
                 self._comes_up(domain)
         self.agent_changed(domain.name, is_silent=is_silent)
+
+    @abstractmethod
+    def looked_at(self, definition: Definition) -> Definition:
+        """Return a definition by which a domain begins to run, with what the host finds out then."""
 
     def _placed(self, definition: Definition) -> Place:
         """Return where a domain of a definition is to run, which nobody else gets."""
         return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
-
-    def detected(self, definition: Definition) -> Definition:
-        """Return by what a domain runs that is started by a definition: with what is beneath its disks."""
-        return definition
 
     def comes(self, domain: Domain, instance: str) -> None:
         """Note as which of the cluster's instances a domain is to come here; called under the lock."""
@@ -319,7 +334,7 @@ class Befalling(Domains):
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
+        domain.runs(self._placed(definition), self.looked_at(definition), self.machine.now)
         domain.pauses(Paused.MIGRATION)
         if definition.has_agent:
             self._tell_of_agent(domain, AgentState.DISCONNECTED, AgentReason.DOMAIN_STARTED)

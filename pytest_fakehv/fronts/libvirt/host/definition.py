@@ -1,6 +1,6 @@
 """A domain's definition: what a client wrote, checked and completed, and what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, Self
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
+from pytest_fakehv.fronts.libvirt.host.domainxml.chains import found_beneath, numbered, overlaid
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
     check_file_of,
     completed,
@@ -211,9 +212,27 @@ class Definition:
             for each in self._devices("disk")
         )
 
-    def devices(self, kind: str) -> tuple[Element, ...]:
+    def devices_of(self, kind: str) -> tuple[Element, ...]:
         """Its devices of a kind as the XML has them, such as ``disk``."""
         return tuple(self._devices(kind))
+
+    @property
+    def devices(self) -> Element:
+        """The XML of all its devices."""
+        return self.root.child("devices") or Element("devices")
+
+    def with_found(self, beneath: Callable[[str], Sequence[tuple[str, str]]]) -> Self:
+        """Return a copy whose disks say what is beneath them, as `chains.found_beneath`, and have numbers."""
+        return self._with("devices", numbered(found_beneath(self.devices, beneath)))
+
+    def with_overlays(self, overlays: Mapping[str, str], *, runs: bool, is_chain: bool) -> Self:
+        """Return a copy whose disks go on in other files, as `chains.overlaid`."""
+        return self._with("devices", overlaid(self.devices, overlays, runs=runs, is_chain=is_chain))
+
+    @property
+    def disk_elements(self) -> list[Element]:
+        """Their XML, in the same order."""
+        return self._devices("disk")
 
     @property
     def disk_aliases(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pytest_fakehv.fronts.libvirt.host.disks.checkpoints import Checkpoints
 from pytest_fakehv.fronts.libvirt.host.disks.jobs import DiskJobs
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshots
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
 
@@ -24,6 +25,7 @@ class Domain:
         config: its persistent definition; None for a transient one.
         was_defined: whether it has, or had, one.
         starting: what it is being started by; None where it isn't.
+        starts_by: as if by which call its start is to be told; None for as by the one that is made.
         place: where on the host it runs; None for what is shut off.
         autostart: whether it starts with its host.
         set_by: the call that said so; None for none.
@@ -43,6 +45,7 @@ class Domain:
         incoming: its migration to here, likewise.
         completed: the figures of its last job that has completed; None for none.
         max_speed: at most how much is sent of it in a second, in MiB; None where no client has said that.
+        snapshots: those that were taken of it.
         max_downtime: at most how long it is stopped for a migration, in ms; None likewise.
         disk_jobs: what is being done with its disks.
         checkpoints: its checkpoints.
@@ -52,6 +55,7 @@ class Domain:
     config: Definition | None = None
     was_defined: bool = False
     starting: Definition | None = None
+    starts_by: str | None = None
     place: Place | None = None
     autostart: bool = False
     set_by: Call | None = None
@@ -71,6 +75,7 @@ class Domain:
     completed: list[Parameter] | None = None
     max_speed: int | None = None
     max_downtime: int | None = None
+    snapshots: Snapshots = field(default_factory=Snapshots)
     disk_jobs: DiskJobs = field(default_factory=DiskJobs)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     _ref: DomainRef | None = None

@@ -20,6 +20,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     Parameter,
     PoolRef,
     SecretRef,
+    SnapshotRef,
     VolumeRef,
 )
 from pytest_fakehv.text import shown
@@ -139,12 +140,18 @@ def _secret(objects: Objects, given: Any) -> SecretRef:
     return objects.secrets.by_uuid(key).ref
 
 
+def _snapshot(objects: Objects, given: Any) -> SnapshotRef:
+    """Return what refers to a snapshot of the binding's."""
+    return SnapshotRef(given.getName(), _ref(objects, given.getDomain()))
+
+
 _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
     DomainRef: _ref,
     PoolRef: _pool,
     VolumeRef: _volume,
     NetworkRef: _network,
     SecretRef: _secret,
+    SnapshotRef: _snapshot,
 }
 """What makes each kind of reference of what the binding has."""
 
@@ -253,6 +260,8 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainInterfaceAddresses": _addresses,
     "virDomainListAllCheckpoints": _checkpoints,
     "virDomainMemoryStats": _memory_stats,
+    "virDomainListAllSnapshots": _list_of(SnapshotRef),
+    "virDomainSnapshotListAllChildren": _list_of(SnapshotRef),
     "virNetworkGetDHCPLeases": _leases,
     "virNodeGetInfo": _node_info,
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),

@@ -31,7 +31,7 @@ def screenshot(
     """Return what a domain's screen shows, and what kind of picture that is."""
     with host.machine.lock:
         check_active(domain)
-        count = len(domain.definition.devices("video"))
+        count = len(domain.definition.devices_of("video"))
         if screen >= count:
             problem = "no such screen ID" if count else "no screens to take screenshot from"
             raise failure(Code.OPERATION_INVALID, problem)
@@ -46,7 +46,7 @@ def open_console(host: Host, _session: Session, domain: Domain, name: str | None
         lines = {
             f"{kind}{place}": each
             for kind in _CONSOLES
-            for place, each in enumerate(domain.definition.devices(kind))
+            for place, each in enumerate(domain.definition.devices_of(kind))
         }
         found = name or next(iter(lines), None)
         if found not in lines:
@@ -64,7 +64,7 @@ def open_channel(host: Host, _session: Session, domain: Domain, name: str | None
     """Let a client be at one of a domain's channels; without a name, at the first one."""
     with host.machine.lock:
         check_active(domain)
-        for place, each in enumerate(domain.definition.devices("channel")):
+        for place, each in enumerate(domain.definition.devices_of("channel")):
             if name in (None, f"channel{place}", part_of(each, "target", "name")):
                 if each.attributes["type"] != "unix":
                     raise _internal(f"channel {name or '<null>'} is not using a UNIX socket")

@@ -72,7 +72,7 @@ PROCEDURES: Final[dict[int, dict[int, Procedure]]] = {
 """By program and number. Events are not among them: nobody calls those."""
 
 
-_REFS: Final = {"D": DomainRef, "P": PoolRef, "N": NetworkRef, "S": SecretRef}
+_REFS: Final = {"D": DomainRef, "P": PoolRef, "N": NetworkRef, "X": SecretRef}
 
 
 class Event:

@@ -61,9 +61,9 @@ REMOTE: Final = """
 50 virConnectNumOfDefinedNetworks r -> num:i
 51 virConnectNumOfDomains r -> num:i
 52 virConnectNumOfNetworks r -> num:i
-53 virDomainCoreDump
-54 virDomainRestore
-55 virDomainSave
+53 virDomainCoreDump - dom:D to:s flags:u
+54 virDomainRestore - from:s
+55 virDomainSave - dom:D to:s
 56 virDomainGetSchedulerType
 57 virDomainGetSchedulerParameters
 58 virDomainSetSchedulerParameters
@@ -145,13 +145,13 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 138 virConnectListDefinedInterfaces
 139 virConnectNumOfSecrets r -> num:i
 140 virConnectListSecrets r maxuuids:i -> uuids:[s]
-141 virSecretLookupByUUID r uuid:16 -> secret:S
-142 virSecretDefineXML - xml:s flags:u -> secret:S
-143 virSecretGetXMLDesc r secret:S flags:u -> xml:s
-144 virSecretSetValue - secret:S value:o flags:u
-145 virSecretGetValue - secret:S flags:u -> value:o
-146 virSecretUndefine - secret:S
-147 virSecretLookupByUsage r usageType:i usageID:s -> secret:S
+141 virSecretLookupByUUID r uuid:16 -> secret:X
+142 virSecretDefineXML - xml:s flags:u -> secret:X
+143 virSecretGetXMLDesc r secret:X flags:u -> xml:s
+144 virSecretSetValue - secret:X value:o flags:u
+145 virSecretGetValue - secret:X flags:u -> value:o
+146 virSecretUndefine - secret:X
+147 virSecretLookupByUsage r usageType:i usageID:s -> secret:X
 148 virDomainMigratePrepareTunnel
 149 virConnectIsSecure r -> secure:i
 150 virDomainIsActive r dom:D -> active:i
@@ -182,18 +182,18 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 179 virConnectListNWFilters
 180 virNWFilterDefineXML
 181 virNWFilterUndefine
-182 virDomainManagedSave
+182 virDomainManagedSave - dom:D flags:u
 183 virDomainHasManagedSaveImage r dom:D flags:u -> result:i
 184 virDomainManagedSaveRemove - dom:D flags:u
-185 virDomainSnapshotCreateXML
-186 virDomainSnapshotGetXMLDesc
+185 virDomainSnapshotCreateXML - dom:D xml:s flags:u -> snap:S
+186 virDomainSnapshotGetXMLDesc r snap:S flags:u -> xml:s
 187 virDomainSnapshotNum r dom:D flags:u -> num:i
-188 virDomainSnapshotListNames
-189 virDomainSnapshotLookupByName r dom:D name:s flags:u
+188 virDomainSnapshotListNames r dom:D maxnames:i flags:u -> names:[s]
+189 virDomainSnapshotLookupByName r dom:D name:s flags:u -> snap:S
 190 virDomainHasCurrentSnapshot r dom:D flags:u -> result:i
-191 virDomainSnapshotCurrent r dom:D flags:u
-192 virDomainRevertToSnapshot
-193 virDomainSnapshotDelete
+191 virDomainSnapshotCurrent r dom:D flags:u -> snap:S
+192 virDomainRevertToSnapshot - snap:S flags:u
+193 virDomainSnapshotDelete - snap:S flags:u
 194 virDomainGetBlockInfo
 196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
 197 virDomainSetMemoryParameters
@@ -231,21 +231,21 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 229 virDomainGetControlInfo r dom:D flags:u -> state:u details:u stateTime:uh
 230 virDomainGetVcpuPinInfo r dom:D ncpumaps:i maplen:i flags:u -> cpumaps:o num:i
 231 virDomainUndefineFlags - dom:D flags:u
-232 virDomainSaveFlags
-233 virDomainRestoreFlags
+232 virDomainSaveFlags - dom:D to:s dxml:?s flags:u
+233 virDomainRestoreFlags - from:s dxml:?s flags:u
 234 virDomainDestroyFlags - dom:D flags:u
-235 virDomainSaveImageGetXMLDesc
-236 virDomainSaveImageDefineXML
+235 virDomainSaveImageGetXMLDesc - file:s flags:u -> xml:s
+236 virDomainSaveImageDefineXML - file:s dxml:s flags:u
 237 virDomainBlockJobAbort - dom:D path:s flags:u
 238 virDomainGetBlockJobInfo r dom:D path:s flags:u -> found:i type:i bandwidth:uh cur:uh end:uh
 239 virDomainBlockJobSetSpeed - dom:D path:s bandwidth:uh flags:u
 240 virDomainBlockPull - dom:D path:s bandwidth:uh flags:u
 242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
 243 virDomainBlockStatsFlags
-244 virDomainSnapshotGetParent
+244 virDomainSnapshotGetParent r snap:S flags:u -> snap:S
 245 virDomainReset - dom:D flags:u
-246 virDomainSnapshotNumChildren
-247 virDomainSnapshotListChildrenNames
+246 virDomainSnapshotNumChildren r snap:S flags:u -> num:i
+247 virDomainSnapshotListChildrenNames r snap:S maxnames:i flags:u -> names:[s]
 249 virDomainOpenGraphics
 250 virNodeSuspendForDuration
 251 virDomainBlockResize
@@ -265,11 +265,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 265 virDomainGetMetadata r dom:D type:i uri:?s flags:u -> metadata:s
 266 virDomainBlockRebase - dom:D path:s base:?s bandwidth:uh flags:u
 267 virDomainPMWakeup - dom:D flags:u
-271 virDomainSnapshotIsCurrent
-272 virDomainSnapshotHasMetadata
+271 virDomainSnapshotIsCurrent r snap:S flags:u -> current:i
+272 virDomainSnapshotHasMetadata r snap:S flags:u -> metadata:i
 273 virConnectListAllDomains r needResults:i flags:u -> domains:[D] ret:u
-274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[(s,D)] ret:i
-275 virDomainSnapshotListAllChildren
+274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[S] ret:i
+275 virDomainSnapshotListAllChildren r snap:S needResults:i flags:u -> snapshots:[S] ret:i
 277 virDomainGetHostname - dom:D flags:u -> hostname:s
 278 virDomainGetSecurityLabelList
 279 virDomainPinEmulator
@@ -280,7 +280,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 284 virConnectListAllInterfaces
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
-287 virConnectListAllSecrets r needResults:i flags:u -> secrets:[S] ret:u
+287 virConnectListAllSecrets r needResults:i flags:u -> secrets:[X] ret:u
 288 virNodeSetMemoryParameters
 289 virNodeGetMemoryParameters
 290 virDomainBlockCommit - dom:D disk:s base:?s top:?s bandwidth:uh flags:u
@@ -308,7 +308,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 314 virConnectNetworkEventDeregisterAny fr callbackID:i
 316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
 317 virConnectDomainEventDeregisterAny fr callbackID:i
-334 virDomainCoreDumpWithFormat
+334 virDomainCoreDumpWithFormat - dom:D to:s dumpformat:u flags:u
 335 virDomainFSFreeze - dom:D mountpoints:[s] flags:u -> filesystems:i
 336 virDomainFSThaw - dom:D mountpoints:[s] flags:u -> filesystems:i
 337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
@@ -341,13 +341,13 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
 378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
-380 virConnectSecretEventRegisterAny r eventID:i secret:?S -> callbackID:i
+380 virConnectSecretEventRegisterAny r eventID:i secret:?X -> callbackID:i
 381 virConnectSecretEventDeregisterAny fr callbackID:i
 384 virDomainSetVcpu
 386 virDomainSetBlockThreshold
 387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
-388 virDomainManagedSaveGetXMLDesc
-389 virDomainManagedSaveDefineXML
+388 virDomainManagedSaveGetXMLDesc r dom:D flags:u -> xml:s
+389 virDomainManagedSaveDefineXML - dom:D dxml:?s flags:u
 390 virDomainSetLifecycleAction
 391 virStoragePoolLookupByTargetPath r path:s -> pool:P
 392 virDomainDetachDeviceAlias
@@ -396,8 +396,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 436 virNodeDeviceIsActive
 437 virNetworkCreateXMLFlags - xml:s flags:u -> net:N
 439 virDomainSetLaunchSecurityState
-440 virDomainSaveParams
-441 virDomainRestoreParams
+440 virDomainSaveParams - dom:D params:T flags:u
+441 virDomainRestoreParams - params:T flags:u
 442 virDomainAbortJobFlags - dom:D flags:u
 443 virDomainFDAssociate
 444 virNetworkSetMetadata
@@ -432,8 +432,8 @@ D 23 379 metadata-change type:i uri:?s
 N 0 315 lifecycle event:i detail:i
 P 0 370 lifecycle event:i detail:i
 P 1 373 refresh
-S 0 382 lifecycle event:i detail:i
-S 1 383 value-changed
+X 0 382 lifecycle event:i detail:i
+X 1 383 value-changed
 """
 """What clients are told: what it is about, libvirt's number of the event, the procedure, a name, and what
 follows the number of the callback and what it is about."""

@@ -124,6 +124,20 @@ def test_what_was_frozen_stays_so_until_it_boots_anew(front, domain):
     assert domain.fsThaw() == 2
 
 
+def test_a_snapshot_of_disks_freezes_it_meanwhile(libvirt, front, domain):
+    asked = []
+
+    def heard(name):
+        return lambda _: asked.append(name) or 1
+
+    names = ("guest-fsfreeze-freeze", "guest-fsfreeze-thaw")
+    front.agent("web1", {name: heard(name) for name in names})
+    disks = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+    xml = "<domainsnapshot><name>a</name></domainsnapshot>"
+    domain.snapshotCreateXML(xml, disks | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE)
+    assert asked == list(names)
+
+
 def test_it_gives_back_what_it_does_not_use(domain, command):
     assert domain.fSTrim(None, 4096) == 0
     assert command("guest-fstrim") == {

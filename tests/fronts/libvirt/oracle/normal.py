@@ -2,6 +2,8 @@
 
 import re
 
+import libvirt
+
 UUID = re.compile(r"\b(?!aaaaaaaa-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 """One that no script gave."""
 
@@ -15,14 +17,14 @@ ANYWHERE = [
     (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
-    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
-    (re.compile(r"(?<=<creationTime>)\d+"), "TIME"),
+    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)|(?<=<creationTime>)\d+(?=</)"), "TIME"),
 ]
 
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
     "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
-    "virConnectListDefinedNetworks", "virConnectListSecrets",
+    "virConnectListDefinedNetworks", "virDomainSnapshotListNames", "virDomainSnapshotListChildrenNames",
+    "virConnectListSecrets",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 
@@ -43,7 +45,7 @@ MOMENTARY = [
     # The page's size, the operation and the disks that there are not are the same always.
     (
         "virDomainGetJobStats",
-        r"(?:time|downtime|setup|data|memory_(?!page_size)|disk_(?:processed|remaining)).*",
+        r"(?:time|downtime|setup|data|memory_(?!page_size)).*",
     ),
     ("virDomainGetBlockJobInfo", r"cur"),
     ("virNodeGetFreeMemory", r""),
@@ -140,6 +142,12 @@ def _result(api, value):
         return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
     if api == "virDomainGetJobStats":
         value = {key: each for key, each in value.items() if key not in FLEETING}
+        is_fleeting = (
+            value.get("type") == libvirt.VIR_DOMAIN_JOB_UNBOUNDED
+            or value.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
+        )
+        if is_fleeting and value.get("disk_total"):
+            value |= dict.fromkeys(("disk_processed", "disk_remaining"), "#")
     for name, path in MOMENTARY:
         if name == api:
             value = _replaced(value, re.compile(path), "")

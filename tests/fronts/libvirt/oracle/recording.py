@@ -71,13 +71,14 @@ OBJECTS = {
     libvirt.virSecret: lambda value: {
         "secret": value.UUIDString(), "type": value.usageType(), "usage": value.usageID()
     },
+    libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
     libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
-    libvirt.virStorageVol: "volume", libvirt.virSecret: "secret",
+    libvirt.virStorageVol: "volume", libvirt.virDomainSnapshot: "snapshot", libvirt.virSecret: "secret",
     libvirt.virDomainCheckpoint: "checkpoint",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
@@ -431,6 +432,14 @@ def api(function):
     return next(each for each in names if any(hasattr(module, each) for module in modules))
 
 
+def name_of(value):
+    """Return the name of an object, or what else it is known by."""
+    if isinstance(value, libvirt.virSecret):
+        return value.UUIDString()
+    named = isinstance(value, libvirt.virDomainSnapshot | libvirt.virDomainCheckpoint)
+    return value.getName() if named else value.name()
+
+
 def shown(value):
     """Return how a call shows an argument."""
     if isinstance(value, Definition):
@@ -445,13 +454,6 @@ def shown(value):
         return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
-
-
-def name_of(value):
-    """Return an object's name, or what else it is known by."""
-    if isinstance(value, libvirt.virSecret):
-        return value.UUIDString()
-    return value.getName() if isinstance(value, libvirt.virDomainCheckpoint) else value.name()
 
 
 def shown_word(word):

@@ -111,7 +111,7 @@ class Work:
     def delete(self, layers: Sequence[Layer]) -> None:
         """Delete the files of layers."""
         for each in layers:
-            self.host.pools.remove_file(each.path)
+            self.host.pools.remove(each.path)
 
     # A mirror
 

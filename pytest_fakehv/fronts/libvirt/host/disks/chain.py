@@ -1,16 +1,14 @@
 """What is beneath a disk: the chain of files of which each is the difference to the next."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.domainxml.chains import FOUND
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
-
-BackingAt = Callable[[str], tuple[str, str] | None]
-"""Returns of what lies at a path, which file it is the difference to, and of which format; None for none."""
 
 _PLACES: Final = ("file", "dev", "dir", "volume", "name")
 """The attributes of a source of which one says where it is."""
@@ -30,12 +28,14 @@ class Layer(NamedTuple):
         type: of what kind that is, such as ``file``.
         format: of what is in it.
         number: on its domain; 0 where it has none.
+        is_found: whether the host has found it there, and nobody has said so.
     """
 
     source: Element
     type: str
     format: str
     number: int = 0
+    is_found: bool = False
 
     @property
     def path(self) -> str:
@@ -60,17 +60,10 @@ def layers_of(disk: Element) -> list[Layer]:
     while part and (source := part.child("source")):
         form = part_of(disk, "driver", "type") if part is disk else part_of(part, "format", "type")
         index = source.attributes.get("index") or part.attributes.get("index") or "0"
-        found.append(Layer(source.having(index=None), part.attributes["type"], form or "raw", int(index)))
+        kind, is_found = part.attributes["type"], FOUND in part.attributes
+        found.append(Layer(source.having(index=None), kind, form or "raw", int(index), is_found))
         part = part.child("backingStore")
     return found
-
-
-def is_ended(disk: Element) -> bool:
-    """Tell whether a disk's XML says that nothing is beneath the last layer that it names."""
-    part = disk
-    while beneath := part.child("backingStore"):
-        part = beneath
-    return part is not disk and part.child("source") is None
 
 
 def with_layers(disk: Element, layers: Sequence[Layer]) -> Element:
@@ -89,11 +82,9 @@ def beneath(layers: Sequence[Layer]) -> Element:
     if not layers:
         return Element("backingStore")
     first = layers[0]
-    return Element(
-        "backingStore",
-        {"type": first.type, **({"index": str(first.number)} if first.number else {})},
-        (Element("format", {"type": first.format}), first.source, beneath(layers[1:])),
-    )
+    number, mark = str(first.number) if first.number else None, "yes" if first.is_found else None
+    store = Element("backingStore", {"type": first.type}).having(index=number, **{FOUND: mark})
+    return store.holding(Element("format", {"type": first.format}), first.source, beneath(layers[1:]))
 
 
 # All disks of a domain
@@ -123,43 +114,6 @@ def _exchanging(definition: Definition, new: Mapping[int, Element]) -> Definitio
 def target_of(disk: Element) -> str:
     """Return a disk's name."""
     return part_of(disk, "target", "dev") or ""
-
-
-def detected(definition: Definition, backing_at: BackingAt) -> Definition:
-    """Return by what a domain runs: with what is beneath its disks, and a number for each file.
-
-    Args:
-        definition: what it is started by.
-        backing_at: what says of which file another one is the difference to.
-    """
-    disks = disks_of(definition)
-    chains = [_probed(each, backing_at) for each in disks]
-    number, last = len(disks), len(disks)
-    new: dict[int, Element] = {}
-    for place, chain in enumerate(chains):
-        if chain:
-            chains[place] = [chain[0]._replace(number=number - place), *chain[1:]]
-    for place in reversed(range(len(disks))):
-        disk, chain = disks[place], chains[place]
-        if chain:
-            count = len(chain) - 1
-            rest = (each._replace(number=last + 1 + at) for at, each in enumerate(chain[1:]))
-            new[id(disk)] = with_layers(disk, [chain[0], *rest])
-            last += count
-    return _exchanging(definition, new) if new else definition
-
-
-def _probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
-    """Return a disk's chain, as it is found by looking into the files."""
-    layers = layers_of(disk)
-    if not layers or is_ended(disk):
-        return layers
-    while layers[-1].format != "raw" and (found := backing_at(layers[-1].path)):
-        path, form = found
-        if any(each.path == path for each in layers):
-            return layers
-        layers.append(Layer.at(path, form))
-    return layers
 
 
 # Which is meant

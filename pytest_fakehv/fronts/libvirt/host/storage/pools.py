@@ -20,7 +20,7 @@ from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
-from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, Permissions, Space, Spaces
+from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Permissions, Space, Spaces
 from pytest_fakehv.fronts.libvirt.host.words import PoolBuild, PoolEventKind, PoolLifecycle, PoolStart
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import Notice, PoolRef, VolumeRef
@@ -158,27 +158,41 @@ class Pools:
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
-        space, name = self.space_at(path)
-        return space.images.get(name) if space else None
+        space, name = self.place(path)
+        return space.images.get(name)
 
-    def backing_at(self, path: str) -> Backing | None:
-        """Return what a file at a path is the difference to; None for nothing."""
-        image = self.image_at(path)
-        return image.backing if image else None
+    def place(self, path: str) -> tuple[Space, str]:
+        """Return where a path leads, to whichever pool or else a folder of the host's, and the name there."""
+        space, name = self.space_at(path)
+        folder = tidy(path).rpartition("/")[0] or "/"
+        return space or self._spaces.at(("dir", self._machine.name, folder)), name
 
     def space_at(self, path: str) -> tuple[Space | None, str]:
         """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
         folder, _, name = tidy(path).rpartition("/")
+        folder = folder or "/"
         for pool in self:
-            if pool.definition.path == (folder or "/"):
+            if pool.definition.path == folder:
                 return self._space(pool.definition), name
         return None, name
 
-    def remove_file(self, path: str) -> None:
-        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
-        space, name = self.space_at(path)
-        if space:
-            space.images.pop(name, None)
+    def beneath(self, path: str) -> list[tuple[str, str]]:
+        """Return the paths and formats of what a file is the difference to, and that, and so on."""
+        found: list[tuple[str, str]] = []
+        image = self.image_at(path)
+        while image and image.backing and image.backing not in found:
+            found.append(image.backing)
+            image = self.image_at(image.backing.path)
+        return found
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is one of the host's folders."""
+        return tidy(path) in self._folders
+
+    def remove(self, path: str) -> bool:
+        """Remove what lies at a path; tell whether something did."""
+        space, name = self.place(path)
+        return space.images.pop(name, None) is not None
 
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""

@@ -28,7 +28,7 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 LARGEST: Final = 16 * 2**40 - 4096
 """Bytes: the largest file of a file system such as ext4."""
 
-_EMPTY_ALLOCATED: Final = 200704
+EMPTY_ALLOCATED: Final = 200704
 """Bytes that it takes."""
 _TABLES: Final = 327680
 """Bytes that one has beside its data where all its tables are there."""
@@ -323,7 +323,7 @@ def _allocate(pool: Pool, image: Image, allocation: int, flags: int) -> None:
     elif image.format in ("raw", "iso"):
         image.allocation = min(_BLOCK, image.capacity)
     elif not preallocates:
-        image.allocation, image.physical = _EMPTY_ALLOCATED, qcow2.physical(image.capacity)
+        image.allocation, image.physical = EMPTY_ALLOCATED, qcow2.physical(image.capacity)
     else:
         image.physical = image.capacity + _TABLES
         image.allocation = _TABLES_ALLOCATED + (image.capacity if allocation >= image.capacity else 0)
