@@ -1,6 +1,6 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
@@ -40,7 +40,7 @@ from pytest_fakehv.text import natural_order
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 
-class Befalling(Domains):
+class Befalling(Domains, ABC):
     """Domains as they are on their node of the cluster, whoever changes them there.
 
     Args: as for `Domains`.
@@ -284,9 +284,8 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
+        domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         self._knows(definition)
-        definition = self.looked_at(definition)
-        domain.runs(self._placed(definition), definition, self.machine.now)
         method = domain.starts_by or method
         self._guest_begins(domain, method, is_silent=is_silent)
         told: changes.Told[Paused] | changes.Told[Running]
@@ -302,13 +301,13 @@ class Befalling(Domains):
                 self._comes_up(domain)
         self.agent_changed(domain.name, is_silent=is_silent)
 
-    @abstractmethod
-    def looked_at(self, definition: Definition) -> Definition:
-        """Return a definition by which a domain begins to run, with what the host finds out then."""
-
     def _placed(self, definition: Definition) -> Place:
         """Return where a domain of a definition is to run, which nobody else gets."""
         return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
+
+    @abstractmethod
+    def detected(self, definition: Definition) -> Definition:
+        """Return by what a domain runs that is started by a definition: with what is beneath its disks."""
 
     def comes(self, domain: Domain, instance: str) -> None:
         """Note as which of the cluster's instances a domain is to come here; called under the lock."""
@@ -334,7 +333,7 @@ class Befalling(Domains):
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._placed(definition), self.looked_at(definition), self.machine.now)
+        domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         domain.pauses(Paused.MIGRATION)
         if definition.has_agent:
             self._tell_of_agent(domain, AgentState.DISCONNECTED, AgentReason.DOMAIN_STARTED)

@@ -1,6 +1,6 @@
 """A domain's definition: what a client wrote, checked and completed, and what is said of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, Self
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
-from pytest_fakehv.fronts.libvirt.host.domainxml.chains import found_beneath, numbered, overlaid
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
     check_file_of,
     completed,
@@ -217,24 +216,6 @@ class Definition:
         return tuple(self._devices(kind))
 
     @property
-    def devices(self) -> Element:
-        """The XML of all its devices."""
-        return self.root.child("devices") or Element("devices")
-
-    def with_found(self, beneath: Callable[[str], Sequence[tuple[str, str]]]) -> Self:
-        """Return a copy whose disks say what is beneath them, as `chains.found_beneath`, and have numbers."""
-        return self._with("devices", numbered(found_beneath(self.devices, beneath)))
-
-    def with_overlays(self, overlays: Mapping[str, str], *, runs: bool, is_chain: bool) -> Self:
-        """Return a copy whose disks go on in other files, as `chains.overlaid`."""
-        return self._with("devices", overlaid(self.devices, overlays, runs=runs, is_chain=is_chain))
-
-    @property
-    def disk_elements(self) -> list[Element]:
-        """Their XML, in the same order."""
-        return self._devices("disk")
-
-    @property
     def disk_aliases(self) -> tuple[str, ...]:
         """The names that a daemon gives to its disks, in the same order."""
         return tuple(map(alias_of_disk, self._devices("disk")))
@@ -372,12 +353,13 @@ class Definition:
 
     def without_id(self) -> Self:
         """Return a copy that doesn't say which number the domain has while it runs, nor chains."""
-        root = self.root.having(id=None)
-        devices = root.child("devices")
-        if devices is None:
-            return type(self)(root)
-        shown = (without_chain(each) if each.name == "disk" else each for each in devices.children)
-        return type(self)(root.exchanging(devices, devices.holding(*shown)))
+        parts = (
+            each.holding(*(without_chain(part) if part.name == "disk" else part for part in each.children))
+            if each.name == "devices"
+            else each
+            for each in self.root.children
+        )
+        return type(self)(self.root.having(id=None).holding(*parts))
 
     def noted(self) -> Element:
         """Return its XML as it is kept of a moment at which it runs."""

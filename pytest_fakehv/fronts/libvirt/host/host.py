@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
@@ -55,13 +56,16 @@ class Host(Befalling):
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
 
     def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
-        self.pools = Pools(machine, spaces, self._tell_all)
+        self.pools = Pools(machine, spaces, self._tell_of_pool)
         super().__init__(machine, known, agents)  # which looks at what runs there by now
         self.secrets = Secrets(self.audience.tell)
 
-    def _tell_all(self, notice: Notice) -> None:
-        """Send an event to whoever wants to know."""
-        self.audience.tell(notice)
+    def _tell_of_pool(self, notice: Notice) -> None:
+        self.audience.tell(notice)  # which isn't there as the pools are made
+
+    def detected(self, definition: Definition) -> Definition:
+        """Return by what a domain runs, as far as its pools know what is beneath its disks."""
+        return detected(definition, self.pools.backing_at)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""
@@ -96,10 +100,6 @@ class Host(Befalling):
             domain.starting = domain.starts_by = None
         with self._lock:
             self.pools.remove(path)
-
-    def looked_at(self, definition: Definition) -> Definition:
-        """Return a definition with what is beneath its disks, where these are files that the host knows."""
-        return definition.with_found(self.pools.beneath)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""

@@ -61,13 +61,13 @@ def undefine(host: Host, _session: Session, domain: Domain, flags: int = 0) -> N
         count = len(domain.snapshots)
         if count and not domain.is_active and not flags & Undefine.SNAPSHOTS_METADATA:
             raise _invalid(f"cannot delete inactive domain with {count} snapshots")
+        count = len(domain.checkpoints.all)
+        if count and not (domain.is_active or flags & Undefine.CHECKPOINTS_METADATA):
+            raise _invalid(f"cannot delete inactive domain with {count} checkpoints")
         if saves.is_managed(host.pools, domain):
             if not flags & Undefine.MANAGED_SAVE:
                 raise _invalid("Refusing to undefine while domain managed save image exists")
             saves.remove_managed(host.pools, domain)
-        count = len(domain.checkpoints.all)
-        if count and not (domain.is_active or flags & Undefine.CHECKPOINTS_METADATA):
-            raise _invalid(f"cannot delete inactive domain with {count} checkpoints")
         host.undefine(domain)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.UNDEFINED, Undefined.REMOVED)
 

@@ -6,6 +6,7 @@ see it once the pool is refreshed, can copy it, and have it on each host that sh
 
 import errno
 import json
+import os
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -27,6 +28,9 @@ _LENGTH: Final = 8
 
 _HEAD: Final = 4096
 """Bytes that a file has beside the domain's memory."""
+
+_WRITER: Final = "/usr/lib/libvirt/libvirt_iohelper"
+"""The program by which a daemon writes such a file."""
 
 _MANAGED: Final = "/var/lib/libvirt/qemu/save"
 """Where a host keeps what clients let it save as it likes."""
@@ -110,7 +114,8 @@ def write_file(pools: Pools, path: str, size: int, content: Content | None, now:
     space, name = pools.place(path)
     there = space.images.get(name)
     if size > space.available + (there.allocation if there else 0):
-        raise system_failure(f"Failed to write file '{path}'", errno.ENOSPC, origin=Origin.QEMU)
+        what = f"failure with {path}: Unable to write {path}: {os.strerror(errno.ENOSPC)}"
+        raise failure(Code.OPERATION_FAILED, f"{_WRITER}: {what}", origin=Origin.NONE)
     space.images[name] = Image(
         name=name,
         type=ImageType.FILE,

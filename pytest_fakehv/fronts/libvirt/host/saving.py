@@ -60,23 +60,27 @@ def save_flags(host: Host, _session: Session, domain: Domain, path: str, xml: st
 
 @api("virDomainSaveParams", has_job=True, runs_instances=True, flags=_SAVE)
 def save_params(
-    host: Host, session: Session, domain: Domain, parameters: list[Parameter], flags: int
+    host: Host, _session: Session, domain: Domain, parameters: list[Parameter], flags: int
 ) -> None:
     """Do the same, with parameters; without a file, where its host keeps it."""
     given = _given(parameters)
     if "file" in given:
         _save(host, domain, given["file"], given.get("dxml"), flags)
     else:
-        managed_save(host, session, domain, flags)
+        _managed_save(host, domain, given.get("dxml"), flags)
 
 
 @api("virDomainManagedSave", has_job=True, runs_instances=True, flags=_SAVE)
 def managed_save(host: Host, _session: Session, domain: Domain, flags: int) -> None:
     """Do the same where its host keeps it, so that it goes on when it is started."""
+    _managed_save(host, domain, None, flags)
+
+
+def _managed_save(host: Host, domain: Domain, xml: str | None, flags: int) -> None:
     check_active(domain)
     if not domain.is_persistent:
         raise failure(Code.OPERATION_INVALID, "cannot do managed save for transient domain")
-    _save(host, domain, saves.managed_path(domain), None, flags)
+    _save(host, domain, saves.managed_path(domain), xml, flags)
 
 
 def _save(host: Host, domain: Domain, path: str, xml: str | None, flags: int) -> None:

@@ -4,11 +4,21 @@ All here is called under the cluster's lock.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Origin, system_failure
-from pytest_fakehv.fronts.libvirt.host.definition import Disk
+from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
+from pytest_fakehv.fronts.libvirt.host.disks.chain import (
+    Layer,
+    disks_of,
+    is_ended,
+    layers_of,
+    target_of,
+    with_disk,
+    with_layers,
+    without_end,
+)
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -48,7 +58,7 @@ def chosen(domain: Domain, wanted: Wanted, name: str, flags: int) -> tuple[Snaps
     definition, only_disks = domain.definition, bool(flags & Snap.DISK_ONLY)
     usual = BESIDE if only_disks or wanted.memory == BESIDE else INSIDE
     given, found = dict(wanted.disks), []
-    for element, disk in zip(definition.disk_elements, definition.disks, strict=True):
+    for element, disk in zip(disks_of(definition), definition.disks, strict=True):
         is_given = disk.target in given or disk.source in given
         want = given.pop(disk.target, None) or given.pop(disk.source or "", None) or _NOTHING
         is_written = disk.device == "disk" and element.child("readonly") is None
@@ -138,7 +148,7 @@ def make_overlays(pools: Pools, domain: Domain, snapshot: Snapshot, now: float) 
         now: the time of the cluster's clock, in seconds.
     """
     overlays = overlays_of(snapshot)
-    for element, disk in zip(domain.definition.disk_elements, domain.definition.disks, strict=True):
+    for element, disk in zip(disks_of(domain.definition), domain.definition.disks, strict=True):
         if path := overlays.get(disk.target):
             form = part_of(element, "driver", "type") or "raw"
             _make(pools, path, Backing(disk.source or "", form), domain, now)
@@ -147,6 +157,28 @@ def make_overlays(pools: Pools, domain: Domain, snapshot: Snapshot, now: float) 
 def overlays_of(snapshot: Snapshot) -> dict[str, str]:
     """Return the paths of a snapshot's overlays, by the disks' names."""
     return {each.name: each.overlay for each in snapshot.disks if each.overlay}
+
+
+def overlaid(
+    definition: Definition, overlays: Mapping[str, str], *, runs: bool, is_chain: bool
+) -> Definition:
+    """Return a definition whose disks go on in other files.
+
+    Args:
+        definition: by which the domain runs, or which is its persistent one.
+        overlays: the files' paths, by the disks' names.
+        runs: whether it runs by this, so that all files of disks have numbers.
+        is_chain: whether it is said what is beneath.
+    """
+    last = max((layer.number for each in disks_of(definition) for layer in layers_of(each)), default=0)
+    for disk in disks_of(definition):
+        if path := overlays.get(target_of(disk)):
+            last += 1
+            top = Layer(Element("source", {"file": path}), "file", _FORMAT, last if runs else 0)
+            beneath = layers_of(disk) if is_chain else []
+            new = with_layers(disk, [top, *beneath])
+            definition = with_disk(definition, disk, new if is_ended(disk) else without_end(new))
+    return definition
 
 
 def _make(pools: Pools, path: str, backing: Backing, domain: Domain, now: float) -> None:

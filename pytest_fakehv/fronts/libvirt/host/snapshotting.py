@@ -142,8 +142,8 @@ def _take(host: Host, domain: Domain, snapshot: Snapshot, flags: int) -> None:
         if not flags & Snap.REUSE_EXT:
             snapped.make_overlays(host.pools, domain, snapshot, now)
         runs = domain.is_active
-        host.change_live(domain, lambda live: live.with_overlays(overlays, runs=True, is_chain=True))
-        host.configure(domain, lambda config: config.with_overlays(overlays, runs=False, is_chain=runs))
+        host.change_live(domain, lambda live: snapped.overlaid(live, overlays, runs=True, is_chain=True))
+        host.configure(domain, lambda config: snapped.overlaid(config, overlays, runs=False, is_chain=runs))
     if not flags & Snap.NO_METADATA:
         domain.snapshots.add(snapshot)
         domain.snapshots.current = snapshot

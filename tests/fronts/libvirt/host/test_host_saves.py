@@ -11,6 +11,7 @@ MANAGED = "/var/lib/libvirt/qemu/save/web1.save"
 UNSUPPORTED = "Operation not supported: kdump-compressed format is only supported with memory-only dump"
 OFF = (55, 20, "Requested operation is not valid: domain is not running")
 RUNNING, PAUSED = 2, 4
+WRITER, FULL = "/usr/lib/libvirt/libvirt_iohelper", "No space left on device"
 
 
 def missing(path, doing="open"):
@@ -173,9 +174,9 @@ class TestFiles:
         running.save("/srv/images/a")
         node1.restore("/srv/images/a")
         assert refusal(running.save, "/srv/images/b") == (
-            38,
-            10,
-            "Failed to write file '/srv/images/b': No space left on device",
+            9,
+            0,
+            f"operation failed: {WRITER}: failure with /srv/images/b: Unable to write /srv/images/b: {FULL}",
         )
         assert running.state() == [1, 7]
 

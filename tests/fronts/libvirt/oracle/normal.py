@@ -17,7 +17,8 @@ ANYWHERE = [
     (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
-    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)|(?<=<creationTime>)\d+(?=</)"), "TIME"),
+    (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
+    (re.compile(r"(?<=<creationTime>)\d+"), "TIME"),
 ]
 
 UNORDERED = {

@@ -78,8 +78,8 @@ OBJECTS = {
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
-    libvirt.virStorageVol: "volume", libvirt.virDomainSnapshot: "snapshot", libvirt.virSecret: "secret",
-    libvirt.virDomainCheckpoint: "checkpoint",
+    libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
+    libvirt.virDomainSnapshot: "snapshot", libvirt.virSecret: "secret",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -432,14 +432,6 @@ def api(function):
     return next(each for each in names if any(hasattr(module, each) for module in modules))
 
 
-def name_of(value):
-    """Return the name of an object, or what else it is known by."""
-    if isinstance(value, libvirt.virSecret):
-        return value.UUIDString()
-    named = isinstance(value, libvirt.virDomainSnapshot | libvirt.virDomainCheckpoint)
-    return value.getName() if named else value.name()
-
-
 def shown(value):
     """Return how a call shows an argument."""
     if isinstance(value, Definition):
@@ -454,6 +446,13 @@ def shown(value):
         return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
+
+
+def name_of(value):
+    """Return an object's name."""
+    if isinstance(value, libvirt.virSecret):
+        return value.UUIDString()
+    return value.getName() if hasattr(value, "getName") else value.name()
 
 
 def shown_word(word):

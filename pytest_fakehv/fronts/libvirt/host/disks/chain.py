@@ -1,16 +1,19 @@
 """What is beneath a disk: the chain of files of which each is the difference to the next."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
-from pytest_fakehv.fronts.libvirt.host.domainxml.chains import FOUND
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
-_PLACES: Final = ("file", "dev", "dir", "volume", "name")
+BackingAt = Callable[[str], tuple[str, str] | None]
+"""Returns of what lies at a path, which file it is the difference to, and of which format; None for none."""
+
+_PLACES: Final = ("file", "dev", "dir", "name")
 """The attributes of a source of which one says where it is."""
 
 _NUMBERED: Final = re.compile(r"([^\[]*)\[([0-9]+)\]")
@@ -28,18 +31,18 @@ class Layer(NamedTuple):
         type: of what kind that is, such as ``file``.
         format: of what is in it.
         number: on its domain; 0 where it has none.
-        is_found: whether the host has found it there, and nobody has said so.
     """
 
     source: Element
     type: str
     format: str
     number: int = 0
-    is_found: bool = False
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """Where it is; of a pool's volume, its name behind the pool's: ``pool/volume``."""
+        if self.type == "volume":
+            return f"{self.source.attributes.get('pool')}/{self.source.attributes.get('volume')}"
         return next((self.source.attributes[each] for each in _PLACES if each in self.source.attributes), "")
 
     @staticmethod
@@ -60,10 +63,17 @@ def layers_of(disk: Element) -> list[Layer]:
     while part and (source := part.child("source")):
         form = part_of(disk, "driver", "type") if part is disk else part_of(part, "format", "type")
         index = source.attributes.get("index") or part.attributes.get("index") or "0"
-        kind, is_found = part.attributes["type"], FOUND in part.attributes
-        found.append(Layer(source.having(index=None), kind, form or "raw", int(index), is_found))
+        found.append(Layer(source.having(index=None), part.attributes["type"], form or "raw", int(index)))
         part = part.child("backingStore")
     return found
+
+
+def is_ended(disk: Element) -> bool:
+    """Tell whether a disk's XML says that nothing is beneath the last layer that it names."""
+    part = disk
+    while beneath := part.child("backingStore"):
+        part = beneath
+    return part is not disk and part.child("source") is None
 
 
 def with_layers(disk: Element, layers: Sequence[Layer]) -> Element:
@@ -77,14 +87,26 @@ def with_layers(disk: Element, layers: Sequence[Layer]) -> Element:
     )
 
 
+def without_end(part: Element) -> Element:
+    """Return a disk, or what is beneath one, that doesn't say that nothing is beneath its last layer."""
+    beneath = part.child("backingStore")
+    if beneath is None:
+        return part
+    if beneath.child("source"):
+        return part.exchanging(beneath, without_end(beneath))
+    return part.holding(*(each for each in part.children if each is not beneath))
+
+
 def beneath(layers: Sequence[Layer]) -> Element:
     """Return what XML says of what is beneath something."""
     if not layers:
         return Element("backingStore")
     first = layers[0]
-    number, mark = str(first.number) if first.number else None, "yes" if first.is_found else None
-    store = Element("backingStore", {"type": first.type}).having(index=number, **{FOUND: mark})
-    return store.holding(Element("format", {"type": first.format}), first.source, beneath(layers[1:]))
+    return Element(
+        "backingStore",
+        {"type": first.type, **({"index": str(first.number)} if first.number else {})},
+        (Element("format", {"type": first.format}), first.source, beneath(layers[1:])),
+    )
 
 
 # All disks of a domain
@@ -114,6 +136,42 @@ def _exchanging(definition: Definition, new: Mapping[int, Element]) -> Definitio
 def target_of(disk: Element) -> str:
     """Return a disk's name."""
     return part_of(disk, "target", "dev") or ""
+
+
+def detected(definition: Definition, backing_at: BackingAt) -> Definition:
+    """Return by what a domain runs: with what is beneath its disks, and a number for each file.
+
+    Args:
+        definition: what it is started by.
+        backing_at: what says of which file another one is the difference to.
+    """
+    disks = disks_of(definition)
+    chains = [_probed(each, backing_at) for each in disks]
+    said = [layers_of(each) for each in disks]
+    free = count(1)
+    for place in reversed(range(len(disks))):  # what is said first, then what was found
+        if not said[place]:  # an empty drive
+            next(free)
+        said[place] = [each._replace(number=next(free)) for each in said[place]]
+    new: dict[int, Element] = {}
+    for place in reversed(range(len(disks))):
+        if first := said[place]:
+            found = (each._replace(number=next(free)) for each in chains[place][len(first) :])
+            new[id(disks[place])] = with_layers(disks[place], [*first, *found])
+    return _exchanging(definition, new) if new else definition
+
+
+def _probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
+    """Return a disk's chain, as it is found by looking into the files."""
+    layers = layers_of(disk)
+    if not layers or is_ended(disk):
+        return layers
+    while layers[-1].format != "raw" and (found := backing_at(layers[-1].path)):
+        path, form = found
+        if any(each.path == path for each in layers):
+            return layers
+        layers.append(Layer.at(path, form))
+    return layers
 
 
 # Which is meant

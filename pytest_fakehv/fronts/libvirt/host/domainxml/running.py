@@ -6,9 +6,8 @@ from functools import partial
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from pytest_fakehv.fronts.libvirt.host.domainxml.chains import numbered, shown, told, with_beneath
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
-from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index, undetected
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.screens import in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -125,7 +124,7 @@ def migratable(domain: Element, *, runs: bool, keeps_implied: bool = False) -> E
             for device in each.children
             if keeps_implied or not any(map(partial(_is, device), _IMPLIED))
         )
-        content.append(each.holding(*(_kept(device) if runs else device for device in devices)))
+        content.append(each.holding(*(_migratable_disk(device) if runs else device for device in devices)))
     return domain.holding(*content)
 
 
@@ -154,18 +153,25 @@ def _running_cpu(cpu: Element) -> Element:
     return cpu.having(check="full").holding(*cpu.content, *features)
 
 
-def _kept(device: Element) -> Element:
-    return told(_with_backing(device)) if device.name == "disk" else device
+def _migratable_disk(device: Element) -> Element:
+    """Return a disk as another host takes it over; all else as it is."""
+    if device.name != "disk":
+        return device
+    beneath, shown = device.child("backingStore"), undetected(device)
+    return shown if beneath and shown.child("backingStore") is None else _with_backing(shown)
 
 
-def _with_backing(device: Element) -> Element:
+def _with_backing(device: Element, **attributes: str) -> Element:
     """Return a disk that says that nothing is beneath its source; all else, and an empty one, as it is."""
     source = device.child("source")
     if device.name != "disk" or source is None:
         return device
+    if "index" not in source.attributes:
+        device = device.exchanging(source, source.having(**attributes))
     if device.child("backingStore"):
         return device
-    return with_beneath(device, Element("backingStore"))
+    place = 1 + next(number for number, each in enumerate(device.children) if each.name == "source")
+    return device.holding(*device.content[:place], Element("backingStore"), *device.content[place:])
 
 
 def needs_tap(interface: Element) -> bool:
@@ -199,10 +205,12 @@ class _Devices:
         self._port = place.port
         self._terminal = place.terminal
         self._first_serial: Element | None = None
+        self._disks_left = 0
 
     def all(self, devices: Element) -> Iterator[Element]:
         counts: dict[str, int] = {}
-        for device in numbered(devices).children:
+        self._disks_left = sum(1 for _ in devices.named("disk"))
+        for device in devices.children:
             number = counts[device.name] = counts.get(device.name, -1) + 1
             placed = self._placed(device)
             alias = _alias(device, number)
@@ -252,8 +260,9 @@ class _Devices:
         return interface if bridge.is_made else interface.having(type="bridge")
 
     def _disk(self, disk: Element) -> Element:
+        number, self._disks_left = self._disks_left, self._disks_left - 1
         if disk.child("source"):
-            return shown(_with_backing(disk))
+            return _with_backing(disk, index=str(number))
         # Nothing is in it that has a format.
         parts = (each.having(type=None) if each.name == "driver" else each for each in disk.children)
         return disk.holding(*parts)

@@ -1,7 +1,7 @@
 """The storage pools of one host, and what is done with them."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -20,7 +20,7 @@ from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
-from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Permissions, Space, Spaces
+from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, Permissions, Space, Spaces
 from pytest_fakehv.fronts.libvirt.host.words import PoolBuild, PoolEventKind, PoolLifecycle, PoolStart
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import Notice, PoolRef, VolumeRef
@@ -137,24 +137,8 @@ class Pools:
         Raises:
             LibvirtError: it doesn't, or is no XML.
         """
-        server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
-        if server is None or not server.attributes.get("name"):
-            problem = "hostname must be specified for netfs sources"
-            raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
-        name = server.attributes["name"]
-        found = (
-            Element(
-                "source",
-                {},
-                (
-                    Element("host", {"name": name}),
-                    Element("dir", {"path": each}),
-                    Element("format", {"type": "nfs"}),
-                ),
-            )
-            for each in self._spaces.exports(name)
-        )
-        return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
+        server = _server(source)
+        return _sources(server, self._spaces.exports(server))
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
@@ -167,24 +151,6 @@ class Pools:
         folder = tidy(path).rpartition("/")[0] or "/"
         return space or self._spaces.at(("dir", self._machine.name, folder)), name
 
-    def space_at(self, path: str) -> tuple[Space | None, str]:
-        """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
-        folder, _, name = tidy(path).rpartition("/")
-        folder = folder or "/"
-        for pool in self:
-            if pool.definition.path == folder:
-                return self._space(pool.definition), name
-        return None, name
-
-    def beneath(self, path: str) -> list[tuple[str, str]]:
-        """Return the paths and formats of what a file is the difference to, and that, and so on."""
-        found: list[tuple[str, str]] = []
-        image = self.image_at(path)
-        while image and image.backing and image.backing not in found:
-            found.append(image.backing)
-            image = self.image_at(image.backing.path)
-        return found
-
     def is_folder(self, path: str) -> bool:
         """Tell whether a path is one of the host's folders."""
         return tidy(path) in self._folders
@@ -193,6 +159,25 @@ class Pools:
         """Remove what lies at a path; tell whether something did."""
         space, name = self.place(path)
         return space.images.pop(name, None) is not None
+
+    def backing_at(self, path: str) -> Backing | None:
+        """Return what a file at a path is the difference to; None for nothing."""
+        image = self.image_at(path)
+        return image.backing if image else None
+
+    def space_at(self, path: str) -> tuple[Space | None, str]:
+        """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
+        folder, _, name = tidy(self.whole_path(path)).rpartition("/")
+        for pool in self:
+            if pool.definition.path == (folder or "/"):
+                return self._space(pool.definition), name
+        return None, name
+
+    def whole_path(self, path: str) -> str:
+        """Return the path of what a disk names: of ``pool/volume``, that in the pool's folder."""
+        pool, _, volume = path.partition("/")
+        found = self._registry.by_name(pool)
+        return f"{found.definition.path}/{volume}" if found else path
 
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""
@@ -448,6 +433,36 @@ class Pools:
 
     def _happens(self, pool: Pool, what: PoolLifecycle) -> None:
         self._tell(Notice(PoolEventKind.LIFECYCLE, pool.ref, (int(what), 0)))
+
+
+def _server(source: str | None) -> str:
+    """Return which server the XML of what is looked for names.
+
+    Raises:
+        LibvirtError: it doesn't, or is no XML.
+    """
+    server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
+    if server is None or not server.attributes.get("name"):
+        problem = "hostname must be specified for netfs sources"
+        raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
+    return server.attributes["name"]
+
+
+def _sources(server: str, folders: Iterable[str]) -> str:
+    """Write which folders a server lets hosts have."""
+    found = (
+        Element(
+            "source",
+            {},
+            (
+                Element("host", {"name": server}),
+                Element("dir", {"path": each}),
+                Element("format", {"type": "nfs"}),
+            ),
+        )
+        for each in folders
+    )
+    return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 
 
 def _cannot_start(definition: PoolDefinition) -> LibvirtError:

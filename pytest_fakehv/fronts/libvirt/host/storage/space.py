@@ -94,8 +94,8 @@ class Image:
     content: Content | None = None
     is_converted: bool = False
     changed: float = 0
-    made: Made | None = None
     snapshots: dict[str, Content | None] = field(default_factory=dict)
+    made: Made | None = None
 
 
 @dataclass(eq=False)

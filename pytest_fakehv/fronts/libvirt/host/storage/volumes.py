@@ -223,6 +223,7 @@ def wipe(volume: Volume, algorithm: int, now: float) -> None:
             image.allocation = image.physical = -(-image.physical // _BLOCK) * _BLOCK
         image.capacity, image.format = image.physical, "raw"
     image.content, image.is_converted = None, False
+    image.snapshots.clear()
 
 
 def delete(volume: Volume, flags: int) -> None:
