@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, workload
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -410,6 +410,7 @@ class Befalling(Domains, ABC):
 
     def _stops(self, domain: Domain, reason: Shutoff) -> None:
         self._places.give_back(domain.id)
+        self.spent += workload.busy_time(domain)
         domain.stops(reason)
 
     def _named(self, name: str) -> Definition:

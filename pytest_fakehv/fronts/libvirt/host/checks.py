@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.words import Affect, State
@@ -94,11 +94,19 @@ def affected(domain: Domain, flags: int) -> Affected:
     return Affected(live if Affect.LIVE in wanted else None, config if Affect.CONFIG in wanted else None)
 
 
+def is_about_live(domain: Domain, flags: int) -> bool:
+    """Tell whether flags of which at most one is set mean what a domain runs by."""
+    return bool(flags & Affect.LIVE) or (domain.is_active and not flags & Affect.CONFIG)
+
+
 def the_affected(domain: Domain, flags: int) -> Definition:
-    """Return the one of its definitions that a call is about, by flags of which at most one is set.
+    """Return the one of its definitions that a call is about.
 
     Raises:
-        LibvirtError: as `affected`.
+        LibvirtError: as `affected`; or it is about both.
     """
+    if flags & Affect.LIVE and flags & Affect.CONFIG:
+        problem = "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive"
+        raise wrong_argument("virDomainObjGetOneDefState", "flags", problem)
     live, config = affected(domain, flags)
     return live or config or domain.definition

@@ -75,6 +75,9 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     """
     kind = api.function.__annotations__["return"]
     try:
+        if api.name in _COUNTED:
+            figures = _parameters(given)
+            return figures[: arguments[-2]], len(figures)
         if api.name in _SPECIAL:
             return _SPECIAL[api.name](objects, given)
         if kind is None:
@@ -224,10 +227,6 @@ def _leases(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return [tuple(each[key] for key in _LEASE) for each in given], len(given)
 
 
-def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
-    return (_parameters(given),)
-
-
 def _filesystems(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return [tuple(each) for each in given], len(given)
 
@@ -239,6 +238,10 @@ def _time(_objects: Objects, given: Any) -> tuple[Any, ...]:
 def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     model, memory, *rest = given
     return model, memory * _MIB, *rest
+
+
+def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return (_parameters(given),)
 
 
 _SPECIAL: Final[dict[str, Make]] = {
@@ -256,6 +259,9 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainGetGuestInfo": _figures,
     "virDomainGetGuestVcpus": _figures,
     "virDomainGetJobStats": _job_stats,
+    "virDomainGetPerfEvents": _figures,
+    "virDomainGetSchedulerParameters": _figures,
+    "virDomainGetSchedulerParametersFlags": _figures,
     "virDomainGetTime": _time,
     "virDomainInterfaceAddresses": _addresses,
     "virDomainListAllCheckpoints": _checkpoints,
@@ -267,3 +273,17 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }
 """The functions of which the binding returns what isn't just their results in a list."""
+
+_COUNTED: Final = frozenset(
+    {
+        "virNodeGetMemoryParameters",
+        "virDomainBlockStatsFlags",
+        "virDomainGetBlkioParameters",
+        "virDomainGetBlockIoTune",
+        "virDomainGetInterfaceParameters",
+        "virDomainGetMemoryParameters",
+        "virDomainGetNumaParameters",
+    }
+)
+"""The functions of which the binding asks first how many parameters they return; room for so many is the last
+argument but one."""

@@ -318,9 +318,17 @@ class Vcpu(IntFlag):
 class MemoryStatistic(IntEnum):
     """A figure of a domain's memory: ``VIR_DOMAIN_MEMORY_STAT_...``."""
 
+    SWAP_IN = 0
+    SWAP_OUT = 1
+    MAJOR_FAULT = 2
+    MINOR_FAULT = 3
+    UNUSED = 4
+    AVAILABLE = 5
     ACTUAL_BALLOON = 6
     RSS = 7
+    USABLE = 8
     LAST_UPDATE = 9
+    DISK_CACHES = 10
 
 
 class Metadata(IntEnum):

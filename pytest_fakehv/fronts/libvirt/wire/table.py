@@ -64,9 +64,9 @@ REMOTE: Final = """
 53 virDomainCoreDump - dom:D to:s flags:u
 54 virDomainRestore - from:s
 55 virDomainSave - dom:D to:s
-56 virDomainGetSchedulerType
-57 virDomainGetSchedulerParameters
-58 virDomainSetSchedulerParameters
+56 virDomainGetSchedulerType r dom:D -> type:s nparams:i
+57 virDomainGetSchedulerParameters r dom:D nparams:i -> params:T
+58 virDomainSetSchedulerParameters - dom:D params:T
 59 virConnectGetHostname r -> hostname:s
 60 virConnectSupportsFeature fr feature:i -> supported:i
 61 virDomainMigratePrepare
@@ -162,11 +162,11 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 155 virStoragePoolIsPersistent r pool:P -> persistent:i
 156 virInterfaceIsActive
 157 virConnectGetLibVersion r -> version:uh
-158 virConnectCompareCPU
+158 virConnectCompareCPU r xml:s flags:u -> result:i
 159 virDomainMemoryStats r dom:D maxStats:u flags:u -> stats:[(i,uh)]
 160 virDomainAttachDeviceFlags
 161 virDomainDetachDeviceFlags
-162 virConnectBaselineCPU
+162 virConnectBaselineCPU r xmlCPUs:[s] flags:u -> cpu:s
 163 virDomainGetJobInfo r dom:D -> type:i timeElapsed:uh timeRemaining:uh dataTotal:uh dataProcessed:uh \
 dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
 164 virDomainAbortJob - dom:D
@@ -196,16 +196,16 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 193 virDomainSnapshotDelete - snap:S flags:u
 194 virDomainGetBlockInfo
 196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
-197 virDomainSetMemoryParameters
-198 virDomainGetMemoryParameters
+197 virDomainSetMemoryParameters - dom:D params:T flags:u
+198 virDomainGetMemoryParameters r dom:D nparams:i flags:u -> params:T nparams:i
 199 virDomainSetVcpusFlags - dom:D nvcpus:u flags:u
 200 virDomainGetVcpusFlags r dom:D flags:u -> num:i
 201 virDomainOpenConsole s dom:D devname:?s flags:u
 202 virDomainIsUpdated r dom:D -> updated:i
 203 virConnectGetSysinfo r flags:u -> sysinfo:s
 204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
-205 virDomainSetBlkioParameters
-206 virDomainGetBlkioParameters
+205 virDomainSetBlkioParameters - dom:D params:T flags:u
+206 virDomainGetBlkioParameters r dom:D nparams:i flags:u -> params:T nparams:i
 207 virDomainMigrateSetMaxSpeed - dom:D bandwidth:uh flags:u
 208 virStorageVolUpload s vol:V offset:uh length:uh flags:u
 209 virStorageVolDownload s vol:V offset:uh length:uh flags:u
@@ -219,11 +219,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 -> cookie:o
 217 virDomainMigrateFinish3 - dname:s cookie:o dconnuri:?s uri:?s flags:uh cancelled:i -> dom:D cookie:o
 218 virDomainMigrateConfirm3 - dom:D cookie:o flags:uh cancelled:i
-219 virDomainSetSchedulerParametersFlags
+219 virDomainSetSchedulerParametersFlags - dom:D params:T flags:u
 220 virInterfaceChangeBegin
 221 virInterfaceChangeCommit
 222 virInterfaceChangeRollback
-223 virDomainGetSchedulerParametersFlags
+223 virDomainGetSchedulerParametersFlags r dom:D nparams:i flags:u -> params:T
 225 virDomainPinVcpuFlags - dom:D vcpu:u cpumap:o flags:u
 226 virDomainSendKey - dom:D codeset:u holdtime:u keycodes:[u] flags:u
 227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
@@ -241,7 +241,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 239 virDomainBlockJobSetSpeed - dom:D path:s bandwidth:uh flags:u
 240 virDomainBlockPull - dom:D path:s bandwidth:uh flags:u
 242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
-243 virDomainBlockStatsFlags
+243 virDomainBlockStatsFlags r dom:D path:s nparams:i flags:u -> params:T nparams:i
 244 virDomainSnapshotGetParent r snap:S flags:u -> snap:S
 245 virDomainReset - dom:D flags:u
 246 virDomainSnapshotNumChildren r snap:S flags:u -> num:i
@@ -249,12 +249,12 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 249 virDomainOpenGraphics
 250 virNodeSuspendForDuration
 251 virDomainBlockResize
-252 virDomainSetBlockIoTune
-253 virDomainGetBlockIoTune
-254 virDomainSetNumaParameters
-255 virDomainGetNumaParameters
-256 virDomainSetInterfaceParameters
-257 virDomainGetInterfaceParameters
+252 virDomainSetBlockIoTune - dom:D disk:s params:T flags:u
+253 virDomainGetBlockIoTune r dom:D disk:?s nparams:i flags:u -> params:T nparams:i
+254 virDomainSetNumaParameters - dom:D params:T flags:u
+255 virDomainGetNumaParameters r dom:D nparams:i flags:u -> params:T nparams:i
+256 virDomainSetInterfaceParameters - dom:D device:s params:T flags:u
+257 virDomainGetInterfaceParameters r dom:D device:s nparams:i flags:u -> params:T nparams:i
 258 virDomainShutdownFlags - dom:D flags:u
 259 virStorageVolWipePattern - vol:V algorithm:u flags:u
 260 virStorageVolResize - vol:V capacity:uh flags:u
@@ -281,8 +281,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
 287 virConnectListAllSecrets r needResults:i flags:u -> secrets:[X] ret:u
-288 virNodeSetMemoryParameters
-289 virNodeGetMemoryParameters
+288 virNodeSetMemoryParameters - params:T flags:u
+289 virNodeGetMemoryParameters r nparams:i flags:u -> params:T nparams:i
 290 virDomainBlockCommit - dom:D disk:s base:?s top:?s bandwidth:uh flags:u
 291 virNetworkUpdate - net:N command:u section:u parentIndex:i xml:s flags:u
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
@@ -303,7 +303,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 308 virDomainSetMemoryStatsPeriod - dom:D period:i flags:u
 309 virDomainCreateXMLWithFiles
 310 virDomainCreateWithFiles
-312 virConnectGetCPUModelNames
+312 virConnectGetCPUModelNames r arch:s needResults:i flags:u -> models:[s] ret:i
 313 virConnectNetworkEventRegisterAny r eventID:i net:?N -> callbackID:i
 314 virConnectNetworkEventDeregisterAny fr callbackID:i
 316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
@@ -313,13 +313,13 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 336 virDomainFSThaw - dom:D mountpoints:[s] flags:u -> filesystems:i
 337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
 338 virDomainSetTime - dom:D seconds:h nseconds:u flags:u
-340 virNodeGetFreePages
+340 virNodeGetFreePages r pages:[u] startCell:i cellCount:u flags:u -> counts:[uh]
 341 virNetworkGetDHCPLeases r net:N mac:?s needResults:i flags:u -> leases:[(s,h,i,?s,?s,s,u,?s,?s)] ret:u
 342 virConnectGetDomainCapabilities r emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
 343 virDomainOpenGraphicsFD
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy - dom:D path:s destxml:s params:T flags:u
-347 virNodeAllocPages
+347 virNodeAllocPages - pageSizes:[u] pageCounts:[uh] startCell:i cellCount:u flags:u -> ret:i
 349 virDomainGetFSInfo - dom:D flags:u -> info:[(s,s,s,[s])] ret:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
@@ -332,8 +332,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 360 virConnectRegisterCloseCallback fr
 361 virConnectUnregisterCloseCallback fr
 364 virDomainMigrateStartPostCopy - dom:D flags:u
-365 virDomainGetPerfEvents
-366 virDomainSetPerfEvents
+365 virDomainGetPerfEvents r dom:D flags:u -> params:T
+366 virDomainSetPerfEvents - dom:D params:T flags:u
 368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
 371 virDomainGetGuestVcpus - dom:D flags:u -> params:T
@@ -351,9 +351,9 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 390 virDomainSetLifecycleAction
 391 virStoragePoolLookupByTargetPath r path:s -> pool:P
 392 virDomainDetachDeviceAlias
-393 virConnectCompareHypervisorCPU
-394 virConnectBaselineHypervisorCPU
-395 virNodeGetSEVInfo
+393 virConnectCompareHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xml:s flags:u -> result:i
+394 virConnectBaselineHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xmlCPUs:[s] flags:u -> cpu:s
+395 virNodeGetSEVInfo r nparams:i flags:u -> params:T nparams:i
 396 virDomainGetLaunchSecurityInfo
 397 virNWFilterBindingLookupByPortDev
 398 virNWFilterBindingGetXMLDesc
@@ -384,7 +384,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 424 virDomainAuthorizedSSHKeysGet - dom:D user:s flags:u -> keys:[s]
 425 virDomainAuthorizedSSHKeysSet - dom:D user:s keys:[s] flags:u
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]
-427 virDomainStartDirtyRateCalc
+427 virDomainStartDirtyRateCalc - dom:D seconds:i flags:u
 428 virNodeDeviceDefineXML
 429 virNodeDeviceUndefine
 430 virNodeDeviceCreate

@@ -29,20 +29,23 @@ UNORDERED = {
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 
+ALL = (
+    r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*)"
+    r"|block\.\d+\.(rd|wr|fl)\..*|net\.\d+\.[rt]x\..*|dirtyrate\.calc_start_time)"
+)
+"""The figures of the moment among those of a domain."""
+
 # By the API's name, what a path in its result must be for the value there to be a figure of the moment.
 MOMENTARY = [
     ("virDomainGetInfo", r"4"),
     ("virDomainGetVcpus", r"0/\d+/[23]"),
     ("virDomainGetCPUStats", r".*(_time|time)"),
     ("virDomainMemoryStats", r"rss|last_update|.*fault.*"),
-    (
-        "virConnectGetAllDomainStats",
-        r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
-    ),
-    (
-        "virDomainListGetStats",
-        r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
-    ),
+    ("virConnectGetAllDomainStats", ALL),
+    ("virDomainListGetStats", ALL),
+    ("virDomainBlockStats", r"[0123]"),
+    ("virDomainBlockStatsFlags", r".*"),
+    ("virDomainInterfaceStats", r"\d"),
     # The page's size, the operation and the disks that there are not are the same always.
     (
         "virDomainGetJobStats",
@@ -52,6 +55,7 @@ MOMENTARY = [
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
     ("virNodeGetMemoryStats", r"total|free|buffers|cached"),
+    ("virNodeGetFreePages", r"-?\d+/4"),
     ("virNodeGetCPUStats", r".*"),
     ("virDomainGetControlInfo", r"2"),
     ("virNodeGetInfo", r"[13]"),
@@ -69,13 +73,19 @@ PRINTED = [
     ("dominfo", r"CPU time: +(.*)"),
     (
         "domstats",
-        r"  (?:cpu\.(?:time|user|system)|balloon\.(?:rss|last-update)|vcpu\.\d+\.(?:time|wait|delay))=(.*)",
+        (
+            r"  (?:cpu\.(?:time|user|system)|balloon\.(?:rss|last-update)|vcpu\.\d+\.(?:time|wait|delay)"
+            r"|block\.\d+\.(?:rd|wr|fl)\.\w+|net\.\d+\.[rt]x\.\w+|dirtyrate\.calc_start_time)=(.*)"
+        ),
     ),
     ("domjobinfo", r"(?:Time|Total|Expected|Setup|Data|Memory|Constant|Normal|Dirty|Iteration).*?: +(.*)"),
     ("dommemstat", r"(?:rss|last_update) (.*)"),
     ("vcpuinfo", r"(?:CPU time|CPU): +(.*)"),
     ("cpu-stats", r"\s*\S*time +(.*)"),
-    ("freecell", r"Total: (.*)"),
+    ("domblkstat", r".* (?:\w+_(?:req|bytes|operations|times)|.*: ) *(\d+)"),
+    ("domifstat", r"\S+ [rt]x_\w+ (\d+)"),
+    ("freecell", r"(?:Total|\s*\d+): +(.*)"),
+    ("freepages", r"4KiB: (.*)"),
     ("nodememstats", r"(?:total|free|buffers|cached) *: +(.*)"),
     ("nodecpustats", r"\S+: +(.*)"),
     ("nodeinfo", r"(?:CPU frequency|Memory size): +(.*)"),

@@ -313,6 +313,8 @@ class Recording:
         except libvirt.libvirtError as error:
             # What Python says by itself has no error of libvirt's behind it.
             return {**line, "error": list(error.err) if error.err else [str(error)]}, None
+        except LookupError as error:  # so does the binding, of an argument that it doesn't send
+            return {**line, "error": [str(error)]}, None
         return {**line, "result": encoded(result)}, result
 
     def _shown_owner(self, owner):
