@@ -123,6 +123,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.ACCESS_DENIED: "access denied",
     Code.RESOURCE_BUSY: "resource busy",
     Code.NO_NWFILTER: "Network filter not found",
+    Code.INVALID_SECRET: "Invalid secret",
     Code.NO_SECRET: "Secret not found",
     Code.BLOCK_COPY_ACTIVE: "block copy still active",
     Code.MIGRATE_PERSIST_FAILED: "Failed to make domain persistent after migration",

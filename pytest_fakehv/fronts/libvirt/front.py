@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from hashlib import blake2b
 from importlib import import_module
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.calls.proxies import Referent
@@ -20,6 +20,7 @@ from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
 from pytest_fakehv.fronts.libvirt.halts import handed_on
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
 from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents, checked
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.orphans import orphans
 from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
@@ -105,6 +106,7 @@ class FakeLibvirt(Referent):
         self._former: list[Server] = []
         """Of nodes that went down, or were removed, since: a call may be in the middle of something there."""
         self._known = Known()
+        self._agents = Agents()
         self._spaces = Spaces()
         self._clinging: set[str] = set()
         """The instances whose guests let go of no device."""
@@ -226,7 +228,7 @@ class FakeLibvirt(Referent):
         found = self._found(node)
         with self._lock:
             if found.name not in self._hosts:
-                self._hosts[found.name] = host = Host(Machine(found), self._known, self._spaces)
+                self._hosts[found.name] = host = Host(Machine(found), self._known, self._agents, self._spaces)
                 host.find_peer = self._peer
                 host.clings = self._clinging.__contains__
                 host.all_hosts = lambda: list(self._hosts.values())
@@ -284,6 +286,28 @@ class FakeLibvirt(Referent):
             self._spaces.share(each.address(host.name) for host, each in zip(hosts, definitions, strict=True))
             for host, definition in zip(hosts, definitions, strict=True):
                 host.pools.declare(definition)
+
+    def agent(self, domain: str, answers: Mapping[str, Any] | None = MappingProxyType({})) -> None:
+        """Let an agent listen in a domain's guest from now on, wherever and whenever that runs; or none.
+
+        It listens if the domain has a channel for it, which is called ``org.qemu.guest_agent.0``.
+
+        Args:
+            domain: the domain's name; there need not be one of it yet.
+            answers: by the names of commands, such as "guest-exec", what the agent returns, in place of what
+                it does by itself: what JSON has, or a function that takes the command's arguments, a dict,
+                and returns that. One that raises, or an exception in its place, is the agent's error; of
+                NotImplementedError a command that it doesn't have, of TimeoutError no answer. None for no
+                agent.
+
+        Raises:
+            DeclarationError: an argument is wrong; the message says what.
+        """
+        name, agent = checked(domain, answers)
+        with self._lock:
+            self._agents.declare(name, agent)
+            for host in self._hosts.values():
+                host.agent_changed(name)
 
     # What the cluster tells
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 NO_ID: Final = -1
 """The id of a domain that doesn't run."""
@@ -54,6 +55,18 @@ class NetworkRef(NamedTuple):
     def __repr__(self) -> str:
         """Show what tells networks from each other, for people."""
         return f"<network {self.name}>"
+
+
+class SecretRef(NamedTuple):
+    """Which secret: its UUID, as of `DomainRef`; and what it is for."""
+
+    uuid: bytes
+    usage_type: int
+    usage_id: str
+
+    def __repr__(self) -> str:
+        """Show what tells secrets from each other, for people."""
+        return f"<secret {self.usage_id or UUID(bytes=self.uuid)}>"
 
 
 class SnapshotRef(NamedTuple):
@@ -113,10 +126,10 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that befell a domain, a pool or a network, for whoever has asked to be told."""
+    """Something that befell a domain, a pool, a network or a secret, for whoever has asked to be told."""
 
     kind: int
     """libvirt's number of the event: of domains 0 lifecycle, 1 reboot, 13 balloon, and so on."""
-    about: DomainRef | PoolRef | NetworkRef
+    about: DomainRef | PoolRef | NetworkRef | SecretRef
     details: tuple[Any, ...] = ()
     """What follows it in the message, as the table of events says."""

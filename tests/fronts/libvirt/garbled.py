@@ -26,6 +26,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     NetworkRef,
     Parameter,
     PoolRef,
+    SecretRef,
     SnapshotRef,
     VolumeRef,
 )
@@ -109,6 +110,7 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
     "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
+    "X": lambda generator: SecretRef(generator.randbytes(16), generator.randint(0, 5), text(generator)),
     "S": lambda generator: SnapshotRef(text(generator), SIMPLE["D"](generator)),
     "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
     "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
@@ -121,12 +123,11 @@ def value_of(notation: str, generator: random.Random) -> Any:
     simple = SIMPLE.get(notation)
     if simple is not None:
         return simple(generator)
-    inner = notation[1:].rstrip("])")
     if notation[0] == "?":
         return value_of(notation[1:], generator) if generator.random() < 0.5 else None
     if notation[0] == "[":
         return [value_of(notation[1:-1], generator) for _ in range(generator.randrange(4))]
-    return tuple(value_of(each, generator) for each in inner.split(","))
+    return tuple(value_of(each, generator) for each in notation[1:-1].split(","))
 
 
 class Host:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, SecretRef
 from pytest_fakehv.fronts.libvirt.wire import table
 from pytest_fakehv.fronts.libvirt.wire.procedures import EVENTS, PROCEDURES, Program
 
@@ -57,7 +57,7 @@ def test_numbers_ascend():
 
 def test_only_what_needs_no_lock_is_answered_at_once():
     at_once = {each.number for each in PROCEDURES[Program.REMOTE].values() if each.at_once}
-    assert at_once == {1, 2, 60, 66, 110, 314, 317, 360, 361, 369}
+    assert at_once == {1, 2, 60, 66, 110, 314, 317, 360, 361, 369, 381}
 
 
 def test_a_procedure_shows_what_it_is():
@@ -75,6 +75,7 @@ def test_the_events_that_a_host_sends():
         (DomainRef, 13): (331, "balloon-change"),
         (DomainRef, 15): (333, "device-removed"),
         (DomainRef, 16): (339, "block-job-2"),
+        (DomainRef, 18): (348, "agent-lifecycle"),
         (DomainRef, 19): (354, "device-added"),
         (DomainRef, 20): (359, "migration-iteration"),
         (DomainRef, 21): (363, "job-completed"),
@@ -83,4 +84,6 @@ def test_the_events_that_a_host_sends():
         (NetworkRef, 0): (315, "lifecycle"),
         (PoolRef, 0): (370, "lifecycle"),
         (PoolRef, 1): (373, "refresh"),
+        (SecretRef, 0): (382, "lifecycle"),
+        (SecretRef, 1): (383, "value-changed"),
     }

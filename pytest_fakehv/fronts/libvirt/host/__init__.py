@@ -24,6 +24,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     pools,
     processors,
     saving,
+    secreting,
     settings,
     singlecpus,
     snapshotting,
@@ -33,4 +34,5 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     tuning,
     vcpus,
     volumes,
+    watching,
 )

@@ -23,19 +23,30 @@ Progress = Literal["before", "during", "after"]
 Undo = Callable[[Any, Sequence[Any], Progress], None]
 
 About = Literal[
-    "domain", "pool", "volume", "network", "snapshot", "name", "uuid", "xml", "params", "last", "nothing"
+    "domain",
+    "pool",
+    "volume",
+    "network",
+    "secret",
+    "snapshot",
+    "name",
+    "uuid",
+    "xml",
+    "params",
+    "last",
+    "nothing",
 ]
 """What its first argument is: an object; or a domain's name, a UUID, a domain's definition, or parameters
 with one of these; or its last one is a domain's definition, or it is about none of these."""
 
-_NO_INSTANCES: Final[frozenset[About]] = frozenset({"pool", "volume", "network", "uuid", "nothing"})
+_NO_INSTANCES: Final[frozenset[About]] = frozenset({"pool", "volume", "network", "secret", "uuid", "nothing"})
 """Of these, none says which instance a call is about."""
 
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
 
 
-_DRIVERS: Final = {"Storage": Origin.STORAGE, "Network": Origin.NETWORK}
+_DRIVERS: Final = {"Storage": Origin.STORAGE, "Network": Origin.NETWORK, "Secret": Origin.SECRET}
 """What does those functions that have the word in their names; the others QEMU's driver does."""
 
 

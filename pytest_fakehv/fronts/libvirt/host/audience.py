@@ -5,9 +5,9 @@ from itertools import count
 
 from pytest_fakehv.fronts.libvirt.place import Peer
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Notice, PoolRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Notice, PoolRef, SecretRef
 
-Told = DomainRef | PoolRef | NetworkRef
+Told = DomainRef | PoolRef | NetworkRef | SecretRef
 """What refers to something of which a client can be told."""
 
 

@@ -13,10 +13,13 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Domains, Known, exact
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.words import (
+    AgentReason,
+    AgentState,
     Defined,
     EventKind,
     IoErrorAction,
@@ -43,8 +46,8 @@ class Befalling(Domains, ABC):
     Args: as for `Domains`.
     """
 
-    def __init__(self, machine: Machine, known: Known) -> None:
-        super().__init__(machine, known)
+    def __init__(self, machine: Machine, known: Known, agents: Agents) -> None:
+        super().__init__(machine, known, agents)
         self._seen_placed = -1
         if not machine.is_down:
             self.networks.boots()
@@ -214,6 +217,48 @@ class Befalling(Domains, ABC):
         memory, vcpus = definition.current_memory, definition.vcpus
         self.machine.boots(domain.name, memory, vcpus, paused=paused, by=domain.set_by)
 
+    # The agents in their guests
+
+    def hears_agent(self, domain: Domain) -> bool:
+        """Tell whether an agent in a domain's guest listens to the host."""
+        return domain.place is not None and domain.place.hears_agent
+
+    def agent_changed(self, name: str, *, is_silent: bool = False) -> None:
+        """Note that an agent may listen now in the guest of a domain, or none any more; under the lock.
+
+        One begins to as soon as its guest runs for the first time.
+        """
+        domain = self._registry.by_name(name)
+        if domain is None or domain.place is None:
+            return
+        listens = domain.definition.has_agent and self.agents.of(name) is not None
+        if listens == domain.place.hears_agent or (listens and domain.is_paused):
+            return
+        domain.place = replace(domain.place, hears_agent=listens)
+        if not is_silent:
+            state = AgentState.CONNECTED if listens else AgentState.DISCONNECTED
+            self._tell_of_agent(domain, state, AgentReason.CHANNEL)
+
+    def _guest_begins(self, domain: Domain, method: str | None, *, is_silent: bool) -> None:
+        """Note that a domain's guest begins, unless it comes from elsewhere; no agent listens yet."""
+        if method == changes.ARRIVES:
+            return
+        self.agents.boots(domain.name)
+        if domain.definition.has_agent and not is_silent:
+            self._tell_of_agent(domain, AgentState.DISCONNECTED, AgentReason.DOMAIN_STARTED)
+
+    def guest_boots(self, domain: Domain) -> None:
+        """Note that a running domain's guest begins anew, and its agent with it; called under the lock."""
+        self.agents.boots(domain.name)
+        if domain.place and domain.place.hears_agent:
+            domain.place = replace(domain.place, hears_agent=False)
+            self._tell_of_agent(domain, AgentState.DISCONNECTED, AgentReason.CHANNEL)
+        self.tell(domain, EventKind.REBOOT)
+        self.agent_changed(domain.name)
+
+    def _tell_of_agent(self, domain: Domain, state: AgentState, reason: AgentReason) -> None:
+        self.tell(domain, EventKind.AGENT_LIFECYCLE, int(state), int(reason))
+
     # Inside: all of it under the lock
 
     def _take_up(self, name: str, method: str | None, *, is_silent: bool = False) -> None:
@@ -242,6 +287,7 @@ class Befalling(Domains, ABC):
         domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         self._knows(definition)
         method = domain.starts_by or method
+        self._guest_begins(domain, method, is_silent=is_silent)
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
             told = changes.told(changes.STARTED_PAUSED, method)
@@ -253,6 +299,7 @@ class Befalling(Domains, ABC):
             self._tell(domain, told)
             if method not in changes.GO_ON:
                 self._comes_up(domain)
+        self.agent_changed(domain.name, is_silent=is_silent)
 
     def _placed(self, definition: Definition) -> Place:
         """Return where a domain of a definition is to run, which nobody else gets."""
@@ -288,6 +335,8 @@ class Befalling(Domains, ABC):
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
         domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         domain.pauses(Paused.MIGRATION)
+        if definition.has_agent:
+            self._tell_of_agent(domain, AgentState.DISCONNECTED, AgentReason.DOMAIN_STARTED)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 
     def known(self, key: bytes) -> Domain | None:
@@ -343,6 +392,7 @@ class Befalling(Domains, ABC):
             domain.lagging, before = None, domain.lagging
             if (now := self.memory_of(domain)) != before:
                 self.tell(domain, EventKind.BALLOON_CHANGE, now)
+        self.agent_changed(domain.name)
 
     def ends(self, domain: Domain, method: str | None) -> None:
         """Note that a domain runs no more."""

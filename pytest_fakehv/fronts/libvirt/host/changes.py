@@ -90,6 +90,7 @@ STOPPED: Final[Mapping[str | None, Told[Shutoff]]] = {
     "virDomainShutdown": _SHUT_DOWN,
     "virDomainShutdownFlags": _SHUT_DOWN,
     "virDomainReboot": _SHUT_DOWN,  # where the definition says so
+    "virDomainQemuAgentCommand": _SHUT_DOWN,
     "virDomainReset": Told(
         Shutoff.SHUTDOWN, ((Lifecycle.SHUTDOWN, ShutDown.HOST), (Lifecycle.STOPPED, Stopped.SHUTDOWN))
     ),

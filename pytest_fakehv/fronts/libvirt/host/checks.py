@@ -1,6 +1,6 @@
 """What is refused of a call, whatever it is: a domain in the wrong state, and definitions that it has not."""
 
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
@@ -41,18 +41,6 @@ def check_running(domain: Domain) -> None:
     """
     if domain.state != State.RUNNING:
         raise not_running(Origin.QEMU)
-
-
-def refuse_agent(domain: Domain) -> NoReturn:
-    """Refuse what only an agent in the guest can do: there is none.
-
-    Raises:
-        LibvirtError: the guest does nothing now, or nobody in it listens.
-    """
-    check_running(domain)
-    if domain.definition.has_agent:
-        raise failure(Code.AGENT_UNRESPONSIVE, "QEMU guest agent is not connected")
-    raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
 
 
 def check_same(given: Definition, own: Definition) -> None:

@@ -245,6 +245,10 @@ class Definition:
             for each in self._devices("disk")
         )
 
+    def devices_of(self, kind: str) -> tuple[Element, ...]:
+        """Its devices of a kind as the XML has them, such as ``disk``."""
+        return tuple(self._devices(kind))
+
     @property
     def disk_aliases(self) -> tuple[str, ...]:
         """The names that a daemon gives to its disks, in the same order."""

@@ -51,12 +51,14 @@ class Domain:
         measured: how it was measured last, since then, how fast its memory is written to; None for never.
         fixed_vcpus: how many of its CPUs can't be taken away while it runs: as a rule, those at its start.
         sources: how many sources its disks have had since it was started.
+        is_tainted: whether a client has sent a command of its own to the agent in its guest.
         lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
             it has what it should.
         wanted: how much memory a client is giving it, in KiB; None where none does.
         ends_with: the session with which it ends; None for none.
         job: held by the call that changes it.
         doing: the name of that call.
+        lines: what ends whoever is at a console or a channel of it, by its name.
         outgoing: its migration from here; None where it has none.
         incoming: its migration to here, likewise.
         completed: the figures of its last job that has completed; None for none.
@@ -82,11 +84,13 @@ class Domain:
     measured: Measured | None = None
     fixed_vcpus: int = 0
     sources: int = 0
+    is_tainted: bool = False
     lagging: int | None = None
     wanted: int | None = None
     ends_with: object | None = None
     job: Lock = field(default_factory=Lock)
     doing: str = ""
+    lines: dict[str, Callable[[], object]] = field(default_factory=dict)
     outgoing: Outgoing | None = None
     incoming: Incoming | None = None
     completed: list[Parameter] | None = None
@@ -185,7 +189,7 @@ class Domain:
         self.state, self.reason = State.RUNNING, Running.BOOTED
         self._worked, self._goes_on, self.measured = 0, now, None
         self.fixed_vcpus = sum(not each.can_go for each in definition.cpus)
-        self.lagging, self.max_downtime = None, None
+        self.lagging, self.max_downtime, self.is_tainted = None, None, False
         self.sources = len(definition.disks)
 
     def pauses(self, reason: Paused) -> None:
@@ -204,5 +208,7 @@ class Domain:
         self.place, self.ends_with, self.lagging = None, None, None
         self.disk_jobs.lose()
         self.state, self.reason = State.SHUTOFF, reason
+        for hangs_up in list(self.lines.values()):
+            hangs_up()
         if self.config:
             self.definition = self.config

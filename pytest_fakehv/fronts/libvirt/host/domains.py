@@ -21,6 +21,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     with_target,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
+from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
@@ -44,9 +45,11 @@ class Domains:
     Args:
         machine: the node.
         known: what all of the cluster's hosts know.
+        agents: the agents in their guests.
 
     Attributes:
         machine: as given.
+        agents: as given.
         name: the node's.
         hardware: what it is.
         audience: who is connected.
@@ -55,8 +58,9 @@ class Domains:
         spent: for how long its CPUs have worked for domains that run no more, in ns.
     """
 
-    def __init__(self, machine: Machine, known: Known) -> None:
+    def __init__(self, machine: Machine, known: Known, agents: Agents) -> None:
         self.machine = machine
+        self.agents = agents
         self.name = machine.name
         self.hardware = Hardware(
             name=machine.name,

@@ -79,9 +79,10 @@ def security_label(_host: Host, _session: Session, _domain: Domain) -> tuple[str
 
 
 @api("virDomainGetMessages", flags=3)
-def messages(_host: Host, _session: Session, _domain: Domain, _flags: int) -> list[str]:
-    """Return what the host has to complain of: nothing."""
-    return []
+def messages(_host: Host, _session: Session, domain: Domain, _flags: int) -> list[str]:
+    """Return what the host has to complain of: that a client has spoken with an agent by itself."""
+    is_tainted = domain.is_active and domain.is_tainted
+    return ["tainted: custom guest agent control commands issued"] if is_tainted else []
 
 
 # What does something to it that leaves no trace

@@ -143,6 +143,7 @@ class _Follower:
             there.doing = APIS["virDomainMigrateFinish3Params"].remote_name
             there.resumes(Running.POSTCOPY)
             peer.tell(there, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.POSTCOPY)
+            peer.agent_changed(there.name)
 
     def stops(self) -> None:
         """Pause the domain here, as all of it is there."""

@@ -15,7 +15,9 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.secrets.secrets import Secrets
 from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshot, no_snapshot
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
@@ -40,10 +42,12 @@ class Host(Befalling):
     Args:
         machine: as for `Befalling`.
         known: as for `Befalling`.
+        agents: as for `Befalling`.
         spaces: where all storage of the cluster's hosts is.
 
     Attributes:
         pools: its storage pools.
+        secrets: its secrets.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
         clings: tells whether the guest of a domain, by its name, lets go of no device.
         all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
@@ -53,9 +57,10 @@ class Host(Befalling):
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
     clings: Callable[[str], bool] = staticmethod(lambda _name: False)
 
-    def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
+    def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
         self.pools = Pools(machine, spaces, self._tell_of_pool)
-        super().__init__(machine, known)
+        super().__init__(machine, known, agents)  # which looks at what runs there by now
+        self.secrets = Secrets(self.audience.tell)
 
     def _tell_of_pool(self, notice: Notice) -> None:
         self.audience.tell(notice)  # which isn't there as the pools are made
@@ -69,6 +74,7 @@ class Host(Befalling):
         super().befell(what)
         if what in {"crash", "remove_node"}:
             self.pools.goes_down()
+            self.secrets.goes_down()
         if what == "remove_node":
             self.pools.leaves()
 
@@ -392,6 +398,7 @@ _FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
     "pool": lambda host, ref: host.pools.find(ref),
     "volume": lambda host, ref: host.pools.find_volume(ref),
     "network": lambda host, ref: host.networks.find(ref),
+    "secret": lambda host, ref: host.secrets.find(ref),
     "snapshot": _find_snapshot,
 }
 """How what a client means is found, by what it is."""

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import not_running, refuse_agent
+from pytest_fakehv.fronts.libvirt.host.asking import ask, tried
+from pytest_fakehv.fronts.libvirt.host.checks import not_running
 from pytest_fakehv.fronts.libvirt.host.definition import Interface
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
+from pytest_fakehv.fronts.libvirt.host.guests import replies
+from pytest_fakehv.fronts.libvirt.host.guests.agents import NoAnswerError, RefusalError
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.networks.addresses import mac_of
 from pytest_fakehv.fronts.libvirt.host.networks.leases import Lease, leases
@@ -66,14 +69,15 @@ def _given(host: Host, network: Network) -> list[Lease]:
         return leases(network, host.networks.ports(network), host.machine.now)
 
 
-@api("virDomainInterfaceAddresses", flags=0)
+@api("virDomainInterfaceAddresses", waits=True, flags=0)
 def addresses(
     host: Host, _session: Session, domain: Domain, source: int, _flags: int
-) -> list[tuple[str, str, _Addresses]]:
+) -> "list[tuple[str, str | None, _Addresses]]":
     """Return the addresses of its interfaces that somebody knows of."""
     place = _place(domain)
     if source == _AGENT:
-        refuse_agent(domain)
+        found = replies.interfaces(ask(host, domain, "guest-network-get-interfaces"))
+        return [(each.name, each.mac, each.addresses) for each in found]
     if source not in (_LEASE, _ARP):
         raise failure(Code.ARGUMENT_UNSUPPORTED, f"Unknown IP address data source {source}")
     return [
@@ -112,12 +116,27 @@ def _leased(host: Host, domain: Domain, place: Place, source: int) -> Iterator[t
                     yield each, lease
 
 
-@api("virDomainGetHostname", flags=_HOSTNAME_BY_LEASE | _HOSTNAME_BY_AGENT)
+@api("virDomainGetHostname", waits=True, flags=_HOSTNAME_BY_LEASE | _HOSTNAME_BY_AGENT)
 def hostname(host: Host, _session: Session, domain: Domain, flags: int) -> str:
     """Return what a guest calls itself, as far as its networks know."""
+    if flags == _HOSTNAME_BY_LEASE | _HOSTNAME_BY_AGENT:
+        problem = (
+            "Flags 'VIR_DOMAIN_GET_HOSTNAME_LEASE' and 'VIR_DOMAIN_GET_HOSTNAME_AGENT' are mutually exclusive"
+        )
+        raise wrong_argument("qemuDomainGetHostname", "ctl", problem, origin=Origin.QEMU)
     place = _place(domain)
-    if flags != _HOSTNAME_BY_LEASE:
-        refuse_agent(domain)
-    for _, lease in _leased(host, domain, place, _LEASE):
-        return lease.hostname
-    raise failure(Code.NO_HOSTNAME, f"no hostname found for domain {domain.name}")
+    if flags == _HOSTNAME_BY_LEASE:
+        found = next((lease.hostname for _, lease in _leased(host, domain, place, _LEASE)), None)
+    else:
+        found = _said_name(host, domain)
+    if found is None:
+        raise failure(Code.NO_HOSTNAME, f"no hostname found for domain {domain.name}")
+    return found
+
+
+def _said_name(host: Host, domain: Domain) -> str | None:
+    """Return what a guest's agent says that the guest is called; None where it doesn't say that."""
+    try:
+        return replies.host_name(tried(host, domain, "guest-get-host-name"))
+    except (NoAnswerError, RefusalError):
+        return None

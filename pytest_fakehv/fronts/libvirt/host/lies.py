@@ -5,11 +5,13 @@ The binding returns of many functions something else than what they answer: obje
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.apis import Api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
+from pytest_fakehv.fronts.libvirt.host.secrets.secrets import Secrets
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.values import (
     DomainRef,
@@ -17,6 +19,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     NetworkRef,
     Parameter,
     PoolRef,
+    SecretRef,
     SnapshotRef,
     VolumeRef,
 )
@@ -44,10 +47,11 @@ _FIGURES: Final = (
 
 
 class Objects(Protocol):
-    """Whoever has the domains, the networks and the storage pools."""
+    """Whoever has the domains, the networks, the secrets and the storage pools."""
 
     networks: Networks
     pools: Pools
+    secrets: Secrets
 
     def by_name(self, name: str) -> Domain | None:
         """Return the domain of a name; None if there is none."""
@@ -81,7 +85,7 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
         if kind in _REFS:
             is_same = given in (None, 0) and isinstance(arguments[0], kind)
             return (arguments[0] if is_same else _REFS[kind](objects, given),)
-        if kind in (int, str):
+        if kind in (bytes, int, str):
             return (_scalar(kind, given),)
         return tuple(given) if kind.__origin__ is tuple else (list(given),)
     except (AttributeError, IndexError, KeyError, LibvirtError, TypeError, ValueError) as error:
@@ -133,6 +137,12 @@ def _volume(objects: Objects, given: Any) -> VolumeRef:
     return objects.pools.volume_by_key(given.key()).ref
 
 
+def _secret(objects: Objects, given: Any) -> SecretRef:
+    """Return what refers to a secret, likewise: to the one of the binding's, or to the one of a UUID."""
+    key = UUID(given).bytes if isinstance(given, str) else given.UUID()
+    return objects.secrets.by_uuid(key).ref
+
+
 def _snapshot(objects: Objects, given: Any) -> SnapshotRef:
     """Return what refers to a snapshot of the binding's."""
     return SnapshotRef(given.getName(), _ref(objects, given.getDomain()))
@@ -143,6 +153,7 @@ _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
     PoolRef: _pool,
     VolumeRef: _volume,
     NetworkRef: _network,
+    SecretRef: _secret,
     SnapshotRef: _snapshot,
 }
 """What makes each kind of reference of what the binding has."""
@@ -216,6 +227,14 @@ def _leases(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return [tuple(each[key] for key in _LEASE) for each in given], len(given)
 
 
+def _filesystems(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return [tuple(each) for each in given], len(given)
+
+
+def _time(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return given["seconds"], given["nseconds"]
+
+
 def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     model, memory, *rest = given
     return model, memory * _MIB, *rest
@@ -229,16 +248,21 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
     "virConnectListAllNetworks": _list_of(NetworkRef),
+    "virConnectListAllSecrets": _list_of(SecretRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
     "virDomainCheckpointCreateXML": _checkpoint,
     "virDomainCheckpointGetParent": _checkpoint,
     "virDomainCheckpointListAllChildren": _checkpoints,
     "virDomainCheckpointLookupByName": _checkpoint,
     "virDomainGetBlockJobInfo": _block_job,
+    "virDomainGetFSInfo": _filesystems,
+    "virDomainGetGuestInfo": _figures,
+    "virDomainGetGuestVcpus": _figures,
     "virDomainGetJobStats": _job_stats,
     "virDomainGetPerfEvents": _figures,
     "virDomainGetSchedulerParameters": _figures,
     "virDomainGetSchedulerParametersFlags": _figures,
+    "virDomainGetTime": _time,
     "virDomainInterfaceAddresses": _addresses,
     "virDomainListAllCheckpoints": _checkpoints,
     "virDomainMemoryStats": _memory_stats,

@@ -6,9 +6,12 @@ from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host import changes, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running, refuse_agent
+from pytest_fakehv.fronts.libvirt.host.asking import ask
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.ending import RESTART, boot_anew, power_off
+from pytest_fakehv.fronts.libvirt.host.guests.commands import SHUTDOWN
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import destroy_incoming
 from pytest_fakehv.fronts.libvirt.host.saves import Saved
@@ -31,9 +34,6 @@ _VALIDATE: Final = 1
 
 _DESTROY_FLAGS: Final = 3
 """Whether first to ask politely, and whether to throw away the log: both are as good as done."""
-
-_RESTART: Final = "restart"
-"""What can come of a guest's end, and of its boot, as its definition says: it boots anew."""
 
 # Definitions
 
@@ -199,53 +199,49 @@ def destroy(host: Host, _session: Session, domain: Domain, _flags: int = 0) -> N
 def shut_down(host: Host, _session: Session, domain: Domain, flags: int = 0) -> None:
     """Ask a domain's guest to shut down, which it does at once unless it hangs."""
     check_running(domain)
-    _check_way(domain, flags)
-    if domain.definition.on_poweroff == _RESTART:
-        _boot_anew(host, domain)
-    else:
-        host.machine.stop(domain.name, force=False)
+    if not _by_agent(host, domain, flags, "powerdown"):
+        power_off(host, domain)
 
 
 @api("virDomainReboot", has_job=True, runs_instances=True, flags=sum(Stop))
 def reboot(host: Host, _session: Session, domain: Domain, flags: int) -> None:
     """Ask a domain's guest to boot anew, which it does unless it hangs, or is paused."""
     check_active(domain)
-    _check_way(domain, flags)
-    if domain.definition.on_reboot != _RESTART and not domain.is_paused:
-        host.machine.stop(domain.name, force=False)
-    else:
-        _boot_anew(host, domain)
+    if not _by_agent(host, domain, flags, "reboot"):
+        boot_anew(host, domain)
 
 
 @api("virDomainReset", has_job=True, runs_instances=True, flags=0)
 def reset(host: Host, _session: Session, domain: Domain, _flags: int) -> None:
     """Boot a domain anew, whatever its guest does."""
     check_active(domain)
-    if domain.definition.on_reboot != _RESTART:
+    if domain.definition.on_reboot != RESTART:
         host.machine.stop(domain.name, force=True)
         return
     host.machine.reboot(domain.name)
     with host.machine.lock:
         host.machine.starts_anew(domain.name)
-        host.tell(domain, EventKind.REBOOT)
+        host.guest_boots(domain)
 
 
-def _boot_anew(host: Host, domain: Domain) -> None:
-    """Let a guest boot anew that takes notice of that."""
-    host.machine.reboot(domain.name)
-    with host.machine.lock:
-        if not (domain.is_paused or host.machine.hangs(domain.name)):
-            host.tell(domain, EventKind.REBOOT)
+def _by_agent(host: Host, domain: Domain, flags: int, mode: str) -> bool:
+    """Let a guest's agent end it, where that is the way; tell whether it has.
 
-
-def _check_way(domain: Domain, flags: int) -> None:
-    """Refuse to ask a guest in no other way than by its agent.
+    Unless no other way was named, one that doesn't, or isn't there, leaves it to the power button.
 
     Raises:
-        LibvirtError: that is the way.
+        LibvirtError: the agent doesn't, and no other way was named.
     """
-    if flags == Stop.GUEST_AGENT:
-        refuse_agent(domain)
+    is_only_way = flags == Stop.GUEST_AGENT
+    if not is_only_way and (flags == Stop.ACPI_POWER_BTN or not host.hears_agent(domain)):
+        return False
+    try:
+        ask(host, domain, SHUTDOWN, {"mode": mode})
+    except LibvirtError:
+        if is_only_way:
+            raise
+        return False
+    return True
 
 
 # Pauses

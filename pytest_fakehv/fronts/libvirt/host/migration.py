@@ -332,6 +332,7 @@ def _arrives(host: Host, domain: Domain, asked: Asked) -> None:
     else:
         domain.resumes(Running.MIGRATED)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.RESUMED, Resumed.MIGRATED)
+        host.agent_changed(domain.name)
 
 
 def _keep(host: Host, domain: Domain, asked: Asked) -> None:

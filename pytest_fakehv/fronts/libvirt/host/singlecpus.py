@@ -5,7 +5,7 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
-from pytest_fakehv.fronts.libvirt.host.checks import affected, refuse_agent
+from pytest_fakehv.fronts.libvirt.host.checks import affected
 from pytest_fakehv.fronts.libvirt.host.cpumaps import numbers_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -27,7 +27,7 @@ _STATES: Final = (0, 1)
 @api("virDomainSetVcpu", has_job=True, runs_instances=True)
 def set_vcpu(host: Host, _session: Session, domain: Domain, cpus: str, state: int, flags: int) -> None:
     """Let some of a domain's CPUs come or go."""
-    numbers = _checked("virDomainSetVcpu", cpus, state, flags, Affect.LIVE | Affect.CONFIG)
+    numbers = _checked(cpus, state, flags)
     live, config = affected(domain, flags)
     comes = bool(state)
     if live:
@@ -42,25 +42,15 @@ def set_vcpu(host: Host, _session: Session, domain: Domain, cpus: str, state: in
         host.configure(domain, lambda given: given.with_cpus(changed(given.cpus, numbers, comes=comes)))
 
 
-@api("virDomainSetGuestVcpus", has_job=True)
-def set_guest_vcpus(
-    _host: Host, _session: Session, domain: Domain, cpus: str, state: int, flags: int
-) -> None:
-    """Refuse to let a guest use some of its CPUs, or not: none has an agent."""
-    _checked("virDomainSetGuestVcpus", cpus, state, flags, Affect.CURRENT)
-    refuse_agent(domain)
-
-
-def _checked(function: str, cpus: str, state: int, flags: int, known: Affect) -> list[int]:
+def _checked(cpus: str, state: int, flags: int) -> list[int]:
     """Return which CPUs are meant.
 
     Raises:
         LibvirtError: None are, or what is to become of them, or a flag, is unknown.
     """
-    function = f"qemu{function.removeprefix('vir')}"
-    check_flags(flags, known, function, Origin.QEMU)
+    check_flags(flags, Affect.LIVE | Affect.CONFIG, "qemuDomainSetVcpu", Origin.QEMU)
     if state not in _STATES:
-        raise wrong_argument(function, "state", "unsupported state value", origin=Origin.QEMU)
+        raise wrong_argument("qemuDomainSetVcpu", "state", "unsupported state value", origin=Origin.QEMU)
     is_short = CPUSET.fullmatch(cpus) and all(int(each) < _MOST for each in _NUMBER.findall(cpus))
     numbers = numbers_of(cpus) if is_short else []
     if not numbers:

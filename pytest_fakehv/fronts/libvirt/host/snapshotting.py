@@ -1,13 +1,14 @@
 """A client's calls about the snapshots of domains."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host import changes, saves, snapped
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.asking import ask
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
-from pytest_fakehv.fronts.libvirt.host.checks import refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -59,11 +60,28 @@ def create(host: Host, _session: Session, domain: Domain, xml: str, flags: int) 
         with host.machine.lock:
             host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
     with standing_still(host, domain) if snapshot.is_active else nullcontext():
-        with host.machine.lock:
+        with _quiesced(host, domain, flags), host.machine.lock:
             _take(host, domain, snapshot, flags)
         if domain.is_active and flags & Snap.HALT:
             host.machine.stop(domain.name, force=True)
     return SnapshotRef(snapshot.name, domain.ref)
+
+
+@contextmanager
+def _quiesced(host: Host, domain: Domain, flags: int) -> Iterator[None]:
+    """Let the agent of a domain's guest freeze what it has mounted meanwhile, if that is asked for.
+
+    Raises:
+        LibvirtError: there is none, or it doesn't.
+    """
+    if not flags & Snap.QUIESCE:
+        yield
+        return
+    ask(host, domain, "guest-fsfreeze-freeze")
+    try:
+        yield
+    finally:
+        ask(host, domain, "guest-fsfreeze-thaw")
 
 
 def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
@@ -88,8 +106,6 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
     snapped.check_overlays(host.pools, found, flags)
     if domain.snapshots.by_name(name):
         raise failure(Code.OPERATION_FAILED, f"domain moment {name} already exists", origin=Origin.DOMAIN)
-    if flags & Snap.QUIESCE:
-        refuse_agent(domain)
     place = domain.place
     definition = Definition.parse(domain.definition.xml(SECURE | MIGRATABLE, place), lambda: b"")
     cpu = domain.definition.at(place).root.child("cpu") if place and not only_disks else None

@@ -1,4 +1,4 @@
-"""What a client wants to be told: of domains, of storage pools, of networks."""
+"""What a client wants to be told: of domains, of storage pools, of networks, of secrets."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -8,9 +8,14 @@ from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_arg
 from pytest_fakehv.fronts.libvirt.host.apis import About, api
 from pytest_fakehv.fronts.libvirt.host.audience import Told
 from pytest_fakehv.fronts.libvirt.host.host import Host
-from pytest_fakehv.fronts.libvirt.host.words import EventKind, NetworkEventKind, PoolEventKind
+from pytest_fakehv.fronts.libvirt.host.words import (
+    EventKind,
+    NetworkEventKind,
+    PoolEventKind,
+    SecretEventKind,
+)
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, SecretRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -32,6 +37,7 @@ _EVENTS: Final[Mapping[type[Told], _Events]] = {
     DomainRef: _Events("domain", "Domain", EventKind, "", "domain event callback"),
     PoolRef: _Events("pool", "StoragePool", PoolEventKind, "storage pool ", "storage pool event callback"),
     NetworkRef: _Events("network", "Network", NetworkEventKind, "network ", "network event callback"),
+    SecretRef: _Events("secret", "Secret", SecretEventKind, "secret ", "secret event callback"),
 }
 
 
@@ -51,6 +57,12 @@ def register_for_pools(host: Host, session: Session, event: int, pool: PoolRef |
 def register_for_networks(host: Host, session: Session, event: int, network: NetworkRef | None) -> int:
     """Note that a client wants to be told of an event of networks."""
     return _register(host, session, NetworkRef, event, network)
+
+
+@api("virConnectSecretEventRegisterAny", about="nothing")
+def register_for_secrets(host: Host, session: Session, event: int, secret: SecretRef | None) -> int:
+    """Note that a client wants to be told of an event of secrets."""
+    return _register(host, session, SecretRef, event, secret)
 
 
 def _register(host: Host, session: Session, about: type[Told], event: int, given: Told | None) -> int:
@@ -81,6 +93,12 @@ def deregister_for_pools(host: Host, session: Session, number: int) -> None:
 def deregister_for_networks(host: Host, session: Session, number: int) -> None:
     """Note that a client no longer wants to be told of an event of networks."""
     _deregister(host, session, NetworkRef, number)
+
+
+@api("virConnectSecretEventDeregisterAny", about="nothing", is_free=True)
+def deregister_for_secrets(host: Host, session: Session, number: int) -> None:
+    """Note that a client no longer wants to be told of an event of secrets."""
+    _deregister(host, session, SecretRef, number)
 
 
 def _deregister(host: Host, session: Session, about: type[Told], number: int) -> None:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.host import online
 from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.asking import check_agent
 from pytest_fakehv.fronts.libvirt.host.checks import (
     affected,
     check_active,
-    refuse_agent,
     the_affected,
 )
 from pytest_fakehv.fronts.libvirt.host.cpumaps import cpu_map, every, joined, one_of, written
@@ -33,13 +34,13 @@ def max_vcpus(_host: Host, _session: Session, domain: Domain) -> int:
     return domain.definition.most_vcpus
 
 
-@api("virDomainGetVcpusFlags", flags=_EITHER | Vcpu.MAXIMUM | Vcpu.GUEST)
+@api("virDomainGetVcpusFlags", waits=True, flags=_EITHER | Vcpu.MAXIMUM | Vcpu.GUEST)
 def vcpus_flags(host: Host, _session: Session, domain: Domain, flags: int) -> int:
     """Return how many it has, or may have."""
     definition = the_affected(domain, flags)
     if flags & Vcpu.GUEST:
         if definition is domain.live:
-            refuse_agent(domain)
+            return online.count(host, domain)
         raise failure(
             Code.INVALID_ARG,
             "vCPU count provided by the guest agent can only be requested for live domains",
@@ -61,7 +62,8 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
     """Give a domain more or fewer CPUs; without flags, one that runs."""
     live, config = affected(domain, flags)
     if flags & Vcpu.GUEST:
-        refuse_agent(domain)
+        _set_used(host, domain, count)
+        return
     if flags & Vcpu.MAXIMUM:
         if live:
             problem = "maximum vcpu count of a live domain can't be modified"
@@ -89,6 +91,19 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
     if config:
         can_go = live is not None or bool(flags & Vcpu.HOTPLUGGABLE)
         host.configure(domain, lambda given: given.with_vcpus(count, can_go=can_go))
+
+
+def _set_used(host: Host, domain: Domain, count: int) -> None:
+    """Let a domain's guest use so many of its CPUs.
+
+    Raises:
+        LibvirtError: it has no agent, or not so many CPUs.
+    """
+    check_agent(host, domain)
+    if (has := host.vcpus_of(domain)) < count:
+        problem = "requested vcpu count is greater than the count of enabled vcpus in the domain"
+        raise failure(Code.INVALID_ARG, f"{problem}: {count} > {has}")
+    online.set_count(host, domain, count)
 
 
 @api("virDomainGetVcpus")

@@ -93,6 +93,20 @@ class EventKind(IntEnum):
     MEMORY_DEVICE_SIZE_CHANGE = 26
 
 
+class AgentState(IntEnum):
+    """Whether an agent in a guest listens: ``VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_...``."""
+
+    CONNECTED = 1
+    DISCONNECTED = 2
+
+
+class AgentReason(IntEnum):
+    """Since when that is so: ``VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_...``."""
+
+    DOMAIN_STARTED = 1
+    CHANNEL = 2
+
+
 class PoolEventKind(IntEnum):
     """The same of storage pools: ``VIR_STORAGE_POOL_EVENT_ID_...``."""
 
@@ -125,6 +139,29 @@ class NetworkLifecycle(IntEnum):
     UNDEFINED = 1
     STARTED = 2
     STOPPED = 3
+
+
+class SecretEventKind(IntEnum):
+    """The same of secrets: ``VIR_SECRET_EVENT_ID_...``."""
+
+    LIFECYCLE = 0
+    VALUE_CHANGED = 1
+
+
+class SecretLifecycle(IntEnum):
+    """What has become of a secret: ``VIR_SECRET_EVENT_...``."""
+
+    DEFINED = 0
+    UNDEFINED = 1
+
+
+class ListedSecrets(IntFlag):
+    """Which secrets are listed: ``VIR_CONNECT_LIST_SECRETS_...``."""
+
+    EPHEMERAL = 1
+    NO_EPHEMERAL = 2
+    PRIVATE = 4
+    NO_PRIVATE = 8
 
 
 class IoErrorAction(IntEnum):

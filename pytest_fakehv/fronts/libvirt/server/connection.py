@@ -325,8 +325,9 @@ class Connection:
         try:
             results = function(*arguments)
             if procedure.streams:
-                self._streams.begin(header, *results)
-                results = ()
+                stream, *others = results
+                self._streams.begin(header, stream)
+                results = tuple(others)
             payload = _payload(procedure, results)
         except ConnectionLost:
             # On its way as the host fell silent, it gets no answer: who sends keepalives notices that.

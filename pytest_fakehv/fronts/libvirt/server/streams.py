@@ -41,7 +41,8 @@ class Streams:
             else:
                 self._say(header, Status.CONTINUE, _HOLE.pack(piece, 0), kind=Type.HOLE)
             self._outgoing.drain()
-        self._say(header, Status.CONTINUE)  # an empty piece is the end
+        if header.serial in self._open:
+            self._say(header, Status.CONTINUE)  # an empty piece is the end
 
     def take(self, header: Header, frame: bytes) -> None:
         """Take in what a client sends; of a stream that is over, it may be late, and is ignored."""

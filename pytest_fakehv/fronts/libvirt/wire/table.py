@@ -143,15 +143,15 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 136 virConnectDomainXMLToNative
 137 virConnectNumOfDefinedInterfaces
 138 virConnectListDefinedInterfaces
-139 virConnectNumOfSecrets
-140 virConnectListSecrets
-141 virSecretLookupByUUID
-142 virSecretDefineXML
-143 virSecretGetXMLDesc
-144 virSecretSetValue
-145 virSecretGetValue
-146 virSecretUndefine
-147 virSecretLookupByUsage
+139 virConnectNumOfSecrets r -> num:i
+140 virConnectListSecrets r maxuuids:i -> uuids:[s]
+141 virSecretLookupByUUID r uuid:16 -> secret:X
+142 virSecretDefineXML - xml:s flags:u -> secret:X
+143 virSecretGetXMLDesc r secret:X flags:u -> xml:s
+144 virSecretSetValue - secret:X value:o flags:u
+145 virSecretGetValue - secret:X flags:u -> value:o
+146 virSecretUndefine - secret:X
+147 virSecretLookupByUsage r usageType:i usageID:s -> secret:X
 148 virDomainMigratePrepareTunnel
 149 virConnectIsSecure r -> secure:i
 150 virDomainIsActive r dom:D -> active:i
@@ -200,7 +200,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 198 virDomainGetMemoryParameters r dom:D nparams:i flags:u -> params:T nparams:i
 199 virDomainSetVcpusFlags - dom:D nvcpus:u flags:u
 200 virDomainGetVcpusFlags r dom:D flags:u -> num:i
-201 virDomainOpenConsole
+201 virDomainOpenConsole s dom:D devname:?s flags:u
 202 virDomainIsUpdated r dom:D -> updated:i
 203 virConnectGetSysinfo r flags:u -> sysinfo:s
 204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
@@ -210,7 +210,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 208 virStorageVolUpload s vol:V offset:uh length:uh flags:u
 209 virStorageVolDownload s vol:V offset:uh length:uh flags:u
 210 virDomainInjectNMI - dom:D flags:u
-211 virDomainScreenshot
+211 virDomainScreenshot s dom:D screen:u flags:u -> mime:?s
 212 virDomainGetState r dom:D flags:u -> state:i reason:i
 213 virDomainMigrateBegin3 - dom:D xmlin:?s flags:uh dname:?s resource:uh -> cookie:o xml:s
 214 virDomainMigratePrepare3 - cookie:o uri:?s flags:uh dname:?s resource:uh xml:s -> cookie:o uri:?s
@@ -280,7 +280,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 284 virConnectListAllInterfaces
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
-287 virConnectListAllSecrets
+287 virConnectListAllSecrets r needResults:i flags:u -> secrets:[X] ret:u
 288 virNodeSetMemoryParameters - params:T flags:u
 289 virNodeGetMemoryParameters r nparams:i flags:u -> params:T nparams:i
 290 virDomainBlockCommit - dom:D disk:s base:?s top:?s bandwidth:uh flags:u
@@ -288,7 +288,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
 294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
 295 virDomainSendProcessSignal
-296 virDomainOpenChannel
+296 virDomainOpenChannel s dom:D name:?s flags:u
 297 virNodeDeviceLookupSCSIHostByWWN
 298 virDomainGetJobStats r dom:D flags:u -> type:i params:T
 299 virDomainMigrateGetCompressionCache
@@ -320,7 +320,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy - dom:D path:s destxml:s params:T flags:u
 347 virNodeAllocPages - pageSizes:[u] pageCounts:[uh] startCell:i cellCount:u flags:u -> ret:i
-349 virDomainGetFSInfo - dom:D flags:u
+349 virDomainGetFSInfo - dom:D flags:u -> info:[(s,s,s,[s])] ret:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
 352 virDomainPinIOThread
@@ -336,13 +336,13 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 366 virDomainSetPerfEvents - dom:D params:T flags:u
 368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
-371 virDomainGetGuestVcpus - dom:D flags:u
+371 virDomainGetGuestVcpus - dom:D flags:u -> params:T
 372 virDomainSetGuestVcpus - dom:D cpumap:s state:i flags:u
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
 378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
-380 virConnectSecretEventRegisterAny
-381 virConnectSecretEventDeregisterAny
+380 virConnectSecretEventRegisterAny r eventID:i secret:?X -> callbackID:i
+381 virConnectSecretEventDeregisterAny fr callbackID:i
 384 virDomainSetVcpu - dom:D cpumap:s state:i flags:u
 386 virDomainSetBlockThreshold
 387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
@@ -381,8 +381,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 420 virDomainAgentSetResponseTimeout - dom:D timeout:i flags:u -> result:i
 421 virDomainBackupBegin - dom:D backup_xml:s checkpoint_xml:?s flags:u
 422 virDomainBackupGetXMLDesc r dom:D flags:u -> xml:s
-424 virDomainAuthorizedSSHKeysGet
-425 virDomainAuthorizedSSHKeysSet
+424 virDomainAuthorizedSSHKeysGet - dom:D user:s flags:u -> keys:[s]
+425 virDomainAuthorizedSSHKeysSet - dom:D user:s keys:[s] flags:u
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]
 427 virDomainStartDirtyRateCalc - dom:D seconds:i flags:u
 428 virNodeDeviceDefineXML
@@ -427,6 +427,7 @@ D 10 328 tray-change devAlias:s reason:i
 D 13 331 balloon-change actual:uh
 D 15 333 device-removed devAlias:s
 D 16 339 block-job-2 dst:s type:i status:i
+D 18 348 agent-lifecycle state:i reason:i
 D 19 354 device-added devAlias:s
 D 20 359 migration-iteration iteration:i
 D 21 363 job-completed params:T
@@ -435,6 +436,8 @@ D 23 379 metadata-change type:i uri:?s
 N 0 315 lifecycle event:i detail:i
 P 0 370 lifecycle event:i detail:i
 P 1 373 refresh
+X 0 382 lifecycle event:i detail:i
+X 1 383 value-changed
 """
 """What clients are told: what it is about, libvirt's number of the event, the procedure, a name, and what
 follows the number of the callback and what it is about."""

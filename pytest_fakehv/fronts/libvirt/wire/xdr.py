@@ -4,7 +4,8 @@
 boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a
 list, ``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text,
 ``w32`` one of that fixed size. ``D`` is a domain, ``P`` a storage pool, ``V`` a volume, ``N`` a network,
-``S`` a domain's snapshot, ``A`` a list of addresses, ``T`` a list of parameters; others can be named so, too.
+``S`` a domain's snapshot, ``X`` a secret, ``A`` a list of addresses, ``T`` a list of parameters; others can
+be named so, too.
 """
 
 import struct
@@ -21,6 +22,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     NetworkRef,
     Parameter,
     PoolRef,
+    SecretRef,
     SnapshotRef,
     VolumeRef,
 )
@@ -301,6 +303,7 @@ STRUCTURES: Final = {
     "S": record([_LETTERS["s"], _DOMAIN], SnapshotRef._make),
     "V": record([_LETTERS["s"]] * 3, VolumeRef._make),
     "N": record([_LETTERS["s"], _fixed("16s")], NetworkRef._make),
+    "X": record([_fixed("16s"), _LETTERS["i"], _LETTERS["s"]], SecretRef._make),
     "A": _array(record([_LETTERS["i"], _LETTERS["s"], _LETTERS["u"]])),
     "T": _array(Codec(_pack_parameter, _unpack_parameter, 12)),
 }

@@ -23,6 +23,7 @@ def test_what_a_host_answers_is_what_faults_can_name():
         "virConnectGetURI",
         "virConnectDomainEventDeregisterAny",
         "virConnectNetworkEventDeregisterAny",
+        "virConnectSecretEventDeregisterAny",
         "virConnectStoragePoolEventDeregisterAny",
     }
     assert APIS.keys() - free == LIBVIRT_NAMES

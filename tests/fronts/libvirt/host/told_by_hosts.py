@@ -12,7 +12,7 @@ from pytest_fakehv.fronts.libvirt.wire.frames import Type
 from pytest_fakehv.fronts.libvirt.wire.procedures import PROCEDURES
 from pytest_fakehv.fronts.libvirt.wire.xdr import decode
 
-KINDS = {0: "lifecycle", 1: "reboot", 4: "error", 6: "reason", 13: "balloon", 23: "metadata"}
+KINDS = {0: "lifecycle", 1: "reboot", 4: "error", 6: "reason", 13: "balloon", 18: "agent", 23: "metadata"}
 
 LIFECYCLE = {
     (0, 0): "defined",
@@ -33,6 +33,7 @@ LIFECYCLE = {
     (4, 0): "resumed",
     (4, 1): "resumed from a migration",
     (4, 2): "resumed from a snapshot",
+    (4, 3): "resumed as postcopy",
     (5, 0): "has shut down",
     (5, 1): "destroyed",
     (5, 2): "crashed",

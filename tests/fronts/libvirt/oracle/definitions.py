@@ -112,6 +112,17 @@ def network_xml(name, head="", *, id=None, subnet=1):  # noqa: A002
     return definition
 
 
+def secret_xml(name, *, usage="", head="", ephemeral="no", private="no"):
+    """Return a secret's definition."""
+    given = {"usage": usage, "head": head, "ephemeral": ephemeral, "private": private}
+    definition = Definition(
+        f"<secret ephemeral='{ephemeral}' private='{private}'><uuid>{uuid(name)}</uuid>{head}{usage}</secret>"
+    )
+    said = "".join(f", {key}={value!r}" for key, value in given.items() if value not in {"", "no"})
+    definition.shown = f"secret_xml({name!r}{said})"
+    return definition
+
+
 def changed(definition, old, new):
     """Return a definition of which a part is another."""
     assert old in definition

@@ -25,6 +25,7 @@ UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
     "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
     "virConnectListDefinedNetworks", "virDomainSnapshotListNames", "virDomainSnapshotListChildrenNames",
+    "virConnectListSecrets",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
 

@@ -6,6 +6,7 @@ happens, nothing is left behind.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -59,7 +60,7 @@ migration_port_max = {last}
 INIT = """\
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mkdir -p /run/libvirt
+mkdir -p /run/libvirt /run/lock
 mount --bind {folder}/run /run/libvirt
 mount --bind {folder}/lib /var/lib/libvirt
 mount --bind {folder}/cache /var/cache/libvirt
@@ -68,6 +69,11 @@ mount --bind {folder}/etc /etc/libvirt
 mount --bind {folder}/passwd /etc/passwd
 mount --bind {folder}/group /etc/group
 mount --bind {folder}/hosts /etc/hosts
+mkdir -p /run/libvirt/usr/bin
+ln -s /usr/lib /usr/share /run/libvirt/usr/
+touch /run/libvirt/usr/bin/qemu-system-x86_64
+mount --bind /usr/bin/qemu-system-x86_64 /run/libvirt/usr/bin/qemu-system-x86_64
+mount --bind {qemu} /usr/bin/qemu-system-x86_64
 hostname {name}
 /usr/sbin/libvirtd --config {folder}/etc/libvirtd.conf --pid-file {folder}/libvirtd.pid &
 while true; do wait; sleep 3600 & done
@@ -107,7 +113,10 @@ class Host:
         (folder / "passwd").write_text(passwd)
         (folder / "group").write_text(Path("/etc/group").read_text() + "libvirt-qemu:x:64055:\n")
         (folder / "hosts").write_text(HOSTS)
-        (folder / "init.sh").write_text(INIT.format(folder=folder, name=name))
+        (folder / "init.sh").write_text(INIT.format(folder=folder, name=name, qemu=folder / "qemu"))
+        shutil.copy(Path(__file__).with_name("qemu.py"), folder / "qemu")
+        (folder / "qemu").chmod(0o755)
+        self._seen = 0
         self._apart = apart
         self._process = None
 
@@ -163,6 +172,23 @@ class Host:
     def kill(self, name):
         """Kill a domain's QEMU behind the daemon's back."""
         self.signal("KILL", f"run/qemu/{name}.pid")
+
+    def agent(self, name, answers):
+        """Let the agent of a domain's guest answer so; None: there is none."""
+        path = self.folder / "lib" / "images" / f"{name}.agent"
+        if answers is None:
+            path.unlink(missing_ok=True)
+        else:
+            fresh = path.with_suffix(".new")
+            fresh.write_text(json.dumps(answers))
+            fresh.rename(path)
+
+    def asked(self):
+        """Return what agents of guests here were asked since this was last called."""
+        path = self.folder / "lib" / "images" / "asked"
+        asked = path.read_text().splitlines() if path.exists() else []
+        seen, self._seen = self._seen, len(asked)
+        return [json.loads(each) for each in asked[seen:]]
 
     def let_pass(self):
         """Do nothing: time passes by itself."""

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import libvirt
+import libvirt_qemu
 
 from oracle.normal import FLEETING, normal
 
@@ -38,6 +39,8 @@ KINDS = {
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata",
 }
 
+AGENT = libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE
+
 BLOCK_JOBS = {
     libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB: "block job",
     libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: "block job 2",
@@ -60,6 +63,7 @@ OF_DEVICES = {
 }
 
 NETWORK_LIFECYCLE = ("defined", "undefined", "started", "stopped")
+SECRET_LIFECYCLE = ("defined", "undefined")
 POOL_LIFECYCLE = ("defined", "undefined", "started", "stopped", "created", "deleted")
 
 OBJECTS = {
@@ -71,6 +75,9 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virSecret: lambda value: {
+        "secret": value.UUIDString(), "type": value.usageType(), "usage": value.usageID()
+    },
     libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
     libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
@@ -79,7 +86,7 @@ OBJECTS = {
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
     libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
-    libvirt.virDomainSnapshot: "snapshot",
+    libvirt.virDomainSnapshot: "snapshot", libvirt.virSecret: "secret",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -160,6 +167,39 @@ class Recording:
             receiver = self._pool_receiver(self._names[connection])
             connection.storagePoolEventRegisterAny(None, kind, receiver, None)
 
+    def watch_secrets(self, connection):
+        """Let the events of secrets stand at the calls to come, too."""
+        name = self._names[connection]
+
+        def lifecycle(connection, secret, event, detail, _):
+            self._events.append(
+                f"secret {SECRET_LIFECYCLE[event]}, {detail}: {secret.UUIDString()} on {name}"
+            )
+
+        def changed(connection, secret, _):
+            self._events.append(f"secret changed: {secret.UUIDString()} on {name}")
+
+        kinds = libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED
+        for kind, callback in zip(kinds, (lifecycle, changed), strict=True):
+            connection.secretEventRegisterAny(None, kind, callback, None)
+
+    def watch_agents(self, connection):
+        """Let it stand at the calls to come, too, that agents of guests come and go."""
+        receiver = self._receiver(libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._names[connection])
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, receiver, None)
+
+    def agent(self, name, answers):
+        """Let the agent of a domain's guest say other things from now on, and keep what comes of it.
+
+        Args:
+            name: The domain's.
+            answers: By the name of a command, what it returns, as ``{"return": ...}``; or ``{"error": ...}``;
+                or None for no answer. None in place of all: there is no agent.
+        """
+        for host in self.hosts.values():
+            host.agent(name, answers)
+        self._keep({"call": f"agent({name!r})", "api": "agent"}, None, None, 0.3)
+
     def __call__(self, function, *args, until=None, quiet=QUIET):
         """Call a function or a method of libvirt-python's, and keep what comes of it.
 
@@ -183,6 +223,10 @@ class Recording:
         stream = connection.newStream()
         self._names[stream] = "stream"
         return stream
+
+    def note(self, what, value):
+        """Keep what was seen otherwise than by a call."""
+        self._keep({"call": what, "api": what, "result": value}, None, None)
 
     def begin(self, function, *args, until=None, quiet=QUIET):
         """Begin a call that takes its time, and go on meanwhile; what is to come stands at this call's end.
@@ -221,19 +265,21 @@ class Recording:
         self._keep(line, owner, None, quiet)
         return result
 
-    def virsh(self, *command, host="node1", until=None):
-        """Run virsh in a process of its own, and keep what it printed."""
+    def virsh(self, *command, host="node1", until=None, given=None):
+        """Run virsh in a process of its own, with what it is given to read, and keep what it printed."""
         env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
         running = subprocess.Popen(
             ["virsh", "-c", self.hosts[host].uri, *command],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
         )  # fmt: skip
         for _ in range(60):
             try:
-                stdout, stderr = running.communicate(timeout=1)
+                stdout, stderr = running.communicate(given, timeout=1)
                 break
             except subprocess.TimeoutExpired:  # it waits for something that takes its time
                 self.hosts[host].let_pass()
+                given = None  # it has that
         else:
             running.kill()
             raise AssertionError(f"virsh {command} does not end")
@@ -312,6 +358,9 @@ class Recording:
                 line["state"] = subject.state()
             except libvirt.libvirtError:
                 line["state"] = None
+        asked = [each for host in self.hosts.values() for each in host.asked()]
+        if asked:
+            line["asked"] = asked
         if self._events:
             # There is an order on one connection alone. A real guest's BIOS resets once or twice more.
             events = sorted(self._events, key=lambda each: each.rpartition(" on ")[2])
@@ -386,13 +435,16 @@ def event(kind, details):
         (figures,) = details
         count = len(set(figures) - FLEETING)
         return f"{JOBS[kind]}, operation {figures['operation']}, {count} figures"
+    if kind == AGENT:
+        return " ".join(["agent", *map(str, details)])
     return " ".join([{**KINDS, **OF_DEVICES}[kind], *map(str, details)])
 
 
 def api(function):
     """Return the name of the C function that a function of libvirt-python's stands for."""
-    named = [each for each in function.__code__.co_names if hasattr(libvirt.libvirtmod, each)]
-    return named[0]
+    modules = libvirt.libvirtmod, libvirt_qemu.libvirtmod_qemu
+    names = function.__code__.co_names
+    return next(each for each in names if any(hasattr(module, each) for module in modules))
 
 
 def shown(value):
@@ -413,6 +465,8 @@ def shown(value):
 
 def name_of(value):
     """Return an object's name."""
+    if isinstance(value, libvirt.virSecret):
+        return value.UUIDString()
     return value.getName() if hasattr(value, "getName") else value.name()
 
 

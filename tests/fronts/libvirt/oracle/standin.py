@@ -5,8 +5,11 @@ import contextlib
 import libvirt
 
 from oracle import records
+from oracle.scripts.agent import GOOD
 from pytest_fakehv import FakeCluster, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
+
+NOT_FOUND = {"error": {"class": "CommandNotFound", "desc": "The command {} has not been found"}}
 
 
 class StandIn:
@@ -14,11 +17,38 @@ class StandIn:
 
     def __init__(self, front, name):
         self._front, self._name = front, name
+        self._asked = []
         self.uri = self.read_only_uri = front.uri(name)
 
     def kill(self, name):
         """End an instance's process."""
         self._front.cluster.kill(name, node=self._name)
+
+    def agent(self, name, answers):
+        """Let the agent of a domain's guest answer so; None: there is none."""
+        if answers is None:
+            self._front.agent(name, None)
+            return
+        known = dict.fromkeys(GOOD, NOT_FOUND) | answers
+        self._front.agent(name, {command: self._answering(command, said) for command, said in known.items()})
+
+    def _answering(self, command, said):
+        def answer(arguments):
+            self._asked.append({"execute": command, **({"arguments": arguments} if arguments else {})})
+            if said is None:
+                raise TimeoutError
+            if "error" not in said:
+                return said["return"]
+            is_unknown = said["error"]["class"] in {"CommandNotFound", "CommandDisabled"}
+            words = said["error"]["desc"].format(command)
+            raise NotImplementedError(words) if is_unknown else RuntimeError(words)
+
+        return answer
+
+    def asked(self):
+        """Return what agents of guests here were asked since this was last called."""
+        asked, self._asked[:] = list(self._asked), []
+        return asked
 
     def let_pass(self):
         """Let a second pass."""

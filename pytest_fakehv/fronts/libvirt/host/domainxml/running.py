@@ -80,6 +80,7 @@ class Place:
         port: the port of its first screen that names none; the others follow.
         terminal: the number of the terminal of its first serial line; the others follow.
         bridges: to which bridges its networks lead.
+        hears_agent: whether an agent in its guest listens to the host.
     """
 
     id: int
@@ -87,6 +88,7 @@ class Place:
     port: int = FIRST_PORT
     terminal: int = 0
     bridges: tuple[Bridge, ...] = ()
+    hears_agent: bool = False
 
 
 def devices_of(domain: Element) -> Element:
@@ -248,6 +250,7 @@ class _Devices:
         self._is_q35 = kind is not None and "q35" in kind.attributes["machine"]
         self._tap = place.tap
         self._bridges = place.bridges
+        self._state = "connected" if place.hears_agent else "disconnected"
         self._port = place.port
         self._terminal = place.terminal
         self._first_serial: Element | None = None
@@ -339,7 +342,7 @@ class _Devices:
         if name != AGENT:
             return channel
         parts = (
-            each.having(state="disconnected") if each.name == "target" else each for each in channel.children
+            each.having(state=self._state) if each.name == "target" else each for each in channel.children
         )
         return channel.holding(*parts)
 

@@ -1,0 +1,1 @@
+"""A host's secrets: how they are defined, and their values."""
