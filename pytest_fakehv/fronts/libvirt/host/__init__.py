@@ -13,6 +13,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     devices,
     dumping,
     figures,
+    hostdevices,
     jobs,
     leasing,
     lifecycle,
