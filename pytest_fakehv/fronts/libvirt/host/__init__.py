@@ -6,6 +6,7 @@ libvirt's functions, which it declares by `api`.
 
 from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares what it answers
     agent,
+    blocks,
     connection,
     figures,
     jobs,

@@ -196,10 +196,18 @@ class Befalling(Domains):
             if domain.autostart and not domain.is_active:
                 definition = domain.definition
                 with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
-                    self.networks.check(definition)
+                    self.check_can_start(definition)
                     self.machine.boots(
                         domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
                     )
+
+    def check_can_start(self, definition: Definition) -> None:
+        """Refuse a domain that lacks what it needs of its host to start; called under the lock.
+
+        Raises:
+            LibvirtError: it does.
+        """
+        self.networks.check(definition)
 
     # Inside: all of it under the lock
 

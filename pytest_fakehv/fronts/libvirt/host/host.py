@@ -15,9 +15,11 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.storage import disks, opening
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
+from pytest_fakehv.fronts.libvirt.host.words import Shutoff
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.errors import NodeDownError
@@ -266,13 +268,14 @@ class Host(Befalling):
             ends_with: the client with whose connection it ends; None for none.
 
         Raises:
-            LibvirtError: it runs by now, doesn't fit, or a network of its isn't up.
+            LibvirtError: it runs by now, doesn't fit, or lacks a network or a disk.
             HypervisorError: it can't be started.
         """
+        definition = disks.without_missing(self.pools, definition)
         domain.starting, domain.ends_with = definition, ends_with
         try:
             self._check_is_called_alone(domain)
-            self._check_networks(definition)
+            self._check_starts(domain, definition)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
             domain.ends_with = None  # whoever starts it later may mean it to stay
@@ -283,18 +286,47 @@ class Host(Befalling):
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)
 
-    @under_lock
-    def _check_networks(self, definition: Definition) -> None:
-        """Refuse a domain whose networks aren't up; it has had a number.
+    def check_can_start(self, definition: Definition) -> None:
+        """Refuse a domain that lacks what it needs, or whose disks are in use; called under the lock.
 
         Raises:
-            LibvirtError: one isn't.
+            LibvirtError: it does, or one is.
+        """
+        self._check_needs(definition)
+        # One that comes here has its disks only once it is here.
+        running = [each.definition for each in self.domains if each.is_active and not each.incoming]
+        opening.check(self.pools, definition, running, self.machine.now)
+
+    @under_lock
+    def _check_starts(self, domain: Domain, definition: Definition) -> None:
+        """Refuse a domain that can't start; it has had a number.
+
+        Raises:
+            LibvirtError: it can't.
         """
         try:
-            self.networks.check(definition)
+            self.check_can_start(definition)
+        except LibvirtError:
+            self._places.lose_id()
+            domain.reason = Shutoff.FAILED
+            raise
+
+    @under_lock
+    def check_can_come(self, definition: Definition) -> None:
+        """Refuse a domain that is to come here, and lacks what it needs; it has had a number.
+
+        Raises:
+            LibvirtError: it does.
+        """
+        try:
+            self._check_needs(definition)
         except LibvirtError:
             self._places.lose_id()
             raise
+
+    def _check_needs(self, definition: Definition) -> None:
+        self.networks.check(definition)
+        disks.check_there(self.pools, definition)
 
     @under_lock
     def _check_is_called_alone(self, domain: Domain) -> None:

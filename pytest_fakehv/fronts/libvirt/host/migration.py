@@ -317,7 +317,7 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         )
     if not asked.has(Migrate.OFFLINE):
         try:
-            host.networks.check(definition)
+            host.check_can_come(definition)
             Crossing(host.machine, instance).accept()
         except BaseException:
             turn_away(host, domain.name)

@@ -17,7 +17,7 @@ from pytest_fakehv.fronts.libvirt.errors import (
 from pytest_fakehv.fronts.libvirt.host.apis import check_flags
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
-from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
+from pytest_fakehv.fronts.libvirt.host.storage.pool import Held, Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Permissions, Space, Spaces
@@ -157,11 +157,19 @@ class Pools:
         return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 
     def image_at(self, path: str) -> Image | None:
-        """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        """Return what lies at a path, as far as a pool has it; None where nothing does."""
+        held = self.held_at(path)
+        return held and held.image
+
+    def held_at(self, path: str) -> "Held | None":
+        """Return what is at a path that lies in a pool's folder or group; None where it lies in none."""
         folder, _, name = tidy(path).rpartition("/")
         for pool in self:
             if pool.definition.path == (folder or "/"):
-                return self._space(pool.definition).images.get(name)
+                # What is mounted, or a group, is there with its pool alone.
+                is_there = pool.is_active or pool.definition.kind == "dir"
+                images = self._space(pool.definition).images if is_there else {}
+                return Held(pool, tidy(path), images.get(name))
         return None
 
     def _volumes(self) -> Iterator[Volume]:

@@ -164,18 +164,17 @@ def resize(volume: Volume, given: int, flags: int, now: float) -> None:
         _check_can_have(volume, capacity)
     if image.format == "raw" and capacity > LARGEST:
         raise system_failure(f"Failed to truncate file '{volume.path}'", errno.EFBIG)
-    _fit(image, capacity, allocates=bool(flags & VolumeResize.ALLOCATE))
+    fit(image, capacity, allocates=bool(flags & VolumeResize.ALLOCATE))
     image.changed = now
 
 
-def _fit(image: Image, capacity: int, *, allocates: bool) -> None:
-    """Let an image have another capacity."""
+def fit(image: Image, capacity: int, *, allocates: bool = False) -> None:
+    """Let an image have another capacity, in bytes; and, if it is a raw one, take all of it if asked to."""
     if image.format == "raw":
         image.physical = capacity
+        image.allocation = capacity if allocates else min(image.allocation, capacity)
         if image.content:
             image.content.clear(capacity)
-        if allocates:
-            image.allocation = capacity
     elif capacity < image.capacity:
         image.physical = max(image.physical, _TABLES)
         image.allocation = max(image.allocation, _TABLES_ALLOCATED)
