@@ -121,6 +121,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.NO_NWFILTER: "Network filter not found",
     Code.NO_SECRET: "Secret not found",
     Code.BLOCK_COPY_ACTIVE: "block copy still active",
+    Code.MIGRATE_UNSAFE: "Unsafe migration",
     Code.MIGRATE_PERSIST_FAILED: "Failed to make domain persistent after migration",
     Code.MIGRATE_FINISH_OK: "migration successfully aborted",
     Code.DBUS_SERVICE: "error from service",

@@ -271,7 +271,8 @@ class Host(Befalling):
             LibvirtError: it runs by now, doesn't fit, or lacks a network or a disk.
             HypervisorError: it can't be started.
         """
-        definition = disks.without_missing(self.pools, definition)
+        with self._lock:
+            definition = disks.without_missing(self.pools, definition)
         domain.starting, domain.ends_with = definition, ends_with
         try:
             self._check_is_called_alone(domain)
@@ -307,7 +308,7 @@ class Host(Befalling):
         try:
             self.check_can_start(definition)
         except LibvirtError:
-            self._places.lose_id()
+            self.loses_id()
             domain.reason = Shutoff.FAILED
             raise
 
@@ -321,8 +322,12 @@ class Host(Befalling):
         try:
             self._check_needs(definition)
         except LibvirtError:
-            self._places.lose_id()
+            self.loses_id()
             raise
+
+    def loses_id(self) -> None:
+        """Give a number to a domain that doesn't come to run; called under the lock."""
+        self._places.lose_id()
 
     def _check_needs(self, definition: Definition) -> None:
         self.networks.check(definition)

@@ -2,6 +2,8 @@
 
 import re
 
+import libvirt
+
 UUID = re.compile(r"\b(?!aaaaaaaa-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 """One that no script gave."""
 
@@ -135,6 +137,8 @@ def _result(api, value):
         return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
     if api == "virDomainGetJobStats":
         value = {key: each for key, each in value.items() if key not in FLEETING}
+        if value.get("type") == libvirt.VIR_DOMAIN_JOB_UNBOUNDED and value.get("disk_total"):
+            value |= dict.fromkeys(("disk_processed", "disk_remaining"), "#")
     for name, path in MOMENTARY:
         if name == api:
             value = _replaced(value, re.compile(path), "")

@@ -172,6 +172,10 @@ class Pools:
                 return Held(pool, tidy(path), images.get(name))
         return None
 
+    def is_shared(self, pool: Pool) -> bool:
+        """Tell whether hosts share what is in a pool."""
+        return self._spaces.is_shared(pool.definition.address(self._machine.name))
+
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:
             for image in pool.images.values():
