@@ -1,27 +1,49 @@
-"""The suite in environments of its own: every Python, the installed wheel, the lowest versions."""
+"""The suite in environments of its own: every Python, the installed wheel, the lowest versions.
+
+A plain ``pipx install nox`` runs them; where uv is there, too, it makes the environments, which is faster.
+"""
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.default_venv_backend = "uv"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = True  # what was left out has not passed
 nox.options.sessions = ["tests", "lowest", "coverage", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 AXE = "4.14.1"
 """The accessibility checker's version, on the npm registry."""
 
+NEXT = ("3.14", "3.15")
+"""The Pythons that Debian's unstable has and this machine need not have."""
+
+
+def runs(python: str) -> bool:
+    """Tell whether there is such a Python, which a shim of pyenv's alone is not."""
+    try:
+        command = [python, "-c", "import venv"]
+        return not subprocess.run(command, capture_output=True, check=False).returncode  # noqa: S603  # ours
+    except OSError:
+        return False
+
+
 PYTHONS = nox.project.python_versions(PYPROJECT)
-PRESENT = [each for each in PYTHONS if shutil.which(f"python{each}")]
-NEWEST = PRESENT[-1] if PRESENT else None
+PRESENT = [each for each in PYTHONS if runs(f"python{each}")] or PYTHONS
+NEWEST = PRESENT[-1]
 
 
 def groups(*names: str) -> list[str]:
     """Return the requirements of dependency groups."""
     return list(nox.project.dependency_groups(PYPROJECT, *names))
+
+
+COPIED = ("tests", "examples", "docs", ".github")
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 
 
 def run_suite(session: nox.Session, *command: str) -> None:
@@ -30,9 +52,9 @@ def run_suite(session: nox.Session, *command: str) -> None:
     What stands behind ``--`` on nox's command line is run in its place.
     """
     with tempfile.TemporaryDirectory() as away:
-        for name in ("tests", "examples", "docs", ".github"):
+        for name in COPIED:
             shutil.copytree(name, Path(away, name), ignore=shutil.ignore_patterns("_build", "_plots"))
-        for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        for name in ("pyproject.toml", *PAGES):
             shutil.copy(name, away)
         with session.chdir(away):
             session.run(*command, "-n", "auto", *(session.posargs or ("tests", "examples")))
@@ -89,15 +111,17 @@ def install_chromium(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite and the examples, against the wheel."""
     with tempfile.TemporaryDirectory() as wheel:
-        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", wheel, external=True)
+        session.install("build")
+        session.run("python", "-m", "build", "--wheel", "--outdir", wheel, silent=True)
         session.install(str(next(Path(wheel).glob("*.whl"))), *groups("test"))
     run_suite(session, "pytest")
 
 
-@nox.session(python=PRESENT[-2:][0] if PRESENT else None)
+@nox.session(python=PRESENT[-2:][0])
 def lowest(session: nox.Session) -> None:
     """The same with the lowest versions of all that the plugin needs, on the newest Python but one."""
-    session.install("--resolution=lowest-direct", ".", *groups("test"))
+    session.install("uv")  # which knows what the lowest are
+    session.run("uv", "pip", "install", "--quiet", "--resolution=lowest-direct", ".", *groups("test"))
     session.run("uv", "pip", "list")
     # What a page shows of a finding is what a newer Hypothesis shrinks it to.
     page = (
@@ -135,6 +159,49 @@ def coverage(session: nox.Session) -> None:
     session.run(*command, *session.posargs, env=env)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session(python=NEWEST)
+def plugins(session: nox.Session) -> None:
+    """A small project's suite beside each of the plugins that most have, which ours changes nothing about."""
+    session.install("-e", ".", *groups("test", "plugins"))
+    command = ("pytest", "-p", "xdist", "-p", "fakehv", "-n", "auto", "tests/neighbours")
+    session.run(*command, *session.posargs, env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+
+
+@nox.session(venv_backend="none")
+def newest(session: nox.Session) -> None:
+    """The suite on the newest Pythons, Debian's unstable ones, in a folder; needs root and debootstrap."""
+    folder = Path(session.cache_dir, "sid").resolve()
+    if not folder.exists():
+        making = folder.with_suffix(".new")
+        shutil.rmtree(making, ignore_errors=True)
+        packages = ",".join(f"python{each}{part}" for each in NEXT for part in ("", "-venv"))
+        command = ("debootstrap", "--variant=minbase", f"--include={packages}", "sid", str(making))
+        session.run(*command, external=True, silent=True)
+        making.rename(folder)
+    for name in ("etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"):
+        shutil.copy(Path("/", name), folder / name)  # by which it reaches the network as the machine does
+    source = folder / "src"
+    shutil.rmtree(source, ignore_errors=True)
+    for name in (*COPIED, "pytest_fakehv", "benchmarks", ".ci"):
+        shutil.copytree(name, source / name, ignore=shutil.ignore_patterns("_build", "_plots", "__pycache__"))
+    for name in ("pyproject.toml", "noxfile.py", "LICENSE", *PAGES):
+        shutil.copy(name, source)
+    mounted = (
+        f"mount --bind /proc {folder}/proc && mount --rbind /dev {folder}/dev && "
+        f'exec chroot {folder} sh -c "cd /src && $1"'
+    )
+    tests = " ".join(session.posargs) or "tests examples --ignore=tests/project"
+    for version in NEXT:
+        commands = (
+            f"python{version} -m venv --clear /venv-{version}",
+            f"/venv-{version}/bin/pip install -q -U pip",
+            f"/venv-{version}/bin/pip install -q -e . --group test",
+            f"LC_ALL=C.UTF-8 /venv-{version}/bin/pytest -n auto -p no:cacheprovider {tests}",
+        )
+        inside = ("unshare", "--mount", "sh", "-c", mounted, "sh", " && ".join(commands))
+        session.run(*inside, external=True)
 
 
 @nox.session(python=NEWEST)
@@ -185,6 +252,13 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[hypothesis]", *groups("docs"))
     command = ("sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
     session.run(*command, *session.posargs, "docs", "docs/_build")
+
+
+@nox.session(python=NEWEST)
+def links(session: nox.Session) -> None:
+    """Follow every link of the documentation; needs the network."""
+    session.install("-e", ".[hypothesis]", *groups("docs"))
+    session.run("sphinx-build", "--builder=linkcheck", "--quiet", "docs", "docs/_build/links")
 
 
 @nox.session(python=NEWEST)

@@ -1,5 +1,6 @@
 """How the documentation is built: ``nox -s docs``, or ``sphinx-build -W -n docs docs/_build``."""
 
+import os
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -21,6 +22,14 @@ extensions = [
     "pytest_objects",
 ]
 exclude_patterns = ["_build"]
+
+if "READTHEDOCS" in os.environ:
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "pytest": ("https://docs.pytest.org/en/stable", None),
+        "hypothesis": ("https://hypothesis.readthedocs.io/en/latest", None),
+    }
 
 html_theme = "furo"
 html_title = "pytest-fakehv"
@@ -44,10 +53,10 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
-    # Python's and pytest's own, of which no inventory is fetched: the build needs no network.
+    # Python's and others', whose inventories only the hosted build fetches: no other needs the network.
     (
         "py:.*",
-        r"(_thread|abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
+        r"(_pytest|_thread|abc|collections|contextlib|fractions|hypothesis|os|pytest|types|typing|unittest|ganeti)(\..*)?",
     ),
     ("py:class", r"optional|Self|Any|PathLike|Fraction|TypeAlias|NoneType"),
     # What Sphinx makes of a type with a comma, in a signature where a default is "<factory>".

@@ -1,6 +1,7 @@
-"""The commands: ``python -m pytest_fakehv topology ...`` and ``... libvirt ...``."""
+"""The commands: ``python -m pytest_fakehv topology ...``, ``... libvirt ...`` and ``... merge ...``."""
 
 import argparse
+import posixpath
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +13,9 @@ from pytest_fakehv.inventories.found import Found, Source, in_short, written
 from pytest_fakehv.inventories.kinds import KINDS, Reading, read
 from pytest_fakehv.machine import Os
 from pytest_fakehv.reading import read_file
+from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import reason
+from pytest_fakehv.storage.places import Output
 from pytest_fakehv.text import printable
 
 _PROGRAM: Final = "python -m pytest_fakehv"
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog=_PROGRAM, allow_abbrev=False)
     parser.add_argument(
-        "command", choices=["topology", "libvirt"], help="what to do; COMMAND --help says more"
+        "command", choices=["topology", "libvirt", "merge"], help="what to do; COMMAND --help says more"
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the command's own")
     chosen = parser.parse_args(arguments)
@@ -39,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "libvirt":
             serve = import_module("pytest_fakehv.fronts.libvirt.command").serve  # who needs it waits for it
             serve(chosen.arguments, f"{_PROGRAM} libvirt")
+            return 0
+        if chosen.command == "merge":
+            _merge(chosen.arguments)
             return 0
         text, notes = _topology(_parser().parse_intermixed_args(chosen.arguments))
     except DeclarationError as error:
@@ -85,6 +91,34 @@ def _parser() -> argparse.ArgumentParser:
             help=f"a group of an Ansible inventory whose hosts are {kind}s",
         )
     return command
+
+
+def _merge(arguments: Sequence[str]) -> None:
+    """Make one page of several runs'.
+
+    Raises:
+        DeclarationError: a page can't be read, or the new one not written.
+    """
+    command = argparse.ArgumentParser(
+        prog=f"{_PROGRAM} merge",
+        allow_abbrev=False,
+        description="Make one page of those that --fakehv-report wrote in several runs: shards, machines, "
+        "versions of Python. Each test says in which page it was.",
+    )
+    command.add_argument("pages", nargs="+", metavar="PAGE", help="a page of --fakehv-report")
+    command.add_argument("--output", required=True, metavar="FILE", help="the page to be made")
+    given = command.parse_args(arguments)
+    try:
+        run = import_module("pytest_fakehv.story.page.run")  # who needs it waits for it
+    except ImportError as error:
+        raise DeclarationError(str(error)) from None
+    output = Output(Disk(), posixpath.abspath(given.output), run.TAG)
+    try:
+        text = run.merged([(printable(path), run.Run.read(path)) for path in given.pages])
+        output.make_folder()
+        output.write(text)
+    except DeclarationError as error:
+        raise DeclarationError(f"nothing is merged: {error}") from None
 
 
 def _topology(given: argparse.Namespace) -> tuple[str, list[str]]:

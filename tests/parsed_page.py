@@ -36,6 +36,11 @@ class Page(HTMLParser):
         if "h3" in self.open:
             self.names.append(" ".join(data.split()))
 
+    @property
+    def scripts(self):
+        """How many there are that could run: data can't."""
+        return len(self.all("script")) - len(self.all("script", type="application/json"))
+
     def all(self, tag, **wanted):
         attributes = {key.rstrip("_"): value for key, value in wanted.items()}
         return [

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
 import pytest
 
@@ -56,6 +57,9 @@ MARKERS: Final = {
 }
 """What each is for, by its name."""
 
+_MOST_CHOICES: Final = 20
+"""So many texts are shown of an argument that takes only these."""
+
 OF_LIBVIRT: Final = "fakehv_pool"
 """The one that only the cluster of ``fakehv_libvirt`` listens to."""
 
@@ -68,31 +72,34 @@ _ASK_FOR_NONE_OF_OURS: Final = ("_pytest.", "pytest_fakehv.")
 
 def with_arguments() -> Iterator[str]:
     """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
-    from pytest_fakehv.calls.faultspec import FaultSpec
-    from pytest_fakehv.cluster.node import NodeSpec
-    from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
-    from pytest_fakehv.interface.objects import InstanceSpec
-    from pytest_fakehv.judgement.apart import check_group
-    from pytest_fakehv.judgement.crowd import Most
-    from pytest_fakehv.migration.script import MigrationSpec
+    from pytest_fakehv import marks
 
-    makers: dict[str, Callable[..., object]] = {
-        "fakehv": _fakehv_arguments,
-        "fakehv_node": NodeSpec,
-        "fakehv_instance": InstanceSpec,
-        "fakehv_migration": MigrationSpec,
-        "fakehv_fault": FaultSpec,
-        "fakehv_apart": check_group,
-        "fakehv_pool": DeclaredPool,
-        "fakehv_at_most": Most,
-    }
     for name, meaning in MARKERS.items():
-        given = [
-            each.replace(default=each.empty, annotation=each.empty)
-            for each in inspect.signature(makers[name]).parameters.values()
-            if each.kind is not each.POSITIONAL_ONLY
-        ]
-        yield f"{name}{inspect.Signature(given)}: {meaning}"
+        function = getattr(marks, name.removeprefix("fakehv_") if name != "fakehv" else "settings")
+        shown = ", ".join(_shown_arguments(inspect.signature(function).parameters.values()))
+        yield f"{name}({shown}): {meaning}"
+
+
+def _shown_arguments(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
+    """Show arguments with their types, and with their defaults where these are values."""
+    is_star_shown = False
+    for each in parameters:
+        if each.kind is each.KEYWORD_ONLY and not is_star_shown:
+            is_star_shown = True
+            yield "*"
+        star = "*" if each.kind is each.VAR_POSITIONAL else ""
+        default = "" if each.default is each.empty else f" = {each.default!r}"
+        yield f"{star}{each.name}: {_shown_type(each.annotation)}" + ("" if "<" in default else default)
+
+
+def _shown_type(kind: Any) -> str:
+    """Show a type as it is written, of names the last part, and of very many texts that they are such."""
+    every, origin = get_args(kind), get_origin(kind)
+    if origin is Literal:
+        return " | ".join(map(repr, every)) if len(every) <= _MOST_CHOICES else "str"
+    if origin in {Union, UnionType}:
+        return " | ".join(dict.fromkeys(map(_shown_type, every)))
+    return "None" if kind is NoneType else str((origin or kind).__name__)
 
 
 class MarkerError(Exception):

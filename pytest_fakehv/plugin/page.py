@@ -2,7 +2,6 @@
 
 import platform
 import re
-from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
@@ -17,12 +16,9 @@ from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.places import Output
 from pytest_fakehv.storage.temporary import make_temporary
 from pytest_fakehv.story.page.content import Test, plain, rank
-from pytest_fakehv.story.page.render import TAG, fragment, page
-from pytest_fakehv.story.timeline import Timeline
+from pytest_fakehv.story.page.render import TAG, fragment
+from pytest_fakehv.story.page.run import Run
 from pytest_fakehv.text import printable
-
-MOST_DRAWN: Final = 1000
-"""How many tests have their timelines on the page; those that went wrong come first."""
 
 _ATTRIBUTE: Final = "fakehv_page"
 
@@ -30,7 +26,6 @@ _MOST_LINES: Final = 12
 _LONGEST_TEXT: Final = 200
 
 _PHASES: Final = ("setup", "call", "teardown")
-_GREEN: Final = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -121,39 +116,13 @@ class Page:
             terminalreporter.line(f"fakehv: {self._end}")
 
     def _text(self, exitstatus: int) -> str:
-        every = [test for attempts in self._tests.values() for test in attempts]
         for attempts in self._tests.values():
             for test in attempts:
                 test.of_attempts = len(attempts)
-        tests = sorted((test for test in every if test.is_told), key=lambda test: rank(test.outcome))
-        notes = []
-        if exitstatus not in _GREEN and not any(test.is_bad for test in tests):
-            notes.append(f"The run ended with exit status {int(exitstatus)}, though no test here went wrong.")
-        others = Counter(test.outcome for test in every if not test.is_told)
-        if others:
-            parts = ", ".join(f"{others[word]} {word}" for word in sorted(others, key=rank))
-            notes.append(f"Tests without a timeline are not here: {parts}.")
-        if any(test.of_attempts > 1 for test in tests):
-            notes.append("Tests that were run again have each attempt here; the last one counts.")
-        if len(tests) > MOST_DRAWN:
-            notes.append(f"Only the first {MOST_DRAWN} tests have their timelines here.")
-        for number, test in enumerate(tests):
-            if number < MOST_DRAWN:
-                test.draw(number)
-                if any(_says(test.message, each.timeline) for each in test.timelines):
-                    test.message = test.text = ""
-            else:
-                test.notes = ["Its timeline is left out."]
-            test.pictures = ()
-        counts = Counter(test.outcome for test in tests)
         now = Time.strftime("%Y-%m-%d %H:%M:%S %Z", Time.localtime())
-        return page(
-            title="Fake hypervisors: what happened",
-            about=f"{now}, Python {platform.python_version()}, pytest {pytest.__version__}",
-            notes=notes,
-            tests=tests,
-            counts=[(word, counts[word]) for word in sorted(counts, key=rank)],
-        )
+        about = f"{now}, Python {platform.python_version()}, pytest {pytest.__version__}"
+        tests = [test for attempts in self._tests.values() for test in attempts]
+        return Run.of(about, int(exitstatus), tests).page()
 
 
 def output_at(path: Path) -> Output:
@@ -180,12 +149,6 @@ def _rescued(text: str) -> str:
     except (OSError, DeclarationError) as error:
         return f"it is lost, as there is no other place either: {printable(str(error))}"
     return f"this run's is in {printable(output.path)}"
-
-
-def _says(message: str, timeline: Timeline) -> bool:
-    """Tell whether a test failed for nothing but what its timeline says is wrong."""
-    said = message.removeprefix("Failed: ")
-    return any(said.startswith(f"{each.invariant}: {each.what}") for each in timeline.troubles)
 
 
 def _worker(report: pytest.TestReport) -> str:

@@ -105,7 +105,7 @@ def test_a_page(pytester, args):
     assert page.words.count("web1 ran on node1 and node2 at once") == 3
     for name in ("late", "early", "web1"):
         assert f"StartInstance('{name}', [], False)" in page.words
-    assert len(page.all("script")) == 1
+    assert page.scripts == 1
     assert page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"].startswith(
         "default-src 'none'; "
     )
@@ -128,7 +128,8 @@ def test_no_test_that_uses_one(pytester):
     pytester.runpytest("--fakehv-report=out.html").assert_outcomes(passed=1)
     page = read(pytester)
     assert "No test has a timeline, and none went wrong." in page.words
-    assert page.all("script") == page.all("form") == []
+    assert page.scripts == 0
+    assert page.all("form") == []
 
 
 def test_an_empty_value_means_none(pytester):
@@ -245,7 +246,7 @@ def test_too_many_tests(pytester, monkeypatch):
             assert number < 3
         """
     )
-    pytester.makeconftest("import pytest_fakehv.plugin.page as run; run.MOST_DRAWN = 2")
+    pytester.makeconftest("import pytest_fakehv.story.page.run as run; run.MOST_DRAWN = 2")
     pytester.runpytest_subprocess("--fakehv-report=out.html").assert_outcomes(passed=3, failed=1)
     page = read(pytester)
     assert "Only the first 2 tests have their timelines here." in page.words
@@ -285,7 +286,7 @@ def test_names_and_errors_of_tests_stay_text(pytester):
     result.assert_outcomes(failed=len(ATTACKS))
     page = read(pytester)
     assert len(listed(page)) == len(ATTACKS)
-    assert len(page.all("script")) == 1
+    assert page.scripts == 1
     assert not {"img", "iframe", "object"} & {tag for tag, _ in page.found}
     assert not [key for _, own in page.found for key in own if key.startswith("on")]
     for attack in ATTACKS[:6]:

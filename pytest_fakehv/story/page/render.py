@@ -72,8 +72,19 @@ def document(timeline: Timeline) -> str:
     return _render("document.j2", body=body, title=_title(timeline))
 
 
-def page(*, title: str, about: str, notes: "Sequence[str]", tests: "Sequence[Test]", counts: Any) -> str:
-    """Make the page of a run; nothing on it but our script may run, and nothing may be fetched."""
+def page(
+    *, title: str, about: str, notes: "Sequence[str]", tests: "Sequence[Test]", counts: Any, data: str
+) -> str:
+    """Make the page of a run; nothing on it but our script may run, and nothing may be fetched.
+
+    Args:
+        title: its title.
+        about: when the run was, and with what.
+        notes: what else is to be said of it.
+        tests: what it shows, drawn.
+        counts: how many there are, by their outcomes.
+        data: the run, for programs.
+    """
     digest = hashlib.sha256(_render("script.js").encode()).digest()
     return _render(
         "page.j2",
@@ -82,6 +93,7 @@ def page(*, title: str, about: str, notes: "Sequence[str]", tests: "Sequence[Tes
         notes=notes,
         tests=tests,
         counts=counts,
+        data=data,
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
     )
 

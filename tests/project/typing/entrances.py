@@ -16,6 +16,7 @@ from pytest_fakehv import (
     MigrationSpec,
     NodeOptions,
     NodeSpec,
+    marks,
 )
 
 
@@ -128,3 +129,29 @@ def slow(cluster: FakeCluster, name: str, **options: Unpack[MigrationOptions]) -
 
 def three_nodes(**options: Unpack[ClusterOptions]) -> FakeCluster:
     return FakeCluster.in_memory(NodeSpec("a"), NodeSpec("b"), NodeSpec("c"), **options)
+
+
+def test_marks() -> None:
+    marks.settings(backend="memory", allow=["forgotten"], clock="manual", topology="cluster.toml")
+    marks.settings(strickt=True)  # type: ignore[call-arg]
+    marks.settings(clock="slow")  # type: ignore[arg-type]
+    marks.settings(allow=["lost"])  # type: ignore[list-item]
+    marks.node("node1", memory="64G", overcommit=False)
+    marks.node("node1", mem=1024)  # type: ignore[call-arg]
+    marks.node("node1", memory=1.5)  # type: ignore[arg-type]
+    marks.instance("web1", node="node1", memory=1024, state="paused")
+    marks.instance("web1", mem=1024)  # type: ignore[call-arg]
+    marks.instance("web1", state="off")  # type: ignore[arg-type]
+    marks.migration("web1", outcome="failed", at=0.5)
+    marks.migration("web1", outcomes="failed")  # type: ignore[call-arg]
+    marks.migration("web1", outcome="broken")  # type: ignore[arg-type]
+    marks.fault("StartInstance", node="node1", instance="web1", when="after", error="no")
+    marks.fault("virDomainCreate", code="VIR_ERR_NO_DOMAIN", phase="prepare", side="source")
+    marks.fault("StratInstance")  # type: ignore[arg-type]
+    marks.fault("StartInstance", odds=0.5)  # type: ignore[call-arg]
+    marks.apart("db1", "db2")
+    marks.apart(5)  # type: ignore[arg-type]
+    marks.pool("images", nodes=["node1"], capacity="200G")
+    marks.pool("images", size="200G")  # type: ignore[call-arg]
+    marks.at_most(migrations=2, node="node1")
+    marks.at_most(migrations="two")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from inspect import Parameter, signature
@@ -18,6 +19,7 @@ from pytest_fakehv import (
     InstanceSpec,
     MigrationSpec,
     NodeSpec,
+    marks,
 )
 
 HERE = Path(__file__).parent
@@ -37,6 +39,31 @@ def test_pyright():
     env = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # of newer versions
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert (done.stdout.strip(), done.returncode) == ("0 errors, 0 warnings, 0 informations", 0), done.stderr
+
+
+def test_ty():
+    """Nothing is an error but what the files expect; of unknown keywords it knows few yet."""
+    command = [
+        sys.executable,
+        "-m",
+        "ty",
+        "check",
+        "--python",
+        sys.prefix,
+        "--output-format=concise",
+        "user.py",
+        "entrances.py",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+    found = {match.groups() for match in re.finditer(r"^(\w+\.py):(\d+):", done.stdout, re.MULTILINE)}
+    expected = {
+        (name, str(number))
+        for name in ("user.py", "entrances.py")
+        for number, line in enumerate((HERE / name).read_text().splitlines(), start=1)
+        if "# type: ignore" in line
+    }
+    assert found
+    assert found <= expected, done.stdout
 
 
 class Editor:
@@ -98,18 +125,29 @@ ENTRANCES = {
     "FakeCluster('root').script_migration": FakeCluster.script_migration,
     "FakeHypervisor('root').add_instance": FakeHypervisor.add_instance,
     "factory": ClusterFactory.__call__,
+    "marks.settings": marks.settings,
+    "marks.node": marks.node,
+    "marks.instance": marks.instance,
+    "marks.migration": marks.migration,
+    "marks.fault": marks.fault,
+    "marks.pool": marks.pool,
+    "marks.at_most": marks.at_most,
 }
 
 
 @pytest.fixture(scope="module")
 def completions():
     """What an editor offers between the parentheses of a call, by the entrance."""
-    lines = ["from pytest_fakehv import *", "def user(factory: ClusterFactory) -> None:"]
+    lines = [
+        "from pytest_fakehv import *",
+        "from pytest_fakehv import marks",
+        "def user(factory: ClusterFactory) -> None:",
+    ]
     lines += [f"    {entrance}()" for entrance in ENTRANCES]
     editor = Editor("\n".join(lines))
     yield {
         entrance: editor.completions(line, len(lines[line]) - 1)
-        for line, entrance in enumerate(ENTRANCES, start=2)
+        for line, entrance in enumerate(ENTRANCES, start=3)
     }
     editor.server.kill()
     editor.server.communicate()
