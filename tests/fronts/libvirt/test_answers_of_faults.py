@@ -43,6 +43,8 @@ LIES = [
     ("virDomainCreate", lambda dom: dom.create(), 0),
     ("virDomainCreateWithFlags", lambda dom: dom.createWithFlags(0), 0),
     ("virDomainMemoryStats", lambda dom: dom.memoryStats(), {"actual": 5, "rss": 7}),
+    ("virDomainGetBlockInfo", lambda dom: dom.blockInfo("vda"), [3, 2, 1]),
+    ("virDomainBlockPeek", lambda dom: dom.blockPeek("vda", 0, 4), b"boot"),
     ("virDomainGetJobStats", lambda dom: dom.jobStats(), {"type": 2, "data_total": 5, "auto_converge": 1}),
     ("virNodeGetInfo", lambda dom: dom.connect().getInfo(), ["x86_64", 1024, 1, 2400, 1, 1, 1, 1]),
     ("virConnectListDomains", lambda dom: dom.connect().listDomainsID(), [7]),

@@ -70,7 +70,7 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
         if kind in _REFS:
             is_same = given in (None, 0) and isinstance(arguments[0], kind)
             return (arguments[0] if is_same else _REFS[kind](objects, given),)
-        if kind in (int, str):
+        if kind in (int, str, bytes):
             return (_scalar(kind, given),)
         return tuple(given) if kind.__origin__ is tuple else (list(given),)
     except (AttributeError, IndexError, KeyError, LibvirtError, TypeError, ValueError) as error:
@@ -189,11 +189,17 @@ def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return model, memory * _MIB, *rest
 
 
+def _block_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    capacity, allocation, physical = given
+    return allocation, capacity, physical
+
+
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
     "virConnectListAllNetworks": _list_of(NetworkRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
+    "virDomainGetBlockInfo": _block_info,
     "virDomainGetJobStats": _job_stats,
     "virDomainInterfaceAddresses": _addresses,
     "virDomainMemoryStats": _memory_stats,
