@@ -165,7 +165,7 @@ def _send(
     if status == "cancelled":
         raise _aborted(is_copying=is_copying)
     if status in MIGRATION_FAILED_STATES:
-        if is_copying and peer and domain.is_active and _why_nothing_arrives(peer, domain):
+        if is_copying and domain.is_active and peer and peer.is_up and _why_nothing_arrives(peer, domain):
             raise failure(Code.NO_DOMAIN, f"no domain with matching name '{outgoing.name_there}'")
         raise _failed(domain, crossing)
 

@@ -232,6 +232,14 @@ class TestCopies:
         pair.move(started(pair, disk("/elsewhere")), "managed", LIVE | ALL)
         assert pair.ends == ([5, 4, True], [1, 2, False])
 
+    def test_to_another_path(self, pair):
+        here, there = pools(pair)
+        written(pair.a, here.createXML(volume_xml("a", 1), 0), b"boot")
+        domain = started(pair, disk("a"))
+        xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE).replace("images/a", "images/b")
+        pair.move(domain, "managed", LIVE | ALL, {"destination_xml": xml})
+        assert read(pair.b, there.storageVolLookupByName("b"), 4) == b"boot"
+
     def test_to_where_no_pool_takes_them(self, pair):
         pair.a.storagePoolCreateXML(pool_xml(), 1).createXML(volume_xml("a", 1), 0)
         domain = started(pair, disk("a"))
@@ -400,6 +408,13 @@ class TestUnderWay:
             "operation failed: job 'migration out' failed: Unable to write to socket: Bad file descriptor"
         )
         assert begun.wait() == (9, 10, broken)
+
+    @pytest.mark.parametrize("way", ["managed", "p2p"])
+    def test_the_target_goes_down(self, manual, way):
+        domain, begun = copying(manual, way=way)
+        manual.cluster["B"].crash()
+        assert begun.wait()[:2] == (9, 10)
+        assert domain.state() == [1, 1]
 
     def test_at_another_pace(self, manual):
         domain, begun = copying(manual)

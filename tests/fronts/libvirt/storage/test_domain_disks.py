@@ -170,6 +170,7 @@ class TestThere:
         )
         domain.create()
         assert domain.blockInfo("vda") == [10 * MIB] * 3
+        assert refusal(domain.blockInfo, "a")[0] == 8  # which is no path
         domain.destroy()
         images.destroy()
         assert refusal(domain.create) == (

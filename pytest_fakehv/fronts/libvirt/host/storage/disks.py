@@ -87,5 +87,8 @@ def without_missing(pools: Pools, definition: Definition) -> Definition:
 
 
 def found(domain: Definition, place: str) -> Disk | None:
-    """Return a domain's disk by its name or its source; None where it has none."""
-    return next((each for each in domain.disks if place in (each.target, each.source)), None)
+    """Return a domain's disk by its name or the path of its source; None where it has none."""
+    return next(
+        (each for each in domain.disks if place == each.target or (place == each.source and not each.pool)),
+        None,
+    )
