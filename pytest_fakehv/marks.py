@@ -29,6 +29,7 @@ def settings(
     backend: Literal["tmp_path", "pyfakefs", "memory"] | None = None,
     strict: bool | None = None,
     allow: Collection[Invariant] | None = None,
+    forbid: Collection[Invariant] | None = None,
     clock: ClockMode | TimeFunction | None = None,
     seed: int | None = None,
     topology: str | PathLike[str] | None = None,
@@ -42,6 +43,7 @@ def settings(
         backend: where instance files lie.
         strict: whether the invariants are checked at the end of the test.
         allow: the invariants that need not hold.
+        forbid: those that are to hold, though they need not unless that is asked for.
         clock: what makes the time of migrations go, or a function that returns seconds.
         seed: of random faults.
         topology: the path of a TOML file with nodes and instances, seen from the rootdir.

@@ -32,6 +32,10 @@ ADVICE = {
     "forgotten": (
         "a correct program asks for VIR_MIGRATE_PERSIST_DEST where it asks for VIR_MIGRATE_UNDEFINE_SOURCE"
     ),
+    "orphaned": (
+        "a correct program deletes each volume that it has made and that no domain uses any more, also where "
+        "what it was made for has failed"
+    ),
     "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
     "unfired": (
         "a correct test has its fault strike a call that is made; one that may never fire has optional=True"

@@ -69,6 +69,53 @@ WRONG = [
         {"phase": "transfer", "side": "target"},
         "side='target' can't be: nothing of the phase 'transfer' is called there",
     ),
+    (
+        ("virStorageVolDelete",),
+        {"volume": "images/two"},
+        "volume='images/two' can't be: no volume's name has a '/'; name its pool by pool=",
+    ),
+    (("virStorageVolDelete",), {"pool": ""}, "pool must be the name of a pool, not ''"),
+    (("virNetworkCreate",), {"network": 1}, "network must be the name of a network, not 1"),
+    (
+        ("virStorageVolDelete",),
+        {"instance": "two"},
+        "instance='two' can't be: virStorageVolDelete names no instance; narrow it by pool= or volume=",
+    ),
+    (
+        ("virDomainCreate",),
+        {"volume": "two"},
+        "volume='two' can't be: virDomainCreate names no volume; narrow it by instance=",
+    ),
+    (
+        ("StartInstance",),
+        {"pool": "images"},
+        "pool='images' can't be: StartInstance names no pool; narrow it by instance=",
+    ),
+    (
+        ("virStoragePoolRefresh",),
+        {"pool": "images", "volume": "two"},
+        "volume='two' can't be: virStoragePoolRefresh names no volume; narrow it by pool=",
+    ),
+    (
+        ("virStorageVolLookupByPath",),
+        {"pool": "images"},
+        "pool='images' can't be: virStorageVolLookupByPath names no pool; narrow it by volume=",
+    ),
+    (
+        ("virConnectGetHostname",),
+        {"network": "default"},
+        "network='default' can't be: virConnectGetHostname names no network",
+    ),
+    (
+        ("*",),
+        {"instance": "web1", "volume": "two"},
+        "instance='web1' can't be with volume='two': no call is about both",
+    ),
+    (
+        ("*",),
+        {"pool": "images", "network": "default"},
+        "pool='images' can't be with network='default': no call is about both",
+    ),
     (("ListInstances",), {"when": "during"}, "when must be one of 'before', 'after', not 'during'"),
     (("ListInstances",), {"when": None}, "when must be one of 'before', 'after', not None"),
     (("ListInstances",), {"after": -1}, "after must be an integer that is not negative, not -1"),

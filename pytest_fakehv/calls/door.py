@@ -174,6 +174,7 @@ class Door:
             kept,
             {key: noted(value) for key, value in keywords.items()} if keywords else _NO_KEYWORDS,
             place or caller(2),
+            method.resources(kept),
         )
         goes_on = False
         try:

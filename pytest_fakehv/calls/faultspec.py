@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from pytest_fakehv.calls.journal import Call
-from pytest_fakehv.calls.selection import ANY, Phase, Selection, Side, StepOptions
+from pytest_fakehv.calls.selection import ANY, Phase, Selection, SelectionOptions, Side
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_function, check_number
 from pytest_fakehv.interface.constants import ALL_COMMANDS, COMMANDS, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
@@ -36,7 +36,7 @@ class _NotGiven:
 NOT_GIVEN: Final = _NotGiven()
 
 
-class FaultOptions(StepOptions, total=False):
+class FaultOptions(SelectionOptions, total=False):
     """The keywords of `FaultSpec` but which node and instance it is about, for what hands them on to it."""
 
     error: str | BaseException | type[BaseException] | None
@@ -59,10 +59,13 @@ class FaultSpec:
 
     Args:
         method: the interface method's name; "*" for every one.
-        node: as in `Selection`, and so ``instance``, ``phase`` and ``side``.
+        node: as in `Selection`, and so all down to ``network``.
         instance: see there.
         phase: see there.
         side: see there.
+        pool: see there.
+        volume: see there.
+        network: see there.
         error: what the call raises: a text for a `HypervisorError`, an exception, or its class. None for
             a `HypervisorError` that says where the fault is from, if there is nothing else that it does.
         code: with which of libvirt's errors one of its functions fails: ``libvirt.VIR_ERR_NO_DOMAIN``, say,
@@ -92,6 +95,9 @@ class FaultSpec:
     instance: str | None = None
     phase: Phase | None = None
     side: Side | None = None
+    pool: str | None = None
+    volume: str | None = None
+    network: str | None = None
     error: str | BaseException | type[BaseException] | None = None
     code: int | str | None = None
     result: object = NOT_GIVEN
@@ -209,9 +215,7 @@ class FaultSpec:
     @property
     def selection(self) -> Selection:
         """Which calls it is about."""
-        return Selection(
-            method=self.method, node=self.node, instance=self.instance, phase=self.phase, side=self.side
-        )
+        return Selection(**{each.name: getattr(self, each.name) for each in dataclasses.fields(Selection)})
 
     def __str__(self) -> str:
         """Show it as it was declared."""

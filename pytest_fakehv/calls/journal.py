@@ -14,6 +14,7 @@ from pytest_fakehv.checks import DeclarationError, check_amount
 from pytest_fakehv.interface import objects
 from pytest_fakehv.interface.contract import BaseHypervisor, name_of_node
 from pytest_fakehv.interface.objects import Instance, InstanceInfo, InstanceLike
+from pytest_fakehv.interface.resources import NO_RESOURCES, Resources
 from pytest_fakehv.text import place_text, shown
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
@@ -37,6 +38,9 @@ class Call:
         node: the node that was called.
         method: the interface method's name.
         instance: the name of the instance that it is about, if any.
+        pool: the name of the storage pool that it is about, or whose volume, if any.
+        volume: the name of the volume that it is about, or is to make, if any.
+        network: the name of the network that it is about, if any.
         arguments: the positional arguments, with each instance given by its name.
         keywords: the keyword arguments, likewise.
         filename: the file of the code that called. As in pytest's tracebacks, helpers are passed over that
@@ -63,6 +67,9 @@ class Call:
     error: BaseException | None = None
     fault: str | None = None
     lie: str | None = None
+    pool: str | None = None
+    volume: str | None = None
+    network: str | None = None
     # How often its node had lost the calls on their way to it when this one came.
     _losses: int = 0
 
@@ -141,6 +148,9 @@ class Journal(Referent):
         *,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
+        pool: str | None = None,
+        volume: str | None = None,
+        network: str | None = None,
     ) -> list[Call]:
         """Return the calls that are of a kind, in the order in which they began.
 
@@ -149,10 +159,14 @@ class Journal(Referent):
             node: which, by name or as itself; None for any.
             instance: which they are about, by name or as the object that the interface takes; None for any,
                 and for none.
+            pool: the name of the storage pool that they are about, or whose volume; likewise.
+            volume: the name of the volume that they are about; likewise.
+            network: the name of the network that they are about; likewise.
 
         Raises:
             DeclarationError: an argument is something else.
         """
+        wanted = Resources(pool, volume, network).checked()
         if not isinstance(method, str | None):
             raise DeclarationError(f"method must be a method's name, not {shown(method)}")
         where = None if node is None else name_of_node(node)
@@ -160,7 +174,10 @@ class Journal(Referent):
         return [
             call
             for call in self
-            if method in (None, call.method) and where in (None, call.node) and about in (None, call.instance)
+            if method in (None, call.method)
+            and where in (None, call.node)
+            and about in (None, call.instance)
+            and wanted.are_of(call)
         ]
 
     def clear(self) -> None:
@@ -198,11 +215,14 @@ class Journal(Referent):
         arguments: tuple[Any, ...],
         keywords: Mapping[str, Any],
         caller: tuple[str, int],
+        resources: Resources = NO_RESOURCES,
     ) -> Call:
         """Write down a call that begins, and return it so that its end can be written down too."""
         # By position, which is faster: this is done for every call.
         filename, line = caller
         call = Call(next(self._numbers), time, node, method, instance, arguments, keywords, filename, line)
+        if resources is not NO_RESOURCES:
+            call.pool, call.volume, call.network = resources
         self._calls.append(call)
         return call
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pytest_fakehv.calls.journal import name_of
 from pytest_fakehv.interface.contract import INTERFACE, check_instance
+from pytest_fakehv.interface.resources import NO_RESOURCES, Resources
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -55,6 +56,10 @@ class Method:
             if isinstance(name, str):
                 return name if type(name) is str else str.__str__(name)
         return None
+
+    def resources(self, _kept: tuple[Any, ...]) -> Resources:
+        """Say which pool, volume or network a call is about: none."""
+        return NO_RESOURCES
 
     def check_instance(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Refuse what is no instance in an instance's place, and what is no name in a name's place.

@@ -1,14 +1,17 @@
 """What a test asserts of the past: which migrations and calls there were, and how they went."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Unpack
 
 from pytest_fakehv.calls.journal import Call
+from pytest_fakehv.calls.selection import Selection
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method
 from pytest_fakehv.interface.objects import InstanceLike, name_of
+from pytest_fakehv.interface.resources import ResourceOptions
 from pytest_fakehv.judgement import messages
+from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.record import Migration
 from pytest_fakehv.text import shown
 
@@ -141,6 +144,7 @@ class History(View):
 
     # Calls
 
+    @takes(Selection)
     def assert_called(
         self,
         method: str,
@@ -148,6 +152,7 @@ class History(View):
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         times: int | None = None,
+        **resources: Unpack[ResourceOptions],
     ) -> None:
         """Assert that a method of the interface was called.
 
@@ -156,6 +161,7 @@ class History(View):
             node: the node that it was called on; None for any.
             instance: the instance that it was about; None for any.
             times: how often; None for at least once.
+            **resources: ``pool``, ``volume`` and ``network``, as in `fault`.
 
         Raises:
             AssertionError: it wasn't, or not so often.
@@ -163,16 +169,19 @@ class History(View):
         """
         if times is not None:
             check_amount("times", times, least=0)
-        calls = self._calls(method, node=node, instance=instance)
+        which = self._selection(method, node=node, instance=instance, **resources)
+        calls = self._calls(which)
         if (times is None and not calls) or (times is not None and len(calls) != times):
-            self._fail_calls(method, calls, node=node, instance=instance, times=times)
+            self._fail_calls(which, calls, times=times)
 
+    @takes(Selection)
     def assert_not_called(
         self,
         method: str,
         *,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
+        **resources: Unpack[ResourceOptions],
     ) -> None:
         """Assert that a method of the interface was not called.
 
@@ -180,6 +189,7 @@ class History(View):
             method: its name.
             node: the node that it must not have been called on; None for any.
             instance: the instance that it must not have been about; None for any.
+            **resources: ``pool``, ``volume`` and ``network``, as in `fault`.
 
         Raises:
             AssertionError: it was.
@@ -187,15 +197,17 @@ class History(View):
         """
         if instance is not None:
             self._scope.check_instance(name_of(instance))
-        calls = self._calls(method, node=node, instance=instance)
-        if calls:
-            self._fail_calls(method, calls, node=node, instance=instance, times=0)
+        which = self._selection(method, node=node, instance=instance, **resources)
+        if calls := self._calls(which):
+            self._fail_calls(which, calls, times=0)
 
+    @takes(Selection)
     def assert_call_order(
         self,
         *steps: Step,
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
+        **resources: Unpack[ResourceOptions],
     ) -> None:
         """Assert that calls came in an order; others may have come between them.
 
@@ -203,6 +215,7 @@ class History(View):
             *steps: the methods' names, each alone or as (method, node).
             node: the node that those without one were called on; None for any.
             instance: the instance that all were about; None for any.
+            **resources: ``pool``, ``volume`` and ``network``, as in `fault`: what all were about.
 
         Raises:
             AssertionError: they did not; the message says which one is missing, and after which.
@@ -216,18 +229,11 @@ class History(View):
             ):
                 raise DeclarationError(f"a step is a method or (method, node), not {shown(step)}")
             method, where = (step, node) if isinstance(step, str) else step
-            calls = self._calls(method, node=where, instance=instance)
+            which = self._selection(method, node=where, instance=instance, **resources)
+            calls = self._calls(which)
             found = next((each for each in calls if before is None or each.number > before.number), None)
             if found is None:
-                raise AssertionError(
-                    messages.wrong_order(
-                        method,
-                        node=self._scope.node_name(where),
-                        instance=None if instance is None else name_of(instance),
-                        before=before,
-                        calls=calls,
-                    )
-                )
+                raise AssertionError(messages.wrong_order(which, before=before, calls=calls))
             before = found
 
     # Inside
@@ -281,34 +287,30 @@ class History(View):
             and live in (None, each.live)
         ]
 
-    def _calls(
-        self, method: str, *, node: str | BaseHypervisor | None, instance: str | InstanceLike | None
-    ) -> list[Call]:
-        check_method(method)
-        where = self._scope.own_node_name(node)
-        name = None if instance is None else name_of(instance)
-        return [
-            call
-            for call in self._scope.own_calls()
-            if call.method == method and where in (None, call.node) and name in (None, call.instance)
-        ]
-
-    def _fail_calls(
+    def _selection(
         self,
-        method: str,
-        calls: list[Call],
+        method: Any,
         *,
         node: str | BaseHypervisor | None,
         instance: str | InstanceLike | None,
-        times: int | None,
-    ) -> None:
-        raise AssertionError(
-            messages.wrong_calls(
-                method,
-                calls,
-                node=self._scope.node_name(node),
-                instance=None if instance is None else name_of(instance),
-                times=times,
-                others=[call for call in self._scope.own_calls() if call not in calls],
-            )
+        **resources: Unpack[ResourceOptions],
+    ) -> Selection:
+        """Say which calls are asked for.
+
+        Raises:
+            DeclarationError: there is no such method or node, or there can be no such call.
+        """
+        check_method(method)
+        return Selection(
+            method=method,
+            node=self._scope.own_node_name(node),
+            instance=None if instance is None else name_of(instance),
+            **resources,
         )
+
+    def _calls(self, which: Selection) -> list[Call]:
+        return [call for call in self._scope.own_calls() if which.matches(call)]
+
+    def _fail_calls(self, which: Selection, calls: list[Call], *, times: int | None) -> None:
+        others = [call for call in self._scope.own_calls() if call not in calls]
+        raise AssertionError(messages.wrong_calls(which, calls, times=times, others=others))

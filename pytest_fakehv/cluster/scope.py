@@ -194,7 +194,9 @@ class Scope:
         return [
             each
             for each in found
-            if allowed.isdisjoint((each.invariant, name) for name in (None, each.instance, *each.others))
+            if allowed.isdisjoint(
+                (each.invariant, name) for name in (None, each.instance, each.volume, *each.others)
+            )
         ]
 
     def news(self) -> list[Violation]:
@@ -233,6 +235,9 @@ class Scope:
         found = shared.watcher.violations(unreachable)
         found += shared.crowd.seen
         found += shared.ledger.violations(unreachable)
+        if "orphaned" in shared.forbidden:
+            found += shared.orphans
+            found += [each for front in shared.fronts for each in front.orphans()]
         for node in nodes:
             if surplus := node.surplus():
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))

@@ -16,7 +16,7 @@ from pytest_fakehv.story.chronicle import Chronicle
 
 if TYPE_CHECKING:
     from pytest_fakehv.interface.objects import InstanceSpec
-    from pytest_fakehv.judgement.violations import Invariant
+    from pytest_fakehv.judgement.violations import Invariant, Violation
 
 
 class Front(Protocol):
@@ -34,6 +34,9 @@ class Front(Protocol):
 
     def reset(self, node: str) -> None:
         """Hear that a node has gone down and come up at once; under no lock."""
+
+    def orphans(self) -> "list[Violation]":
+        """Return which volumes programs have made and left; under the cluster's lock."""
 
 
 class Shared:
@@ -65,7 +68,10 @@ class Shared:
         declared: the instances that the test has declared, by name.
         placed: how often it has declared one on a node.
         hanging: where the test let a guest hang, in words, by the names of its node and of the instance.
-        allowed: which invariants need not hold, each with the instance's name; None for any, and for none.
+        allowed: which invariants need not hold, each with the name of the instance, or of the volume; None
+            for any, and for none.
+        forbidden: which invariants are to hold that need not unless that is asked for.
+        orphans: what fronts that are closed have left behind.
         fronts: what stands in front of the cluster.
         told: which violations were there when somebody last asked for news, and what `pulse` was then.
     """
@@ -105,6 +111,8 @@ class Shared:
         self.placed = 0
         self.hanging: dict[tuple[str, str], str] = {}
         self.allowed: set[tuple[Invariant, str | None]] = set()
+        self.forbidden: set[Invariant] = set()
+        self.orphans: list[Violation] = []
         self.fronts: list[Front] = []
         self.told: tuple[frozenset[object], object] = frozenset(), None
 

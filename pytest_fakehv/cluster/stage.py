@@ -10,7 +10,7 @@ from pytest_fakehv.calls.events import Deed, TimedEvent
 from pytest_fakehv.calls.faults import Fault
 from pytest_fakehv.calls.faultspec import FaultOptions, FaultSpec
 from pytest_fakehv.calls.holds import LONGEST_HOLD, Hold
-from pytest_fakehv.calls.selection import Selection, StepOptions
+from pytest_fakehv.calls.selection import Selection, SelectionOptions
 from pytest_fakehv.checks import DeclarationError, check_number
 from pytest_fakehv.cluster.befalling import Befalling
 from pytest_fakehv.interface.constants import HV_MIGRATION_MODE, MethodName
@@ -23,9 +23,18 @@ from pytest_fakehv.interface.objects import (
     name_of,
     options_of,
 )
+from pytest_fakehv.interface.resources import Resources
 from pytest_fakehv.judgement.apart import check_group
 from pytest_fakehv.judgement.crowd import Most
-from pytest_fakehv.judgement.violations import INVARIANTS, OF_NO_INSTANCE, Invariant, check_allowed
+from pytest_fakehv.judgement.violations import (
+    INVARIANTS,
+    OF_A_VOLUME,
+    OF_NO_INSTANCE,
+    ON_REQUEST,
+    Invariant,
+    check_allowed,
+    check_forbidden,
+)
 from pytest_fakehv.keywords import takes
 from pytest_fakehv.migration.script import MigrationOptions, MigrationSpec
 from pytest_fakehv.text import listed, place_text, shown
@@ -128,7 +137,7 @@ class Stage(Befalling):
         node: str | BaseHypervisor | None = None,
         instance: str | InstanceLike | None = None,
         timeout: float = LONGEST_HOLD,
-        **options: Unpack[StepOptions],
+        **options: Unpack[SelectionOptions],
     ) -> Hold:
         """Stop calls at the door until they are released: a context manager.
 
@@ -139,7 +148,7 @@ class Stage(Befalling):
             node: which, by name or address or as itself; None for any, or on a node for that node.
             instance: which the call is about, by name or as the object that the interface takes.
             timeout: how long a call, and who waits for one, waits at most, in seconds of the machine's time.
-            **options: ``phase`` and ``side``, as in `FaultSpec`.
+            **options: as in `Selection`: ``phase``, ``side``, ``pool``, ``volume`` and ``network``.
 
         Returns:
             ``wait()`` for a call, or ``wait(count=3)`` for three, look at ``call``, and ``release()`` it; so
@@ -225,16 +234,35 @@ class Stage(Befalling):
         of = scope.own_name if most.node is None else scope.own_node_name(most.node)
         scope.shared.crowd.most[of] = most.migrations
 
-    def allow(self, *invariants: Invariant, instance: str | InstanceLike | None = None) -> None:
+    def forbid(self, *invariants: Invariant) -> None:
+        """Want invariants to hold of the whole cluster that need not hold unless that is asked for.
+
+        Args:
+            *invariants: their names: ``"orphaned"``.
+
+        Raises:
+            DeclarationError: a name is wrong, or there is none.
+        """
+        if not invariants:
+            raise DeclarationError(f"forbid needs an invariant; valid: {', '.join(ON_REQUEST)}")
+        self._scope.shared.forbidden |= check_forbidden(invariants)
+
+    def allow(
+        self,
+        *invariants: Invariant,
+        instance: str | InstanceLike | None = None,
+        volume: str | None = None,
+    ) -> None:
         """Let invariants of the whole cluster be broken: what was wrong before is allowed, too.
 
         Args:
             *invariants: their names.
             instance: only where it is about this instance, by name or as the object that the interface takes;
                 None for any.
+            volume: likewise, only where it is about this volume, by name.
 
         Raises:
-            DeclarationError: a name is wrong, there is none, or what it names is about no instance.
+            DeclarationError: a name is wrong, there is none, or what it names is about none such.
         """
         if not invariants:
             raise DeclarationError(f"allow needs an invariant; valid: {', '.join(INVARIANTS)}")
@@ -242,7 +270,10 @@ class Stage(Befalling):
         name = None if instance is None else name_of(instance)
         if name is not None and (general := [each for each in invariants if each in OF_NO_INSTANCE]):
             raise DeclarationError(f"{general[0]} is about no instance; allow it without one")
-        self._scope.shared.allowed |= {(each, name) for each in names}
+        if volume is not None and (others := [each for each in invariants if each not in OF_A_VOLUME]):
+            raise DeclarationError(f"{others[0]} is about no volume; allow it without one")
+        about = Resources(volume=volume).checked().volume or name
+        self._scope.shared.allowed |= {(each, about) for each in names}
 
     # Migrations
 

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Protocol, TypeVar
 
 from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import DID_NOTHING, Fault
 from pytest_fakehv.calls.journal import Call, Journal
+from pytest_fakehv.calls.selection import ANY, Selection
 from pytest_fakehv.interface.constants import STARTS, STOPS
 from pytest_fakehv.interface.libvirt import is_variant
 from pytest_fakehv.interface.objects import InstanceInfo, Placement
@@ -267,65 +268,56 @@ def unwanted_migrations(name: str, migrations: Sequence[Migration], last_call: C
     return "\n".join([f"{printable(name)} migrated", *lines, f"  {_last_call(last_call)}"])
 
 
-def wrong_calls(
-    method: str,
-    calls: Sequence[Call],
-    *,
-    node: str | None,
-    instance: str | None,
-    times: int | None,
-    others: Sequence[Call],
-) -> str:
+def wrong_calls(which: Selection, calls: Sequence[Call], *, times: int | None, others: Sequence[Call]) -> str:
     """Say that a method was not called, or not as often as a test expected.
 
     Args:
-        method: the method.
-        calls: the calls of it that count.
-        node: the node that it should be on; None for any.
-        instance: the instance that it should be about; None for any.
+        which: the calls that a test asked for.
+        calls: those that came.
         times: how often it should be called; None for at least once.
         others: the calls that don't count.
 
     Returns:
         The message: what is wrong, the calls that count, or else those nearest to them.
     """
-    which = _which(method, node, instance)
     if times is None:
-        head = f"{which} was not called"
+        head = f"{_which(which)} was not called"
     else:
-        head = f"{which} was called {_times(len(calls))}, expected {_times(times)}"
+        head = f"{_which(which)} was called {_times(len(calls))}, expected {_times(times)}"
     if calls:
         return "\n".join([head, *_some_calls("the calls", calls)])
-    same = [call for call in others if call.method == method]
-    about = [call for call in others if instance in (None, call.instance) and node in (None, call.node)]
+    same = [call for call in others if call.method == which.method]
+    about = [call for call in others if replace(which, method=ANY).matches(call)]
     if same:
         return "\n".join([head, *_some_calls("other calls of it", same)])
     if about:
-        return "\n".join([head, *_some_calls("other calls there" if node else "other calls", about)])
+        return "\n".join([head, *_some_calls("other calls there" if which.node else "other calls", about)])
     return f"{head}\n  nothing was called{' there' if others else ''}"
 
 
-def wrong_order(
-    method: str, *, node: str | None, instance: str | None, before: Call | None, calls: Sequence[Call]
-) -> str:
+def wrong_order(which: Selection, *, before: Call | None, calls: Sequence[Call]) -> str:
     """Say that a call did not come where a test expected it.
 
     Args:
-        method: the method that should have been called.
-        node: the node that it should be on; None for any.
-        instance: the instance that it should be about; None for any.
+        which: the call that should have come.
         before: the call that it should have come after; None if it was to be the first.
         calls: all the calls of it, too early ones.
     """
     after = f" after call {before.number}, {before} on {before.node}" if before else ""
-    head = f"{_which(method, node, instance)} was not called{after}"
+    head = f"{_which(which)} was not called{after}"
     if calls:
         return "\n".join([head, *_some_calls("it was called before that", calls)])
     return f"{head}\n  it was not called at all" if before else head
 
 
-def _which(method: str, node: str | None, instance: str | None) -> str:
-    return f"{method}{f' on {node}' if node else ''}{f' for {printable(instance)}' if instance else ''}"
+def _which(which: Selection) -> str:
+    node, about = which.node, _subject(which)
+    return f"{which.method}{f' on {node}' if node else ''}{f' for {printable(about)}' if about else ''}"
+
+
+def _subject(of: Call | Selection) -> str:
+    """Name what a call is about; "" where that is nothing."""
+    return of.instance or "/".join(each for each in (of.pool, of.volume) if each) or of.network or ""
 
 
 def _times(count: int) -> str:
@@ -413,7 +405,7 @@ def unfired(fault: Fault, journal: Journal) -> str:
 def _but_others(method: str, journal: Journal) -> str:
     """Say which calls of a method came that were not the ones in question; or of one that does the same."""
     calls = journal.calls(method) or [call for call in journal if _is_alike(call.method, method)]
-    about = {call.instance for call in calls if call.instance is not None}
+    about = {named for call in calls if (named := _subject(call))}
     whose = f" about {listed(about)}" if about else ""
     called = f"{listed({call.method for call in calls})} was called{whose}"
     return f", though {called} on {listed({call.node for call in calls})}" if calls else ""

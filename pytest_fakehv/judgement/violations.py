@@ -23,14 +23,20 @@ Invariant = Literal[
     "crowded",
     "left-paused",
     "forgotten",
+    "orphaned",
     "overcommit",
     "unfired",
 ]
 
 INVARIANTS: Final[tuple[Invariant, ...]] = get_args(Invariant)
 
-OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"overcommit", "unfired"})
-"""Those that are about a node, a fault or an event."""
+OF_NO_INSTANCE: Final[frozenset[Invariant]] = frozenset({"orphaned", "overcommit", "unfired"})
+"""Those that are about a volume, a node, a fault or an event."""
+
+OF_A_VOLUME: Final[frozenset[Invariant]] = frozenset({"orphaned"})
+
+ON_REQUEST: Final[tuple[Invariant, ...]] = ("orphaned",)
+"""Those that need hold only where a test, or a run, forbids that they don't."""
 
 ADVICE: Final[dict[Invariant, str]] = {
     "split-brain": (
@@ -64,6 +70,10 @@ ADVICE: Final[dict[Invariant, str]] = {
     "forgotten": (
         "a correct program asks for VIR_MIGRATE_PERSIST_DEST where it asks for VIR_MIGRATE_UNDEFINE_SOURCE"
     ),
+    "orphaned": (
+        "a correct program deletes each volume that it has made and that no domain uses any more, also where "
+        "what it was made for has failed"
+    ),
     "overcommit": "a correct program asks a node for its free memory before it gives any of it away",
     "unfired": (
         "a correct test has its fault strike a call that is made; one that may never fire has optional=True"
@@ -93,6 +103,7 @@ class Violation:
         invariant: which.
         what: what is wrong, in words.
         instance: the name of the instance that it is about, if any.
+        volume: the name of the volume that it is about, if any.
         others: the names of those that it is about, too: what it met, or what else migrates there.
         nodes: the names of the nodes that it is about.
         call: the call at which it began; None if that was none, but the test's own doing.
@@ -103,6 +114,7 @@ class Violation:
     invariant: Invariant
     what: str
     instance: str | None = None
+    volume: str | None = None
     others: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     call: Call | None = None
@@ -127,9 +139,22 @@ def check_allowed(allow: object) -> frozenset[Invariant]:
     Raises:
         DeclarationError: they are no list, or one is none; the message names the valid ones.
     """
-    if not isinstance(allow, Collection) or isinstance(allow, str | bytes):
-        raise DeclarationError(f"allow must be a list of invariants, not {shown(allow)}")
-    for name in allow:
-        if name not in INVARIANTS:
-            raise DeclarationError(f"allow has {shown(name)}; valid: {', '.join(INVARIANTS)}")
-    return frozenset(allow)
+    return _check("allow", allow, INVARIANTS)
+
+
+def check_forbidden(forbid: object) -> frozenset[Invariant]:
+    """Check names of invariants that are to hold, though they need not unless that is asked for.
+
+    Raises:
+        DeclarationError: they are no list, or one is none of these; the message names the valid ones.
+    """
+    return _check("forbid", forbid, ON_REQUEST)
+
+
+def _check(key: str, given: object, valid: Collection[str]) -> frozenset[Invariant]:
+    if not isinstance(given, Collection) or isinstance(given, str | bytes):
+        raise DeclarationError(f"{key} must be a list of invariants, not {shown(given)}")
+    for name in given:
+        if name not in valid:
+            raise DeclarationError(f"{key} has {shown(name)}; valid: {', '.join(valid)}")
+    return frozenset(given)

@@ -339,6 +339,7 @@ def _cluster_of_test(
             )
         except DeclarationError as error:
             raise MarkerError(f"fakehv_node: {error}") from None
+        cluster._scope.shared.forbidden |= settings.forbid
         _set_the_scene(cluster, item, settings)
     except MarkerError as error:
         problem = str(error)

@@ -63,7 +63,7 @@ _MOST_CHOICES: Final = 20
 OF_LIBVIRT: Final = "fakehv_pool"
 """The one that only the cluster of ``fakehv_libvirt`` listens to."""
 
-_OF_VERDICT: Final = ("strict", "allow")
+_OF_VERDICT: Final = ("strict", "allow", "forbid")
 """The arguments of ``fakehv`` that count for every cluster that a test uses, however it was made."""
 
 _ASK_FOR_NONE_OF_OURS: Final = ("_pytest.", "pytest_fakehv.")
@@ -207,6 +207,7 @@ def _fakehv_arguments(
     backend: object = None,
     strict: object = None,
     allow: object = None,
+    forbid: object = None,
     clock: object = None,
     seed: object = None,
     topology: object = None,
@@ -217,7 +218,7 @@ def _fakehv_arguments(
     """Return the arguments of a ``fakehv`` marker that are given, checked; this is its signature."""
     from pytest_fakehv.calls.clock import check_clock
     from pytest_fakehv.checks import check_amount, check_choice, check_number
-    from pytest_fakehv.judgement.violations import check_allowed
+    from pytest_fakehv.judgement.violations import check_allowed, check_forbidden
     from pytest_fakehv.reading import check_path
 
     given: dict[str, object] = {}
@@ -234,6 +235,8 @@ def _fakehv_arguments(
         given["clock"] = clock
     if allow is not None:
         given["allow"] = check_allowed(allow)
+    if forbid is not None:
+        given["forbid"] = check_forbidden(forbid)
     if seed is not None:
         check_amount("seed", seed, least=0)
         given["seed"] = seed

@@ -51,6 +51,7 @@ class Settings:
         max_time: how far a cluster's clock may go in a test, in seconds; likewise.
         strict: whether the invariants are checked at the end of a test.
         allow: the names of invariants that need not hold.
+        forbid: the names of those that are to hold, though they need not unless that is asked for.
         routes: whether libvirt's Python binding leads to the nodes of `fakehv_libvirt`.
     """
 
@@ -69,6 +70,7 @@ class Settings:
     max_time: float | None
     strict: bool
     allow: "frozenset[Invariant]"
+    forbid: "frozenset[Invariant]"
     routes: bool = True
 
     @property
@@ -114,6 +116,12 @@ def add_options(parser: pytest.Parser) -> None:
         type="bool",
         default=True,
     )
+    parser.addini(
+        "fakehv_forbid",
+        "which invariants are checked, too, that are not unless that is asked for: orphaned",
+        type="args",
+        default=[],
+    )
 
 
 def read_options(config: pytest.Config) -> Settings:
@@ -149,6 +157,7 @@ def read_options(config: pytest.Config) -> Settings:
         max_time=max_time,
         strict=_strict_option(config),
         allow=frozenset(),
+        forbid=_forbid_option(config),
     )
 
 
@@ -203,6 +212,16 @@ def _strict_option(config: pytest.Config) -> bool:
         return bool(config.getini("fakehv_strict"))
     except (ValueError, TypeError, pytest.UsageError) as error:
         raise pytest.UsageError(f"fakehv_strict must be true or false: {error}") from None
+
+
+def _forbid_option(config: pytest.Config) -> "frozenset[Invariant]":
+    given = config.getini("fakehv_forbid")
+    if not given:
+        return frozenset()
+    from pytest_fakehv.judgement.violations import check_forbidden
+
+    with _of("fakehv_forbid"):
+        return check_forbidden(given)
 
 
 def _topology_option(config: pytest.Config) -> "Topology | None":

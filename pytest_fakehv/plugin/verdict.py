@@ -1,6 +1,6 @@
 """The end of a test, and of its teardown: which clusters it used, and whether the invariants hold of them."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,7 @@ from pytest_fakehv.plugin.markers import MarkerError, for_test
 from pytest_fakehv.storage.disk import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pytest_fakehv.cluster.cluster import FakeCluster
     from pytest_fakehv.judgement.violations import Violation
@@ -89,6 +89,7 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     """
     before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
+    _forbid(item, clusters)
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
     ended = (each for cluster in clusters for each in cluster._scope.halts() if each is not error)
     halts = dict.fromkeys(map(str, ended))
@@ -111,6 +112,13 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     every = dict.fromkeys([*(before.used if before else ()), *used, *faulty])
     item.stash[_VERDICT] = Verdict(used=[*every], text=text, violations=violations)
     return text
+
+
+def _forbid(item: pytest.Item, clusters: "Iterable[FakeCluster]") -> None:
+    """Let hold of a test's clusters what its settings ask for."""
+    with suppress(MarkerError):  # which is told where it is judged
+        for cluster in clusters:
+            cluster._scope.shared.forbidden |= for_test(item).forbid
 
 
 def _clusters(item: pytest.Item) -> "tuple[list[FakeCluster], list[FakeCluster]]":

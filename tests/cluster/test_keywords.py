@@ -22,7 +22,7 @@ from pytest_fakehv import (
     NodeOptions,
     NodeSpec,
 )
-from pytest_fakehv.calls.selection import Selection, StepOptions
+from pytest_fakehv.calls.selection import Selection, SelectionOptions
 
 
 def keywords(function):
@@ -40,7 +40,7 @@ TAKE_MORE = {"memory", "min_memory", "reserved_memory", "tags"}
     [
         (NodeOptions, NodeSpec, {"name"}),
         (InstanceOptions, InstanceSpec, {"name", "node", "state"}),
-        (StepOptions, Selection, {"method", "node", "instance"}),
+        (SelectionOptions, Selection, {"method", "node", "instance"}),
         (FaultOptions, FaultSpec, {"method", "node", "instance"}),
         (MigrationOptions, MigrationSpec, {"instance"}),
     ],
@@ -70,7 +70,14 @@ def test_so_has_the_set_for_clusters():
             {k: v for k, v in keywords(InstanceSpec).items() if k not in {"node", "state"}},
         ),
         (FakeCluster.fault, keywords(FaultSpec)),
-        (FakeCluster.hold, {"node": None, "instance": None, "timeout": 10.0, "phase": None, "side": None}),
+        (
+            FakeCluster.hold,
+            {k: v for k, v in keywords(Selection).items() if k != "method"} | {"timeout": 10.0},
+        ),
+        (
+            FakeCluster.assert_called,
+            dict.fromkeys(("node", "instance", "times", "pool", "volume", "network")),
+        ),
         (FakeCluster.script_migration, keywords(MigrationSpec)),
         (FakeCluster.temporary, keywords(FakeCluster)),
         (FakeCluster.in_memory, keywords(FakeCluster)),

@@ -15,21 +15,21 @@ from pytest_fakehv import DeclarationError
             ["vanish"],
             (
                 "allow has 'vanish'; valid: split-brain, vanished, unfinished, unearned, double-start, "
-                "together, crowded, left-paused, forgotten, overcommit, unfired"
+                "together, crowded, left-paused, forgotten, orphaned, overcommit, unfired"
             ),
         ),
         (
             ["unfired", 5],
             (
                 "allow has 5; valid: split-brain, vanished, unfinished, unearned, double-start, "
-                "together, crowded, left-paused, forgotten, overcommit, unfired"
+                "together, crowded, left-paused, forgotten, orphaned, overcommit, unfired"
             ),
         ),
         (
             [["unfired"]],
             (
                 "allow has ['unfired']; valid: split-brain, vanished, unfinished, unearned, double-start, "
-                "together, crowded, left-paused, forgotten, overcommit, unfired"
+                "together, crowded, left-paused, forgotten, orphaned, overcommit, unfired"
             ),
         ),
         ("vanished", "allow must be a list of invariants, not 'vanished'"),

@@ -73,8 +73,8 @@ def test_it(fakehv, fakehv_cluster):
 
 
 FAULT = (
-    "method, node, instance, phase, side, error, code, result, effect, do, when, after, times, probability, "
-    "delay, crash, optional"
+    "method, node, instance, phase, side, pool, volume, network, error, code, result, effect, do, when, "
+    "after, times, probability, delay, crash, optional"
 )
 WRONG_MARKERS = [
     ("fakehv_fault()", f"fakehv_fault(): missing argument 'method'; valid: {FAULT}"),

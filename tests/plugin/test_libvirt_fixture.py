@@ -102,6 +102,13 @@ def test_faults_of_markers(run):
             with pytest.raises(libvirt.libvirtError, match="Injected fault: virDomainDestroy on node1"):
                 web1.destroy()
 
+        @pytest.mark.fakehv_fault("virNetworkDestroy", network="default", times=1)
+        def test_narrowed(fakehv_libvirt):
+            default = libvirt.open("qemu:///system").networkLookupByName("default")
+            with pytest.raises(libvirt.libvirtError, match="Injected fault: virNetworkDestroy on node1"):
+                default.destroy()
+            default.destroy()
+
         @pytest.mark.fakehv_fault("virDomainCreate", code="NO_DOMAN")
         def test_unknown_code(fakehv_libvirt):
             pass
@@ -115,7 +122,7 @@ def test_faults_of_markers(run):
             pass
         """
     )
-    result.assert_outcomes(passed=1, errors=3)
+    result.assert_outcomes(passed=2, errors=3)
     assert [line for line in result.outlines if line.startswith("fakehv")] == [
         (
             "fakehv_fault('virDomainCreate'): code must be the number or the name of an error of libvirt's, "

@@ -170,14 +170,14 @@ def test_markers_are_registered(pytester):
     result = pytester.runpytest_subprocess("--markers")
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.fakehv(?, backend, strict, allow, clock, seed, topology, max_calls, *, routes): *",
-            "@pytest.mark.fakehv_node(name, ?, memory, cpus, reserved_memory, overcommit, max_*): *",
-            "@pytest.mark.fakehv_instance(name, ?, node, memory, min_memory, vcpus, state, hvparams, *): *",
-            "@pytest.mark.fakehv_migration(instance, ?, outcome, at, polls, bandwidth, dirty_rate, *): *",
-            "@pytest.mark.fakehv_fault(method, ?, node, instance, phase, side, error, *): *",
-            "@pytest.mark.fakehv_apart(?instances): *",
-            "@pytest.mark.fakehv_pool(name, ?, nodes, path, capacity): *",
-            "@pytest.mark.fakehv_at_most(?, migrations, node): *",
+            "@pytest.mark.fakehv(?, backend: *, strict: *, allow: *, forbid: *, clock: *, seed: *): *",
+            "@pytest.mark.fakehv_node(name: str, ?, memory: *, cpus: *, reserved_memory: *): *",
+            "@pytest.mark.fakehv_instance(name: str, ?, node: *, state: *, memory: *, vcpus: *): *",
+            "@pytest.mark.fakehv_migration(instance: str, ?, outcome: *, at: *, polls: *): *",
+            "@pytest.mark.fakehv_fault(method: str, ?, node: *, instance: *, pool: *, phase: *): *",
+            "@pytest.mark.fakehv_apart(?instances: *): *",
+            "@pytest.mark.fakehv_pool(name: str, ?, nodes: *, path: *, capacity: *): *",
+            "@pytest.mark.fakehv_at_most(?, migrations: *, node: *): *",
         ]
     )
 

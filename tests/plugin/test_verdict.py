@@ -132,7 +132,7 @@ def test_a_wrong_value_in_the_ini_file_stops_the_run(pytester):
 
 VALID = (
     "split-brain, vanished, unfinished, unearned, double-start, together, crowded, left-paused, forgotten, "
-    "overcommit, unfired"
+    "orphaned, overcommit, unfired"
 )
 
 
@@ -147,7 +147,7 @@ WRONG_MARKERS = [
         "stric=True",
         (
             "unknown argument 'stric'; valid: backend, clock, strict, allow, seed, topology, "
-            "max_calls, max_time, routes"
+            "max_calls, max_time, routes, forbid"
         ),
     ),
     ("max_calls=0", "max_calls must be a positive integer, not 0"),

@@ -21,13 +21,16 @@ from pytest_fakehv.fronts.libvirt.halts import handed_on
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.orphans import orphans
 from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.contract import BaseHypervisor
+from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import InstanceSpec
+from pytest_fakehv.judgement.violations import Violation
 from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.filesystem import reason
 from pytest_fakehv.storage.locks import under_lock
@@ -146,6 +149,8 @@ class FakeLibvirt(Referent):
         if self not in shared.fronts:
             return
         with self._lock:
+            with suppress(HypervisorError):  # nobody can tell what runs
+                shared.orphans += self.orphans()
             shared.fronts.remove(self)
             shared.chronicle.listeners.remove(self)  # not while another thread goes through them
             servers = [*self._former, *self._servers.values()]
@@ -321,6 +326,10 @@ class FakeLibvirt(Referent):
         """Let a node's clients lose it, and let it be back: its power was cycled."""
         self._goes_down(node)
         self.booted(node)
+
+    def orphans(self) -> list[Violation]:
+        """Return which volumes programs have made and left; under the cluster's lock."""
+        return orphans(self._hosts.values(), self._spaces, self.cluster.journal)
 
     # Inside
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host.subjects import resources_of
 from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
+from pytest_fakehv.interface.resources import Resources
 from pytest_fakehv.text import shown_error
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -97,6 +99,10 @@ class Api:
             given = Xml(named.get("destination_xml", "")).name or named.get("destination_name")
         name: str | None = given.name if isinstance(given, Xml) else given
         return name
+
+    def resources(self, seen: tuple[Any, ...]) -> Resources:
+        """Say which pool, volume or network a call is about, by its arguments as the journal has them."""
+        return resources_of(self.name, seen)
 
     def seen(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a call's arguments as the journal has them."""

@@ -7,6 +7,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage import volumes
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume
+from pytest_fakehv.fronts.libvirt.host.storage.space import Made
 from pytest_fakehv.fronts.libvirt.host.storage.streaming import Download, Upload
 from pytest_fakehv.fronts.libvirt.host.words import VolumeCreate, VolumeResize, VolumeStream
 from pytest_fakehv.fronts.libvirt.session import Session
@@ -25,7 +26,7 @@ _PHYSICAL: Final = 1
 def create(host: Host, _session: Session, pool: Pool, xml: str, flags: int) -> VolumeRef:
     """Make a volume."""
     with host.machine.lock:
-        return volumes.create(host.pools, pool, xml, flags, host.machine.now).ref
+        return _made(host, volumes.create(host.pools, pool, xml, flags, host.machine.now))
 
 
 @api("virStorageVolCreateXMLFrom", about="pool", flags=sum(VolumeCreate))
@@ -33,7 +34,13 @@ def clone(host: Host, _session: Session, pool: Pool, xml: str, source: VolumeRef
     """Make a volume that has what is in another one."""
     with host.machine.lock:
         found = host.pools.find_volume(source)
-        return volumes.clone(pool, xml, found, flags, host.machine.now).ref
+        return _made(host, volumes.clone(pool, xml, found, flags, host.machine.now))
+
+
+def _made(host: Host, volume: Volume) -> VolumeRef:
+    """Note which call has made a volume, and return what clients know it by."""
+    volume.image.made = Made(host.machine.current_call, host.name, volume.pool.name, volume.path)
+    return volume.ref
 
 
 @api("virStorageVolDelete", about="volume")

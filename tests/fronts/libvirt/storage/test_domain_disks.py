@@ -158,6 +158,15 @@ class TestThere:
             ),
         )
 
+    def test_what_is_the_difference_to_itself(self, node1, images):
+        images.createXML(volume_xml("a", form="qcow2"), 0)
+        for name, beneath in (("b", "a"), ("a", "b")):
+            if name == "a":
+                images.storageVolLookupByName("a").delete(0)
+            more = f"<backingStore><path>/srv/images/{beneath}</path><format type='qcow2'/></backingStore>"
+            images.createXML(volume_xml(name, form="qcow2", more=more), 0)
+        assert node1.createXML(domain_xml("web1", disk("/srv/images/a", form="qcow2"))).isActive()
+
     def test_a_volume_of_a_pool(self, node1, images):
         domain = node1.defineXML(domain_xml("web1", volume("a")))
         no_volume = "Storage volume not found: no storage vol with matching name 'a'"

@@ -46,10 +46,13 @@ def _check_is_volume(pools: Pools, disk: Disk) -> None:
 def chain(pools: Pools, first: Held) -> Iterator[Held]:
     """Give what an image is the difference to, and what that is, and so on, as far as pools hold it."""
     each: Held | None = first
+    seen = {first.path}
     while each and each.image and each.image.backing:
         each = pools.held_at(each.image.backing.path)
-        if each:
-            yield each
+        if each is None or each.path in seen:  # which made anew can be the difference to itself
+            return
+        seen.add(each.path)
+        yield each
 
 
 def check_there(pools: Pools, definition: Definition) -> None:

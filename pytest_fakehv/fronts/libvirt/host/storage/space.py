@@ -1,10 +1,11 @@
 """What lies where: files, folders and logical volumes, on a host's own disks or on what hosts share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.fronts.libvirt.host.storage.content import Content
 
 DEFAULT_CAPACITY: Final = 100 * 2**30
@@ -29,6 +30,15 @@ STANDARD_FOLDERS: Final = {
     "/root": Permissions(0o700),
 }
 """The folders that are there on each host."""
+
+
+class Made(NamedTuple):
+    """How a program has made an image: by which call, in which pool, and at which path that host has it."""
+
+    call: Call | None
+    node: str
+    pool: str
+    path: str
 
 
 class ImageType(IntEnum):
@@ -66,6 +76,7 @@ class Image:
         is_converted: whether it is of an image of another format that had something in it, so that nobody
             knows what is in this one.
         changed: when it was last changed, in seconds of the cluster's clock.
+        made: how a program has made it; None where none has.
     """
 
     name: str
@@ -82,6 +93,7 @@ class Image:
     content: Content | None = None
     is_converted: bool = False
     changed: float = 0
+    made: Made | None = None
 
 
 @dataclass(eq=False)
@@ -141,6 +153,13 @@ class Spaces:
         self._folders.pop(node, None)
         for address in [each for each in self._spaces if each[0] != SHARED and each[1] == node]:
             del self._spaces[address]
+
+    def made(self) -> Iterator[tuple[Image, Made]]:
+        """Give what programs have made and what is still there, once each, however many hosts share it."""
+        for space in {id(each): each for each in self._spaces.values()}.values():
+            for image in space.images.values():
+                if image.made:
+                    yield image, image.made
 
     def exports(self, server: str) -> list[str]:
         """Return the folders that a server lets hosts have, as far as pools have named them."""
