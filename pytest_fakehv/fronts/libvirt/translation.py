@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from pytest_fakehv.calls.halts import Halt
@@ -103,6 +104,16 @@ class Machine:
     def has_own_code(self) -> bool:
         """Whether code that isn't ours runs instances here."""
         return type(self._node) is not FakeHypervisor
+
+    def poll(self) -> None:
+        """Note that somebody asks how far something is; not under the lock, as an event may come due."""
+        self._shared.clock._poll()
+
+    def watch(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Tell somebody, under the lock, whenever the time has moved; return what ends that."""
+        listeners = self._shared.traffic.listeners
+        listeners.append(listener)
+        return partial(listeners.remove, listener)
 
     def halted(self, error: BaseException) -> None:
         """Note what ends the test, though a client's library may not raise it."""

@@ -46,6 +46,13 @@ LIES = [
     ("virDomainGetBlockInfo", lambda dom: dom.blockInfo("vda"), [3, 2, 1]),
     ("virDomainBlockPeek", lambda dom: dom.blockPeek("vda", 0, 4), b"boot"),
     ("virDomainGetJobStats", lambda dom: dom.jobStats(), {"type": 2, "data_total": 5, "auto_converge": 1}),
+    ("virDomainGetBlockJobInfo", lambda dom: dom.blockJobInfo("vda"), {}),
+    (
+        "virDomainGetBlockJobInfo",
+        lambda dom: dom.blockJobInfo("vda"),
+        {"type": 2, "bandwidth": 0, "cur": 1, "end": 9},
+    ),
+    ("virDomainListAllCheckpoints", lambda dom: dom.listAllCheckpoints(), []),
     ("virNodeGetInfo", lambda dom: dom.connect().getInfo(), ["x86_64", 1024, 1, 2400, 1, 1, 1, 1]),
     ("virConnectListDomains", lambda dom: dom.connect().listDomainsID(), [7]),
     ("virConnectGetHostname", lambda dom: dom.connect().getHostname(), "other"),

@@ -6,8 +6,11 @@ libvirt's functions, which it declares by `api`.
 
 from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares what it answers
     agent,
-    blocks,
+    backing_up,
+    blocking,
+    checkpointing,
     connection,
+    disk_images,
     figures,
     jobs,
     leasing,

@@ -234,7 +234,7 @@ class Befalling(Domains):
         definition = domain.starting or domain.definition
         if record:
             definition = _fitted(definition, record)
-        domain.runs(self._placed(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         self._knows(definition)
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
@@ -251,6 +251,10 @@ class Befalling(Domains):
     def _placed(self, definition: Definition) -> Place:
         """Return where a domain of a definition is to run, which nobody else gets."""
         return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
+
+    def detected(self, definition: Definition) -> Definition:
+        """Return by what a domain runs that is started by a definition: with what is beneath its disks."""
+        return definition
 
     def comes(self, domain: Domain, instance: str) -> None:
         """Note as which of the cluster's instances a domain is to come here; called under the lock."""
@@ -272,11 +276,11 @@ class Befalling(Domains):
             self._registry.arrived(domain)
             self.machine.rename(incoming.instance, domain.name, uuid=domain.uuid)
             incoming.instance = domain.name
-            self._knows(domain.definition)
+            self._knows(incoming.definition)
 
     def prepares(self, domain: Domain, definition: Definition) -> None:
         """Note that a domain is there, though it doesn't run: all of it is to come from another host."""
-        domain.runs(self._placed(definition), definition, self.machine.now)
+        domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         domain.pauses(Paused.MIGRATION)
         self.tell(domain, EventKind.LIFECYCLE, Lifecycle.STARTED, Started.MIGRATED)
 
@@ -340,8 +344,11 @@ class Befalling(Domains):
             self._stops(domain, Shutoff.UNKNOWN)
         else:
             told, before = changes.told(changes.STOPPED, method), domain.ref
+            backup = domain.disk_jobs.backup
             self._stops(domain, told.reason)
-            self._tell(domain, told, before=before)
+            lost = backup.lost(self.machine.now) if backup else None
+            domain.completed = lost or domain.completed
+            self._tell(domain, told, before=before, lost=lost)
         if not domain.is_persistent:
             self.drop(domain)
 

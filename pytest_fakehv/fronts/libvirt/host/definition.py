@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import without_chain
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
@@ -388,8 +389,17 @@ class Definition:
         return type(self)(running(self.root, place))
 
     def without_id(self) -> Self:
-        """Return a copy that doesn't say which number the domain has while it runs."""
-        return type(self)(self.root.having(id=None))
+        """Return a copy that doesn't say which number the domain has while it runs, nor chains."""
+        root = self.root.having(id=None)
+        devices = root.child("devices")
+        if devices is None:
+            return type(self)(root)
+        shown = (without_chain(each) if each.name == "disk" else each for each in devices.children)
+        return type(self)(root.exchanging(devices, devices.holding(*shown)))
+
+    def noted(self) -> Element:
+        """Return its XML as it is kept of a moment at which it runs."""
+        return migratable(self.root, runs=True, keeps_implied=True)
 
     # -- How it is written
 
@@ -412,7 +422,7 @@ class Definition:
         if flags & MIGRATABLE:
             return migratable(self.root, runs=place is not None)
         root = self.root if place is None or flags & INACTIVE else running(self.root, place)
-        return root if flags & SECURE else _without_passwords(root)
+        return root if flags & SECURE else without_passwords(root)
 
 
 # A program, and a suite of tests even more, defines the same domains again and again.
@@ -442,7 +452,8 @@ def _source(device: Element) -> str | None:
     return None
 
 
-def _without_passwords(root: Element) -> Element:
+def without_passwords(root: Element) -> Element:
+    """Return a domain's XML without the passwords of its screens."""
     devices = root.child("devices")
     if devices is None or not any(_SECRETS & each.attributes.keys() for each in devices.named("graphics")):
         return root

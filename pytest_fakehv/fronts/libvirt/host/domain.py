@@ -6,6 +6,8 @@ from threading import Lock
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.checkpoints import Checkpoints
+from pytest_fakehv.fronts.libvirt.host.disks.jobs import DiskJobs
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
@@ -39,6 +41,8 @@ class Domain:
         completed: the figures of its last job that has completed; None for none.
         max_speed: at most how much is sent of it in a second, in MiB; None where no client has said that.
         max_downtime: at most how long it is stopped for a migration, in ms; None likewise.
+        disk_jobs: what is being done with its disks.
+        checkpoints: its checkpoints.
     """
 
     definition: Definition
@@ -62,6 +66,8 @@ class Domain:
     completed: list[Parameter] | None = None
     max_speed: int | None = None
     max_downtime: int | None = None
+    disk_jobs: DiskJobs = field(default_factory=DiskJobs)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
     _ref: DomainRef | None = None
 
     @property
@@ -151,6 +157,7 @@ class Domain:
     def stops(self, reason: Shutoff) -> None:
         """Note that it is shut off from now on."""
         self.place, self.ends_with, self.lagging = None, None, None
+        self.disk_jobs.lose()
         self.state, self.reason = State.SHUTOFF, reason
         if self.config:
             self.definition = self.config

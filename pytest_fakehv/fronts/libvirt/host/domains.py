@@ -15,7 +15,7 @@ from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.translation import Machine, mebibytes
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
+from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice, Parameter
 from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -156,9 +156,18 @@ class Domains:
         """
         self.audience.tell(Notice(kind, ref or domain.ref, details))
 
-    def _tell(self, domain: Domain, told: changes.AnyTold, *, before: DomainRef | None = None) -> None:
+    def _tell(
+        self,
+        domain: Domain,
+        told: changes.AnyTold,
+        *,
+        before: DomainRef | None = None,
+        lost: list[Parameter] | None = None,
+    ) -> None:
         last = len(told.events) - 1
         for place, (event, detail) in enumerate(told.events):
+            if place == last and lost is not None:  # a job of the domain has ended with it
+                self.tell(domain, EventKind.JOB_COMPLETED, lost)
             ref = before if place < last or told.is_numbered else None
             self.tell(domain, EventKind.LIFECYCLE, int(event), int(detail), ref=ref)
 

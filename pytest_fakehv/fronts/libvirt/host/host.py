@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
@@ -22,6 +23,7 @@ from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.host.words import Shutoff
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
+from pytest_fakehv.fronts.libvirt.values import Notice
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.story.chronicle import Deed
@@ -51,8 +53,15 @@ class Host(Befalling):
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
 
     def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
+        self.pools = Pools(machine, spaces, self._tell_of_pool)
         super().__init__(machine, known)
-        self.pools = Pools(machine, spaces, self.audience.tell)
+
+    def _tell_of_pool(self, notice: Notice) -> None:
+        self.audience.tell(notice)  # which isn't there as the pools are made
+
+    def detected(self, definition: Definition) -> Definition:
+        """Return by what a domain runs, as far as its pools know what is beneath its disks."""
+        return detected(definition, self.pools.backing_at)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""

@@ -6,6 +6,8 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
+from pytest_fakehv.fronts.libvirt.host.blocks import backups
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import look
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -48,6 +50,9 @@ def _asked(host: Host, domain: Domain) -> list[Parameter] | None:
         raise failure(
             Code.OPERATION_UNSUPPORTED, "migration statistics are available only on the source host"
         )
+    if domain.disk_jobs.backup:
+        host.machine.poll()
+        return _of_backup(host, domain)
     outgoing = domain.outgoing
     if outgoing is None:
         return None
@@ -56,6 +61,14 @@ def _asked(host: Host, domain: Domain) -> list[Parameter] | None:
     with host.machine.lock:
         run = Crossing(host.machine, domain.name).leaving if outgoing.has_begun else None
         return figures(run, host.machine.now - outgoing.began)
+
+
+def _of_backup(host: Host, domain: Domain) -> list[Parameter] | None:
+    """Return how far a domain's backup is; None where it has ended by now."""
+    with host.machine.lock:
+        look(host, domain)
+        backup = domain.disk_jobs.backup
+        return backup.figures(host.machine.now) if backup else None
 
 
 @api("virDomainGetJobInfo", waits=True)
@@ -69,7 +82,7 @@ def job_info(host: Host, _session: Session, domain: Domain) -> tuple[int, ...]:
     amounts = [
         f"{of}_{what}" for of in ("data", "memory", "disk") for what in ("total", "processed", "remaining")
     ]
-    return (JobType.UNBOUNDED, values["time_elapsed"], 0, *(values[each] for each in amounts))
+    return (JobType.UNBOUNDED, values["time_elapsed"], 0, *(values.get(each, 0) for each in amounts))
 
 
 @api("virDomainGetJobStats", flags=_COMPLETED | _KEEP, waits=True)
@@ -80,10 +93,18 @@ def job_stats(host: Host, _session: Session, domain: Domain, flags: int) -> tupl
             completed = domain.completed
             if not flags & _KEEP:
                 domain.completed = None
-        return (JobType.COMPLETED, completed) if completed else (JobType.NONE, [])
+        return (_how_it_ended(completed), completed or [])
     check_active(domain)
     found = _asked(host, domain)
     return (JobType.NONE, []) if found is None else (JobType.UNBOUNDED, found)
+
+
+def _how_it_ended(figures: list[Parameter] | None) -> JobType:
+    """Return what there is of a job that has ended, by its figures, which say if it failed."""
+    if figures is None:
+        return JobType.NONE
+    is_success = all(each.value for each in figures if each.field == "success")
+    return JobType.COMPLETED if is_success else JobType.CANCELLED
 
 
 def _steering(host: Host, domain: Domain, name: str) -> AbstractContextManager[None]:
@@ -105,7 +126,11 @@ def abort_job(host: Host, _session: Session, domain: Domain, flags: int = 0) -> 
 
 def _abort(host: Host, domain: Domain, flags: int) -> None:
     with host.machine.lock:
+        look(host, domain)
         outgoing = domain.outgoing
+        if domain.disk_jobs.backup and not flags & _POSTCOPY:
+            backups.abort(host, domain, domain.disk_jobs.backup)
+            return
         if flags & _POSTCOPY and not (outgoing and outgoing.is_postcopy):
             raise invalid("current job is not outgoing migration in post-copy mode")
         if outgoing is None:

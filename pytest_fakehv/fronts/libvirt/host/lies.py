@@ -153,6 +153,21 @@ def _job_stats(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return figures.pop("type"), _parameters(figures)
 
 
+def _block_job(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    if not given:
+        return 0, 0, 0, 0, 0
+    return 1, *(given[each] for each in ("type", "bandwidth", "cur", "end"))
+
+
+def _checkpoint(objects: Objects, given: Any) -> tuple[Any, ...]:
+    return ((given.getName(), _ref(objects, given.getDomain())),)
+
+
+def _checkpoints(objects: Objects, given: Any) -> tuple[Any, ...]:
+    found = [ref for each in given for ref in _checkpoint(objects, each)]
+    return found, len(found)
+
+
 def _memory_stats(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return ([(_FIGURES.index(key), value) for key, value in given.items()],)
 
@@ -199,9 +214,15 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virConnectListAllDomains": _list_of(DomainRef),
     "virConnectListAllNetworks": _list_of(NetworkRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
+    "virDomainCheckpointCreateXML": _checkpoint,
+    "virDomainCheckpointGetParent": _checkpoint,
+    "virDomainCheckpointListAllChildren": _checkpoints,
+    "virDomainCheckpointLookupByName": _checkpoint,
     "virDomainGetBlockInfo": _block_info,
+    "virDomainGetBlockJobInfo": _block_job,
     "virDomainGetJobStats": _job_stats,
     "virDomainInterfaceAddresses": _addresses,
+    "virDomainListAllCheckpoints": _checkpoints,
     "virDomainMemoryStats": _memory_stats,
     "virNetworkGetDHCPLeases": _leases,
     "virNodeGetInfo": _node_info,

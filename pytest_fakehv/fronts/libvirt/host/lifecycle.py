@@ -56,6 +56,9 @@ def undefine(host: Host, _session: Session, domain: Domain, flags: int = 0) -> N
     with host.machine.lock:
         if not domain.is_persistent:
             raise _invalid("cannot undefine transient domain")
+        count = len(domain.checkpoints.all)
+        if count and not (domain.is_active or flags & Undefine.CHECKPOINTS_METADATA):
+            raise _invalid(f"cannot delete inactive domain with {count} checkpoints")
         host.undefine(domain)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.UNDEFINED, Undefined.REMOVED)
 

@@ -65,6 +65,7 @@ def _is_listed(domain: Domain, flags: int) -> bool:
         | (Listed.PERSISTENT if domain.is_persistent else Listed.TRANSIENT)
         | _STATES.get(domain.state, Listed.OTHER)
         | (Listed.AUTOSTART if domain.autostart else Listed.NO_AUTOSTART)
+        | (Listed.HAS_CHECKPOINT if domain.checkpoints.all else Listed.NO_CHECKPOINT)
         | _NOTHING_KEPT
     )
     return all(not flags & group or flags & group & fitting for group in _GROUPS)
@@ -76,7 +77,7 @@ _STATES: Final = {
     State.SHUTOFF: Listed.SHUTOFF,
 }
 
-_NOTHING_KEPT: Final = Listed.NO_MANAGEDSAVE | Listed.NO_SNAPSHOT | Listed.NO_CHECKPOINT
+_NOTHING_KEPT: Final = Listed.NO_MANAGEDSAVE | Listed.NO_SNAPSHOT
 
 _GROUPS: Final = (
     Listed.ACTIVE | Listed.INACTIVE,

@@ -10,6 +10,7 @@ from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import copies
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.changes import ARRIVES
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -66,6 +67,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
         _check_offline(asked)
     else:
         check_active(domain)
+        check_has_none(domain)
         with host.machine.lock:
             copies.check(host, domain.definition, asked)
     xml = _definition(domain, asked)

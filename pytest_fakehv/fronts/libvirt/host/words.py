@@ -293,6 +293,7 @@ class JobType(IntEnum):
     NONE = 0
     UNBOUNDED = 2
     COMPLETED = 3
+    CANCELLED = 5
 
 
 class PoolState(IntEnum):

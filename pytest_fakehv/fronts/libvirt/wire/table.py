@@ -236,10 +236,10 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 234 virDomainDestroyFlags - dom:D flags:u
 235 virDomainSaveImageGetXMLDesc
 236 virDomainSaveImageDefineXML
-237 virDomainBlockJobAbort
-238 virDomainGetBlockJobInfo
-239 virDomainBlockJobSetSpeed
-240 virDomainBlockPull
+237 virDomainBlockJobAbort - dom:D path:s flags:u
+238 virDomainGetBlockJobInfo r dom:D path:s flags:u -> found:i type:i bandwidth:uh cur:uh end:uh
+239 virDomainBlockJobSetSpeed - dom:D path:s bandwidth:uh flags:u
+240 virDomainBlockPull - dom:D path:s bandwidth:uh flags:u
 242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
 243 virDomainBlockStatsFlags
 244 virDomainSnapshotGetParent
@@ -263,7 +263,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 263 virDomainGetDiskErrors r dom:D maxErrors:u flags:u -> errors:[(s,i)] nerrors:i
 264 virDomainSetMetadata - dom:D type:i metadata:?s key:?s uri:?s flags:u
 265 virDomainGetMetadata r dom:D type:i uri:?s flags:u -> metadata:s
-266 virDomainBlockRebase
+266 virDomainBlockRebase - dom:D path:s base:?s bandwidth:uh flags:u
 267 virDomainPMWakeup - dom:D flags:u
 271 virDomainSnapshotIsCurrent
 272 virDomainSnapshotHasMetadata
@@ -283,7 +283,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 287 virConnectListAllSecrets
 288 virNodeSetMemoryParameters
 289 virNodeGetMemoryParameters
-290 virDomainBlockCommit
+290 virDomainBlockCommit - dom:D disk:s base:?s top:?s bandwidth:uh flags:u
 291 virNetworkUpdate - net:N command:u section:u parentIndex:i xml:s flags:u
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
 294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
@@ -318,7 +318,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 342 virConnectGetDomainCapabilities r emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
 343 virDomainOpenGraphicsFD
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
-345 virDomainBlockCopy
+345 virDomainBlockCopy - dom:D path:s destxml:s params:T flags:u
 347 virNodeAllocPages
 349 virDomainGetFSInfo - dom:D flags:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
@@ -369,18 +369,18 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 408 virNetworkPortSetParameters
 409 virNetworkPortGetXMLDesc
 410 virNetworkPortDelete
-411 virDomainCheckpointCreateXML
-412 virDomainCheckpointGetXMLDesc
-413 virDomainListAllCheckpoints
-414 virDomainCheckpointListAllChildren
-415 virDomainCheckpointLookupByName
-416 virDomainCheckpointGetParent
-417 virDomainCheckpointDelete
+411 virDomainCheckpointCreateXML - dom:D xml_desc:s flags:u -> checkpoint:(s,D)
+412 virDomainCheckpointGetXMLDesc r checkpoint:(s,D) flags:u -> xml:s
+413 virDomainListAllCheckpoints r dom:D needResults:i flags:u -> checkpoints:[(s,D)] ret:i
+414 virDomainCheckpointListAllChildren r checkpoint:(s,D) needResults:i flags:u -> checkpoints:[(s,D)] ret:i
+415 virDomainCheckpointLookupByName r dom:D name:s flags:u -> checkpoint:(s,D)
+416 virDomainCheckpointGetParent r checkpoint:(s,D) flags:u -> parent:(s,D)
+417 virDomainCheckpointDelete - checkpoint:(s,D) flags:u
 418 virDomainGetGuestInfo - dom:D types:u flags:u -> params:T
 419 virConnectSetIdentity
 420 virDomainAgentSetResponseTimeout - dom:D timeout:i flags:u -> result:i
-421 virDomainBackupBegin
-422 virDomainBackupGetXMLDesc
+421 virDomainBackupBegin - dom:D backup_xml:s checkpoint_xml:?s flags:u
+422 virDomainBackupGetXMLDesc r dom:D flags:u -> xml:s
 424 virDomainAuthorizedSSHKeysGet
 425 virDomainAuthorizedSSHKeysSet
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]
@@ -422,7 +422,9 @@ D 0 318 lifecycle event:i detail:i
 D 1 319 reboot
 D 4 322 io-error srcPath:s devAlias:s action:i
 D 6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
+D 8 326 block-job path:s type:i status:i
 D 13 331 balloon-change actual:uh
+D 16 339 block-job-2 dst:s type:i status:i
 D 20 359 migration-iteration iteration:i
 D 21 363 job-completed params:T
 D 23 379 metadata-change type:i uri:?s

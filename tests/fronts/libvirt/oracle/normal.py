@@ -2,8 +2,6 @@
 
 import re
 
-import libvirt
-
 UUID = re.compile(r"\b(?!aaaaaaaa-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 """One that no script gave."""
 
@@ -18,6 +16,7 @@ ANYWHERE = [
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
     (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
+    (re.compile(r"(?<=<creationTime>)\d+"), "TIME"),
 ]
 
 UNORDERED = {
@@ -42,7 +41,11 @@ MOMENTARY = [
         r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
     ),
     # The page's size, the operation and the disks that there are not are the same always.
-    ("virDomainGetJobStats", r"(?:time|downtime|setup|data|memory_(?!page_size)).*"),
+    (
+        "virDomainGetJobStats",
+        r"(?:time|downtime|setup|data|memory_(?!page_size)).*",
+    ),
+    ("virDomainGetBlockJobInfo", r"cur"),
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
     ("virNodeGetMemoryStats", r"total|free|buffers|cached"),
@@ -137,7 +140,7 @@ def _result(api, value):
         return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
     if api == "virDomainGetJobStats":
         value = {key: each for key, each in value.items() if key not in FLEETING}
-        if value.get("type") == libvirt.VIR_DOMAIN_JOB_UNBOUNDED and value.get("disk_total"):
+        if value.get("disk_total"):
             value |= dict.fromkeys(("disk_processed", "disk_remaining"), "#")
     for name, path in MOMENTARY:
         if name == api:

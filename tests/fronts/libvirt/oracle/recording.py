@@ -38,6 +38,14 @@ KINDS = {
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata",
 }
 
+BLOCK_JOBS = {
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB: "block job",
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: "block job 2",
+}
+
+BLOCK_JOB_TYPES = ("unknown", "pull", "copy", "commit", "active commit", "backup")
+BLOCK_JOB_STATES = ("completed", "failed", "canceled", "ready")
+
 JOBS = {
     libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION: "iteration",
     libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED: "job completed",
@@ -56,12 +64,13 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
 
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
-    libvirt.virStorageVol: "volume",
+    libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -100,8 +109,11 @@ class Recording:
 
     # What scripts use.
 
-    def connect(self, host="node1", *, read_only=False, events=True, jobs=False):
-        """Open a connection to a host, whose events, and those of jobs, stand at the calls to come."""
+    def connect(self, host="node1", *, read_only=False, events=True, jobs=False, blocks=False):
+        """Open a connection to a host, whose events, and those of jobs, stand at the calls to come.
+
+        Those of jobs of disks by choice, too.
+        """
         there = self.hosts[host]
         uri = there.read_only_uri if read_only else there.uri
         self._names[uri] = f"<{host}>"
@@ -114,7 +126,7 @@ class Recording:
             raise Ended("no connection")
         self._connections.append(connection)
         if events:
-            for kind in {**KINDS, **JOBS} if jobs else KINDS:
+            for kind in {**KINDS, **(JOBS if jobs else {}), **(BLOCK_JOBS if blocks else {})}:
                 connection.domainEventRegisterAny(None, kind, self._receiver(kind, name), None)
         return connection
 
@@ -197,15 +209,26 @@ class Recording:
     def virsh(self, *command, host="node1", until=None):
         """Run virsh in a process of its own, and keep what it printed."""
         env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-        done = subprocess.run(
+        running = subprocess.Popen(
             ["virsh", "-c", self.hosts[host].uri, *command],
-            capture_output=True, text=True, env=env, check=False, stdin=subprocess.DEVNULL, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+        for _ in range(60):
+            try:
+                stdout, stderr = running.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired:  # it waits for something that takes its time
+                self.hosts[host].let_pass()
+        else:
+            running.kill()
+            raise AssertionError(f"virsh {command} does not end")
         line = {"call": f"virsh {' '.join(map(shown_word, command))}", "api": f"virsh {command[0]}"}
-        until = None if done.returncode else until
-        self._keep(
-            line | {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr}, None, until
-        )
+        until = None if running.returncode else until
+        self._keep(line | {"status": running.returncode, "stdout": stdout, "stderr": stderr}, None, until)
+
+    def wait(self, until, host="node1"):
+        """Let time pass until an event comes that begins so."""
+        self._keep({"call": f"wait for {until!r}", "api": "wait"}, None, until)
 
     def kill(self, name, host="node1", *, until="lifecycle stopped", quiet=QUIET):
         """Let a domain's process end behind the host's back."""
@@ -247,7 +270,7 @@ class Recording:
     def _shown_owner(self, owner):
         if owner is None:
             return "libvirt"
-        return owner.name() if isinstance(owner, tuple(NAMED)) else self._names[owner]
+        return name_of(owner) if isinstance(owner, tuple(NAMED)) else self._names[owner]
 
     def _receiver(self, kind, place):
         def receive(connection, domain, *details):
@@ -293,6 +316,8 @@ class Recording:
             if wanted is not None:
                 if seen >= wanted:
                     break
+                if until is not None:
+                    next(iter(self.hosts.values())).let_pass()
             elif time.monotonic() - last > quiet and (
                 until is None or any(each.startswith(until) for each in self._events)
             ):
@@ -337,6 +362,9 @@ def event(kind, details):
         return f"lifecycle {word}, {reasons[reason]}"
     if kind == libvirt.VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION:
         return JOBS[kind]  # how many there are is a matter of the machine's speed
+    if kind in BLOCK_JOBS:
+        disk, type_, status = details
+        return f"{BLOCK_JOBS[kind]}, {BLOCK_JOB_TYPES[type_]} {BLOCK_JOB_STATES[status]}, {disk}"
     if kind == libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED:
         (figures,) = details
         count = len(set(figures) - FLEETING)
@@ -355,7 +383,7 @@ def shown(value):
     if isinstance(value, Definition):
         return value.shown
     if isinstance(value, tuple(NAMED)):
-        return value.name()
+        return name_of(value)
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, dict):
@@ -364,6 +392,11 @@ def shown(value):
         return "callback" if callable(value) else "stream"
     text = repr(value)
     return text if len(text) < 70 else f"{text[:60]}..."
+
+
+def name_of(value):
+    """Return an object's name."""
+    return value.getName() if isinstance(value, libvirt.virDomainCheckpoint) else value.name()
 
 
 def shown_word(word):

@@ -61,9 +61,7 @@ def _complete_disk(disk: Element) -> Element:
     disk = with_part(disk, "driver", name="qemu", **form)
     if found := _name(disk):
         disk = with_part(disk, "target", dev=found[0], bus=_BUSES[found[1]])
-    source = disk.child("source")
-    if source and "index" in source.attributes:  # a daemon's, while the domain runs
-        disk = disk.exchanging(source, source.having(index=None))
+    disk = undetected(disk)
     if disk.attributes["device"] == "cdrom":
         disk = with_part(disk, "readonly")
     parts = (
@@ -71,6 +69,23 @@ def _complete_disk(disk: Element) -> Element:
         for each in disk.children
     )
     return parts_in_order(disk.holding(*parts), _PARTS)
+
+
+def undetected(disk: Element) -> Element:
+    """Return a disk without what a daemon alone says of it while the domain runs."""
+    parts = (each.having(index=None) if each.name == "source" else each for each in disk.children)
+    return without_chain(disk.holding(*parts))
+
+
+def without_chain(disk: Element) -> Element:
+    """Return a disk without what a daemon has found beneath its source, and what it is being copied to."""
+    return disk.holding(
+        *(
+            each
+            for each in disk.children
+            if each.name != "mirror" and not (each.name == "backingStore" and "index" in each.attributes)
+        )
+    )
 
 
 def disk_index(disk: Element) -> int:

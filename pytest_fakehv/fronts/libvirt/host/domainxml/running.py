@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
-from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
+from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index, undetected
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.screens import in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -104,20 +104,25 @@ def running(domain: Element, place: Place) -> Element:
     return Element(domain.name, {**domain.attributes, "id": str(place.id)}, tuple(content))
 
 
-def migratable(domain: Element, *, runs: bool) -> Element:
+def migratable(domain: Element, *, runs: bool, keeps_implied: bool = False) -> Element:
     """Return a domain's XML as another host takes it over: without what every host adds by itself.
 
     Args:
         domain: Its definition, completed.
         runs: Whether it runs.
+        keeps_implied: Whether what every host adds stays.
     """
     content = []
     for each in _with_partition(domain) if runs else domain.children:
         if each.name != "devices":
             content.append(each)
             continue
-        devices = (device for device in each.children if not any(map(partial(_is, device), _IMPLIED)))
-        content.append(each.holding(*(_with_backing(device) if runs else device for device in devices)))
+        devices = (
+            device
+            for device in each.children
+            if keeps_implied or not any(map(partial(_is, device), _IMPLIED))
+        )
+        content.append(each.holding(*(_migratable_disk(device) if runs else device for device in devices)))
     return domain.holding(*content)
 
 
@@ -146,12 +151,21 @@ def _running_cpu(cpu: Element) -> Element:
     return cpu.having(check="full").holding(*cpu.content, *features)
 
 
+def _migratable_disk(device: Element) -> Element:
+    """Return a disk as another host takes it over; all else as it is."""
+    if device.name != "disk":
+        return device
+    beneath, shown = device.child("backingStore"), undetected(device)
+    return shown if beneath and shown.child("backingStore") is None else _with_backing(shown)
+
+
 def _with_backing(device: Element, **attributes: str) -> Element:
     """Return a disk that says that nothing is beneath its source; all else, and an empty one, as it is."""
     source = device.child("source")
     if device.name != "disk" or source is None:
         return device
-    device = device.exchanging(source, source.having(**attributes))
+    if "index" not in source.attributes:
+        device = device.exchanging(source, source.having(**attributes))
     if device.child("backingStore"):
         return device
     place = 1 + next(number for number, each in enumerate(device.children) if each.name == "source")

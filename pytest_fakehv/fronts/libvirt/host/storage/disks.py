@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_fa
 from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Held
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
+from pytest_fakehv.fronts.libvirt.host.storage.poolxml import tidy
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -28,9 +29,21 @@ def held(pools: Pools, disk: Disk) -> Held | None:
     if disk.source is None:
         return None
     if disk.type in _FILES:
-        return pools.held_at(disk.source)
+        return _held_at(pools, disk.source)
     pool = next((each for each in pools if each.name == disk.pool), None)
-    return pools.held_at(f"{pool.definition.path}/{disk.source}") if pool else None
+    return _held_at(pools, f"{pool.definition.path}/{disk.source}") if pool else None
+
+
+def _held_at(pools: Pools, path: str) -> Held | None:
+    """Return what is at a path that lies in a pool's folder or group; None where it lies in none."""
+    tidied = tidy(path)
+    folder = tidied.rpartition("/")[0] or "/"
+    for pool in pools:
+        if pool.definition.path == folder:
+            # What is mounted, or a group, is there with its pool alone.
+            is_there = pool.is_active or pool.definition.kind == "dir"
+            return Held(pool, tidied, pools.image_at(path) if is_there else None)
+    return None
 
 
 def _check_is_volume(pools: Pools, disk: Disk) -> None:
@@ -48,7 +61,7 @@ def chain(pools: Pools, first: Held) -> Iterator[Held]:
     each: Held | None = first
     seen = {first.path}
     while each and each.image and each.image.backing:
-        each = pools.held_at(each.image.backing.path)
+        each = _held_at(pools, each.image.backing.path)
         if each is None or each.path in seen:  # which made anew can be the difference to itself
             return
         seen.add(each.path)

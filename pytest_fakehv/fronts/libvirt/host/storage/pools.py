@@ -17,10 +17,10 @@ from pytest_fakehv.fronts.libvirt.errors import (
 from pytest_fakehv.fronts.libvirt.host.apis import check_flags
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
 from pytest_fakehv.fronts.libvirt.host.registry import Registry, no_pool
-from pytest_fakehv.fronts.libvirt.host.storage.pool import Held, Pool, Volume, invalid, no_volume
+from pytest_fakehv.fronts.libvirt.host.storage.pool import Pool, Volume, invalid, no_volume
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import PoolDefinition, WantedPermissions, tidy
 from pytest_fakehv.fronts.libvirt.host.storage.qcow2 import probe
-from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Permissions, Space, Spaces
+from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, Permissions, Space, Spaces
 from pytest_fakehv.fronts.libvirt.host.words import PoolBuild, PoolEventKind, PoolLifecycle, PoolStart
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import Notice, PoolRef, VolumeRef
@@ -141,36 +141,31 @@ class Pools:
         if server is None or not server.attributes.get("name"):
             problem = "hostname must be specified for netfs sources"
             raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
-        name = server.attributes["name"]
-        found = (
-            Element(
-                "source",
-                {},
-                (
-                    Element("host", {"name": name}),
-                    Element("dir", {"path": each}),
-                    Element("format", {"type": "nfs"}),
-                ),
-            )
-            for each in self._spaces.exports(name)
-        )
-        return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
+        return _sources(server.attributes["name"], self._spaces)
 
     def image_at(self, path: str) -> Image | None:
-        """Return what lies at a path, as far as a pool has it; None where nothing does."""
-        held = self.held_at(path)
-        return held and held.image
+        """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.space_at(path)
+        return space.images.get(name) if space else None
 
-    def held_at(self, path: str) -> "Held | None":
-        """Return what is at a path that lies in a pool's folder or group; None where it lies in none."""
+    def backing_at(self, path: str) -> Backing | None:
+        """Return what a file at a path is the difference to; None for nothing."""
+        image = self.image_at(path)
+        return image.backing if image else None
+
+    def space_at(self, path: str) -> tuple[Space | None, str]:
+        """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
         folder, _, name = tidy(path).rpartition("/")
         for pool in self:
             if pool.definition.path == (folder or "/"):
-                # What is mounted, or a group, is there with its pool alone.
-                is_there = pool.is_active or pool.definition.kind == "dir"
-                images = self._space(pool.definition).images if is_there else {}
-                return Held(pool, tidy(path), images.get(name))
-        return None
+                return self._space(pool.definition), name
+        return None, name
+
+    def remove_file(self, path: str) -> None:
+        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
+        space, name = self.space_at(path)
+        if space:
+            space.images.pop(name, None)
 
     def is_shared(self, pool: Pool) -> bool:
         """Tell whether hosts share what is in a pool."""
@@ -430,6 +425,23 @@ class Pools:
 
     def _happens(self, pool: Pool, what: PoolLifecycle) -> None:
         self._tell(Notice(PoolEventKind.LIFECYCLE, pool.ref, (int(what), 0)))
+
+
+def _sources(server: str, spaces: Spaces) -> str:
+    """Return, as XML, what hosts have had pools of that a server has."""
+    found = (
+        Element(
+            "source",
+            {},
+            (
+                Element("host", {"name": server}),
+                Element("dir", {"path": each}),
+                Element("format", {"type": "nfs"}),
+            ),
+        )
+        for each in spaces.exports(server)
+    )
+    return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 
 
 def _cannot_start(definition: PoolDefinition) -> LibvirtError:

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-SHARED = {"states", "migrating"}
+SHARED = {"states", "migrating", "disks"}
 """What several of them need, which is none itself."""
 
 APART = frozenset({"networks", "virsh_networks"})

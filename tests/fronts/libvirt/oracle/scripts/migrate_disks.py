@@ -5,7 +5,7 @@ import time
 import libvirt
 
 from oracle.definitions import pool_xml, volume_xml, xml
-from oracle.scripts.disks import FOLDER, QCOW2, SPARSE, disk, volume
+from oracle.scripts.domain_disks import FOLDER, QCOW2, SPARSE, disk, volume
 from oracle.scripts.migrating import LIVE, P2P, PERSIST, UNDEFINE, both, cleared, looked_at, under_way
 
 BUILD = libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD
