@@ -88,6 +88,7 @@ class Origin(IntEnum):
 _TEMPLATES: Final[dict[int, str]] = {
     Code.INTERNAL_ERROR: "internal error",
     Code.NO_MEMORY: "out of memory",
+    Code.CPU_INCOMPATIBLE: "the CPU is incompatible with host CPU",
     Code.NO_SUPPORT: "this function is not supported by the connection driver",
     Code.INVALID_ARG: "invalid argument",
     Code.OPERATION_FAILED: "operation failed",

@@ -169,13 +169,14 @@ class Machine:
         with in_libvirts_words(begins=True):
             self._node.StartInstance(instance, [], paused)
 
-    def boots(self, name: str, memory: int, vcpus: int, *, by: Call | None) -> None:
+    def boots(self, name: str, memory: int, vcpus: int, *, paused: bool, by: Call | None) -> None:
         """Let the node itself start an instance, as it comes up.
 
         Args:
             name: as for `start`.
             memory: as for `start`.
             vcpus: as for `start`.
+            paused: as for `start`.
             by: the call that said so; None for none.
 
         Raises:
@@ -185,7 +186,7 @@ class Machine:
         self._inner.acts_by = by
         try:
             with self._inner.doing(f"start instance {name}"):
-                self._inner.start(instance, paused=False)
+                self._inner.start(instance, paused=paused)
         finally:
             self._inner.acts_by = None
 

@@ -56,6 +56,17 @@ class NetworkRef(NamedTuple):
         return f"<network {self.name}>"
 
 
+class SnapshotRef(NamedTuple):
+    """Which snapshot of a domain: its name there."""
+
+    name: str
+    domain: DomainRef
+
+    def __repr__(self) -> str:
+        """Show what tells snapshots from each other, for people."""
+        return f"<snapshot {self.domain.name}/{self.name}>"
+
+
 _NAME: Final = re.compile(r"<name>\s*([^<]*?)\s*</name>")
 
 

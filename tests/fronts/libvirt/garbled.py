@@ -21,7 +21,14 @@ from unittest import mock
 
 from pytest_fakehv.fronts.libvirt.errors import LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.server.server import Server
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Parameter, PoolRef, VolumeRef
+from pytest_fakehv.fronts.libvirt.values import (
+    DomainRef,
+    NetworkRef,
+    Parameter,
+    PoolRef,
+    SnapshotRef,
+    VolumeRef,
+)
 from pytest_fakehv.fronts.libvirt.wire import table
 from pytest_fakehv.fronts.libvirt.wire.errors import ERROR
 from pytest_fakehv.fronts.libvirt.wire.frames import HEADER_SIZE, LARGEST, Frames, Header, framed, header_of
@@ -102,6 +109,7 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
     "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
+    "S": lambda generator: SnapshotRef(text(generator), SIMPLE["D"](generator)),
     "V": lambda generator: VolumeRef(text(generator), text(generator), text(generator)),
     "A": lambda generator: [(0, text(generator), 24)] * generator.randrange(3),
     "T": parameters,

@@ -45,6 +45,7 @@ LIES = [
     ("virDomainMemoryStats", lambda dom: dom.memoryStats(), {"actual": 5, "rss": 7}),
     ("virDomainGetBlockInfo", lambda dom: dom.blockInfo("vda"), [3, 2, 1]),
     ("virDomainBlockPeek", lambda dom: dom.blockPeek("vda", 0, 4), b"boot"),
+    ("virDomainGetPerfEvents", lambda dom: dom.perfEvents(), {"cmt": True}),
     ("virDomainGetJobStats", lambda dom: dom.jobStats(), {"type": 2, "data_total": 5, "auto_converge": 1}),
     ("virDomainGetBlockJobInfo", lambda dom: dom.blockJobInfo("vda"), {}),
     (
@@ -89,6 +90,15 @@ def test_a_lie_is_what_the_binding_returns(cluster, web1, function, call, result
     assert call(web1) == result
     (said,) = cluster.journal.calls(function)
     assert said.lie is not None
+
+
+def test_a_lie_may_have_figures_of_which_the_binding_asks_first_how_many_there_are(cluster, web1):
+    for function, call, result in (
+        ("virDomainBlockStatsFlags", lambda: web1.blockStatsFlags("vda"), {"rd_bytes": 5}),
+        ("virDomainGetMemoryParameters", web1.memoryParameters, {"hard_limit": 5}),
+    ):
+        cluster.fault(function, result=result)
+        assert call() == result
 
 
 def test_a_lie_may_have_networks(cluster, connection):

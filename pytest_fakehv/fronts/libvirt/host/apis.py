@@ -22,7 +22,9 @@ Progress = Literal["before", "during", "after"]
 
 Undo = Callable[[Any, Sequence[Any], Progress], None]
 
-About = Literal["domain", "pool", "volume", "network", "name", "uuid", "xml", "params", "last", "nothing"]
+About = Literal[
+    "domain", "pool", "volume", "network", "snapshot", "name", "uuid", "xml", "params", "last", "nothing"
+]
 """What its first argument is: an object; or a domain's name, a UUID, a domain's definition, or parameters
 with one of these; or its last one is a domain's definition, or it is about none of these."""
 
@@ -108,6 +110,8 @@ class Api:
         """Return a call's arguments as the journal has them."""
         if self.about == "domain":
             return (arguments[0].name, *arguments[1:])
+        if self.about == "snapshot":  # the domain's name, and its own
+            return (arguments[0].domain.name, arguments[0].name, *arguments[1:])
         if self.about == "uuid":
             return (str(uuid.UUID(bytes=arguments[0])),)
         if self.about == "xml":

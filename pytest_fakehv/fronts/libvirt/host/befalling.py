@@ -1,12 +1,13 @@
 """What befalls the domains of a host: starts, stops and pauses, by whoever's doing, and its own end."""
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, workload
 from pytest_fakehv.fronts.libvirt.host.declared import declared, definition_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -36,7 +37,7 @@ from pytest_fakehv.text import natural_order
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 
-class Befalling(Domains):
+class Befalling(Domains, ABC):
     """Domains as they are on their node of the cluster, whoever changes them there.
 
     Args: as for `Domains`.
@@ -194,12 +195,24 @@ class Befalling(Domains):
             self.networks.boots()
         for domain in sorted(self.domains, key=lambda each: natural_order(each.name)):
             if domain.autostart and not domain.is_active:
-                definition = domain.definition
                 with suppress(HypervisorError, LibvirtError):  # as a daemon, which goes on with the next
-                    self.check_can_start(definition)
-                    self.machine.boots(
-                        domain.name, definition.current_memory, definition.vcpus, by=domain.set_by
-                    )
+                    self.starts_itself(domain, domain.definition)
+
+    def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
+        """Start a domain with the host.
+
+        Args:
+            domain: which.
+            definition: by what.
+            paused: whether it starts paused.
+
+        Raises:
+            LibvirtError: it lacks what it needs.
+            HypervisorError: it can't be started.
+        """
+        self.check_can_start(definition)
+        memory, vcpus = definition.current_memory, definition.vcpus
+        self.machine.boots(domain.name, memory, vcpus, paused=paused, by=domain.set_by)
 
     def check_can_start(self, definition: Definition) -> None:
         """Refuse a domain that lacks what it needs of its host to start; called under the lock.
@@ -236,6 +249,7 @@ class Befalling(Domains):
             definition = _fitted(definition, record)
         domain.runs(self._placed(definition), self.detected(definition), self.machine.now)
         self._knows(definition)
+        method = domain.starts_by or method
         told: changes.Told[Paused] | changes.Told[Running]
         if record and record.is_paused:
             told = changes.told(changes.STARTED_PAUSED, method)
@@ -245,16 +259,16 @@ class Befalling(Domains):
             domain.resumes(told.reason)
         if not is_silent:
             self._tell(domain, told)
-            if method != changes.ARRIVES:
+            if method not in changes.GO_ON:
                 self._comes_up(domain)
 
     def _placed(self, definition: Definition) -> Place:
         """Return where a domain of a definition is to run, which nobody else gets."""
         return replace(self._places.take(definition), bridges=self.networks.bridges(definition))
 
+    @abstractmethod
     def detected(self, definition: Definition) -> Definition:
         """Return by what a domain runs that is started by a definition: with what is beneath its disks."""
-        return definition
 
     def comes(self, domain: Domain, instance: str) -> None:
         """Note as which of the cluster's instances a domain is to come here; called under the lock."""
@@ -354,6 +368,7 @@ class Befalling(Domains):
 
     def _stops(self, domain: Domain, reason: Shutoff) -> None:
         self._places.give_back(domain.id)
+        self.spent += workload.busy_time(domain)
         domain.stops(reason)
 
     def _named(self, name: str) -> Definition:

@@ -17,9 +17,9 @@ MHZ: Final = 2600
 
 MODEL: Final = "Skylake-Server"
 VENDOR: Final = "Intel"
-_FEATURES: Final = ("vmx", "ds", "acpi", "ss", "ht", "tm", "pbe", "invtsc")
+FEATURES: Final = ("vmx", "ds", "acpi", "ss", "ht", "tm", "pbe", "invtsc")
 """What a host's CPU has beyond its model."""
-_PAGES: Final = (4, 2048, 1048576)
+PAGES: Final = (4, 2048, 1048576)
 """The sizes of pages of memory, in KiB."""
 _WORDS: Final = {"x86_64": 64, "i686": 32}
 
@@ -118,8 +118,8 @@ def _host(host: Hardware) -> Element:
         _element("signature", family=6, model=85, stepping=4),
         _element("counter", name="tsc", frequency=MHZ * 1_000_000, scaling="no"),
         topology,
-        *(_element("feature", name=each) for each in _FEATURES),
-        *(_element("pages", unit="KiB", size=each) for each in _PAGES),
+        *(_element("feature", name=each) for each in FEATURES),
+        *(_element("pages", unit="KiB", size=each) for each in PAGES),
     )
     transports = _element(
         "uri_transports", _element("uri_transport", "tcp"), _element("uri_transport", "rdma")
@@ -146,7 +146,7 @@ def _cells(figures: NodeFigures) -> Iterator[Element]:
         memory = figures.memory // figures.nodes
         if not cell:
             memory += figures.memory % figures.nodes
-        pages = (memory // _PAGES[0], 0, 0)
+        pages = (memory // PAGES[0], 0, 0)
         cpus = (
             _element(
                 "cpu",
@@ -166,7 +166,7 @@ def _cells(figures: NodeFigures) -> Iterator[Element]:
             _element("memory", str(memory), unit="KiB"),
             *(
                 _element("pages", str(count), unit="KiB", size=size)
-                for size, count in zip(_PAGES, pages, strict=True)
+                for size, count in zip(PAGES, pages, strict=True)
             ),
             _element("distances", *distances),
             _element("cpus", *cpus, num=each_has),

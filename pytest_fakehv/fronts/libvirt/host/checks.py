@@ -1,8 +1,9 @@
 """What is refused of a call, whatever it is: a domain in the wrong state, and definitions that it has not."""
 
 from typing import NamedTuple, NoReturn
+from uuid import UUID
 
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.words import Affect, State
@@ -54,6 +55,32 @@ def refuse_agent(domain: Domain) -> NoReturn:
     raise failure(Code.ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured")
 
 
+def check_same(given: Definition, own: Definition) -> None:
+    """Refuse another definition in place of the one by which a guest that goes on has begun.
+
+    Args:
+        given: the other one.
+        own: that one.
+
+    Raises:
+        LibvirtError: it is another domain's, or a guest would see another machine.
+    """
+    pairs = (
+        ("uuid", UUID(bytes=given.uuid), UUID(bytes=own.uuid)),
+        ("name", f"'{given.name}'", f"'{own.name}'"),
+        ("max memory", given.memory, own.memory),
+        ("vCPU max", given.most_vcpus, own.most_vcpus),
+        ("architecture", given.architecture, own.architecture),
+    )
+    for what, there, here in pairs:
+        if there != here:
+            raise failure(
+                Code.CONFIG_UNSUPPORTED,
+                f"Target domain {what} {there} does not match source {here}",
+                origin=Origin.DOMAIN,
+            )
+
+
 def affected(domain: Domain, flags: int) -> Affected:
     """Return which of its definitions a call is about.
 
@@ -79,11 +106,19 @@ def affected(domain: Domain, flags: int) -> Affected:
     return Affected(live if Affect.LIVE in wanted else None, config if Affect.CONFIG in wanted else None)
 
 
+def is_about_live(domain: Domain, flags: int) -> bool:
+    """Tell whether flags of which at most one is set mean what a domain runs by."""
+    return bool(flags & Affect.LIVE) or (domain.is_active and not flags & Affect.CONFIG)
+
+
 def the_affected(domain: Domain, flags: int) -> Definition:
-    """Return the one of its definitions that a call is about, by flags of which at most one is set.
+    """Return the one of its definitions that a call is about.
 
     Raises:
-        LibvirtError: as `affected`.
+        LibvirtError: as `affected`; or it is about both.
     """
+    if flags & Affect.LIVE and flags & Affect.CONFIG:
+        problem = "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive"
+        raise wrong_argument("virDomainObjGetOneDefState", "flags", problem)
     live, config = affected(domain, flags)
     return live or config or domain.definition

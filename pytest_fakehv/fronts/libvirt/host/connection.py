@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host import workload
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
@@ -16,6 +17,7 @@ _HYPERVISOR_VERSION: Final = 7_002_022
 _MOST_VCPUS: Final[Mapping[str | None, int]] = {None: 16, "qemu": 16, "kvm": 1024}
 """What a domain of a type may have at most; None for the type that a client names none of."""
 _VERSION_PARTS: Final = 3
+_CPU_FIGURES: Final = ("kernel", "user", "idle", "iowait")
 _NS_PER_S: Final = 10**9
 
 
@@ -90,9 +92,10 @@ def get_domain_capabilities(
 @api("virConnectGetMaxVcpus", about="nothing")
 def max_vcpus(_host: Host, _session: Session, kind: str | None) -> int:
     """Return how many CPUs a domain may have."""
-    if kind not in _MOST_VCPUS:
+    known = kind.lower() if kind else kind
+    if known not in _MOST_VCPUS:
         raise failure(Code.INVALID_ARG, f"unknown type '{kind}'")
-    return _MOST_VCPUS[kind]
+    return _MOST_VCPUS[known]
 
 
 @api("virNodeGetInfo", about="nothing")
@@ -151,6 +154,8 @@ def memory_stats(host: Host, _session: Session, count: int, cell: int, flags: in
 def cpu_stats(host: Host, _session: Session, cpu: int, count: int, flags: int) -> tuple[Any, ...]:
     """Return how long the host's CPUs have worked, in ns of the cluster's clock: on what runs, or not."""
     check_flags(flags, 0, "virHostCPUGetStats", Origin.NONE)
+    if not count:  # how many figures there are, is asked of no CPU
+        return [], len(_CPU_FIGURES)
     cpus = host.hardware.cpus
     if cpu >= cpus:
         raise wrong_argument(
@@ -160,15 +165,12 @@ def cpu_stats(host: Host, _session: Session, cpu: int, count: int, flags: int) -
             origin=Origin.NONE,
         )
     total = int(host.machine.now * _NS_PER_S)
-    busy = min(total * cpus, sum(host.cpu_time(each) for each in host.domains if each.is_active))
+    running = sum(workload.busy_time(each) for each in host.domains if each.is_active)
     share, number = (cpus, 1) if cpu >= 0 else (1, cpus)
-    figures = [
-        ("kernel", 0),
-        ("user", busy // share),
-        ("idle", (total * number) - busy // share),
-        ("iowait", 0),
-    ]
-    return (figures if count else []), len(figures)
+    busy = min(total * cpus, host.spent + running) // share
+    kernel = busy // workload.SHARE_OF_SYSTEM
+    figures = kernel, busy - kernel, total * number - busy, 0
+    return list(zip(_CPU_FIGURES, figures, strict=True)), len(_CPU_FIGURES)
 
 
 @api("virNodeGetCPUMap", about="nothing")

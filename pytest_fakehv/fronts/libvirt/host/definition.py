@@ -222,6 +222,30 @@ class Definition:
         )
         return {int(vcpu): cpus for vcpu, cpus in given if vcpu.isdecimal() and CPUSET.fullmatch(cpus)}
 
+    @property
+    def stats_period(self) -> int:
+        """Every how many seconds its guest says what it uses of memory; 0: never."""
+        periods = (part_of(each, "stats", "period") or "" for each in self._devices("memballoon"))
+        return next((int(each) for each in periods if each.isdecimal()), 0)
+
+    @cached_property
+    def io_threads(self) -> dict[int, str | None]:
+        """By number, on which of the host's CPUs each of its threads for input and output may run.
+
+        Written as in `pins`; None: on all.
+        """
+        count = int(self._text("iothreads") or 0)
+        given = self.root.child("iothreadids") or Element("iothreadids")
+        ids = (each.attributes.get("id", "") for each in given.named("iothread"))
+        named = [int(each) for each in ids if each.isdecimal()]
+        others = (number for number in range(1, count + len(named) + 1) if number not in named)
+        tune = self.root.child("cputune") or Element("cputune")
+        pins = {
+            each.attributes.get("iothread"): each.attributes.get("cpuset")
+            for each in tune.named("iothreadpin")
+        }
+        return {number: pins.get(str(number)) for number in [*named, *others][:count]}
+
     def _devices(self, kind: str) -> list[Element]:
         devices = self.root.child("devices")
         return list(devices.named(kind)) if devices else []
@@ -390,12 +414,13 @@ class Definition:
 
     def without_id(self) -> Self:
         """Return a copy that doesn't say which number the domain has while it runs, nor chains."""
-        root = self.root.having(id=None)
-        devices = root.child("devices")
-        if devices is None:
-            return type(self)(root)
-        shown = (without_chain(each) if each.name == "disk" else each for each in devices.children)
-        return type(self)(root.exchanging(devices, devices.holding(*shown)))
+        parts = (
+            each.holding(*(without_chain(part) if part.name == "disk" else part for part in each.children))
+            if each.name == "devices"
+            else each
+            for each in self.root.children
+        )
+        return type(self)(self.root.having(id=None).holding(*parts))
 
     def noted(self) -> Element:
         """Return its XML as it is kept of a moment at which it runs."""

@@ -1,8 +1,10 @@
 """A domain as one host knows it: its definitions, its id, its state."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
+from typing import NamedTuple
 
 from pytest_fakehv.calls.journal import Call
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -10,8 +12,23 @@ from pytest_fakehv.fronts.libvirt.host.disks.checkpoints import Checkpoints
 from pytest_fakehv.fronts.libvirt.host.disks.jobs import DiskJobs
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshots
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
+
+
+class Measured(NamedTuple):
+    """How it was measured how much of a domain's memory is written to."""
+
+    since: float
+    """When that began, in seconds of the cluster's clock."""
+    seconds: int
+    """How long it takes."""
+
+    @property
+    def ends(self) -> float:
+        """When that ends, in seconds of the clock."""
+        return self.since + self.seconds
 
 
 @dataclass(eq=False, kw_only=True)
@@ -23,12 +40,15 @@ class Domain:
         config: its persistent definition; None for a transient one.
         was_defined: whether it has, or had, one.
         starting: what it is being started by; None where it isn't.
+        starts_by: as if by which call its start is to be told; None for as by the one that is made.
         place: where on the host it runs; None for what is shut off.
         autostart: whether it starts with its host.
         set_by: the call that said so; None for none.
         state: what it does.
         reason: why.
         since: when it was started, in seconds of the cluster's clock.
+        clock: what says that clock's time, once a host has the domain.
+        measured: how it was measured last, since then, how fast its memory is written to; None for never.
         fixed_vcpus: how many of its CPUs can't be taken away while it runs: those that it started with.
         lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
             it has what it should.
@@ -40,6 +60,7 @@ class Domain:
         incoming: its migration to here, likewise.
         completed: the figures of its last job that has completed; None for none.
         max_speed: at most how much is sent of it in a second, in MiB; None where no client has said that.
+        snapshots: those that were taken of it.
         max_downtime: at most how long it is stopped for a migration, in ms; None likewise.
         disk_jobs: what is being done with its disks.
         checkpoints: its checkpoints.
@@ -49,12 +70,15 @@ class Domain:
     config: Definition | None = None
     was_defined: bool = False
     starting: Definition | None = None
+    starts_by: str | None = None
     place: Place | None = None
     autostart: bool = False
     set_by: Call | None = None
     state: State = State.SHUTOFF
     reason: IntEnum = Shutoff.UNKNOWN
     since: float = 0
+    clock: Callable[[], float] = field(default=lambda: 0.0)
+    measured: Measured | None = None
     fixed_vcpus: int = 0
     lagging: int | None = None
     wanted: int | None = None
@@ -66,8 +90,11 @@ class Domain:
     completed: list[Parameter] | None = None
     max_speed: int | None = None
     max_downtime: int | None = None
+    snapshots: Snapshots = field(default_factory=Snapshots)
     disk_jobs: DiskJobs = field(default_factory=DiskJobs)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    _worked: float = 0
+    _goes_on: float = 0
     _ref: DomainRef | None = None
 
     @property
@@ -114,6 +141,16 @@ class Domain:
         return self.is_paused and self.reason in (Paused.POSTCOPY, Paused.POSTCOPY_FAILED)
 
     @property
+    def worked(self) -> float:
+        """For how many seconds of the cluster's clock it has run since it was started, without its pauses."""
+        return self._worked + max(self.last_at_work - self._goes_on, 0)
+
+    @property
+    def last_at_work(self) -> float:
+        """When it ran last, in seconds of that clock: now, or when it was paused."""
+        return self.clock() if self.state == State.RUNNING else self._goes_on
+
+    @property
     def speed(self) -> int | None:
         """At most how much is sent of it in a second, in MiB; None for as much as goes."""
         return (self.outgoing.speed if self.outgoing else None) or self.max_speed
@@ -144,14 +181,18 @@ class Domain:
         """Note that it runs by a definition from now on, at a time of the cluster's."""
         self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
+        self._worked, self._goes_on, self.measured = 0, now, None
         self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""
+        self._worked, self._goes_on = self.worked, self.last_at_work
         self.state, self.reason = State.PAUSED, reason
 
     def resumes(self, reason: Running) -> None:
         """Note that it runs again from now on."""
+        if self.is_paused:
+            self._goes_on = self.clock()
         self.state, self.reason = State.RUNNING, reason
 
     def stops(self, reason: Shutoff) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.host import changes
+from pytest_fakehv.fronts.libvirt.host import changes, workload
 from pytest_fakehv.fronts.libvirt.host.audience import Audience
 from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
+from pytest_fakehv.fronts.libvirt.host.checks import Affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
@@ -20,8 +21,8 @@ from pytest_fakehv.storage.store import Record
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_NS_OF_START: Final = 100_000_000
-"""How long a domain's CPUs have worked until it was started: no time passes in the cluster meanwhile."""
+_SHARED_MEMORY: Final = {"shm_pages_to_scan": 100, "shm_sleep_millisecs": 20, "shm_merge_across_nodes": 1}
+"""How a host shares pages of which several are the same, unless it is told."""
 
 Known = dict[str, Definition]
 """By what each domain of a cluster was last defined or started, by its name."""
@@ -40,6 +41,8 @@ class Domains:
         hardware: what it is.
         audience: who is connected.
         networks: its virtual networks.
+        shared_memory: how it shares pages that are the same, as ``virNodeGetMemoryParameters`` says it.
+        spent: for how long its CPUs have worked for domains that run no more, in ns.
     """
 
     def __init__(self, machine: Machine, known: Known) -> None:
@@ -57,6 +60,8 @@ class Domains:
         self._known = known
         self._registry = DomainRegistry()
         self.networks = Networks(self.hardware.uuid, lambda: self._registry, self.audience.tell)
+        self.shared_memory = dict(_SHARED_MEMORY)
+        self.spent = 0
         self._places = Places()
         self._uuids = count(1)
 
@@ -77,10 +82,8 @@ class Domains:
         return record.vcpus if record else domain.definition.vcpus
 
     def cpu_time(self, domain: Domain) -> int:
-        """Return how long a running domain's CPUs have worked, in ns: as long as it runs, on one of them."""
-        if not domain.is_active:
-            return 0
-        return _NS_OF_START + int((self.machine.now - domain.since) * 10**9)
+        """Return how long a running domain's CPUs have worked, in ns."""
+        return workload.cpu_time(domain) if domain.is_active else 0
 
     def new_uuid(self) -> bytes:
         """Return a UUID's 16 bytes, the same in each run for the same calls."""
@@ -94,6 +97,7 @@ class Domains:
 
     def add(self, domain: Domain) -> None:
         """Have one more domain."""
+        domain.clock = lambda: self.machine.now
         self._registry.add(domain)
 
     def drop(self, domain: Domain) -> None:
@@ -124,6 +128,18 @@ class Domains:
         with self._lock:
             if domain.live:
                 domain.definition = change(domain.live)
+
+    def change(self, domain: Domain, which: Affected, change: Callable[[Definition], Definition]) -> None:
+        """Change those of a domain's definitions that a call is about: all of them, or none.
+
+        Raises:
+            LibvirtError: one can't be changed so.
+        """
+        live, config = (change(each) if each else None for each in which)
+        if live:
+            self.change_live(domain, lambda _: live)
+        if config:
+            self.configure(domain, lambda _: config)
 
     def undefine(self, domain: Domain) -> None:
         """Let a domain have no persistent definition, and be no more once it doesn't run."""

@@ -1,8 +1,6 @@
 """What a domain is and does now: its state, its figures, its definition."""
 
-from typing import Final
-
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import INACTIVE, MIGRATABLE, SECURE, UPDATE_CPU
@@ -12,9 +10,6 @@ from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import Xml
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
-
-_SNAPSHOT_FLAGS: Final = 0x7FF
-"""Which of a domain's snapshots are meant."""
 
 
 @api("virDomainGetInfo")
@@ -87,49 +82,6 @@ def security_label(_host: Host, _session: Session, _domain: Domain) -> tuple[str
 def messages(_host: Host, _session: Session, _domain: Domain, _flags: int) -> list[str]:
     """Return what the host has to complain of: nothing."""
     return []
-
-
-# What was saved of it: nothing
-
-
-@api("virDomainHasManagedSaveImage", "virDomainHasCurrentSnapshot", flags=0)
-def has_none(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
-    """Say that it was not saved."""
-    return 0
-
-
-@api("virDomainManagedSaveRemove", flags=0)
-def remove_managed_save(_host: Host, _session: Session, domain: Domain, _flags: int) -> None:
-    """Say that there is nothing to remove."""
-    path = f"/var/lib/libvirt/qemu/save/{domain.name}.save"
-    text = f"Failed to remove managed save file '{path}': No such file or directory"
-    raise LibvirtError(Code.SYSTEM_ERROR, Origin.QEMU, text, "%s", text, int1=2)
-
-
-@api("virDomainSnapshotNum", flags=_SNAPSHOT_FLAGS)
-def snapshot_count(_host: Host, _session: Session, _domain: Domain, _flags: int) -> int:
-    """Count its snapshots."""
-    return 0
-
-
-@api("virDomainListAllSnapshots", flags=_SNAPSHOT_FLAGS)
-def snapshots(
-    _host: Host, _session: Session, _domain: Domain, _need_results: int, _flags: int
-) -> tuple[list[str], int]:
-    """List its snapshots."""
-    return [], 0
-
-
-@api("virDomainSnapshotLookupByName", flags=0)
-def snapshot(_host: Host, _session: Session, _domain: Domain, name: str, _flags: int) -> None:
-    """Find one of its snapshots."""
-    raise failure(Code.NO_DOMAIN_SNAPSHOT, f"no domain snapshot with matching name '{name}'")
-
-
-@api("virDomainSnapshotCurrent", flags=0)
-def current_snapshot(_host: Host, _session: Session, _domain: Domain, _flags: int) -> None:
-    """Find the snapshot that it goes on from."""
-    raise failure(Code.NO_DOMAIN_SNAPSHOT, "the domain does not have a current snapshot")
 
 
 # What does something to it that leaves no trace

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import lies
+from pytest_fakehv.fronts.libvirt.host import changes, lies, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshot, no_snapshot
 from pytest_fakehv.fronts.libvirt.host.storage import disks, opening
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
@@ -23,7 +24,7 @@ from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.host.words import Shutoff
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
-from pytest_fakehv.fronts.libvirt.values import Notice
+from pytest_fakehv.fronts.libvirt.values import Notice, SnapshotRef
 from pytest_fakehv.interface.errors import NodeDownError
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.story.chronicle import Deed
@@ -76,6 +77,25 @@ class Host(Befalling):
         with self._lock:
             self.pools.boots()
         super().boots()
+
+    def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
+        """Start a domain with the host: one that it has saved goes on.
+
+        Raises: as `Befalling.starts_itself`, and LibvirtError where nobody can read what was saved.
+        """
+        with self._lock:
+            path = saves.managed_path(domain)
+            saved = saves.read(self.pools, path) if self.pools.image_at(path) else None
+        if saved is None:
+            super().starts_itself(domain, definition, paused=paused)
+            return
+        domain.starting, domain.starts_by = saved.definition, changes.RESTORED
+        try:
+            super().starts_itself(domain, saved.definition, paused=not saved.runs)
+        finally:
+            domain.starting = domain.starts_by = None
+        with self._lock:
+            self.pools.remove(path)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -141,7 +161,8 @@ class Host(Befalling):
                 done = api.function(self, session, *arguments)
                 return done
             found = self.found(api.about, arguments[0])
-            with self.job(found, api) if api.has_job else nullcontext():
+            domain = found.domain if api.about == "snapshot" else found
+            with self.job(domain, api) if api.has_job else nullcontext():
                 done = api.function(self, session, found, *arguments[1:])
             return done
 
@@ -266,7 +287,13 @@ class Host(Befalling):
             raise no_domain(domain.ref)
 
     def start(
-        self, domain: Domain, definition: Definition, *, paused: bool, ends_with: Session | None
+        self,
+        domain: Domain,
+        definition: Definition,
+        *,
+        paused: bool,
+        ends_with: Session | None = None,
+        by: str | None = None,
     ) -> None:
         """Start a domain, by the interface's calls.
 
@@ -275,6 +302,7 @@ class Host(Befalling):
             definition: by what.
             paused: whether it starts paused.
             ends_with: the client with whose connection it ends; None for none.
+            by: as if by which call it is to be told; None for as by the one that is made.
 
         Raises:
             LibvirtError: it runs by now, doesn't fit, or lacks a network or a disk.
@@ -282,7 +310,7 @@ class Host(Befalling):
         """
         with self._lock:
             definition = disks.without_missing(self.pools, definition)
-        domain.starting, domain.ends_with = definition, ends_with
+        domain.starting, domain.starts_by, domain.ends_with = definition, by, ends_with
         try:
             self._check_is_called_alone(domain)
             self._check_starts(domain, definition)
@@ -291,7 +319,7 @@ class Host(Befalling):
             domain.ends_with = None  # whoever starts it later may mean it to stay
             raise
         finally:
-            domain.starting = None
+            domain.starting = domain.starts_by = None
             self._forget_unless_there(domain)
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)
@@ -360,6 +388,25 @@ class Host(Befalling):
             self.drop(domain)
 
 
+class OfDomain(NamedTuple):
+    """What is one domain's: a snapshot of it."""
+
+    domain: Domain
+    snapshot: Snapshot
+
+
+def _find_snapshot(host: Host, ref: SnapshotRef) -> OfDomain:
+    """Return the snapshot that a client means.
+
+    Raises:
+        LibvirtError: it is no more.
+    """
+    domain = host.find(ref.domain)
+    if snapshot := domain.snapshots.by_name(ref.name):
+        return OfDomain(domain, snapshot)
+    raise no_snapshot(f"no domain snapshot with matching name '{ref.name}'")
+
+
 class _Job:
     """The right to change a domain, for a ``with`` block."""
 
@@ -380,6 +427,7 @@ _FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
     "pool": lambda host, ref: host.pools.find(ref),
     "volume": lambda host, ref: host.pools.find_volume(ref),
     "network": lambda host, ref: host.networks.find(ref),
+    "snapshot": _find_snapshot,
 }
 """How what a client means is found, by what it is."""
 

@@ -11,7 +11,15 @@ from pytest_fakehv.fronts.libvirt.host.apis import Api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, NetworkRef, Parameter, PoolRef, VolumeRef
+from pytest_fakehv.fronts.libvirt.values import (
+    DomainRef,
+    Kind,
+    NetworkRef,
+    Parameter,
+    PoolRef,
+    SnapshotRef,
+    VolumeRef,
+)
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -63,6 +71,9 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     """
     kind = api.function.__annotations__["return"]
     try:
+        if api.name in _COUNTED:
+            figures = _parameters(given)
+            return figures[: arguments[-2]], len(figures)
         if api.name in _SPECIAL:
             return _SPECIAL[api.name](objects, given)
         if kind is None:
@@ -122,11 +133,17 @@ def _volume(objects: Objects, given: Any) -> VolumeRef:
     return objects.pools.volume_by_key(given.key()).ref
 
 
+def _snapshot(objects: Objects, given: Any) -> SnapshotRef:
+    """Return what refers to a snapshot of the binding's."""
+    return SnapshotRef(given.getName(), _ref(objects, given.getDomain()))
+
+
 _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
     DomainRef: _ref,
     PoolRef: _pool,
     VolumeRef: _volume,
     NetworkRef: _network,
+    SnapshotRef: _snapshot,
 }
 """What makes each kind of reference of what the binding has."""
 
@@ -209,6 +226,10 @@ def _block_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return allocation, capacity, physical
 
 
+def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return (_parameters(given),)
+
+
 _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
@@ -221,11 +242,30 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainGetBlockInfo": _block_info,
     "virDomainGetBlockJobInfo": _block_job,
     "virDomainGetJobStats": _job_stats,
+    "virDomainGetPerfEvents": _figures,
+    "virDomainGetSchedulerParameters": _figures,
+    "virDomainGetSchedulerParametersFlags": _figures,
     "virDomainInterfaceAddresses": _addresses,
     "virDomainListAllCheckpoints": _checkpoints,
     "virDomainMemoryStats": _memory_stats,
+    "virDomainListAllSnapshots": _list_of(SnapshotRef),
+    "virDomainSnapshotListAllChildren": _list_of(SnapshotRef),
     "virNetworkGetDHCPLeases": _leases,
     "virNodeGetInfo": _node_info,
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }
 """The functions of which the binding returns what isn't just their results in a list."""
+
+_COUNTED: Final = frozenset(
+    {
+        "virNodeGetMemoryParameters",
+        "virDomainBlockStatsFlags",
+        "virDomainGetBlkioParameters",
+        "virDomainGetBlockIoTune",
+        "virDomainGetInterfaceParameters",
+        "virDomainGetMemoryParameters",
+        "virDomainGetNumaParameters",
+    }
+)
+"""The functions of which the binding asks first how many parameters they return; room for so many is the last
+argument but one."""

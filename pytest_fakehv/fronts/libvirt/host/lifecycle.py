@@ -4,12 +4,14 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host import changes, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running, refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import destroy_incoming
+from pytest_fakehv.fronts.libvirt.host.saves import Saved
 from pytest_fakehv.fronts.libvirt.host.words import (
     Defined,
     EventKind,
@@ -56,9 +58,16 @@ def undefine(host: Host, _session: Session, domain: Domain, flags: int = 0) -> N
     with host.machine.lock:
         if not domain.is_persistent:
             raise _invalid("cannot undefine transient domain")
+        count = len(domain.snapshots)
+        if count and not domain.is_active and not flags & Undefine.SNAPSHOTS_METADATA:
+            raise _invalid(f"cannot delete inactive domain with {count} snapshots")
         count = len(domain.checkpoints.all)
         if count and not (domain.is_active or flags & Undefine.CHECKPOINTS_METADATA):
             raise _invalid(f"cannot delete inactive domain with {count} checkpoints")
+        if saves.is_managed(host.pools, domain):
+            if not flags & Undefine.MANAGED_SAVE:
+                raise _invalid("Refusing to undefine while domain managed save image exists")
+            saves.remove_managed(host.pools, domain)
         host.undefine(domain)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.UNDEFINED, Undefined.REMOVED)
 
@@ -74,6 +83,8 @@ def rename(host: Host, _session: Session, domain: Domain, name: str | None, _fla
         config = domain.config
         if domain.is_active or config is None:  # of what doesn't run, none is transient
             raise _invalid("cannot rename active domain")
+        if saves.is_managed(host.pools, domain):
+            raise _invalid("domain with a managed saved state can't be renamed")
         renamed = config.renamed(name)
         if name == domain.name:
             raise _invalid("Can't rename domain to itself", Origin.DOMAIN)
@@ -109,7 +120,19 @@ def create_flags(host: Host, session: Session, domain: Domain, flags: int) -> Do
     """Do the same, with flags."""
     if domain.is_active:
         raise _invalid("domain is already running")
-    return _start(host, session, domain, domain.definition, flags)
+    path = saves.managed_path(domain)
+    with host.machine.lock:
+        saved = None
+        if flags & Start.FORCE_BOOT:
+            host.pools.remove(path)
+        elif saves.is_managed(host.pools, domain):
+            saved = saves.read(host.pools, path)
+    if saved is None:
+        return _start(host, session, domain, domain.definition, flags)
+    _start(host, session, domain, saved.definition, flags, saved)
+    with host.machine.lock:
+        host.pools.remove(path)
+    return domain.ref
 
 
 @api(
@@ -121,6 +144,17 @@ def create_flags(host: Host, session: Session, domain: Domain, flags: int) -> Do
 def create_xml(host: Host, session: Session, xml: str, flags: int) -> DomainRef:
     """Start a domain of a definition, which goes with it unless it is defined already."""
     definition = Definition.parse(xml, host.new_uuid)
+    domain = to_be_started(host, definition)
+    with host.job(domain, APIS["virDomainCreateXML"]):
+        return _start(host, session, domain, definition, flags)
+
+
+def to_be_started(host: Host, definition: Definition) -> Domain:
+    """Return the domain of a definition, by which it is to be started now; it may be a new one.
+
+    Raises:
+        LibvirtError: it runs; or its name, or its UUID, is another one's.
+    """
     with host.machine.lock:
         domain = host.domain_of(definition)
         if domain is None:
@@ -130,13 +164,23 @@ def create_xml(host: Host, session: Session, xml: str, flags: int) -> DomainRef:
             raise _invalid(f"domain '{domain.name}' is already active", Origin.DOMAIN)
         elif not domain.is_persistent:
             raise _invalid(f"domain '{domain.name}' is already being started", Origin.DOMAIN)
-    with host.job(domain, APIS["virDomainCreateXML"]):
-        return _start(host, session, domain, definition, flags)
+        return domain
 
 
-def _start(host: Host, session: Session, domain: Domain, definition: Definition, flags: int) -> DomainRef:
-    ends_with = session if flags & Start.AUTODESTROY else None
-    host.start(domain, definition, paused=bool(flags & Start.PAUSED), ends_with=ends_with)
+def _start(
+    host: Host,
+    session: Session,
+    domain: Domain,
+    definition: Definition,
+    flags: int,
+    saved: Saved | None = None,
+) -> DomainRef:
+    paused, ends_with = bool(flags & Start.PAUSED), session if flags & Start.AUTODESTROY else None
+    by = None
+    if saved:
+        by = changes.RESTORED_PAUSED if paused else changes.RESTORED
+        paused = paused or not saved.runs
+    host.start(domain, definition, paused=paused, ends_with=ends_with, by=by)
     return domain.ref
 
 

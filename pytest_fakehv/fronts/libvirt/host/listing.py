@@ -8,6 +8,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.saves import is_managed
 from pytest_fakehv.fronts.libvirt.host.words import Listed, State
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
@@ -52,21 +53,22 @@ def listed(host: Host, flags: int) -> list[Domain]:
     """Return the domains that all groups of flags let pass: those that run by number, the others by name."""
     domains = host.domains
     if flags:
-        domains = [each for each in domains if _is_listed(each, flags)]
+        domains = [each for each in domains if _is_listed(host, each, flags)]
     running = sorted((each for each in domains if each.place), key=attrgetter("place.id"))
     shut_off = (each for each in domains if not each.place)
     return running + sorted(shut_off, key=lambda each: natural_order(each.name))
 
 
-def _is_listed(domain: Domain, flags: int) -> bool:
+def _is_listed(host: Host, domain: Domain, flags: int) -> bool:
     """Tell whether a domain is listed: each group of flags, if any of it is set, must have one that fits."""
     fitting = (
         (Listed.ACTIVE if domain.is_active else Listed.INACTIVE)
         | (Listed.PERSISTENT if domain.is_persistent else Listed.TRANSIENT)
         | _STATES.get(domain.state, Listed.OTHER)
         | (Listed.AUTOSTART if domain.autostart else Listed.NO_AUTOSTART)
+        | (Listed.MANAGEDSAVE if is_managed(host.pools, domain) else Listed.NO_MANAGEDSAVE)
+        | (Listed.HAS_SNAPSHOT if domain.snapshots else Listed.NO_SNAPSHOT)
         | (Listed.HAS_CHECKPOINT if domain.checkpoints.all else Listed.NO_CHECKPOINT)
-        | _NOTHING_KEPT
     )
     return all(not flags & group or flags & group & fitting for group in _GROUPS)
 
@@ -76,8 +78,6 @@ _STATES: Final = {
     State.PAUSED: Listed.PAUSED,
     State.SHUTOFF: Listed.SHUTOFF,
 }
-
-_NOTHING_KEPT: Final = Listed.NO_MANAGEDSAVE | Listed.NO_SNAPSHOT
 
 _GROUPS: Final = (
     Listed.ACTIVE | Listed.INACTIVE,

@@ -3,12 +3,13 @@
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, failure
+from pytest_fakehv.fronts.libvirt.host import workload
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import affected, check_active
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
-from pytest_fakehv.fronts.libvirt.host.words import Affect, MemoryStatistic
+from pytest_fakehv.fronts.libvirt.host.words import Affect
 from pytest_fakehv.fronts.libvirt.session import Session
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
@@ -77,6 +78,5 @@ def memory_stats(
 ) -> list[tuple[int, int]]:
     """Return what it has and what its process uses, in KiB, by number of the figure: all that it has."""
     check_active(domain)
-    memory = host.memory_of(domain)
-    stats = [(MemoryStatistic.ACTUAL_BALLOON, memory), (MemoryStatistic.LAST_UPDATE, 0)]
-    return [(int(number), value) for number, value in [*stats, (MemoryStatistic.RSS, memory)]][:most]
+    stats = workload.memory_stats(domain, host.memory_of(domain))
+    return [(int(number), value) for number, value in stats][:most]

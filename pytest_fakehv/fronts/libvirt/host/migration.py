@@ -1,7 +1,6 @@
 """A domain moves to another host: the phases of that, led by a client, or by the source itself."""
 
 import errno
-import uuid
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from pytest_fakehv.fronts.libvirt.host import copies
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.changes import ARRIVES
-from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_same
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.following import follow
@@ -68,6 +67,9 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     else:
         check_active(domain)
         check_has_none(domain)
+    if count := len(domain.snapshots):
+        raise invalid(f"cannot migrate domain with {count} snapshots")
+    if not asked.has(Migrate.OFFLINE):
         with host.machine.lock:
             copies.check(host, domain.definition, asked)
     xml = _definition(domain, asked)
@@ -103,21 +105,7 @@ def _definition(domain: Domain, asked: Asked) -> str:
     own = domain.definition
     if asked.xml is None:
         return own.xml(_XML_SECURE | _XML_MIGRATABLE)
-    given = Definition.parse(asked.xml, lambda: own.uuid)
-    pairs = (
-        ("name", f"'{given.name}'", f"'{own.name}'"),
-        ("uuid", uuid.UUID(bytes=given.uuid), uuid.UUID(bytes=own.uuid)),
-        ("max memory", given.memory, own.memory),
-        ("vCPU max", given.most_vcpus, own.most_vcpus),
-        ("architecture", given.architecture, own.architecture),
-    )
-    for what, there, here in pairs:
-        if there != here:
-            raise failure(
-                Code.CONFIG_UNSUPPORTED,
-                f"Target domain {what} {there} does not match source {here}",
-                origin=Origin.DOMAIN,
-            )
+    check_same(Definition.parse(asked.xml, lambda: own.uuid), own)
     return asked.xml
 
 

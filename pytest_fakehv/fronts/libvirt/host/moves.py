@@ -21,6 +21,9 @@ Answer = SimpleQueue[list[Parameter] | None]
 
 OUTGOING: Final = 5
 INCOMING: Final = 4
+SAVING: Final = 2
+SNAPPING: Final = 6
+DUMPING: Final = 8
 
 
 @dataclass(eq=False, kw_only=True)
@@ -160,6 +163,25 @@ def _amounts(memory: tuple[int, int, int], disks: tuple[int, int]) -> list[Param
         _ullong(f"{of}_{what}", amount)
         for of, amounts in (("data", data), ("memory", memory))
         for what, amount in zip(_WHAT, amounts, strict=True)
+    ]
+
+
+def written(memory: int, operation: int) -> list[Parameter]:
+    """Return the statistics of a job that has written a domain's memory to a file, which takes no time.
+
+    Args:
+        memory: how much that is, in bytes.
+        operation: SAVING, SNAPPING or DUMPING.
+    """
+    return [
+        Parameter("operation", Kind.INT, operation),
+        *(_ullong(each, 0) for each in ("time_elapsed", "downtime", "setup_time")),
+        *_amounts((memory, memory, 0), (0, 0)),
+        _ullong("memory_constant", 0),
+        _ullong("memory_normal", memory // _PAGE),
+        _ullong("memory_normal_bytes", memory),
+        *_memory(0, 1),
+        _ullong("memory_page_size", _PAGE),
     ]
 
 

@@ -1,20 +1,24 @@
-"""What a domain's devices and CPUs have done: in the cluster, a disk and an interface carry nothing."""
+"""What a domain's devices and CPUs have done: what its guest does all the time while it runs."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host import workload
 from pytest_fakehv.fronts.libvirt.host.apis import api
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, not_running
-from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.checks import check_active, is_about_live, not_running, the_affected
+from pytest_fakehv.fronts.libvirt.host.cpumaps import cpu_map, joined
+from pytest_fakehv.fronts.libvirt.host.domain import Domain, Measured
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.listing import listed
+from pytest_fakehv.fronts.libvirt.host.words import Affect, MemoryStatistic, Paused
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_STATE, _CPU, _BALLOON, _VCPU, _INTERFACE, _BLOCK, _DIRTY_RATE = 1, 2, 4, 8, 16, 32, 512
+_STATE, _CPU, _BALLOON, _VCPU, _INTERFACE, _BLOCK = 1, 2, 4, 8, 16, 32
+_IO_THREAD, _DIRTY_RATE = 128, 512
 _ALL: Final = 0x7FF
 """All groups that a daemon with QEMU knows; of the others, there is nothing to say."""
 
@@ -32,6 +36,19 @@ _TEXTS: Final = 4
 
 _AGENT: Final = 1
 """From where to take addresses: from the guest's agent."""
+
+_WORDS_OF_MEMORY: Final = {MemoryStatistic.LAST_UPDATE: "last-update"}
+"""What a figure of memory is called; the others as they are elsewhere."""
+
+_UNSPECIFIED: Final = 1
+"""What is wrong with a disk: ``VIR_DOMAIN_DISK_ERROR_UNSPEC``."""
+
+_LONGEST_POLL: Final = 32768
+"""For how long a thread for input and output looks for more, in ns."""
+
+_LONGEST_MEASURED: Final = 60
+"""For how many seconds it may be measured at most what is written to memory."""
+_UNSTARTED, _MEASURING, _MEASURED = range(3)
 
 _Said = Iterator[tuple[str, Kind, int | str]]
 
@@ -67,9 +84,10 @@ def _state_stats(_host: Host, domain: Domain) -> _Said:
 
 def _cpu_stats(host: Host, domain: Domain) -> _Said:
     time = host.cpu_time(domain)
+    system = time // workload.SHARE_OF_SYSTEM
     yield "cpu.time", Kind.ULLONG, time
-    yield "cpu.user", Kind.ULLONG, time
-    yield "cpu.system", Kind.ULLONG, 0
+    yield "cpu.user", Kind.ULLONG, time - system
+    yield "cpu.system", Kind.ULLONG, system
     if domain.is_active:
         yield "cpu.cache.monitor.count", Kind.UINT, 0
         yield "cpu.haltpoll.success.time", Kind.ULLONG, 0
@@ -77,12 +95,11 @@ def _cpu_stats(host: Host, domain: Domain) -> _Said:
 
 
 def _balloon_stats(host: Host, domain: Domain) -> _Said:
-    memory = host.memory_of(domain)
-    yield "balloon.current", Kind.ULLONG, memory
+    yield "balloon.current", Kind.ULLONG, (memory := host.memory_of(domain))
     yield "balloon.maximum", Kind.ULLONG, domain.definition.memory
-    if domain.is_active:
-        yield "balloon.last-update", Kind.ULLONG, 0
-        yield "balloon.rss", Kind.ULLONG, memory
+    for number, value in workload.memory_stats(domain, memory) if domain.is_active else ():
+        if number != MemoryStatistic.ACTUAL_BALLOON:
+            yield f"balloon.{_WORDS_OF_MEMORY.get(number, number.name.lower())}", Kind.ULLONG, value
 
 
 def _vcpu_stats(host: Host, domain: Domain) -> _Said:
@@ -91,7 +108,7 @@ def _vcpu_stats(host: Host, domain: Domain) -> _Said:
     yield "vcpu.maximum", Kind.UINT, domain.definition.most_vcpus
     for number in range(count if domain.is_active else 0):
         yield f"vcpu.{number}.state", Kind.INT, 1
-        yield f"vcpu.{number}.time", Kind.ULLONG, host.cpu_time(domain) // count
+        yield f"vcpu.{number}.time", Kind.ULLONG, workload.vcpu_time(domain, number)
         yield f"vcpu.{number}.wait", Kind.ULLONG, 0
         yield f"vcpu.{number}.delay", Kind.ULLONG, 0
 
@@ -105,9 +122,10 @@ def _interface_stats(_host: Host, domain: Domain) -> _Said:
         if each.target is None:  # of some types, the host sees nothing
             continue
         yield f"net.{number}.name", Kind.STRING, each.target
-        for way in ("rx", "tx"):
-            for what in ("bytes", "pkts", "errs", "drop"):
-                yield f"net.{number}.{way}.{what}", Kind.ULLONG, 0
+        received, sent = workload.traffic(domain, each)
+        for way, packets in (("rx", received), ("tx", sent)):
+            for what, value in zip(("bytes", "pkts", "errs", "drop"), (*packets, 0, 0), strict=True):
+                yield f"net.{number}.{way}.{what}", Kind.ULLONG, value
 
 
 def _block_stats(_host: Host, domain: Domain) -> _Said:
@@ -118,22 +136,38 @@ def _block_stats(_host: Host, domain: Domain) -> _Said:
         if disk.source is not None:
             yield f"block.{number}.path", Kind.STRING, disk.source
         if domain.is_active:
-            yield f"block.{number}.backingIndex", Kind.UINT, number + 1
-            for way in ("rd", "wr"):
-                for what in ("reqs", "bytes", "times"):
-                    yield f"block.{number}.{way}.{what}", Kind.ULLONG, 0
-            yield f"block.{number}.fl.reqs", Kind.ULLONG, 0
-            yield f"block.{number}.fl.times", Kind.ULLONG, 0
-        for what in ("allocation", "capacity", "physical"):
+            if disk.source is not None:
+                yield f"block.{number}.backingIndex", Kind.UINT, len(disks) - number
+            for way, requests in zip(("rd", "wr", "fl"), workload.disk_work(domain, disk), strict=True):
+                yield f"block.{number}.{way}.reqs", Kind.ULLONG, requests.number
+                if way != "fl":
+                    yield f"block.{number}.{way}.bytes", Kind.ULLONG, requests.size
+                yield f"block.{number}.{way}.times", Kind.ULLONG, requests.time
+        for what in ("allocation", "capacity", "physical") if disk.source is not None else ():
             yield f"block.{number}.{what}", Kind.ULLONG, 0
 
 
-def _dirty_rate_stats(_host: Host, domain: Domain) -> _Said:
-    if domain.is_active:
-        yield "dirtyrate.calc_status", Kind.INT, 0
-        yield "dirtyrate.calc_start_time", Kind.LLONG, 0
-        yield "dirtyrate.calc_period", Kind.INT, 0
-        yield "dirtyrate.calc_mode", Kind.STRING, "page-sampling"
+def _io_thread_stats(_host: Host, domain: Domain) -> _Said:
+    if not domain.is_active or not (threads := domain.definition.io_threads):
+        return
+    yield "iothread.count", Kind.UINT, len(threads)
+    for number in reversed(threads):
+        yield f"iothread.{number}.poll-max-ns", Kind.ULLONG, _LONGEST_POLL
+        yield f"iothread.{number}.poll-grow", Kind.UINT, 0
+        yield f"iothread.{number}.poll-shrink", Kind.UINT, 0
+
+
+def _dirty_rate_stats(host: Host, domain: Domain) -> _Said:
+    if not domain.is_active:
+        return
+    measured = domain.measured or Measured(0, 0)
+    status = _MEASURED if measured.ends <= host.machine.now else _MEASURING
+    yield "dirtyrate.calc_status", Kind.INT, status if domain.measured else _UNSTARTED
+    yield "dirtyrate.calc_start_time", Kind.LLONG, int(measured.since)
+    yield "dirtyrate.calc_period", Kind.INT, measured.seconds
+    if domain.measured and status == _MEASURED:
+        yield "dirtyrate.megabytes_per_second", Kind.LLONG, workload.dirty_rate(domain)
+    yield "dirtyrate.calc_mode", Kind.STRING, "page-sampling"
 
 
 _GROUPS: Final[tuple[tuple[int, Callable[[Host, Domain], _Said]], ...]] = (
@@ -143,6 +177,7 @@ _GROUPS: Final[tuple[tuple[int, Callable[[Host, Domain], _Said]], ...]] = (
     (_VCPU, _vcpu_stats),
     (_INTERFACE, _interface_stats),
     (_BLOCK, _block_stats),
+    (_IO_THREAD, _io_thread_stats),
     (_DIRTY_RATE, _dirty_rate_stats),
 )
 
@@ -150,10 +185,46 @@ _GROUPS: Final[tuple[tuple[int, Callable[[Host, Domain], _Said]], ...]] = (
 @api("virDomainBlockStats")
 def block_stats(_host: Host, _session: Session, domain: Domain, path: str) -> tuple[int, ...]:
     """Return requests and bytes read, and written, and errors, of which nobody knows."""
+    reads, writes, _flushes = _work_of(domain, path)
+    return *reads[:2], *writes[:2], -1
+
+
+@api("virDomainBlockStatsFlags", flags=_TEXTS)
+def block_stats_flags(
+    _host: Host, _session: Session, domain: Domain, path: str, count: int, _flags: int
+) -> tuple[list[Parameter], int]:
+    """Return the same with times and flushes, by name."""
+    reads, writes, flushes = _work_of(domain, path)
+    values = (
+        ("wr_bytes", writes.size),
+        ("wr_operations", writes.number),
+        ("rd_bytes", reads.size),
+        ("rd_operations", reads.number),
+        ("flush_operations", flushes.number),
+        ("wr_total_times", writes.time),
+        ("rd_total_times", reads.time),
+        ("flush_total_times", flushes.time),
+    )
+    found = [Parameter(field, Kind.LLONG, value) for field, value in values]
+    return found[:count], len(found)
+
+
+def _work_of(domain: Domain, path: str) -> workload.DiskWork:
+    """Return what a running domain's disk of a name or a source has done; with an empty one, all together.
+
+    Raises:
+        LibvirtError: it doesn't run, or has no such disk.
+    """
     check_active(domain)
-    if not any(path in (each.target, each.source) for each in domain.definition.disks):
-        raise failure(Code.INVALID_ARG, f"invalid path: {path}")
-    return 0, 0, 0, 0, -1
+    disks = domain.definition.disks
+    if path:
+        disks = tuple(each for each in disks if path in (each.target, each.source))[:1]
+        if not disks:
+            raise failure(Code.INVALID_ARG, f"invalid path: {path}")
+    works = zip(*(workload.disk_work(domain, each) for each in disks), strict=True)
+    return workload.DiskWork(
+        *(workload.Requests(*map(sum, zip(*requests, strict=True))) for requests in works)
+    )
 
 
 @api("virDomainInterfaceStats")
@@ -162,25 +233,60 @@ def interface_stats(_host: Host, _session: Session, domain: Domain, device: str)
     if domain.place is None:
         raise not_running()
     interfaces = domain.definition.at(domain.place).interfaces
-    if not any(device in (each.target, each.mac) for each in interfaces):
+    interface = next((each for each in interfaces if device in (each.target, each.mac)), None)
+    if interface is None:
         problem = f"'{device}' is not a known interface"
         raise failure(Code.INVALID_ARG, problem, origin=Origin.DOMAIN)
-    return (0,) * 8
+    if interface.target is None:
+        raise failure(Code.INTERNAL_ERROR, "Interface name not provided", origin=Origin.NONE)
+    received, sent = workload.traffic(domain, interface)
+    return *received, 0, 0, *sent, 0, 0
 
 
 @api("virDomainGetDiskErrors", flags=0)
 def disk_errors(
-    _host: Host, _session: Session, domain: Domain, _most: int, _flags: int
-) -> tuple[list[tuple[()]], int]:
-    """Return which of its disks have failed."""
+    _host: Host, _session: Session, domain: Domain, most: int, _flags: int
+) -> tuple[list[tuple[str, int]], int]:
+    """Return which of its disks have failed: the first, where an error has paused it; else how many may."""
     check_active(domain)
-    return [], 0
+    disks = domain.definition.disks
+    if not most:
+        return [], len(disks)
+    is_broken = domain.is_paused and domain.reason == Paused.IOERROR
+    found = [(each.target, _UNSPECIFIED) for each in disks[:1] if is_broken]
+    return found, len(found)
 
 
-@api("virDomainGetIOThreadInfo", flags=3)
-def io_threads(_host: Host, _session: Session, _domain: Domain, _flags: int) -> tuple[list[tuple[()]], int]:
-    """Return its threads for input and output."""
-    return [], 0
+@api("virDomainGetIOThreadInfo", flags=Affect.LIVE | Affect.CONFIG)
+def io_threads(
+    host: Host, _session: Session, domain: Domain, flags: int
+) -> tuple[list[tuple[int, bytes]], int]:
+    """Return its threads for input and output, each with the CPUs of the host on which it may run."""
+    definition = the_affected(domain, flags)
+    cpus = host.hardware.cpus
+    found = [
+        (number, joined([cpu_map(pin, cpus)], -(-cpus // 8))) for number, pin in definition.io_threads.items()
+    ]
+    if is_about_live(domain, flags):  # a daemon has them from QEMU then, which knows the newest first
+        found.reverse()
+    return found, len(found)
+
+
+@api("virDomainStartDirtyRateCalc", has_job=True, flags=0)
+def start_dirty_rate(host: Host, _session: Session, domain: Domain, seconds: int, _flags: int) -> None:
+    """Begin to measure how much of its memory it writes to; `virConnectGetAllDomainStats` has the result."""
+    if not 1 <= seconds <= _LONGEST_MEASURED:
+        raise failure(
+            Code.CONFIG_UNSUPPORTED,
+            f"seconds={seconds} is invalid, please choose value within [1, {_LONGEST_MEASURED}].",
+        )
+    check_active(domain)
+    if domain.measured and domain.measured.ends > host.machine.now:
+        problem = (
+            "unable to execute QEMU command 'calc-dirty-rate': the dirty rate is already being measured."
+        )
+        raise failure(Code.INTERNAL_ERROR, problem)
+    domain.measured = Measured(host.machine.now, seconds)
 
 
 @api("virDomainGetCPUStats", flags=_TEXTS)
@@ -191,7 +297,8 @@ def cpu_stats(
     check_active(domain)
     time = host.cpu_time(domain)
     if first < 0:
-        fields = ("cpu_time", time), ("user_time", time), ("system_time", 0)
+        system = time // workload.SHARE_OF_SYSTEM
+        fields = ("cpu_time", time), ("user_time", time - system), ("system_time", system)
         found = [Parameter(field, Kind.ULLONG, value) for field, value in fields]
         return found[:count], len(found)
     total = host.hardware.cpus

@@ -1,8 +1,8 @@
 """What domains have of CPUs, and where on the host these run."""
 
-from typing import Any, Final
+from typing import Any
 
-from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.checks import (
     affected,
@@ -10,18 +10,16 @@ from pytest_fakehv.fronts.libvirt.host.checks import (
     refuse_agent,
     the_affected,
 )
-from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.cpumaps import cpu_map, every, joined, one_of, written
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Affect, Vcpu
+from pytest_fakehv.fronts.libvirt.host.workload import vcpu_time
 from pytest_fakehv.fronts.libvirt.session import Session
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
 _EITHER = Affect.LIVE | Affect.CONFIG
-
-_LONGEST_MAPS: Final = 2**20
-"""Bytes that the maps of a domain's CPUs may have."""
 
 _RUNNING = 1
 """What a CPU of a domain does: ``VIR_VCPU_RUNNING``."""
@@ -93,10 +91,12 @@ def vcpus(host: Host, _session: Session, domain: Domain, most: int, map_length: 
     if not domain.is_active:
         raise failure(Code.OPERATION_INVALID, "cannot retrieve vcpu information for inactive domain")
     count, cpus = min(host.vcpus_of(domain), max(most, 0)), host.hardware.cpus
-    share = host.cpu_time(domain) // max(1, count)
-    maps = [_map(domain.definition, number, cpus) for number in range(count)]
-    running = [(number, _RUNNING, share, _one_of(allowed, number)) for number, allowed in enumerate(maps)]
-    return running, _joined(maps, map_length)
+    maps = [cpu_map(domain.definition.pins.get(number), cpus) for number in range(count)]
+    running = [
+        (number, _RUNNING, vcpu_time(domain, number), one_of(allowed, number))
+        for number, allowed in enumerate(maps)
+    ]
+    return running, joined(maps, map_length)
 
 
 @api("virDomainPinVcpuFlags", plain="virDomainPinVcpu", has_job=True, flags=_EITHER)
@@ -109,10 +109,10 @@ def pin_vcpu(
         if definition and number >= definition.most_vcpus:
             problem = f"vcpu {number} is out of range of {which} cpu count {definition.most_vcpus}"
             raise failure(Code.INVALID_ARG, problem)
-    wanted = int.from_bytes(cpus, "little") & _every(host.hardware.cpus)
+    wanted = int.from_bytes(cpus, "little") & every(host.hardware.cpus)
     if not wanted:
         raise failure(Code.INVALID_ARG, "Empty cpu list for pinning")
-    text = _written(wanted)
+    text = written(wanted)
     if live:
         host.change_live(domain, lambda given: given.with_pin(number, text))
     if config:
@@ -126,8 +126,8 @@ def vcpu_pins(
     """Return on which CPUs of the host each of a domain's CPUs may run."""
     definition = the_affected(domain, flags)
     number = min(max(count, 0), definition.most_vcpus)
-    maps = [_map(definition, each, host.hardware.cpus) for each in range(number)]
-    return _joined(maps, map_length), number
+    maps = [cpu_map(definition.pins.get(each), host.hardware.cpus) for each in range(number)]
+    return joined(maps, map_length), number
 
 
 @api("virDomainGetEmulatorPinInfo", flags=_EITHER)
@@ -136,55 +136,4 @@ def emulator_pins(
 ) -> tuple[bytes, int]:
     """Return on which CPUs of the host a domain's emulator may run: on all."""
     the_affected(domain, flags)
-    return _joined([_every(host.hardware.cpus)], map_length), 1
-
-
-# CPUs of the host, as bits of a number
-
-
-def _every(cpus: int) -> int:
-    return (1 << cpus) - 1
-
-
-def _map(definition: Definition, number: int, cpus: int) -> int:
-    """Return on which CPUs of so many one of a domain's may run."""
-    text = definition.pins.get(number)
-    return (_read(text) & _every(cpus) if text else 0) or _every(cpus)
-
-
-def _one_of(allowed: int, number: int) -> int:
-    """Return one of these CPUs, for one of a domain's: in turn."""
-    there = [cpu for cpu in range(allowed.bit_length()) if allowed >> cpu & 1]
-    return there[number % len(there)]
-
-
-def _joined(maps: list[int], length: int) -> bytes:
-    """Return maps one behind the other, each in so many bytes.
-
-    Raises:
-        LibvirtError: that is more than anybody can want.
-    """
-    if not 0 <= length * len(maps) <= _LONGEST_MAPS:
-        problem = f"{len(maps)} maps of {length} bytes are too large"
-        raise failure(Code.INTERNAL_ERROR, problem, origin=Origin.RPC)
-    return b"".join(
-        each.to_bytes(max(length, -(-each.bit_length() // 8)), "little")[:length] for each in maps
-    )
-
-
-def _read(text: str) -> int:
-    """Return the CPUs of a text such as ``0-3,^2``."""
-    found = 0
-    for part in text.split(","):
-        first, _, last = part.removeprefix("^").partition("-")
-        bits = _every(int(last or first) + 1) & ~_every(int(first))
-        found = found & ~bits if part.startswith("^") else found | bits
-    return found
-
-
-def _written(cpus: int) -> str:
-    """Return such a text."""
-    numbers = [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
-    starts = [each for each in numbers if not cpus << 1 >> each & 1]
-    ends = [each for each in numbers if not cpus >> (each + 1) & 1]
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+    return joined([every(host.hardware.cpus)], map_length), 1

@@ -25,8 +25,10 @@ class Running(IntEnum):
     BOOTED = 1
     MIGRATED = 2
     RESTORED = 3
+    FROM_SNAPSHOT = 4
     UNPAUSED = 5
     MIGRATION_CANCELED = 6
+    SAVE_CANCELED = 7
     POSTCOPY = 10
 
 
@@ -36,7 +38,11 @@ class Paused(IntEnum):
     UNKNOWN = 0
     USER = 1
     MIGRATION = 2
+    SAVE = 3
+    DUMP = 4
     IOERROR = 5
+    FROM_SNAPSHOT = 7
+    SNAPSHOT = 9
     STARTING_UP = 11
     POSTCOPY = 12
     POSTCOPY_FAILED = 13
@@ -52,6 +58,7 @@ class Shutoff(IntEnum):
     MIGRATED = 4
     SAVED = 5
     FAILED = 6
+    FROM_SNAPSHOT = 7
 
 
 class EventKind(IntEnum):
@@ -146,6 +153,7 @@ class Defined(IntEnum):
     ADDED = 0
     UPDATED = 1
     RENAMED = 2
+    FROM_SNAPSHOT = 3
 
 
 class Undefined(IntEnum):
@@ -160,6 +168,8 @@ class Started(IntEnum):
 
     BOOTED = 0
     MIGRATED = 1
+    RESTORED = 2
+    FROM_SNAPSHOT = 3
 
 
 class Suspended(IntEnum):
@@ -168,6 +178,8 @@ class Suspended(IntEnum):
     PAUSED = 0
     MIGRATED = 1
     IOERROR = 2
+    RESTORED = 4
+    FROM_SNAPSHOT = 5
     POSTCOPY = 7
     POSTCOPY_FAILED = 8
 
@@ -177,6 +189,7 @@ class Resumed(IntEnum):
 
     UNPAUSED = 0
     MIGRATED = 1
+    FROM_SNAPSHOT = 2
     POSTCOPY = 3
 
 
@@ -189,6 +202,7 @@ class Stopped(IntEnum):
     MIGRATED = 3
     SAVED = 4
     FAILED = 5
+    FROM_SNAPSHOT = 6
 
 
 class ShutDown(IntEnum):
@@ -216,6 +230,25 @@ class Start(IntFlag):
     FORCE_BOOT = 8
     VALIDATE = 16
     RESET_NVRAM = 32
+
+
+class Save(IntFlag):
+    """How a domain is saved or restored: ``VIR_DOMAIN_SAVE_...``."""
+
+    BYPASS_CACHE = 1
+    RUNNING = 2
+    PAUSED = 4
+    RESET_NVRAM = 8
+
+
+class Dump(IntFlag):
+    """How a domain's memory is dumped: ``VIR_DUMP_...``."""
+
+    CRASH = 1
+    LIVE = 2
+    BYPASS_CACHE = 4
+    RESET = 8
+    MEMORY_ONLY = 16
 
 
 class Stop(IntFlag):
@@ -248,9 +281,17 @@ class Vcpu(IntFlag):
 class MemoryStatistic(IntEnum):
     """A figure of a domain's memory: ``VIR_DOMAIN_MEMORY_STAT_...``."""
 
+    SWAP_IN = 0
+    SWAP_OUT = 1
+    MAJOR_FAULT = 2
+    MINOR_FAULT = 3
+    UNUSED = 4
+    AVAILABLE = 5
     ACTUAL_BALLOON = 6
     RSS = 7
+    USABLE = 8
     LAST_UPDATE = 9
+    DISK_CACHES = 10
 
 
 class Metadata(IntEnum):

@@ -61,12 +61,12 @@ REMOTE: Final = """
 50 virConnectNumOfDefinedNetworks r -> num:i
 51 virConnectNumOfDomains r -> num:i
 52 virConnectNumOfNetworks r -> num:i
-53 virDomainCoreDump
-54 virDomainRestore
-55 virDomainSave
-56 virDomainGetSchedulerType
-57 virDomainGetSchedulerParameters
-58 virDomainSetSchedulerParameters
+53 virDomainCoreDump - dom:D to:s flags:u
+54 virDomainRestore - from:s
+55 virDomainSave - dom:D to:s
+56 virDomainGetSchedulerType r dom:D -> type:s nparams:i
+57 virDomainGetSchedulerParameters r dom:D nparams:i -> params:T
+58 virDomainSetSchedulerParameters - dom:D params:T
 59 virConnectGetHostname r -> hostname:s
 60 virConnectSupportsFeature fr feature:i -> supported:i
 61 virDomainMigratePrepare
@@ -162,11 +162,11 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 155 virStoragePoolIsPersistent r pool:P -> persistent:i
 156 virInterfaceIsActive
 157 virConnectGetLibVersion r -> version:uh
-158 virConnectCompareCPU
+158 virConnectCompareCPU r xml:s flags:u -> result:i
 159 virDomainMemoryStats r dom:D maxStats:u flags:u -> stats:[(i,uh)]
 160 virDomainAttachDeviceFlags
 161 virDomainDetachDeviceFlags
-162 virConnectBaselineCPU
+162 virConnectBaselineCPU r xmlCPUs:[s] flags:u -> cpu:s
 163 virDomainGetJobInfo r dom:D -> type:i timeElapsed:uh timeRemaining:uh dataTotal:uh dataProcessed:uh \
 dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
 164 virDomainAbortJob - dom:D
@@ -182,30 +182,30 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 179 virConnectListNWFilters
 180 virNWFilterDefineXML
 181 virNWFilterUndefine
-182 virDomainManagedSave
+182 virDomainManagedSave - dom:D flags:u
 183 virDomainHasManagedSaveImage r dom:D flags:u -> result:i
 184 virDomainManagedSaveRemove - dom:D flags:u
-185 virDomainSnapshotCreateXML
-186 virDomainSnapshotGetXMLDesc
+185 virDomainSnapshotCreateXML - dom:D xml:s flags:u -> snap:S
+186 virDomainSnapshotGetXMLDesc r snap:S flags:u -> xml:s
 187 virDomainSnapshotNum r dom:D flags:u -> num:i
-188 virDomainSnapshotListNames
-189 virDomainSnapshotLookupByName r dom:D name:s flags:u
+188 virDomainSnapshotListNames r dom:D maxnames:i flags:u -> names:[s]
+189 virDomainSnapshotLookupByName r dom:D name:s flags:u -> snap:S
 190 virDomainHasCurrentSnapshot r dom:D flags:u -> result:i
-191 virDomainSnapshotCurrent r dom:D flags:u
-192 virDomainRevertToSnapshot
-193 virDomainSnapshotDelete
+191 virDomainSnapshotCurrent r dom:D flags:u -> snap:S
+192 virDomainRevertToSnapshot - snap:S flags:u
+193 virDomainSnapshotDelete - snap:S flags:u
 194 virDomainGetBlockInfo r dom:D path:s flags:u -> allocation:uh capacity:uh physical:uh
 196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
-197 virDomainSetMemoryParameters
-198 virDomainGetMemoryParameters
+197 virDomainSetMemoryParameters - dom:D params:T flags:u
+198 virDomainGetMemoryParameters r dom:D nparams:i flags:u -> params:T nparams:i
 199 virDomainSetVcpusFlags - dom:D nvcpus:u flags:u
 200 virDomainGetVcpusFlags r dom:D flags:u -> num:i
 201 virDomainOpenConsole
 202 virDomainIsUpdated r dom:D -> updated:i
 203 virConnectGetSysinfo r flags:u -> sysinfo:s
 204 virDomainSetMemoryFlags - dom:D memory:uh flags:u
-205 virDomainSetBlkioParameters
-206 virDomainGetBlkioParameters
+205 virDomainSetBlkioParameters - dom:D params:T flags:u
+206 virDomainGetBlkioParameters r dom:D nparams:i flags:u -> params:T nparams:i
 207 virDomainMigrateSetMaxSpeed - dom:D bandwidth:uh flags:u
 208 virStorageVolUpload s vol:V offset:uh length:uh flags:u
 209 virStorageVolDownload s vol:V offset:uh length:uh flags:u
@@ -219,11 +219,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 -> cookie:o
 217 virDomainMigrateFinish3 - dname:s cookie:o dconnuri:?s uri:?s flags:uh cancelled:i -> dom:D cookie:o
 218 virDomainMigrateConfirm3 - dom:D cookie:o flags:uh cancelled:i
-219 virDomainSetSchedulerParametersFlags
+219 virDomainSetSchedulerParametersFlags - dom:D params:T flags:u
 220 virInterfaceChangeBegin
 221 virInterfaceChangeCommit
 222 virInterfaceChangeRollback
-223 virDomainGetSchedulerParametersFlags
+223 virDomainGetSchedulerParametersFlags r dom:D nparams:i flags:u -> params:T
 225 virDomainPinVcpuFlags - dom:D vcpu:u cpumap:o flags:u
 226 virDomainSendKey - dom:D codeset:u holdtime:u keycodes:[u] flags:u
 227 virNodeGetCPUStats r cpuNum:i nparams:i flags:u -> params:[(s,uh)] nparams:i
@@ -231,30 +231,30 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 229 virDomainGetControlInfo r dom:D flags:u -> state:u details:u stateTime:uh
 230 virDomainGetVcpuPinInfo r dom:D ncpumaps:i maplen:i flags:u -> cpumaps:o num:i
 231 virDomainUndefineFlags - dom:D flags:u
-232 virDomainSaveFlags
-233 virDomainRestoreFlags
+232 virDomainSaveFlags - dom:D to:s dxml:?s flags:u
+233 virDomainRestoreFlags - from:s dxml:?s flags:u
 234 virDomainDestroyFlags - dom:D flags:u
-235 virDomainSaveImageGetXMLDesc
-236 virDomainSaveImageDefineXML
+235 virDomainSaveImageGetXMLDesc - file:s flags:u -> xml:s
+236 virDomainSaveImageDefineXML - file:s dxml:s flags:u
 237 virDomainBlockJobAbort - dom:D path:s flags:u
 238 virDomainGetBlockJobInfo r dom:D path:s flags:u -> found:i type:i bandwidth:uh cur:uh end:uh
 239 virDomainBlockJobSetSpeed - dom:D path:s bandwidth:uh flags:u
 240 virDomainBlockPull - dom:D path:s bandwidth:uh flags:u
 242 virDomainMigrateGetMaxSpeed - dom:D flags:u -> bandwidth:uh
-243 virDomainBlockStatsFlags
-244 virDomainSnapshotGetParent
+243 virDomainBlockStatsFlags r dom:D path:s nparams:i flags:u -> params:T nparams:i
+244 virDomainSnapshotGetParent r snap:S flags:u -> snap:S
 245 virDomainReset - dom:D flags:u
-246 virDomainSnapshotNumChildren
-247 virDomainSnapshotListChildrenNames
+246 virDomainSnapshotNumChildren r snap:S flags:u -> num:i
+247 virDomainSnapshotListChildrenNames r snap:S maxnames:i flags:u -> names:[s]
 249 virDomainOpenGraphics
 250 virNodeSuspendForDuration
 251 virDomainBlockResize - dom:D disk:s size:uh flags:u
-252 virDomainSetBlockIoTune
-253 virDomainGetBlockIoTune
-254 virDomainSetNumaParameters
-255 virDomainGetNumaParameters
-256 virDomainSetInterfaceParameters
-257 virDomainGetInterfaceParameters
+252 virDomainSetBlockIoTune - dom:D disk:s params:T flags:u
+253 virDomainGetBlockIoTune r dom:D disk:?s nparams:i flags:u -> params:T nparams:i
+254 virDomainSetNumaParameters - dom:D params:T flags:u
+255 virDomainGetNumaParameters r dom:D nparams:i flags:u -> params:T nparams:i
+256 virDomainSetInterfaceParameters - dom:D device:s params:T flags:u
+257 virDomainGetInterfaceParameters r dom:D device:s nparams:i flags:u -> params:T nparams:i
 258 virDomainShutdownFlags - dom:D flags:u
 259 virStorageVolWipePattern - vol:V algorithm:u flags:u
 260 virStorageVolResize - vol:V capacity:uh flags:u
@@ -265,11 +265,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 265 virDomainGetMetadata r dom:D type:i uri:?s flags:u -> metadata:s
 266 virDomainBlockRebase - dom:D path:s base:?s bandwidth:uh flags:u
 267 virDomainPMWakeup - dom:D flags:u
-271 virDomainSnapshotIsCurrent
-272 virDomainSnapshotHasMetadata
+271 virDomainSnapshotIsCurrent r snap:S flags:u -> current:i
+272 virDomainSnapshotHasMetadata r snap:S flags:u -> metadata:i
 273 virConnectListAllDomains r needResults:i flags:u -> domains:[D] ret:u
-274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[(s,D)] ret:i
-275 virDomainSnapshotListAllChildren
+274 virDomainListAllSnapshots r dom:D needResults:i flags:u -> snapshots:[S] ret:i
+275 virDomainSnapshotListAllChildren r snap:S needResults:i flags:u -> snapshots:[S] ret:i
 277 virDomainGetHostname - dom:D flags:u -> hostname:s
 278 virDomainGetSecurityLabelList
 279 virDomainPinEmulator
@@ -281,8 +281,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 285 virConnectListAllNodeDevices
 286 virConnectListAllNWFilters
 287 virConnectListAllSecrets
-288 virNodeSetMemoryParameters
-289 virNodeGetMemoryParameters
+288 virNodeSetMemoryParameters - params:T flags:u
+289 virNodeGetMemoryParameters r nparams:i flags:u -> params:T nparams:i
 290 virDomainBlockCommit - dom:D disk:s base:?s top:?s bandwidth:uh flags:u
 291 virNetworkUpdate - net:N command:u section:u parentIndex:i xml:s flags:u
 293 virNodeGetCPUMap r needMap:i needOnline:i flags:u -> cpumap:o online:u ret:i
@@ -303,23 +303,23 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 308 virDomainSetMemoryStatsPeriod - dom:D period:i flags:u
 309 virDomainCreateXMLWithFiles
 310 virDomainCreateWithFiles
-312 virConnectGetCPUModelNames
+312 virConnectGetCPUModelNames r arch:s needResults:i flags:u -> models:[s] ret:i
 313 virConnectNetworkEventRegisterAny r eventID:i net:?N -> callbackID:i
 314 virConnectNetworkEventDeregisterAny fr callbackID:i
 316 virConnectDomainEventRegisterAny r eventID:i dom:?D -> callbackID:i
 317 virConnectDomainEventDeregisterAny fr callbackID:i
-334 virDomainCoreDumpWithFormat
+334 virDomainCoreDumpWithFormat - dom:D to:s dumpformat:u flags:u
 335 virDomainFSFreeze - dom:D mountpoints:[s] flags:u -> filesystems:i
 336 virDomainFSThaw - dom:D mountpoints:[s] flags:u -> filesystems:i
 337 virDomainGetTime - dom:D flags:u -> seconds:h nseconds:u
 338 virDomainSetTime - dom:D seconds:h nseconds:u flags:u
-340 virNodeGetFreePages
+340 virNodeGetFreePages r pages:[u] startCell:i cellCount:u flags:u -> counts:[uh]
 341 virNetworkGetDHCPLeases r net:N mac:?s needResults:i flags:u -> leases:[(s,h,i,?s,?s,s,u,?s,?s)] ret:u
 342 virConnectGetDomainCapabilities r emulator:?s arch:?s machine:?s type:?s flags:u -> capabilities:s
 343 virDomainOpenGraphicsFD
 344 virConnectGetAllDomainStats r domains:[D] stats:u flags:u -> records:[(D,T)]
 345 virDomainBlockCopy - dom:D path:s destxml:s params:T flags:u
-347 virNodeAllocPages
+347 virNodeAllocPages - pageSizes:[u] pageCounts:[uh] startCell:i cellCount:u flags:u -> ret:i
 349 virDomainGetFSInfo - dom:D flags:u
 350 virDomainDefineXMLFlags - xml:s flags:u -> dom:D
 351 virDomainGetIOThreadInfo r dom:D flags:u -> info:[(u,o)] ret:u
@@ -332,8 +332,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 360 virConnectRegisterCloseCallback fr
 361 virConnectUnregisterCloseCallback fr
 364 virDomainMigrateStartPostCopy - dom:D flags:u
-365 virDomainGetPerfEvents
-366 virDomainSetPerfEvents
+365 virDomainGetPerfEvents r dom:D flags:u -> params:T
+366 virDomainSetPerfEvents - dom:D params:T flags:u
 368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
 371 virDomainGetGuestVcpus - dom:D flags:u
@@ -346,14 +346,14 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 384 virDomainSetVcpu
 386 virDomainSetBlockThreshold
 387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
-388 virDomainManagedSaveGetXMLDesc
-389 virDomainManagedSaveDefineXML
+388 virDomainManagedSaveGetXMLDesc r dom:D flags:u -> xml:s
+389 virDomainManagedSaveDefineXML - dom:D dxml:?s flags:u
 390 virDomainSetLifecycleAction
 391 virStoragePoolLookupByTargetPath r path:s -> pool:P
 392 virDomainDetachDeviceAlias
-393 virConnectCompareHypervisorCPU
-394 virConnectBaselineHypervisorCPU
-395 virNodeGetSEVInfo
+393 virConnectCompareHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xml:s flags:u -> result:i
+394 virConnectBaselineHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xmlCPUs:[s] flags:u -> cpu:s
+395 virNodeGetSEVInfo r nparams:i flags:u -> params:T nparams:i
 396 virDomainGetLaunchSecurityInfo
 397 virNWFilterBindingLookupByPortDev
 398 virNWFilterBindingGetXMLDesc
@@ -384,7 +384,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 424 virDomainAuthorizedSSHKeysGet
 425 virDomainAuthorizedSSHKeysSet
 426 virDomainGetMessages r dom:D flags:u -> messages:[s]
-427 virDomainStartDirtyRateCalc
+427 virDomainStartDirtyRateCalc - dom:D seconds:i flags:u
 428 virNodeDeviceDefineXML
 429 virNodeDeviceUndefine
 430 virNodeDeviceCreate
@@ -396,8 +396,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 436 virNodeDeviceIsActive
 437 virNetworkCreateXMLFlags - xml:s flags:u -> net:N
 439 virDomainSetLaunchSecurityState
-440 virDomainSaveParams
-441 virDomainRestoreParams
+440 virDomainSaveParams - dom:D params:T flags:u
+441 virDomainRestoreParams - params:T flags:u
 442 virDomainAbortJobFlags - dom:D flags:u
 443 virDomainFDAssociate
 444 virNetworkSetMetadata

@@ -4,7 +4,7 @@
 boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a
 list, ``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text,
 ``w32`` one of that fixed size. ``D`` is a domain, ``P`` a storage pool, ``V`` a volume, ``N`` a network,
-``A`` a list of addresses, ``T`` a list of parameters; others can be named so, too.
+``S`` a domain's snapshot, ``A`` a list of addresses, ``T`` a list of parameters; others can be named so, too.
 """
 
 import struct
@@ -15,7 +15,15 @@ from itertools import groupby
 from struct import Struct
 from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, NetworkRef, Parameter, PoolRef, VolumeRef
+from pytest_fakehv.fronts.libvirt.values import (
+    DomainRef,
+    Kind,
+    NetworkRef,
+    Parameter,
+    PoolRef,
+    SnapshotRef,
+    VolumeRef,
+)
 
 Add = Callable[[bytes], object]
 Pack = Callable[[Any, Add], object]
@@ -285,9 +293,12 @@ _CONTENTS: Final[dict[int, Codec]] = {
     Kind.STRING: _LETTERS["s"],
 }
 
+_DOMAIN: Final = record([_LETTERS["s"], _fixed("16s"), _LETTERS["i"]], DomainRef._make)
+
 STRUCTURES: Final = {
-    "D": record([_LETTERS["s"], _fixed("16s"), _LETTERS["i"]], DomainRef._make),
+    "D": _DOMAIN,
     "P": record([_LETTERS["s"], _fixed("16s")], PoolRef._make),
+    "S": record([_LETTERS["s"], _DOMAIN], SnapshotRef._make),
     "V": record([_LETTERS["s"]] * 3, VolumeRef._make),
     "N": record([_LETTERS["s"], _fixed("16s")], NetworkRef._make),
     "A": _array(record([_LETTERS["i"], _LETTERS["s"], _LETTERS["u"]])),

@@ -55,6 +55,18 @@ class TestChains:
         domain = node1.createXML(domain_xml("web1", devices=disk_xml("/top", more=beneath)), 0)
         assert chain_of(domain) == "top mine |"
 
+    def test_a_disk_that_names_a_pools_volume(self, node1, chain, told):
+        disk = (
+            "<disk type='volume' device='disk'><driver name='qemu' type='qcow2'/>"
+            "<source pool='images' volume='top'/><target dev='vda' bus='virtio'/></disk>"
+        )
+        domain = node1.createXML(domain_xml("web1", devices=disk), 0)
+        assert chain_of(domain) == "images mid base |"
+        domain.blockPull("vda")
+        assert to_the_end(domain) == 0
+        assert told() == ["top pull completed", "vda pull completed"]
+        assert chain_of(domain) == "images |"
+
     def test_a_volume_that_is_the_difference_to_itself(self, node1, images, upload):
         volume = made(images, "loop2", form="raw")
         made(images, "loop", backing="loop2")

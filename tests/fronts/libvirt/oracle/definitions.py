@@ -118,3 +118,10 @@ def changed(definition, old, new):
     result = Definition(definition.replace(old, new))
     result.shown = f"{definition.shown} with {new!r} for {old!r}"
     return result
+
+
+def snapshot_xml(name, rest=""):
+    """Return a snapshot's description."""
+    definition = Definition(f"<domainsnapshot><name>{name}</name>{rest}</domainsnapshot>")
+    definition.shown = f"snapshot_xml({name!r}{rest and f', {rest!r}'})"
+    return definition

@@ -2,6 +2,8 @@
 
 import re
 
+import libvirt
+
 UUID = re.compile(r"\b(?!aaaaaaaa-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 """One that no script gave."""
 
@@ -22,9 +24,15 @@ ANYWHERE = [
 UNORDERED = {
     "virConnectListDomainsID", "virConnectListDefinedDomains", "virConnectListStoragePools",
     "virConnectListDefinedStoragePools", "virStoragePoolListVolumes", "virConnectListNetworks",
-    "virConnectListDefinedNetworks",
+    "virConnectListDefinedNetworks", "virDomainSnapshotListNames", "virDomainSnapshotListChildrenNames",
 }  # fmt: skip
 """What a host lists in no order, beside domains."""
+
+ALL = (
+    r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*)"
+    r"|block\.\d+\.(rd|wr|fl)\..*|net\.\d+\.[rt]x\..*|dirtyrate\.calc_start_time)"
+)
+"""The figures of the moment among those of a domain."""
 
 # By the API's name, what a path in its result must be for the value there to be a figure of the moment.
 MOMENTARY = [
@@ -32,14 +40,11 @@ MOMENTARY = [
     ("virDomainGetVcpus", r"0/\d+/[23]"),
     ("virDomainGetCPUStats", r".*(_time|time)"),
     ("virDomainMemoryStats", r"rss|last_update|.*fault.*"),
-    (
-        "virConnectGetAllDomainStats",
-        r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
-    ),
-    (
-        "virDomainListGetStats",
-        r"\d+/1/(cpu\.(time|user|system)|balloon\.(rss|last-update)|vcpu\.\d+\.(time|wait|delay|halted.*))",
-    ),
+    ("virConnectGetAllDomainStats", ALL),
+    ("virDomainListGetStats", ALL),
+    ("virDomainBlockStats", r"[0123]"),
+    ("virDomainBlockStatsFlags", r".*"),
+    ("virDomainInterfaceStats", r"\d"),
     # The page's size, the operation and the disks that there are not are the same always.
     (
         "virDomainGetJobStats",
@@ -49,6 +54,7 @@ MOMENTARY = [
     ("virNodeGetFreeMemory", r""),
     ("virNodeGetCellsFreeMemory", r"\d+"),
     ("virNodeGetMemoryStats", r"total|free|buffers|cached"),
+    ("virNodeGetFreePages", r"-?\d+/4"),
     ("virNodeGetCPUStats", r".*"),
     ("virDomainGetControlInfo", r"2"),
     ("virNodeGetInfo", r"[13]"),
@@ -66,13 +72,19 @@ PRINTED = [
     ("dominfo", r"CPU time: +(.*)"),
     (
         "domstats",
-        r"  (?:cpu\.(?:time|user|system)|balloon\.(?:rss|last-update)|vcpu\.\d+\.(?:time|wait|delay))=(.*)",
+        (
+            r"  (?:cpu\.(?:time|user|system)|balloon\.(?:rss|last-update)|vcpu\.\d+\.(?:time|wait|delay)"
+            r"|block\.\d+\.(?:rd|wr|fl)\.\w+|net\.\d+\.[rt]x\.\w+|dirtyrate\.calc_start_time)=(.*)"
+        ),
     ),
     ("domjobinfo", r"(?:Time|Total|Expected|Setup|Data|Memory|Constant|Normal|Dirty|Iteration).*?: +(.*)"),
     ("dommemstat", r"(?:rss|last_update) (.*)"),
     ("vcpuinfo", r"(?:CPU time|CPU): +(.*)"),
     ("cpu-stats", r"\s*\S*time +(.*)"),
-    ("freecell", r"Total: (.*)"),
+    ("domblkstat", r".* (?:\w+_(?:req|bytes|operations|times)|.*: ) *(\d+)"),
+    ("domifstat", r"\S+ [rt]x_\w+ (\d+)"),
+    ("freecell", r"(?:Total|\s*\d+): +(.*)"),
+    ("freepages", r"4KiB: (.*)"),
     ("nodememstats", r"(?:total|free|buffers|cached) *: +(.*)"),
     ("nodecpustats", r"\S+: +(.*)"),
     ("nodeinfo", r"(?:CPU frequency|Memory size): +(.*)"),
@@ -140,7 +152,11 @@ def _result(api, value):
         return [each if place in {0, 2, 9, 10, 11} else "#" for place, each in enumerate(value)]
     if api == "virDomainGetJobStats":
         value = {key: each for key, each in value.items() if key not in FLEETING}
-        if value.get("disk_total"):
+        is_fleeting = (
+            value.get("type") == libvirt.VIR_DOMAIN_JOB_UNBOUNDED
+            or value.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
+        )
+        if is_fleeting and value.get("disk_total"):
             value |= dict.fromkeys(("disk_processed", "disk_remaining"), "#")
     for name, path in MOMENTARY:
         if name == api:

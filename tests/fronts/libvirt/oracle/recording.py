@@ -64,6 +64,7 @@ OBJECTS = {
     libvirt.virNetwork: lambda value: {"network": value.name(), "uuid": value.UUIDString()},
     libvirt.virStoragePool: lambda value: {"pool": value.name(), "uuid": value.UUIDString()},
     libvirt.virStorageVol: lambda value: {"volume": value.name(), "key": value.key()},
+    libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
     libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
 """What a record shows of objects."""
@@ -71,6 +72,7 @@ OBJECTS = {
 NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
     libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
+    libvirt.virDomainSnapshot: "snapshot",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 
@@ -265,6 +267,8 @@ class Recording:
         except libvirt.libvirtError as error:
             # What Python says by itself has no error of libvirt's behind it.
             return {**line, "error": list(error.err) if error.err else [str(error)]}, None
+        except LookupError as error:  # so does the binding, of an argument that it doesn't send
+            return {**line, "error": [str(error)]}, None
         return {**line, "result": encoded(result)}, result
 
     def _shown_owner(self, owner):
@@ -396,7 +400,7 @@ def shown(value):
 
 def name_of(value):
     """Return an object's name."""
-    return value.getName() if isinstance(value, libvirt.virDomainCheckpoint) else value.name()
+    return value.getName() if hasattr(value, "getName") else value.name()
 
 
 def shown_word(word):

@@ -208,7 +208,7 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
     def finish() -> str:
         if not each.incremental:
             work.fill(there, layers, None)
-        return layers[0].path
+        return work.path
 
     def cancel() -> None:
         if not reuses:

@@ -68,7 +68,9 @@ def make(host: Host, layer: Layer, capacity: int, beneath: Layer | None) -> None
         allocation=0,
         physical=0 if is_qcow2 else capacity,
         permissions=_PERMISSIONS,
-        backing=Backing(beneath.path, beneath.format) if beneath and is_qcow2 else None,
+        backing=Backing(host.pools.whole_path(beneath.path), beneath.format)
+        if beneath and is_qcow2
+        else None,
         compat="1.1" if is_qcow2 else None,
         features=() if is_qcow2 else None,
         cluster=CLUSTER if is_qcow2 else None,

@@ -60,14 +60,19 @@ class Work:
         return BlockJob(
             kind=kind,
             target=self.target,
-            path=self.layers[0].path,
+            path=self.path,
             index=layer.number,
             amount=amount,
             size=size,
             bandwidth=self.bandwidth,
-            finish=lambda: self.layers[0].path,
+            finish=lambda: self.path,
             at=self.host.machine.now,
         )
+
+    @property
+    def path(self) -> str:
+        """Where its source is now."""
+        return self.host.pools.whole_path(self.layers[0].path)
 
     def image(self, layer: Layer) -> Image | None:
         """Return the file of a layer; None where no pool has it."""
@@ -105,13 +110,14 @@ class Work:
         if image := self.image(layer):
             images = self.images(layers)
             data = merged(images) if images is not None else None
-            image.backing = Backing(backing.path, backing.format) if backing else None
+            path = self.host.pools.whole_path(backing.path) if backing else ""
+            image.backing = Backing(path, backing.format) if backing else None
             fill(image, data, self.host.machine.now)
 
     def delete(self, layers: Sequence[Layer]) -> None:
         """Delete the files of layers."""
         for each in layers:
-            self.host.pools.remove_file(each.path)
+            self.host.pools.remove(each.path)
 
     # A mirror
 
@@ -182,7 +188,7 @@ def pull(work: Work, base: int | None) -> None:
     def finish() -> str:
         work.fill(layers[0], layers[:end], layers[end] if base is not None else None)
         work.show(chain.with_layers(work.disk, [layers[0], *layers[end:]]))
-        return layers[0].path
+        return work.path
 
     job.finish = finish
     jobs.begin(work.host, work.domain, work.disk, job)
@@ -209,7 +215,7 @@ def commit(work: Work, top: int, base: int, *, deletes: bool) -> None:
         work.show(chain.with_layers(work.disk, [*layers[:top], *layers[base:]]))
         if deletes:
             work.delete(layers[top:base])
-        return layers[0].path
+        return work.path
 
     job.finish = finish
     jobs.begin(work.host, work.domain, work.disk, job)

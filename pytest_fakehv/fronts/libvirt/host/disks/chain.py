@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
@@ -12,7 +13,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 BackingAt = Callable[[str], tuple[str, str] | None]
 """Returns of what lies at a path, which file it is the difference to, and of which format; None for none."""
 
-_PLACES: Final = ("file", "dev", "dir", "volume", "name")
+_PLACES: Final = ("file", "dev", "dir", "name")
 """The attributes of a source of which one says where it is."""
 
 _NUMBERED: Final = re.compile(r"([^\[]*)\[([0-9]+)\]")
@@ -39,7 +40,9 @@ class Layer(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it is."""
+        """Where it is; of a pool's volume, its name behind the pool's: ``pool/volume``."""
+        if self.type == "volume":
+            return f"{self.source.attributes.get('pool')}/{self.source.attributes.get('volume')}"
         return next((self.source.attributes[each] for each in _PLACES if each in self.source.attributes), "")
 
     @staticmethod
@@ -82,6 +85,16 @@ def with_layers(disk: Element, layers: Sequence[Layer]) -> Element:
     return disk.having(type=top.type).holding(
         *parts[:place], top.numbered_source, beneath(layers[1:]), *parts[place:]
     )
+
+
+def without_end(part: Element) -> Element:
+    """Return a disk, or what is beneath one, that doesn't say that nothing is beneath its last layer."""
+    beneath = part.child("backingStore")
+    if beneath is None:
+        return part
+    if beneath.child("source"):
+        return part.exchanging(beneath, without_end(beneath))
+    return part.holding(*(each for each in part.children if each is not beneath))
 
 
 def beneath(layers: Sequence[Layer]) -> Element:
@@ -134,18 +147,17 @@ def detected(definition: Definition, backing_at: BackingAt) -> Definition:
     """
     disks = disks_of(definition)
     chains = [_probed(each, backing_at) for each in disks]
-    number, last = len(disks), len(disks)
+    said = [layers_of(each) for each in disks]
+    free = count(1)
+    for place in reversed(range(len(disks))):  # what is said first, then what was found
+        if not said[place]:  # an empty drive
+            next(free)
+        said[place] = [each._replace(number=next(free)) for each in said[place]]
     new: dict[int, Element] = {}
-    for place, chain in enumerate(chains):
-        if chain:
-            chains[place] = [chain[0]._replace(number=number - place), *chain[1:]]
     for place in reversed(range(len(disks))):
-        disk, chain = disks[place], chains[place]
-        if chain:
-            count = len(chain) - 1
-            rest = (each._replace(number=last + 1 + at) for at, each in enumerate(chain[1:]))
-            new[id(disk)] = with_layers(disk, [chain[0], *rest])
-            last += count
+        if first := said[place]:
+            found = (each._replace(number=next(free)) for each in chains[place][len(first) :])
+            new[id(disks[place])] = with_layers(disks[place], [*first, *found])
     return _exchanging(definition, new) if new else definition
 
 

@@ -28,7 +28,7 @@ _DRIVER: Final = ranks(
     "name type cache error_policy rerror_policy io ioeventfd event_idx copy_on_read discard iothread "
     "detect_zeroes"
 )
-_PARTS: Final = ranks(
+ORDER_OF_DISK: Final = ranks(
     "driver auth source backingStore backenddomain geometry blockio mirror target iotune readonly shareable "
     "transient serial wwn vendor product encryption boot alias"
 )
@@ -68,7 +68,7 @@ def _complete_disk(disk: Element) -> Element:
         each._replace(attributes=attributes_in_order(each, _DRIVER)) if each.name == "driver" else each
         for each in disk.children
     )
-    return parts_in_order(disk.holding(*parts), _PARTS)
+    return parts_in_order(disk.holding(*parts), ORDER_OF_DISK)
 
 
 def undetected(disk: Element) -> Element:

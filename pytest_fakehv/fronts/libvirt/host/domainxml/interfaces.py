@@ -15,7 +15,7 @@ _TYPES: Final = words(
 )
 _SOURCES: Final = {"bridge": "bridge", "network": "network", "direct": "dev"}
 """What says where an interface of each type leads to."""
-_PARTS: Final = ranks(
+ORDER_OF_INTERFACE: Final = ranks(
     "mac source vlan virtualport bandwidth backenddomain script target guest model driver backend filterref "
     "tune teaming link mtu coalesce ip route boot alias rom"
 )
@@ -74,4 +74,4 @@ def complete_interface(interface: Element, place: int, uuid: bytes) -> Element:
                 parts.append(with_part(part, "parameters", interfaceid=str(UUID(bytes=drawn[3:]))))
             case _:
                 parts.append(part)
-    return parts_in_order(interface.holding(*parts), _PARTS)
+    return parts_in_order(interface.holding(*parts), ORDER_OF_INTERFACE)

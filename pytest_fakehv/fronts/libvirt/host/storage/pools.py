@@ -1,7 +1,7 @@
 """The storage pools of one host, and what is done with them."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -137,16 +137,28 @@ class Pools:
         Raises:
             LibvirtError: it doesn't, or is no XML.
         """
-        server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
-        if server is None or not server.attributes.get("name"):
-            problem = "hostname must be specified for netfs sources"
-            raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
-        return _sources(server.attributes["name"], self._spaces)
+        server = _server(source)
+        return _sources(server, self._spaces.exports(server))
 
     def image_at(self, path: str) -> Image | None:
         """Return what lies at a path, in whichever pool, active or not; None where nothing does."""
+        space, name = self.place(path)
+        return space.images.get(name)
+
+    def place(self, path: str) -> tuple[Space, str]:
+        """Return where a path leads, to whichever pool or else a folder of the host's, and the name there."""
         space, name = self.space_at(path)
-        return space.images.get(name) if space else None
+        folder = tidy(path).rpartition("/")[0] or "/"
+        return space or self._spaces.at(("dir", self._machine.name, folder)), name
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a path is one of the host's folders."""
+        return tidy(path) in self._folders
+
+    def remove(self, path: str) -> bool:
+        """Remove what lies at a path; tell whether something did."""
+        space, name = self.place(path)
+        return space.images.pop(name, None) is not None
 
     def backing_at(self, path: str) -> Backing | None:
         """Return what a file at a path is the difference to; None for nothing."""
@@ -155,17 +167,17 @@ class Pools:
 
     def space_at(self, path: str) -> tuple[Space | None, str]:
         """Return where a path is, in whichever pool, and the name there; None where no pool is there."""
-        folder, _, name = tidy(path).rpartition("/")
+        folder, _, name = tidy(self.whole_path(path)).rpartition("/")
         for pool in self:
             if pool.definition.path == (folder or "/"):
                 return self._space(pool.definition), name
         return None, name
 
-    def remove_file(self, path: str) -> None:
-        """Delete what lies at a path; nothing where no pool is there, or nothing is."""
-        space, name = self.space_at(path)
-        if space:
-            space.images.pop(name, None)
+    def whole_path(self, path: str) -> str:
+        """Return the path of what a disk names: of ``pool/volume``, that in the pool's folder."""
+        pool, _, volume = path.partition("/")
+        found = self._registry.by_name(pool)
+        return f"{found.definition.path}/{volume}" if found else path
 
     def is_shared(self, pool: Pool) -> bool:
         """Tell whether hosts share what is in a pool."""
@@ -427,8 +439,21 @@ class Pools:
         self._tell(Notice(PoolEventKind.LIFECYCLE, pool.ref, (int(what), 0)))
 
 
-def _sources(server: str, spaces: Spaces) -> str:
-    """Return, as XML, what hosts have had pools of that a server has."""
+def _server(source: str | None) -> str:
+    """Return which server the XML of what is looked for names.
+
+    Raises:
+        LibvirtError: it doesn't, or is no XML.
+    """
+    server = read(source, "storage_source", Origin.STORAGE).child("host") if source else None
+    if server is None or not server.attributes.get("name"):
+        problem = "hostname must be specified for netfs sources"
+        raise failure(Code.INVALID_ARG, problem, origin=Origin.STORAGE)
+    return server.attributes["name"]
+
+
+def _sources(server: str, folders: Iterable[str]) -> str:
+    """Write which folders a server lets hosts have."""
     found = (
         Element(
             "source",
@@ -439,7 +464,7 @@ def _sources(server: str, spaces: Spaces) -> str:
                 Element("format", {"type": "nfs"}),
             ),
         )
-        for each in spaces.exports(server)
+        for each in folders
     )
     return written(Element("sources", {}, tuple(found))).replace("<sources/>", "<sources>\n</sources>")
 

@@ -75,6 +75,7 @@ class Image:
         content: what is in it; None for what such an image has when it is new.
         is_converted: whether it is of an image of another format that had something in it, so that nobody
             knows what is in this one.
+        snapshots: what was in it when each of the snapshots inside it was taken, by name.
         changed: when it was last changed, in seconds of the cluster's clock.
         made: how a program has made it; None where none has.
     """
@@ -93,6 +94,7 @@ class Image:
     content: Content | None = None
     is_converted: bool = False
     changed: float = 0
+    snapshots: dict[str, Content | None] = field(default_factory=dict)
     made: Made | None = None
 
 

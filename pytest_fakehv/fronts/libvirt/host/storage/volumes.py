@@ -28,7 +28,7 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 LARGEST: Final = 16 * 2**40 - 4096
 """Bytes: the largest file of a file system such as ext4."""
 
-_EMPTY_ALLOCATED: Final = 200704
+EMPTY_ALLOCATED: Final = 200704
 """Bytes that it takes."""
 _TABLES: Final = 327680
 """Bytes that one has beside its data where all its tables are there."""
@@ -197,7 +197,7 @@ def own_data(image: Image) -> int:
     """Return how much of an image's data is its own, not that of what it is the difference to, in bytes."""
     if image.format != "qcow2":
         return image.capacity
-    return min(image.capacity, image.allocation - _EMPTY_ALLOCATED)
+    return min(image.capacity, image.allocation - EMPTY_ALLOCATED)
 
 
 def filled(image: Image) -> int:
@@ -241,6 +241,7 @@ def wipe(volume: Volume, algorithm: int, now: float) -> None:
             image.allocation = image.physical = -(-image.physical // _BLOCK) * _BLOCK
         image.capacity, image.format = image.physical, "raw"
     image.content, image.is_converted = None, False
+    image.snapshots.clear()
 
 
 def delete(volume: Volume, flags: int) -> None:
@@ -341,7 +342,7 @@ def _allocate(pool: Pool, image: Image, allocation: int, flags: int) -> None:
     elif image.format in ("raw", "iso"):
         image.allocation = min(_BLOCK, image.capacity)
     elif not preallocates:
-        image.allocation, image.physical = _EMPTY_ALLOCATED, qcow2.physical(image.capacity)
+        image.allocation, image.physical = EMPTY_ALLOCATED, qcow2.physical(image.capacity)
     else:
         image.physical = image.capacity + _TABLES
         image.allocation = _TABLES_ALLOCATED + (image.capacity if allocation >= image.capacity else 0)

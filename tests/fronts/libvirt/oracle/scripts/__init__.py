@@ -6,7 +6,7 @@ import pkgutil
 SHARED = {"states", "migrating", "disks"}
 """What several of them need, which is none itself."""
 
-APART = frozenset({"networks", "virsh_networks"})
+APART = frozenset({"networks", "stats_domains", "tuning", "virsh_networks"})
 """Those that make bridges, on hosts that have a network each."""
 
 

@@ -1,0 +1,56 @@
+"""CPUs of a host, as bits of a number, as users write them, and as maps of bytes."""
+
+from typing import Final
+
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+
+_LONGEST_MAPS: Final = 2**20
+"""Bytes that the maps of a domain's CPUs may have."""
+
+
+def every(cpus: int) -> int:
+    """Return all of so many CPUs."""
+    return (1 << cpus) - 1
+
+
+def cpu_map(text: str | None, cpus: int) -> int:
+    """Return which of so many CPUs of the host a text such as ``0-3,^2`` names, as bits; None: all."""
+    return (_read(text) & every(cpus) if text else 0) or every(cpus)
+
+
+def one_of(allowed: int, number: int) -> int:
+    """Return one of these CPUs, for one of a domain's: in turn."""
+    there = [cpu for cpu in range(allowed.bit_length()) if allowed >> cpu & 1]
+    return there[number % len(there)]
+
+
+def joined(maps: list[int], length: int) -> bytes:
+    """Return maps one behind the other, each in so many bytes.
+
+    Raises:
+        LibvirtError: that is more than anybody can want.
+    """
+    if not 0 <= length * len(maps) <= _LONGEST_MAPS:
+        problem = f"{len(maps)} maps of {length} bytes are too large"
+        raise failure(Code.INTERNAL_ERROR, problem, origin=Origin.RPC)
+    return b"".join(
+        each.to_bytes(max(length, -(-each.bit_length() // 8)), "little")[:length] for each in maps
+    )
+
+
+def _read(text: str) -> int:
+    """Return the CPUs of a text such as ``0-3,^2``."""
+    found = 0
+    for part in text.split(","):
+        first, _, last = part.removeprefix("^").partition("-")
+        bits = every(int(last or first) + 1) & ~every(int(first))
+        found = found & ~bits if part.startswith("^") else found | bits
+    return found
+
+
+def written(cpus: int) -> str:
+    """Return such a text."""
+    numbers = [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
+    starts = [each for each in numbers if not cpus << 1 >> each & 1]
+    ends = [each for each in numbers if not cpus >> (each + 1) & 1]
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))

@@ -1,0 +1,1 @@
+"""Snapshots of domains: what there is of them, and their XML."""
