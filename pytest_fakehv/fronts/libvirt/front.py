@@ -106,6 +106,8 @@ class FakeLibvirt(Referent):
         """Of nodes that went down, or were removed, since: a call may be in the middle of something there."""
         self._known = Known()
         self._spaces = Spaces()
+        self._clinging: set[str] = set()
+        """The instances whose guests let go of no device."""
         self._declared: dict[bytes, str] = {}  # by the UUID that its XML has
         self._lock = cluster._shared.lock
         for spec in list(cluster._shared.declared.values()):
@@ -226,10 +228,24 @@ class FakeLibvirt(Referent):
             if found.name not in self._hosts:
                 self._hosts[found.name] = host = Host(Machine(found), self._known, self._spaces)
                 host.find_peer = self._peer
+                host.clings = self._clinging.__contains__
                 host.all_hosts = lambda: list(self._hosts.values())
                 if not found.is_down:
                     self._serve(found.name)
             return _path(self.directory, found.name)
+
+    def cling(self, domain: str, *, clings: bool = True) -> None:
+        """Let a domain's guest refuse to let go of devices, wherever it runs.
+
+        What only goes once the guest has let go of it, such as a disk on virtio, an interface or memory, then
+        stays, and clients are told ``VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED``.
+
+        Args:
+            domain: its name.
+            clings: whether it does from now on; False for no more.
+        """
+        with self._lock:
+            (self._clinging.add if clings else self._clinging.discard)(domain)
 
     def add_pool(
         self,

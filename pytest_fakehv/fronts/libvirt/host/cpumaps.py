@@ -20,7 +20,7 @@ def cpu_map(text: str | None, cpus: int) -> int:
 
 def one_of(allowed: int, number: int) -> int:
     """Return one of these CPUs, for one of a domain's: in turn."""
-    there = [cpu for cpu in range(allowed.bit_length()) if allowed >> cpu & 1]
+    there = _numbers(allowed)
     return there[number % len(there)]
 
 
@@ -48,9 +48,18 @@ def _read(text: str) -> int:
     return found
 
 
+def numbers_of(text: str) -> list[int]:
+    """Return the numbers that such a text says, from the least on."""
+    return _numbers(_read(text))
+
+
+def _numbers(cpus: int) -> list[int]:
+    return [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
+
+
 def written(cpus: int) -> str:
     """Return such a text."""
-    numbers = [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
+    numbers = _numbers(cpus)
     starts = [each for each in numbers if not cpus << 1 >> each & 1]
     ends = [each for each in numbers if not cpus >> (each + 1) & 1]
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))

@@ -17,10 +17,20 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET, counted
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import without_chain
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import (
+    Cpu,
+    each_of,
+    how_many,
+    in_turn,
+    is_said,
+    resized,
+    said_of_each,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     Place,
     alias_of_disk,
+    devices_of,
     migratable,
     needs_port,
     needs_tap,
@@ -267,7 +277,10 @@ class Definition:
     @property
     def disk_aliases(self) -> tuple[str, ...]:
         """The names that a daemon gives to its disks, in the same order."""
-        return tuple(map(alias_of_disk, self._devices("disk")))
+        devices = devices_of(self.root)
+        return tuple(
+            part_of(each, "alias", "name") or alias_of_disk(each, devices) for each in self._devices("disk")
+        )
 
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -301,7 +314,9 @@ class Definition:
     @cached_property
     def terminals(self) -> int:
         """How many of its lines get a terminal while it runs."""
-        lines = (each for kind in ("serial", "parallel", "console") for each in self._devices(kind))
+        lines = (
+            each for kind in ("serial", "parallel", "console", "channel") for each in self._devices(kind)
+        )
         return sum(map(needs_terminal, lines))
 
     def metadata(self, uri: str) -> str | None:
@@ -330,13 +345,36 @@ class Definition:
         given = self.root.child(name) or Element(name, {"unit": "KiB"})
         return self._with(name, given.holding(str(kib)))
 
-    def with_vcpus(self, current: int) -> Self:
-        """Return a copy that starts with another number of virtual CPUs."""
-        return self._with("vcpu", counted(self._vcpu, current, self.most_vcpus))
+    @property
+    def cpus(self) -> list[Cpu]:
+        """Its virtual CPUs, also those that aren't there."""
+        return each_of(self.root, self.vcpus, self.most_vcpus)
+
+    def with_cpus(self, cpus: list[Cpu]) -> Self:
+        """Return a copy that says which CPUs are there."""
+        return self._with_counts(how_many(cpus), self.most_vcpus, said_of_each(cpus))
+
+    def _with_counts(self, current: int, most: int, each: Element | None) -> Self:
+        vcpus = counted(self._vcpu, current, most)
+        return type(self)(replaced(replaced(self.root, "vcpu", vcpus), "vcpus", each))
+
+    def with_vcpus(self, current: int, *, can_go: bool = False) -> Self:
+        """Return a copy that has another number of virtual CPUs.
+
+        Args:
+            current: How many.
+            can_go: Whether those that come can go again while it runs.
+        """
+        if not is_said(self.root):
+            return self._with_counts(current, self.most_vcpus, None)
+        cpus = self.cpus
+        is_live = any(each.order for each in cpus)
+        cpus = resized(cpus, current, can_go=can_go or is_live)
+        return self.with_cpus(in_turn(cpus) if is_live else cpus)
 
     def with_most_vcpus(self, most: int) -> Self:
         """Return a copy that may have another number of virtual CPUs, and has no more than that."""
-        return self._with("vcpu", counted(self._vcpu, min(self.vcpus, most), most))
+        return self._with_counts(min(self.vcpus, most), most, None)
 
     def with_stats_period(self, seconds: int) -> Self:
         """Return a copy whose guest says every so many seconds what it uses of memory; 0: never."""

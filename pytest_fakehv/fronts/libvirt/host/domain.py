@@ -49,7 +49,8 @@ class Domain:
         since: when it was started, in seconds of the cluster's clock.
         clock: what says that clock's time, once a host has the domain.
         measured: how it was measured last, since then, how fast its memory is written to; None for never.
-        fixed_vcpus: how many of its CPUs can't be taken away while it runs: those that it started with.
+        fixed_vcpus: how many of its CPUs can't be taken away while it runs: as a rule, those at its start.
+        sources: how many sources its disks have had since it was started.
         lagging: what it has of memory, in KiB, until its guest runs and gives or takes the rest; None where
             it has what it should.
         wanted: how much memory a client is giving it, in KiB; None where none does.
@@ -80,6 +81,7 @@ class Domain:
     clock: Callable[[], float] = field(default=lambda: 0.0)
     measured: Measured | None = None
     fixed_vcpus: int = 0
+    sources: int = 0
     lagging: int | None = None
     wanted: int | None = None
     ends_with: object | None = None
@@ -182,7 +184,9 @@ class Domain:
         self.place, self.definition, self.since = place, definition, now
         self.state, self.reason = State.RUNNING, Running.BOOTED
         self._worked, self._goes_on, self.measured = 0, now, None
-        self.fixed_vcpus, self.lagging, self.max_downtime = definition.vcpus, None, None
+        self.fixed_vcpus = sum(not each.can_go for each in definition.cpus)
+        self.lagging, self.max_downtime = None, None
+        self.sources = len(definition.disks)
 
     def pauses(self, reason: Paused) -> None:
         """Note that it is paused from now on."""

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -11,6 +12,15 @@ from pytest_fakehv.fronts.libvirt.host.capabilities import Hardware
 from pytest_fakehv.fronts.libvirt.host.checks import Affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.domainxml.plugging import LINES
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
+    TAPS,
+    needs_tap,
+    needs_terminal,
+    on_terminal,
+    with_target,
+)
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
 from pytest_fakehv.fronts.libvirt.host.places import Places
 from pytest_fakehv.fronts.libvirt.host.registry import DomainRegistry
@@ -140,6 +150,20 @@ class Domains:
             self.change_live(domain, lambda _: live)
         if config:
             self.configure(domain, lambda _: config)
+
+    def placed(self, domain: Domain, device: Element) -> Element:
+        """Return a device that comes to a running domain with where on the host it is."""
+        if device.name == "interface" and needs_tap(device):
+            return with_target(device, f"{TAPS[device.attributes['type']]}{self._places.take_tap()}")
+        if device.name in LINES and needs_terminal(device):
+            return on_terminal(device, f"/dev/pts/{self._places.take_terminal(domain.id)}").having(tty=None)
+        return device
+
+    def connects(self, domain: Domain) -> None:
+        """Note to which networks a running domain is connected that has other interfaces now."""
+        there = {each.network: each for each in self.networks.bridges(domain.definition)}
+        there.update({each.network: each for each in (domain.place.bridges if domain.place else ())})
+        domain.place = domain.place and replace(domain.place, bridges=tuple(there.values()))
 
     def undefine(self, domain: Domain) -> None:
         """Let a domain have no persistent definition, and be no more once it doesn't run."""

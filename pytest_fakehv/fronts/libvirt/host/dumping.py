@@ -6,6 +6,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import saves
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -43,6 +44,8 @@ def _dump(host: Host, domain: Domain, path: str, form: int, flags: int) -> None:
             host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
     with standing_still(host, domain):
         _check_format(form, only_memory=only_memory)
+        if not only_memory:
+            check_has_none(domain)
         with host.machine.lock:
             size = host.memory_of(domain) * 1024
             saves.write_file(host.pools, path, size, None, host.machine.now)

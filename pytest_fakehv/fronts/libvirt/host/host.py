@@ -47,11 +47,13 @@ class Host(Befalling):
     Attributes:
         pools: its storage pools.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
+        clings: tells whether the guest of a domain, by its name, lets go of no device.
         all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
+    clings: Callable[[str], bool] = staticmethod(lambda _name: False)
 
     def __init__(self, machine: Machine, known: Known, spaces: Spaces) -> None:
         self.pools = Pools(machine, spaces, self._tell_of_pool)

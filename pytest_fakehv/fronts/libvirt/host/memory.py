@@ -44,6 +44,9 @@ def set_memory(host: Host, _session: Session, domain: Domain, memory: int, flags
     if flags & _MAXIMUM:
         if live:
             raise failure(Code.OPERATION_INVALID, "cannot resize the maximum memory on an active domain")
+        if config and config.root.at("cpu/numa"):
+            problem = "initial memory size of a domain with NUMA nodes cannot be modified with this API"
+            raise failure(Code.OPERATION_INVALID, problem)
         host.configure(domain, lambda given: given.with_memory(memory))
         return
     if memory > min(each.memory for each in (live, config) if each):

@@ -25,6 +25,15 @@ class Places:
         port = self._ports.take(number, definition.ports)
         return Place(number, tap=tap, port=port, terminal=self._terminals.take(number, definition.terminals))
 
+    def take_tap(self) -> int:
+        """Return the number of the device of an interface that comes to a domain while it runs."""
+        tap, self._taps = self._taps, self._taps + 1
+        return tap
+
+    def take_terminal(self, number: int) -> int:
+        """Return the number of the terminal of a line that comes to a domain, by its id, while it runs."""
+        return self._terminals.take(number, 1)
+
     def lose_id(self) -> None:
         """Give an id to a domain that doesn't come to run."""
         next(self._ids)
@@ -58,7 +67,7 @@ class _Numbers:
         start = (starts & -starts).bit_length() - 1
         row = (1 << wanted) - 1 << start
         self._taken |= row
-        self._whose[domain] = row
+        self._whose[domain] = self._whose.get(domain, 0) | row
         return self._first + start
 
     def give_back(self, domain: int) -> None:

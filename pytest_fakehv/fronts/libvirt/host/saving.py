@@ -6,6 +6,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import changes, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api, check_flags
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import SECURE
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -86,6 +87,7 @@ def _managed_save(host: Host, domain: Domain, xml: str | None, flags: int) -> No
 def _save(host: Host, domain: Domain, path: str, xml: str | None, flags: int) -> None:
     runs = _state(flags)
     check_active(domain)
+    check_has_none(domain)
     with standing_still(host, domain) as ran:
         with host.machine.lock:
             saved = Saved.of(domain, runs=ran).by(xml, runs=runs)

@@ -4,7 +4,7 @@ All here is called under the cluster's lock.
 """
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Origin, system_failure
@@ -160,23 +160,24 @@ def overlays_of(snapshot: Snapshot) -> dict[str, str]:
 
 
 def overlaid(
-    definition: Definition, overlays: Mapping[str, str], *, runs: bool, is_chain: bool
+    definition: Definition,
+    overlays: Mapping[str, str],
+    *,
+    number: Callable[[], int] = lambda: 0,
+    is_chain: bool,
 ) -> Definition:
     """Return a definition whose disks go on in other files.
 
     Args:
         definition: by which the domain runs, or which is its persistent one.
         overlays: the files' paths, by the disks' names.
-        runs: whether it runs by this, so that all files of disks have numbers.
+        number: gives numbers to them; 0 for none.
         is_chain: whether it is said what is beneath.
     """
-    last = max((layer.number for each in disks_of(definition) for layer in layers_of(each)), default=0)
     for disk in disks_of(definition):
         if path := overlays.get(target_of(disk)):
-            last += 1
-            top = Layer(Element("source", {"file": path}), "file", _FORMAT, last if runs else 0)
-            beneath = layers_of(disk) if is_chain else []
-            new = with_layers(disk, [top, *beneath])
+            top = Layer(Element("source", {"file": path}), "file", _FORMAT, number())
+            new = with_layers(disk, [top, *(layers_of(disk) if is_chain else [])])
             definition = with_disk(definition, disk, new if is_ended(disk) else without_end(new))
     return definition
 

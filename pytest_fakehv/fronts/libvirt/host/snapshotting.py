@@ -1,10 +1,12 @@
 """A client's calls about the snapshots of domains."""
 
 from contextlib import nullcontext
+from functools import partial
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host import changes, saves, snapped
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
 from pytest_fakehv.fronts.libvirt.host.checks import refuse_agent
 from pytest_fakehv.fronts.libvirt.host.definition import MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
@@ -72,6 +74,9 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
     """
     name = wanted.name or _free_name(domain, int(host.machine.now))
     found = snapped.chosen(domain, wanted, name, flags)
+    for disk in found:
+        if disk.mode != NOWHERE:
+            check_is_idle(domain, disk.name)
     only_disks = bool(flags & Snap.DISK_ONLY)
     memory = (wanted.memory or INSIDE) if domain.is_active and not only_disks else NOWHERE
     if domain.is_active and not only_disks and memory == NOWHERE:
@@ -126,8 +131,9 @@ def _take(host: Host, domain: Domain, snapshot: Snapshot, flags: int) -> None:
         if not flags & Snap.REUSE_EXT:
             snapped.make_overlays(host.pools, domain, snapshot, now)
         runs = domain.is_active
-        host.change_live(domain, lambda live: snapped.overlaid(live, overlays, runs=True, is_chain=True))
-        host.configure(domain, lambda config: snapped.overlaid(config, overlays, runs=False, is_chain=runs))
+        number = partial(next_index, domain)
+        host.change_live(domain, partial(snapped.overlaid, overlays=overlays, number=number, is_chain=True))
+        host.configure(domain, partial(snapped.overlaid, overlays=overlays, is_chain=runs))
     if not flags & Snap.NO_METADATA:
         domain.snapshots.add(snapshot)
         domain.snapshots.current = snapshot

@@ -12,6 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.checks import (
 )
 from pytest_fakehv.fronts.libvirt.host.cpumaps import cpu_map, every, joined, one_of, written
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import in_turn, resized
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.words import Affect, Vcpu
 from pytest_fakehv.fronts.libvirt.host.workload import vcpu_time
@@ -80,9 +81,14 @@ def set_vcpus(host: Host, _session: Session, domain: Domain, count: int, flags: 
                 Code.CONFIG_UNSUPPORTED,
                 "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count",
             )
+        has_changed = count != host.vcpus_of(domain)
         host.machine.change(domain.name, live.current_memory, count)
+        if has_changed:
+            cpus = in_turn(resized(in_turn(live.cpus), count, can_go=True))
+            host.change_live(domain, lambda given: given.with_cpus(cpus))
     if config:
-        host.configure(domain, lambda given: given.with_vcpus(count))
+        can_go = live is not None or bool(flags & Vcpu.HOTPLUGGABLE)
+        host.configure(domain, lambda given: given.with_vcpus(count, can_go=can_go))
 
 
 @api("virDomainGetVcpus")

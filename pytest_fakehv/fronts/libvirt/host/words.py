@@ -135,6 +135,13 @@ class IoErrorAction(IntEnum):
     REPORT = 2
 
 
+class Tray(IntEnum):
+    """What a drive's tray does: ``VIR_DOMAIN_EVENT_TRAY_CHANGE_...``."""
+
+    OPEN = 0
+    CLOSE = 1
+
+
 class Lifecycle(IntEnum):
     """What has become of a domain: ``VIR_DOMAIN_EVENT_...``."""
 

@@ -16,12 +16,12 @@ REMOTE: Final = """
 5 virConnectGetMaxVcpus r type:?s -> max:i
 6 virNodeGetInfo r -> model:w32 memory:uh cpus:i mhz:i nodes:i sockets:i cores:i threads:i
 7 virConnectGetCapabilities r -> xml:s
-8 virDomainAttachDevice
+8 virDomainAttachDevice - dom:D xml:s
 9 virDomainCreate - dom:D
 10 virDomainCreateXML - xml:s flags:u -> dom:D
 11 virDomainDefineXML - xml:s -> dom:D
 12 virDomainDestroy - dom:D
-13 virDomainDetachDevice
+13 virDomainDetachDevice - dom:D xml:s
 14 virDomainGetXMLDesc r dom:D flags:u -> xml:s
 15 virDomainGetAutostart r dom:D -> autostart:i
 16 virDomainGetInfo r dom:D -> state:u maxMem:uh memory:uh nrVirtCpu:u cpuTime:uh
@@ -164,8 +164,8 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 157 virConnectGetLibVersion r -> version:uh
 158 virConnectCompareCPU r xml:s flags:u -> result:i
 159 virDomainMemoryStats r dom:D maxStats:u flags:u -> stats:[(i,uh)]
-160 virDomainAttachDeviceFlags
-161 virDomainDetachDeviceFlags
+160 virDomainAttachDeviceFlags - dom:D xml:s flags:u
+161 virDomainDetachDeviceFlags - dom:D xml:s flags:u
 162 virConnectBaselineCPU r xmlCPUs:[s] flags:u -> cpu:s
 163 virDomainGetJobInfo r dom:D -> type:i timeElapsed:uh timeRemaining:uh dataTotal:uh dataProcessed:uh \
 dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh fileProcessed:uh fileRemaining:uh
@@ -174,7 +174,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 166 virDomainMigrateSetMaxDowntime - dom:D downtime:uh flags:u
 167 virConnectDomainEventRegisterAny
 168 virConnectDomainEventDeregisterAny
-174 virDomainUpdateDeviceFlags
+174 virDomainUpdateDeviceFlags - dom:D xml:s flags:u
 175 virNWFilterLookupByName
 176 virNWFilterLookupByUUID
 177 virNWFilterGetXMLDesc
@@ -337,20 +337,20 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 368 virConnectStoragePoolEventRegisterAny r eventID:i pool:?P -> callbackID:i
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
 371 virDomainGetGuestVcpus - dom:D flags:u
-372 virDomainSetGuestVcpus
+372 virDomainSetGuestVcpus - dom:D cpumap:s state:i flags:u
 374 virConnectNodeDeviceEventRegisterAny
 375 virConnectNodeDeviceEventDeregisterAny
 378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
 380 virConnectSecretEventRegisterAny
 381 virConnectSecretEventDeregisterAny
-384 virDomainSetVcpu
+384 virDomainSetVcpu - dom:D cpumap:s state:i flags:u
 386 virDomainSetBlockThreshold
 387 virDomainMigrateGetMaxDowntime - dom:D flags:u -> downtime:uh
 388 virDomainManagedSaveGetXMLDesc r dom:D flags:u -> xml:s
 389 virDomainManagedSaveDefineXML - dom:D dxml:?s flags:u
 390 virDomainSetLifecycleAction
 391 virStoragePoolLookupByTargetPath r path:s -> pool:P
-392 virDomainDetachDeviceAlias
+392 virDomainDetachDeviceAlias - dom:D alias:s flags:u
 393 virConnectCompareHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xml:s flags:u -> result:i
 394 virConnectBaselineHypervisorCPU r emulator:?s arch:?s machine:?s virttype:?s xmlCPUs:[s] flags:u -> cpu:s
 395 virNodeGetSEVInfo r nparams:i flags:u -> params:T nparams:i
@@ -423,10 +423,14 @@ D 1 319 reboot
 D 4 322 io-error srcPath:s devAlias:s action:i
 D 6 324 io-error-reason srcPath:s devAlias:s action:i reason:s
 D 8 326 block-job path:s type:i status:i
+D 10 328 tray-change devAlias:s reason:i
 D 13 331 balloon-change actual:uh
+D 15 333 device-removed devAlias:s
 D 16 339 block-job-2 dst:s type:i status:i
+D 19 354 device-added devAlias:s
 D 20 359 migration-iteration iteration:i
 D 21 363 job-completed params:T
+D 22 367 device-removal-failed devAlias:s
 D 23 379 metadata-change type:i uri:?s
 N 0 315 lifecycle event:i detail:i
 P 0 370 lifecycle event:i detail:i

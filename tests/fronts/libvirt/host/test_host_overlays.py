@@ -234,6 +234,27 @@ class TestWithMemory:
         )
 
 
+class TestJobs:
+    def test_none_while_a_disk_has_a_job(self, web1):
+        web1.create()
+        copy = "<disk type='file'><source file='/srv/images/copy'/><driver type='qcow2'/></disk>"
+        web1.blockCopy("vda", copy, {}, 4)
+        busy = (83, 10, "block copy still active: disk 'vda' already in active block job")
+        for flags in (0, DISK_ONLY):
+            assert refusal(web1.snapshotCreateXML, snapshot_xml("one"), flags) == busy
+        has_job = (55, 10, "Requested operation is not valid: domain has active block job")
+        for call in (web1.save, lambda path: web1.coreDump(path, 0), lambda _path: web1.managedSave()):
+            assert refusal(call, "/srv/file") == has_job
+        web1.coreDump("/srv/file", 16)
+
+    def test_numbers_go_on_after_them(self, web1):
+        web1.create()
+        web1.blockCopy("vda", "<disk type='file'><source file='/srv/images/copy'/></disk>", {}, 4)
+        web1.blockJobAbort("vda", 0)
+        web1.snapshotCreateXML(snapshot_xml("one"), DISK_ONLY)
+        assert "<source file='/srv/images/a.one' index='3'/>" in web1.XMLDesc()
+
+
 class TestChains:
     def test_what_is_beneath_is_found_as_it_starts(self, node1, images):
         for number in (1, 2):

@@ -120,6 +120,23 @@ def changed(definition, old, new):
     return result
 
 
+IMAGES = "/var/lib/libvirt/images"
+
+
+def disk_xml(target, bus, image=None, rest="", *, device="disk", driver="type='raw'"):
+    """Return a disk's definition: of an image by its name, or empty."""
+    given = {"rest": rest, "device": device, "driver": driver}
+    source = f"<source file='{IMAGES}/{image}'/>" if image else ""
+    definition = Definition(
+        f"<disk type='file' device='{device}'><driver name='qemu' {driver}/>"
+        f"{source}<target dev='{target}' bus='{bus}'/>{rest}</disk>"
+    )
+    usual = {"rest": "", "device": "disk", "driver": "type='raw'"}
+    said = "".join(f", {key}={value!r}" for key, value in given.items() if value != usual[key])
+    definition.shown = f"disk_xml({target!r}, {bus!r}, {image!r}{said})"
+    return definition
+
+
 def snapshot_xml(name, rest=""):
     """Return a snapshot's description."""
     definition = Definition(f"<domainsnapshot><name>{name}</name>{rest}</domainsnapshot>")

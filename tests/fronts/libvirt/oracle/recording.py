@@ -52,6 +52,13 @@ JOBS = {
 }
 
 
+OF_DEVICES = {
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: "device added",
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: "device removed",
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED: "device removal failed",
+    libvirt.VIR_DOMAIN_EVENT_ID_TRAY_CHANGE: "tray change",
+}
+
 NETWORK_LIFECYCLE = ("defined", "undefined", "started", "stopped")
 POOL_LIFECYCLE = ("defined", "undefined", "started", "stopped", "created", "deleted")
 
@@ -140,6 +147,12 @@ class Recording:
             self._events.append(f"network {NETWORK_LIFECYCLE[event]}, {detail}: {network.name()} on {name}")
 
         connection.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, receive, None)
+
+    def watch_devices(self, connection):
+        """Let the events of domains' devices stand at the calls to come, too."""
+        for kind in OF_DEVICES:
+            receiver = self._receiver(kind, self._names[connection])
+            connection.domainEventRegisterAny(None, kind, receiver, None)
 
     def watch_pools(self, connection):
         """Let the events of storage pools stand at the calls to come, too."""
@@ -373,7 +386,7 @@ def event(kind, details):
         (figures,) = details
         count = len(set(figures) - FLEETING)
         return f"{JOBS[kind]}, operation {figures['operation']}, {count} figures"
-    return " ".join([KINDS[kind], *map(str, details)])
+    return " ".join([{**KINDS, **OF_DEVICES}[kind], *map(str, details)])
 
 
 def api(function):

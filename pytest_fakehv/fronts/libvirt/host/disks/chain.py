@@ -90,9 +90,7 @@ def with_layers(disk: Element, layers: Sequence[Layer]) -> Element:
 def without_end(part: Element) -> Element:
     """Return a disk, or what is beneath one, that doesn't say that nothing is beneath its last layer."""
     beneath = part.child("backingStore")
-    if beneath is None:
-        return part
-    if beneath.child("source"):
+    if beneath and beneath.child("source"):
         return part.exchanging(beneath, without_end(beneath))
     return part.holding(*(each for each in part.children if each is not beneath))
 

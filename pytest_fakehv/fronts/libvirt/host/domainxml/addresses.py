@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import integer
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 
 _BOARD: Final = 1
@@ -49,6 +51,38 @@ def addressed(by_kind: dict[str, list[Element]], *, has_slots: bool) -> None:
         _Slots(by_kind).fill()
 
 
+_PORTS: Final = {"nec-xhci": 4, "qemu-xhci": 4, "ehci": 6}
+"""How many devices a controller of USB takes; others take two."""
+
+
+def with_usb_port(device: Element, devices: Element) -> Element:
+    """Return a device of USB at the next port that is free.
+
+    Args:
+        device: The device.
+        devices: All others of its domain, completed.
+
+    Raises:
+        LibvirtError: None is.
+    """
+    others = [each for each in devices.children if each.name in _ON_USB and _is_on_usb(each)]
+    taken = {(part_of(each, "address", "bus"), part_of(each, "address", "port")) for each in others}
+    for controller in devices.named("controller"):
+        if controller.attributes["type"] == "usb":
+            bus, usual = controller.attributes["index"], _PORTS.get(controller.attributes.get("model", ""), 2)
+            ports = integer(controller.attributes.get("ports", "")) or usual
+            for port in range(1, 1 + ports):
+                if (bus, str(port)) not in taken:
+                    return _with_address(device, "usb", bus=bus, port=str(port))
+    raise failure(Code.INTERNAL_ERROR, "No free USB ports", origin=Origin.DOMAIN)
+
+
+def takes_slot(device: Element) -> bool:
+    """Whether a device is in a slot of its machine."""
+    takes = _TAKES_SLOT.get(device.name)
+    return takes is not None and takes(device)
+
+
 def _is_on_usb(device: Element) -> bool:
     match device.name:
         case "disk":
@@ -62,6 +96,21 @@ def _is_on_usb(device: Element) -> bool:
 
 def _with_address(device: Element, kind: str, **where: str) -> Element:
     return device.holding(*device.content, Element("address", {"type": kind, **where}))
+
+
+def is_on(disk: Element, bus: str) -> bool:
+    """Whether a disk is on a bus of some kind."""
+    return part_of(disk, "target", "bus") == bus
+
+
+def controller_of(disk: Element) -> int:
+    """Return on which controller of its kind a disk is, or is to be by its name."""
+    if (given := part_of(disk, "address", "controller")) is not None:
+        return int(given) if given.isdecimal() else 0
+    bus = part_of(disk, "target", "bus") or ""
+    if bus not in _PER_BUS:
+        return 0
+    return max(disk_index(disk), 0) // (_PER_BUS[bus] * (2 if bus == "ide" else 1))
 
 
 def _on_drive_bus(disk: Element) -> Element:
@@ -165,6 +214,7 @@ _TAKES_SLOT: Final[Mapping[str, Callable[[Element], bool]]] = {
     "watchdog": lambda each: each.attributes["model"] == "i6300esb",
     "video": _is_card,
     "input": lambda each: each.attributes.get("bus") == "virtio",
+    "serial": lambda each: part_of(each, "target", "type") == "pci-serial",
     "vsock": _always,
 }
 """Which devices take a slot, in the order in which a daemon gives them."""

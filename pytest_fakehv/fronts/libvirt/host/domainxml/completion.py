@@ -11,6 +11,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import (
     checked_cpu,
     checked_vcpu,
     complete_cpu,
+    counted,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.devices import (
     Machine,
@@ -19,6 +20,14 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.devices import (
     complete,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import (
+    check_each,
+    each_of,
+    how_many,
+    is_said,
+    said_of_each,
+)
+from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_nodes, memory_of_cells, size_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.metadata import tidy
 from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
     Operating,
@@ -98,6 +107,8 @@ def completed(root: Element, key: bytes) -> Element:
         check_choice(element, "dumpCore", ("on", "off"))
     slots = _checked_slots(root)
     vcpu = checked_vcpu(root)
+    check_each(root, int(vcpu.text))
+    cpus = each_of(root, 0, int(vcpu.text)) if is_said(root) else []
     threads = _text(root, "iothreads")
     if threads and integer(threads) is None:
         raise wrong(f"invalid iothreads count '{threads}'")
@@ -112,10 +123,17 @@ def completed(root: Element, key: bytes) -> Element:
     machine = Machine(uuid=uuid, emulator=os.emulator, is_q35=os.is_q35)
     devices = Element("devices", {}, tuple(complete(written, machine)))
     check_emulator(os, next((each.text for each in written if each.name == "emulator" and each.text), None))
-    if vcpu.attributes.get("current") == "0":
+    vcpu = counted(vcpu, how_many(cpus), len(cpus)) if cpus else vcpu
+    if vcpu.attributes.get("current") == "0" or not all(each.is_there for each in cpus[:1]):
         raise unsupported("vcpu 0 can't be offline", Origin.QEMU)
     check_disk_names(devices)
     check_root_of_pci(devices, is_q35=os.is_q35)
+    cpu = complete_cpu(cpu, kind, os.architecture)
+    modules = list(devices.named("memory"))
+    for module in modules:
+        check_nodes(cpu, module)
+    if cells := memory_of_cells(cpu):
+        memory = cells + sum(map(size_of, modules))
     if not memory:
         raise wrong("Memory size must be specified via <memory> or in the <numa> configuration")
     _check_most_memory(most, slots, memory)
@@ -133,8 +151,9 @@ def completed(root: Element, key: bytes) -> Element:
         _amount(root, "memory", memory),
         _amount(root, "currentMemory", min(current or memory, memory)),
         vcpu,
+        *([said_of_each(cpus)] if cpus else []),
         os_element,
-        complete_cpu(cpu, kind, os.architecture),
+        cpu,
         (root.child("clock") or Element("clock")).defaulting(offset="utc"),
         *(Element(action, {}, (_text(root, action) or usual,)) for action, usual in _ACTIONS.items()),
         devices,
@@ -285,7 +304,7 @@ def _amount(root: Element, name: str, kib: int) -> Element:
 
 def _with_rest(root: Element, new: list[Element]) -> Iterator[Element]:
     """Give new elements, and those of the domain as a user wrote it that none of them replaces."""
-    done = {"maxMemory", *(each.name for each in new)}
+    done = {"maxMemory", "vcpus", *(each.name for each in new)}
     yield from new
     for each in root.children:
         if each.name in done:

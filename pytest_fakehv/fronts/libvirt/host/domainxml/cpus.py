@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import complete_cells
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import (
     check_choice,
     check_given,
@@ -122,5 +123,7 @@ def _complete_part(part: Element) -> Element:
             return part.defaulting(policy="require")
         case "topology":
             return part.defaulting(sockets="1", dies="1")
+        case "numa":
+            return complete_cells(part)
         case _:
             return part

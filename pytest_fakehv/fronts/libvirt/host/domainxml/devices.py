@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
-from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import addressed
+from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import addressed, controller_of, is_on
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import (
     check_channel,
     check_line,
@@ -15,8 +15,17 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import (
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk, check_disks, complete_disks
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import check_interface, complete_interface
+from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_memory, complete_memory
+from pytest_fakehv.fronts.libvirt.host.domainxml.others import (
+    check_hostdev,
+    check_redirdev,
+    check_rng,
+    check_watchdog,
+    complete_hostdev,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import OWN_ALIAS
 from pytest_fakehv.fronts.libvirt.host.domainxml.screens import (
     check_input,
     check_other_videos,
@@ -36,7 +45,6 @@ _KINDS: Final = ranks(
 _CONTROLLERS: Final = words("ide fdc scsi sata virtio-serial ccid usb pci xenbus isa")
 _BALLOONS: Final = words("virtio xen none virtio-transitional virtio-non-transitional")
 _SOUNDS: Final = words("sb16 es1370 pcspk ac97 ich6 ich9 usb ich7 virtio")
-_RNGS: Final = words("virtio virtio-transitional virtio-non-transitional")
 _DEFAULTS: Final = {
     "filesystem": {"type": "mount", "accessmode": "passthrough"},
     "hostdev": {"mode": "subsystem", "type": "usb", "managed": "no"},
@@ -49,8 +57,6 @@ _OF_Q35: Final = {"usb": "qemu-xhci", "sata": "", "pci": "pcie-root"}
 """The controllers that every machine has, each with its model."""
 _SOUND_OF: Final = {"spice": "spice", "sdl": "", "egl-headless": ""}
 """Where sound goes, by the screen; "" is nowhere that is said."""
-_OWN_ALIAS: Final = "ua-"
-"""How a name begins that a user gave to a device; others are a daemon's, and only while the domain runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,7 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     by_kind: defaultdict[str, list[Element]] = defaultdict(list)
     for device in devices:
         by_kind[device.name].append(_without_alias(device))
-    for kind, check in _CHECKS.items():
+    for kind, check in CHECKS.items():
         for device in by_kind[kind]:
             check(device)
     if len(by_kind["memballoon"]) > 1:
@@ -108,6 +114,8 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     by_kind["controller"] = list(_controllers(by_kind, machine.is_q35))
     for kind, attributes in _DEFAULTS.items():
         by_kind[kind] = [each.defaulting(**attributes) for each in by_kind[kind]]
+    by_kind["memory"] = complete_memory(by_kind["memory"])
+    by_kind["hostdev"] = [complete_hostdev(each) for each in by_kind["hostdev"]]
     addressed(by_kind, has_slots=not machine.is_q35)
     return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
 
@@ -148,7 +156,7 @@ def _place(kind: str) -> int:
 
 def _without_alias(device: Element) -> Element:
     alias = device.child("alias")
-    if alias is None or alias.attributes.get("name", "").startswith(_OWN_ALIAS):
+    if alias is None or alias.attributes.get("name", "").startswith(OWN_ALIAS):
         return device
     return device.holding(*(each for each in device.children if each.name != "alias"))
 
@@ -185,17 +193,13 @@ def _controllers(by_kind: dict[str, list[Element]], is_q35: bool) -> Iterator[El
     if "virtio" in lines:
         wanted["virtio-serial"] = ""
     for kind, model in wanted.items():
-        if kind not in following:
-            attributes = {"type": kind, "index": "0", "model": model}
+        last = max((controller_of(each) for each in by_kind["disk"] if is_on(each, kind)), default=0)
+        for number in range(following.get(kind, 0), last + 1):
+            attributes = {"type": kind, "index": str(number), "model": model}
             yield Element("controller", {name: value for name, value in attributes.items() if value})
 
 
-def _check_rng(device: Element) -> None:
-    if (model := device.attributes.get("model", "virtio")) not in _RNGS:
-        raise unsupported(f"unknown RNG model '{model}'")
-
-
-_CHECKS: Final[dict[str, Callable[[Element], None]]] = {
+CHECKS: Final[dict[str, Callable[[Element], None]]] = {
     "disk": check_disk,
     "controller": lambda each: check_choice(each, "type", _CONTROLLERS, is_needed=True),
     "interface": check_interface,
@@ -208,6 +212,10 @@ _CHECKS: Final[dict[str, Callable[[Element], None]]] = {
     "sound": lambda each: check_choice(each, "model", _SOUNDS, is_needed=True),
     "video": check_video,
     "memballoon": lambda each: check_choice(each, "model", _BALLOONS, is_needed=True),
-    "rng": _check_rng,
+    "hostdev": check_hostdev,
+    "redirdev": check_redirdev,
+    "watchdog": check_watchdog,
+    "rng": check_rng,
+    "memory": check_memory,
 }
 """The checks of each kind, in the order in which a daemon makes them."""

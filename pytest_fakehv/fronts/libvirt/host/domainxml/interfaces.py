@@ -1,6 +1,7 @@
 """A domain's network interfaces."""
 
 import re
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
@@ -21,7 +22,7 @@ ORDER_OF_INTERFACE: Final = ranks(
 )
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
 _MODEL: Final = re.compile(r"[-A-Za-z0-9_]*")
-_FOR_RUNNING: Final = ("vnet", "vif", "macvtap", "macvlan")
+FOR_RUNNING: Final = ("vnet", "vif", "macvtap", "macvlan")
 """How the names begin that a daemon gives while a domain runs, and takes from nobody."""
 
 
@@ -46,6 +47,35 @@ def check_interface(interface: Element) -> None:
     check_boot(interface)
 
 
+def with_mac(interface: Element, uuid: bytes, taken: Collection[str]) -> Element:
+    """Return an interface that is new to a domain with a MAC address, which none of the others has.
+
+    Args:
+        interface: As it is written.
+        uuid: The domain's, 16 bytes.
+        taken: The addresses of the others.
+    """
+    if interface.child("mac"):
+        return interface
+    place = len(taken)
+    while (mac := _mac(_drawn(uuid, place))) in taken:
+        place += 1
+    return with_part(interface, "mac", address=mac)
+
+
+def written_mac(address: str) -> str:
+    """Return a MAC address, of which `check_interface` refused no part, as libvirt writes it."""
+    return ":".join(f"{int(each, 16):02x}" for each in address.split(":"))
+
+
+def _drawn(uuid: bytes, place: int) -> bytes:
+    return blake2b(uuid + place.to_bytes(4, "big"), digest_size=19).digest()
+
+
+def _mac(drawn: bytes) -> str:
+    return "52:54:00:" + drawn[:3].hex(":")
+
+
 def complete_interface(interface: Element, place: int, uuid: bytes) -> Element:
     """Return an interface with what a user may leave out.
 
@@ -54,21 +84,20 @@ def complete_interface(interface: Element, place: int, uuid: bytes) -> Element:
         place: Which of the domain's it is, from 0.
         uuid: The domain's, 16 bytes: from both follows an address that nobody gave.
     """
-    drawn = blake2b(uuid + place.to_bytes(4, "big"), digest_size=19).digest()
+    drawn = _drawn(uuid, place)
     interface = interface.defaulting(type="user")
-    interface = with_part(interface, "mac", address="52:54:00:" + drawn[:3].hex(":"))
+    interface = with_part(interface, "mac", address=_mac(drawn))
     interface = with_part(interface, "model", type="rtl8139")
     parts = []
     for part in interface.children:
         match part.name:
             case "mac":
-                octets = part.attributes["address"].split(":")
-                parts.append(part.having(address=":".join(f"{int(each, 16):02x}" for each in octets)))
+                parts.append(part.having(address=written_mac(part.attributes["address"])))
             case "source" if interface.attributes["type"] == "direct":
                 parts.append(
                     part._replace(attributes={**part.attributes, "mode": part.attributes.get("mode", "vepa")})
                 )
-            case "target" if part.attributes.get("dev", "").startswith(_FOR_RUNNING):
+            case "target" if part.attributes.get("dev", "").startswith(FOR_RUNNING):
                 pass
             case "virtualport" if part.attributes.get("type") == "openvswitch":
                 parts.append(with_part(part, "parameters", interfaceid=str(UUID(bytes=drawn[3:]))))

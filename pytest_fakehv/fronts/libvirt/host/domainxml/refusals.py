@@ -96,12 +96,13 @@ def _wrong_value(element: Element, attribute: str, more: str = "") -> LibvirtErr
     return failure(Code.XML_ERROR, detail, origin=Origin.XML)
 
 
-def memory_kib(root: Element, name: str) -> int:
+def memory_kib(root: Element, name: str, place: str = "[1]") -> int:
     """Return an amount of memory, rounded up to whole KiB; 0 where there is none.
 
     Args:
         root: What holds the element.
         name: The element's name.
+        place: What stands behind it in errors.
 
     Raises:
         LibvirtError: The text is no number; its unit is none; or it is too much.
@@ -112,7 +113,7 @@ def memory_kib(root: Element, name: str) -> int:
     text = element.text
     value = integer(text, _LARGEST_LONG)
     if value is None:
-        detail = f"Invalid value '{text}' for element or attribute './{name}[1]'"
+        detail = f"Invalid value '{text}' for element or attribute './{name}{place}'"
         raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
     unit = element.attributes.get("unit", "")
     return -(-scaled(value, unit, default="KiB", most=LARGEST_KIB * 1024) // 1024)

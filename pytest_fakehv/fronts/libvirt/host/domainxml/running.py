@@ -8,6 +8,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pytest_fakehv.fronts.libvirt.host.domainxml.consoles import AGENT, CHANNELS
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import disk_index, undetected
+from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import each_of, in_turn, said_of_each
+from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import FOR_RUNNING
+from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import size_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.screens import in_order
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -18,7 +21,10 @@ OWNER: Final = "+64055:+64055"
 FIRST_PORT: Final = 5900
 """Of the screens of a host."""
 
-_ALIASES: Final = {
+OWN_ALIAS: Final = "ua-"
+"""How a name begins that a user gave to a device; others are a daemon's, and only while the domain runs."""
+
+ALIASES: Final = {
     "filesystem": "fs",
     "interface": "net",
     "memballoon": "balloon",
@@ -47,8 +53,10 @@ _IMPLIED: Final = (
     ("audio", {"id": "1"}),
 )
 """What every host gives to a domain anyway."""
-_TAPS: Final = {"bridge": "vnet", "network": "vnet", "ethernet": "vnet", "direct": "macvtap"}
+TAPS: Final = {"bridge": "vnet", "network": "vnet", "ethernet": "vnet", "direct": "macvtap"}
 """How the host's devices are called, by the type of the interface that they are for."""
+_FIRST_DIMM: Final = 2**32
+"""Where in a machine the memory begins that is plugged in."""
 _LONGEST_IN_PATHS: Final = 20
 """Characters of a domain's name that are in the name of its folder."""
 
@@ -81,6 +89,11 @@ class Place:
     bridges: tuple[Bridge, ...] = ()
 
 
+def devices_of(domain: Element) -> Element:
+    """Return a domain's devices."""
+    return domain.child("devices") or Element("devices")
+
+
 def running(domain: Element, place: Place) -> Element:
     """Return a domain's XML as it is while the domain runs.
 
@@ -92,6 +105,8 @@ def running(domain: Element, place: Place) -> Element:
     for each in _with_partition(domain):
         if each.name == "cpu":
             content.append(_running_cpu(each))
+        elif each.name == "vcpus":
+            content.append(said_of_each(in_turn(each_of(domain, 0, len(each.children)))))
         elif each.name == "devices":
             content.append(each.holding(*_Devices(domain, place).all(each)))
             if domain.child("seclabel") is None:
@@ -117,13 +132,36 @@ def migratable(domain: Element, *, runs: bool, keeps_implied: bool = False) -> E
         if each.name != "devices":
             content.append(each)
             continue
-        devices = (
+        devices: Iterator[Element] = (
             device
             for device in each.children
             if keeps_implied or not any(map(partial(_is, device), _IMPLIED))
         )
+        devices = map(at_rest, devices)
         content.append(each.holding(*(_migratable_disk(device) if runs else device for device in devices)))
     return domain.holding(*content)
+
+
+def at_rest(device: Element) -> Element:
+    """Return a device without what a daemon says of it while the domain runs."""
+    parts = (_at_rest(each, device) for each in device.children)
+    return device.holding(*(each for each in parts if each)) if device.children else device
+
+
+def _at_rest(part: Element, device: Element) -> Element | None:
+    match device.name, part.name:
+        case _, "alias" if not part.attributes.get("name", "").startswith(OWN_ALIAS):
+            return None
+        case "disk", "source":
+            return None if is_ejected(part) else part.having(index=None)
+        case "interface", "target" if part.attributes.get("dev", "").startswith(FOR_RUNNING):
+            return None
+        case "serial" | "parallel" | "console" | "channel", "source" if device.attributes["type"] == "pty":
+            return None
+        case "memory", "address":
+            return part.having(base=None)
+        case _:
+            return part
 
 
 def _is(device: Element, kind: tuple[str, Mapping[str, str]]) -> bool:
@@ -148,7 +186,8 @@ def _running_cpu(cpu: Element) -> Element:
     features = (
         Element("feature", {"policy": "require", "name": name}) for name in names if name not in given
     )
-    return cpu.having(check="full").holding(*cpu.content, *features)
+    others = (each for each in cpu.children if each.name != "numa")
+    return cpu.having(check="full").holding(*others, *features, *cpu.named("numa"))
 
 
 def _migratable_disk(device: Element) -> Element:
@@ -162,7 +201,7 @@ def _migratable_disk(device: Element) -> Element:
 def _with_backing(device: Element, **attributes: str) -> Element:
     """Return a disk that says that nothing is beneath its source; all else, and an empty one, as it is."""
     source = device.child("source")
-    if device.name != "disk" or source is None:
+    if device.name != "disk" or source is None or is_ejected(source):
         return device
     if "index" not in source.attributes:
         device = device.exchanging(source, source.having(**attributes))
@@ -172,9 +211,14 @@ def _with_backing(device: Element, **attributes: str) -> Element:
     return device.holding(*device.content[:place], Element("backingStore"), *device.content[place:])
 
 
+def is_ejected(source: Element) -> bool:
+    """Whether a source is what is left of one that was taken out of its drive while the domain runs."""
+    return source.attributes.keys() == {"index"}
+
+
 def needs_tap(interface: Element) -> bool:
     """Whether an interface gets a device of the host's."""
-    return interface.attributes["type"] in _TAPS and part_of(interface, "target", "dev") is None
+    return interface.attributes["type"] in TAPS and part_of(interface, "target", "dev") is None
 
 
 def needs_port(screen: Element) -> bool:
@@ -184,8 +228,13 @@ def needs_port(screen: Element) -> bool:
 
 def needs_terminal(line: Element) -> bool:
     """Whether a line or a console gets a terminal of its own: the console of a serial line has the line's."""
-    is_twin = line.name == "console" and part_of(line, "target", "type") == "serial"
-    return line.attributes["type"] == "pty" and not is_twin
+    has_own = part_of(line, "source", "path") is not None
+    return line.attributes["type"] == "pty" and not has_own and not is_twin(line)
+
+
+def is_twin(console: Element) -> bool:
+    """Whether a device is the console of a serial line, and so is where that is."""
+    return console.name == "console" and part_of(console, "target", "type") == "serial"
 
 
 class _Devices:
@@ -203,6 +252,7 @@ class _Devices:
         self._terminal = place.terminal
         self._first_serial: Element | None = None
         self._disks_left = 0
+        self._dimm = _FIRST_DIMM
 
     def all(self, devices: Element) -> Iterator[Element]:
         counts: dict[str, int] = {}
@@ -210,15 +260,16 @@ class _Devices:
         for device in devices.children:
             number = counts[device.name] = counts.get(device.name, -1) + 1
             placed = self._placed(device)
-            alias = _alias(device, number)
+            alias = alias_of(device, number, devices)
             if alias == "sata0" and self._is_q35:  # on the board, where others have their IDE
                 alias = "ide"
+            if is_twin(device) and self._first_serial:
+                placed = self._twin(placed, self._first_serial)
+                alias = part_of(self._first_serial, "alias", "name") or ""
+            if alias and device.child("alias") is None:
+                placed = with_alias(placed, alias)
             if device.name == "serial" and not number:
                 self._first_serial = placed
-            if device.name == "console" and not number and self._first_serial:
-                placed, alias = self._twin(device, self._first_serial), _alias(self._first_serial, 0)
-            if alias and device.child("alias") is None:
-                placed = _with_alias(placed, alias)
             yield placed
 
     def _placed(self, device: Element) -> Element:
@@ -227,13 +278,10 @@ class _Devices:
                 return self._disk(device)
             case "interface":
                 return self._interface(device)
-            case "serial" | "parallel" | "console" if needs_terminal(device):
-                path = f"/dev/pts/{self._terminal}"
-                self._terminal += 1
-                device = _with_source(device, path=path)
-                return device.having(tty=path) if device.name == "console" else device
-            case "channel":
-                return self._channel(device)
+            case "serial" | "parallel" | "console" | "channel":
+                return self._line(device)
+            case "memory":
+                return self._memory(device)
             case "graphics" if "autoport" in device.attributes:
                 return self._screen(device)
             case _:
@@ -243,7 +291,7 @@ class _Devices:
         kind = interface.attributes["type"]
         if needs_tap(interface):
             self._tap += 1
-            interface = _with_target(interface, f"{_TAPS[kind]}{self._tap - 1}")
+            interface = with_target(interface, f"{TAPS[kind]}{self._tap - 1}")
         source = interface.child("source")
         name = source.attributes.get("network") if source and kind == "network" else None
         bridge = next((each for each in self._bridges if each.network == name), None)
@@ -262,16 +310,30 @@ class _Devices:
             driver = disk.child("driver") or Element("driver")
             disk = disk.exchanging(driver, driver.having(cache=driver.attributes.get("cache", "none")))
         if disk.child("source"):
-            return _with_backing(disk, index=str(number))
+            return _with_backing(disk, index=part_of(disk, "source", "index") or str(number))
         # Nothing is in it that has a format.
         parts = (each.having(type=None) if each.name == "driver" else each for each in disk.children)
         return disk.holding(*parts)
 
+    def _memory(self, memory: Element) -> Element:
+        address = memory.child("address") or Element("address")
+        base = int(address.attributes.get("base", hex(self._dimm)), 0)
+        self._dimm = max(self._dimm, base + size_of(memory) * 1024)
+        return memory.exchanging(address, address.having(base=hex(base)))
+
     def _twin(self, console: Element, serial: Element) -> Element:
         path = part_of(serial, "source", "path")
-        if console.attributes["type"] != "pty" or path is None:
-            return console
-        return _with_source(console, path=path).having(tty=path)
+        if console.attributes["type"] == "pty" and path is not None:
+            console = on_terminal(console, path)
+        return console.holding(*console.content, *serial.named("address"))
+
+    def _line(self, line: Element) -> Element:
+        if needs_terminal(line):
+            self._terminal += 1
+            return on_terminal(line, f"/dev/pts/{self._terminal - 1}")
+        if line.name == "console" and line.attributes["type"] == "pty" and not is_twin(line):
+            return line.having(tty=part_of(line, "source", "path"))
+        return self._channel(line) if line.name == "channel" else line
 
     def _channel(self, channel: Element) -> Element:
         name = part_of(channel, "target", "name")
@@ -298,7 +360,13 @@ class _Devices:
         return in_order(Element("graphics", {**shown, "listen": address, **given}, tuple(parts)))
 
 
-def _with_alias(device: Element, name: str) -> Element:
+def on_terminal(line: Element, path: str) -> Element:
+    """Return a line or a console that leads to a terminal."""
+    line = _with_source(line, path=path)
+    return line.having(tty=path) if line.name == "console" else line
+
+
+def with_alias(device: Element, name: str) -> Element:
     """Return a device with a name, which libvirt writes before the address."""
     parts = [each for each in device.children if each.name != "address"]
     return device.holding(*parts, Element("alias", {"name": name}), *device.named("address"))
@@ -308,33 +376,47 @@ def _with_source(device: Element, **attributes: str) -> Element:
     return device.holding(Element("source", attributes), *device.content)
 
 
-def _with_target(interface: Element, name: str) -> Element:
+def with_target(interface: Element, name: str) -> Element:
     """Return an interface with its device on the host, which libvirt writes before the model."""
     place = next(number for number, each in enumerate(interface.children) if each.name == "model")
     content = interface.content
     return interface.holding(*content[:place], Element("target", {"dev": name}), *content[place:])
 
 
-def _alias(device: Element, number: int) -> str:
+def alias_of(device: Element, number: int, devices: Element) -> str:
+    """Return the name that a daemon gives to a device; "" for none.
+
+    Args:
+        device: The device.
+        number: Which of its kind it is.
+        devices: All that the domain has.
+    """
     match device.name:
         case "disk":
-            return alias_of_disk(device)
+            return alias_of_disk(device, devices)
         case "controller":
             kind, index = device.attributes["type"], device.attributes["index"]
             if kind == "pci":
                 return "pcie.0" if device.attributes.get("model") == "pcie-root" else f"pci.{index}"
             return kind if kind in {"usb", "ide"} and index == "0" else f"{kind}{index}"
+        case "memory":
+            return f"dimm{part_of(device, 'address', 'slot')}"
         case kind:
-            return f"{_ALIASES[kind]}{number}" if kind in _ALIASES else ""
+            return f"{ALIASES[kind]}{number}" if kind in ALIASES else ""
 
 
-def alias_of_disk(disk: Element) -> str:
-    """Return the name that a daemon gives to a disk."""
-    index, bus = disk_index(disk), part_of(disk, "target", "bus")
-    match bus:
-        case "virtio":
-            return f"virtio-disk{index}"
-        case "ide":
-            return f"ide0-{index // 2}-{index % 2}"
-        case _:
-            return f"{bus}0-0-{index}"
+def alias_of_disk(disk: Element, devices: Element) -> str:
+    """Return the name that a daemon gives to a disk of a domain that has these devices."""
+    index, bus, address = disk_index(disk), part_of(disk, "target", "bus"), disk.child("address")
+    if bus == "virtio":
+        return f"virtio-disk{index}"
+    if address is None or address.attributes.get("type") != "drive":
+        return f"{bus}-disk{index}"
+    names = ("controller", "bus", "target", "unit")
+    controller, number, target, unit = (address.attributes.get(each, "0") for each in names)
+    is_virtio = any(
+        (each.attributes["type"], each.attributes["index"]) == (bus, controller)
+        and each.attributes.get("model", "").startswith("virtio")
+        for each in devices.named("controller")
+    )
+    return f"{bus}{controller}-{number}-{f'{target}-' if is_virtio else ''}{unit}"

@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
-from pytest_fakehv.fronts.libvirt.host.domainxml.running import alias_of_disk
 from pytest_fakehv.fronts.libvirt.host.storage import qcow2
 from pytest_fakehv.fronts.libvirt.host.storage.disks import chain, held
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
@@ -115,7 +114,7 @@ def _locks(pools: Pools, definition: Definition) -> Iterator[_Lock]:
             continue
         number = count - position
         if disk.format == "raw":
-            option = f"-device {_written(_device(disk, number))}"
+            option = f"-device {_written(_device(disk, number, definition.disk_aliases[position]))}"
             yield _Lock(image.image, image.path, not disk.is_read_only, disk.is_shareable, option)
             continue
         nodes = [number]
@@ -143,11 +142,10 @@ def _node(disk: Disk, number: int, form: str, beneath: int | None, *, is_top: bo
     return f"-blockdev {_written({**node, 'backing': beneath and f'libvirt-{beneath}-format'})}"
 
 
-def _device(disk: Disk, number: int) -> dict[str, object]:
+def _device(disk: Disk, number: int, alias: str) -> dict[str, object]:
     """Return what QEMU is told of a disk, as far as its image's lock is shown with that."""
     bus, address = part_of(disk.element, "target", "bus") or "", disk.element.child("address")
     at = address.attributes if address else {}
-    alias = alias_of_disk(disk.element)
     unit = int(at.get("unit", "0"))
     what = "cd" if disk.device == "cdrom" else "hd"
     where: dict[str, object]

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-SHARED = {"states", "migrating", "disks"}
+SHARED = {"disks", "migrating", "plugging", "states"}
 """What several of them need, which is none itself."""
 
 APART = frozenset({"networks", "stats_domains", "tuning", "virsh_networks"})
