@@ -1,6 +1,6 @@
 """A domain's definition: what a client wrote, checked and completed, and what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, Self
@@ -60,6 +60,34 @@ class Disk(NamedTuple):
     """Of what kind the source is, such as ``file``."""
     device: str
     """What the domain sees, such as ``disk`` or ``cdrom``."""
+    element: Element
+    """All that is said of it."""
+
+    @property
+    def pool(self) -> str | None:
+        """The pool of which its source is a volume; None for any other source."""
+        return part_of(self.element, "source", "pool")
+
+    @property
+    def format(self) -> str:
+        """Of what is in its source, such as ``raw``."""
+        return part_of(self.element, "driver", "type") or "raw"
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the domain can't write to it."""
+        return self.element.child("readonly") is not None
+
+    @property
+    def may_be_missing(self) -> bool:
+        """Whether it is empty where its source isn't there when the domain starts."""
+        may = part_of(self.element, "source", "startupPolicy") == "optional"
+        return may and self.device in ("cdrom", "floppy")
+
+    @property
+    def is_shareable(self) -> bool:
+        """Whether other domains may write to it meanwhile."""
+        return self.element.child("shareable") is not None
 
 
 class Interface(NamedTuple):
@@ -241,6 +269,7 @@ class Definition:
                 _source(each),
                 each.attributes["type"],
                 each.attributes["device"],
+                each,
             )
             for each in self._devices("disk")
         )
@@ -358,6 +387,18 @@ class Definition:
         changed = (
             each.holding(*told, *(part for part in each.children if part.name != "stats"))
             if each.name == "memballoon"
+            else each
+            for each in devices.children
+        )
+        return self._with("devices", devices.holding(*changed))
+
+    def with_empty(self, disks: Collection[Disk]) -> Self:
+        """Return a copy some of whose disks have nothing in them."""
+        devices = self.root.child("devices") or Element("devices")
+        emptied = [each.element for each in disks]
+        changed = (
+            each.holding(*(part for part in each.children if part.name != "source"))
+            if each in emptied
             else each
             for each in devices.children
         )

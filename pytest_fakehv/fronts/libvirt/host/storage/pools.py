@@ -179,6 +179,10 @@ class Pools:
         found = self._registry.by_name(pool)
         return f"{found.definition.path}/{volume}" if found else path
 
+    def is_shared(self, pool: Pool) -> bool:
+        """Tell whether hosts share what is in a pool."""
+        return self._spaces.is_shared(pool.definition.address(self._machine.name))
+
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""
         found = self._registry.by_name(pool)
