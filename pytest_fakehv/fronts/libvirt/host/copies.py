@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
-from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, written
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage import disks, volumes

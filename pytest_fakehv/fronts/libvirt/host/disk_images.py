@@ -5,8 +5,8 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, system_failure
 from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
-from pytest_fakehv.fronts.libvirt.host.definition import Disk
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage import disks, volumes

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
-from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Held
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import tidy

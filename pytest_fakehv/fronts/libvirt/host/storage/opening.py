@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
-from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.storage import qcow2
 from pytest_fakehv.fronts.libvirt.host.storage.disks import chain, held

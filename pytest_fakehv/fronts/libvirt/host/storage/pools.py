@@ -188,10 +188,6 @@ class Pools:
         found = self._registry.by_name(pool)
         return self._space(found.definition).images.get(volume) if found else None
 
-    def have(self, image: Image) -> bool:
-        """Tell whether one of them, active or not, has an image."""
-        return any(self.image_of(each.name, image.name) is image for each in self)
-
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:
             for image in pool.images.values():
