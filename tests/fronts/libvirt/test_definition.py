@@ -42,7 +42,7 @@ def test_what_it_says():
     actions = (definition.on_poweroff, definition.on_reboot, definition.on_crash)
     assert actions == ("destroy", "restart", "destroy")
     assert (definition.title, definition.description) == (None, None)
-    assert definition.disks == (("vda", "/images/web1.qcow2", "file", "disk"),)
+    assert [each[:4] for each in definition.disks] == [("vda", "/images/web1.qcow2", "file", "disk")]
     assert definition.interfaces == (("52:54:00:7c:1f:2a", None, "network", "default", "virtio"),)
     assert definition.has_agent
 
