@@ -17,6 +17,8 @@ from pytest_fakehv.storage.store import Record, Store, still_holds
 
 _NOTHING: Final = Fraction(1, 10**30)
 
+_MIB: Final = 2**20
+
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Run:
@@ -36,6 +38,7 @@ class Run:
         origin: where that was declared, in words; None if it isn't.
         course: how it goes; None if it isn't scripted.
         unpaused: how it would go had the test not paused the instance; None where it hasn't.
+        disks: how much of disks is copied before its RAM is sent, in bytes.
         renamed: what the instance is called on the target since it is there; None where that is as before.
         clock: what it runs on.
         started: when it began.
@@ -89,6 +92,7 @@ class Run:
     lost_nodes: set[str] = field(default_factory=set)
     unpaused: Course | None = None
     renamed: str | None = None
+    disks: int = 0
 
     @property
     def open_nodes(self) -> list[str]:
@@ -171,6 +175,18 @@ class Run:
         return after is not None and self.elapsed >= after
 
     @property
+    def is_copying(self) -> bool:
+        """Whether disks are copied, or were when it ended."""
+        return self.course is not None and self.elapsed < self.course.copying
+
+    @property
+    def copied(self) -> int:
+        """How much of disks is copied so far, in bytes."""
+        if self.course is None or not self.is_copying:
+            return self.disks
+        return int(self.disks * self.elapsed / self.course.copying)
+
+    @property
     def transferred_ram(self) -> int | None:
         """The RAM sent so far, in MiB; None if it isn't scripted."""
         if self.course is None:
@@ -241,6 +257,12 @@ class Run:
             max_downtime=stopped if max_downtime is None else max_downtime,
             ends_with_ram=self.spec.ends_with_ram,
         )
+
+    def copy_disks(self, size: int) -> None:
+        """Let it copy so many bytes of disks before it sends RAM; where it has no script, at once."""
+        self.disks = size
+        if self.course and self.is_active:
+            self.course = self.course.after_copying(Fraction(size, _MIB))
 
     def resume(self) -> None:
         """Let it go on as it would have gone without the pause, but for one that goes on as postcopy."""

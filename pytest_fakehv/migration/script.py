@@ -199,6 +199,7 @@ class Course:
         since: from when on the model counts; before, it went at another pace.
         sent_before: what was sent by then, in MiB.
         rounds_before: how many rounds were over by then.
+        copying: until when disks are copied, before any RAM is sent.
     """
 
     model: Precopy
@@ -208,10 +209,11 @@ class Course:
     since: Fraction = Fraction(0)
     sent_before: Fraction = Fraction(0)
     rounds_before: int = 0
+    copying: Fraction = Fraction(0)
 
     def sent_at(self, time: Fraction) -> Fraction:
         """Return what is sent by a time, in MiB."""
-        sent = self.sent_before + (time - self.since) * self.model.bandwidth
+        sent = self.sent_before + max(Fraction(0), time - self.since) * self.model.bandwidth
         if self._stops is not None and time > self._stops:
             sent += (time - self._stops) * (self.model.link - self.model.bandwidth)
         return sent
@@ -223,7 +225,7 @@ class Course:
 
     def rest_at(self, time: Fraction) -> Fraction:
         """Return what would be left to send at a time if the instance wrote no more from then on, in MiB."""
-        return self.model.rest_at(time - self.since)
+        return self.model.rest_at(max(Fraction(0), time - self.since))
 
     def rounds_at(self, time: Fraction) -> int:
         """Return how many rounds in which the instance runs are over at a time."""
@@ -242,6 +244,7 @@ class Course:
         """
         if self._stops is not None and time >= self._stops:  # the rest is sent as fast as it goes
             return self
+        time = max(time, self.since)  # while disks are copied, that is not yet of the RAM
         rest, sent = self.rest_at(time), self.sent_at(time)
         if not rest:
             return self
@@ -254,10 +257,22 @@ class Course:
         elif lasts is not None:
             lasts = time + (self.sent_at(lasts) - sent) / bandwidth
         rounds = self.rounds_at(time if self.postcopy_after is None else min(time, self.postcopy_after))
-        return Course(model, lasts, downtime, self.postcopy_after, time, sent, rounds)
+        return Course(model, lasts, downtime, self.postcopy_after, time, sent, rounds, self.copying)
+
+    def after_copying(self, amount: Fraction) -> "Course":
+        """Return the same, but after so many MiB of disks are copied, at its bandwidth."""
+        takes = amount / self.model.bandwidth
+        return replace(
+            self,
+            lasts=None if self.lasts is None else self.lasts + takes,
+            postcopy_after=None if self.postcopy_after is None else self.postcopy_after + takes,
+            since=self.since + takes,
+            copying=self.since + takes,
+        )
 
     def with_postcopy(self, after: Fraction) -> "Course":
         """Return the same, but going on as postcopy from a time on: then nothing is sent twice."""
+        after = max(after, self.since)
         lasts = after + self.rest_at(after) / self.model.bandwidth
         return replace(self, lasts=lasts, downtime=None, postcopy_after=after)
 
@@ -265,6 +280,7 @@ class Course:
         """Return the same, of an instance that writes nothing from a time on: what is left is sent once."""
         if self._stops is not None and after >= self._stops:  # it writes nothing as it is
             return self
+        after = max(after, self.since)
         return replace(self, lasts=after + self.rest_at(after) / self.model.bandwidth, downtime=None)
 
     def cut_short(self) -> "Course":

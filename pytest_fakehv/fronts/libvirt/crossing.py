@@ -115,6 +115,13 @@ class Crossing:
                 )
                 self._shared.traffic.schedule(run)
 
+    def copy_disks(self, size: int) -> None:
+        """Let it copy so many bytes of disks before it sends memory."""
+        with self._shared.lock:
+            if size and (run := self.leaving):
+                run.copy_disks(size)
+                self._shared.traffic.schedule(run)
+
     def leave(self, *, success: bool, live: bool) -> None:
         """End it on the source.
 

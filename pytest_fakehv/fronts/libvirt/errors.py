@@ -126,6 +126,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.INVALID_SECRET: "Invalid secret",
     Code.NO_SECRET: "Secret not found",
     Code.BLOCK_COPY_ACTIVE: "block copy still active",
+    Code.MIGRATE_UNSAFE: "Unsafe migration",
     Code.MIGRATE_PERSIST_FAILED: "Failed to make domain persistent after migration",
     Code.MIGRATE_FINISH_OK: "migration successfully aborted",
     Code.DBUS_SERVICE: "error from service",

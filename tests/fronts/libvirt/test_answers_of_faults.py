@@ -43,6 +43,8 @@ LIES = [
     ("virDomainCreate", lambda dom: dom.create(), 0),
     ("virDomainCreateWithFlags", lambda dom: dom.createWithFlags(0), 0),
     ("virDomainMemoryStats", lambda dom: dom.memoryStats(), {"actual": 5, "rss": 7}),
+    ("virDomainGetBlockInfo", lambda dom: dom.blockInfo("vda"), [3, 2, 1]),
+    ("virDomainBlockPeek", lambda dom: dom.blockPeek("vda", 0, 4), b"boot"),
     ("virDomainGetPerfEvents", lambda dom: dom.perfEvents(), {"cmt": True}),
     ("virDomainGetJobStats", lambda dom: dom.jobStats(), {"type": 2, "data_total": 5, "auto_converge": 1}),
     ("virDomainGetBlockJobInfo", lambda dom: dom.blockJobInfo("vda"), {}),

@@ -11,6 +11,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     checkpointing,
     connection,
     devices,
+    disk_images,
     dumping,
     figures,
     hostdevices,

@@ -17,10 +17,12 @@ _FIELDS: Final = {
 }
 """The parameters that count here, and as what."""
 
+DISKS: Final = "migrate_disks"
+"""The parameter that names one disk, and may be there several times."""
+
 _IGNORED: Final = frozenset({
     "graphics_uri",
     "listen_address",
-    "migrate_disks",
     "migrate_disks_detect_zeroes",
     "disks_port",
     "disks_uri",
@@ -53,6 +55,7 @@ class Asked:
         persistent_xml: its persistent definition there, likewise.
         uri: where its memory is sent to, as the caller names it.
         bandwidth: at most how much is sent in a second, in MiB; 0 for as much as goes.
+        disks: which of its disks are copied, by their names, where any are; none for all that can be.
     """
 
     flags: int
@@ -61,6 +64,7 @@ class Asked:
     persistent_xml: str | None = None
     uri: str | None = None
     bandwidth: int = 0
+    disks: tuple[str, ...] = ()
 
     @classmethod
     def by(cls, parameters: list[Parameter], flags: int, function: str) -> Self:
@@ -74,11 +78,18 @@ class Asked:
         for each in parameters:
             if each.field in _FIELDS:
                 given[_FIELDS[each.field]] = each.value
+            elif each.field == DISKS:
+                given["disks"] = (*given.get("disks", ()), each.value)
             elif each.field not in _IGNORED:
                 raise failure(
                     Code.ARGUMENT_UNSUPPORTED, f"parameter '{each.field}' not supported", origin=Origin.NONE
                 )
         return cls(flags=flags, **given)
+
+    @property
+    def copies_disks(self) -> bool:
+        """Whether disks that hosts don't share are copied."""
+        return self.has(Migrate.NON_SHARED_DISK) or self.has(Migrate.NON_SHARED_INC)
 
     def has(self, flag: Migrate) -> bool:
         """Tell whether a flag is set."""

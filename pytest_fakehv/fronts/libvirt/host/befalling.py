@@ -210,12 +210,20 @@ class Befalling(Domains, ABC):
             paused: whether it starts paused.
 
         Raises:
-            LibvirtError: a network of its isn't up.
+            LibvirtError: it lacks what it needs.
             HypervisorError: it can't be started.
         """
-        self.networks.check(definition)
+        self.check_can_start(definition)
         memory, vcpus = definition.current_memory, definition.vcpus
         self.machine.boots(domain.name, memory, vcpus, paused=paused, by=domain.set_by)
+
+    def check_can_start(self, definition: Definition) -> None:
+        """Refuse a domain that lacks what it needs of its host to start; called under the lock.
+
+        Raises:
+            LibvirtError: it does.
+        """
+        self.networks.check(definition)
 
     # The agents in their guests
 

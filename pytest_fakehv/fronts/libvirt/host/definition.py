@@ -1,12 +1,13 @@
 """A domain's definition: what a client wrote, checked and completed, and what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.attached import Disk, Interface
 from pytest_fakehv.fronts.libvirt.host.domainxml import metadata
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import (
     check_file_of,
@@ -47,30 +48,6 @@ UPDATE_CPU: Final = 4
 """The flag: with what the CPU has; here it says all that it has anyway."""
 MIGRATABLE: Final = 8
 """The flag: as another host takes it over, which is nearly as it is defined, with the passwords."""
-
-
-class Disk(NamedTuple):
-    """One disk of a domain."""
-
-    target: str
-    """Its name in the domain, such as ``vda``."""
-    source: str | None
-    """The file, device or volume; None: nothing is in it."""
-    type: str
-    """Of what kind the source is, such as ``file``."""
-    device: str
-    """What the domain sees, such as ``disk`` or ``cdrom``."""
-
-
-class Interface(NamedTuple):
-    """One network interface of a domain."""
-
-    mac: str
-    target: str | None
-    """The host's device, where the definition names one; None: a running domain gets one."""
-    type: str
-    source: str | None
-    model: str
 
 
 @dataclass(frozen=True)
@@ -235,15 +212,7 @@ class Definition:
     @cached_property
     def disks(self) -> tuple[Disk, ...]:
         """Its disks, in libvirt's order."""
-        return tuple(
-            Disk(
-                part_of(each, "target", "dev") or "",
-                _source(each),
-                each.attributes["type"],
-                each.attributes["device"],
-            )
-            for each in self._devices("disk")
-        )
+        return tuple(map(Disk.of, self._devices("disk")))
 
     def devices_of(self, kind: str) -> tuple[Element, ...]:
         """Its devices of a kind as the XML has them, such as ``disk``."""
@@ -260,16 +229,7 @@ class Definition:
     @cached_property
     def interfaces(self) -> tuple[Interface, ...]:
         """Its network interfaces."""
-        return tuple(
-            Interface(
-                part_of(each, "mac", "address") or "",
-                part_of(each, "target", "dev"),
-                each.attributes["type"],
-                _source(each),
-                part_of(each, "model", "type") or "",
-            )
-            for each in self._devices("interface")
-        )
+        return tuple(map(Interface.of, self._devices("interface")))
 
     @cached_property
     def has_agent(self) -> bool:
@@ -358,6 +318,18 @@ class Definition:
         changed = (
             each.holding(*told, *(part for part in each.children if part.name != "stats"))
             if each.name == "memballoon"
+            else each
+            for each in devices.children
+        )
+        return self._with("devices", devices.holding(*changed))
+
+    def with_empty(self, disks: Collection[Disk]) -> Self:
+        """Return a copy some of whose disks have nothing in them."""
+        devices = self.root.child("devices") or Element("devices")
+        emptied = [each.element for each in disks]
+        changed = (
+            each.holding(*(part for part in each.children if part.name != "source"))
+            if each in emptied
             else each
             for each in devices.children
         )
@@ -466,16 +438,6 @@ _SECRETS: Final = frozenset({"passwd", "passwdValidTo", "connected"})
 """What only `SECURE` shows of a screen: the password, and what goes with it."""
 _MOST_TEXTS: Final = 4
 """How many texts of a definition are kept: those of the places where it once ran need not be."""
-
-
-def _source(device: Element) -> str | None:
-    source = device.child("source")
-    if source is None:
-        return None
-    for attribute in ("file", "dev", "dir", "volume", "name", "network", "bridge"):
-        if attribute in source.attributes:
-            return source.attributes[attribute]
-    return None
 
 
 def without_passwords(root: Element) -> Element:

@@ -116,7 +116,7 @@ class _Follower:
         run, outgoing = self._crossing.leaving, self._outgoing
         if run is None:
             return
-        if run.is_active or run.outcome == "completed":
+        if (run.is_active and not run.is_copying) or run.outcome == "completed":
             self._tell_iterations(run.snapshot().rounds + (1 if run.is_active else 0))
         if run.is_postcopy and self._domain.is_active and not outgoing.is_postcopy:
             self._goes_on_as_postcopy(run.target_name)

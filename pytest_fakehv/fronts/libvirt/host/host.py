@@ -20,9 +20,11 @@ from pytest_fakehv.fronts.libvirt.host.nodedevices.devices import NodeDevices
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.secrets.secrets import Secrets
 from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshot, no_snapshot
+from pytest_fakehv.fronts.libvirt.host.storage import disks, opening
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
+from pytest_fakehv.fronts.libvirt.host.words import Shutoff
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.fronts.libvirt.values import Notice, SnapshotRef
@@ -315,13 +317,15 @@ class Host(Befalling):
             by: as if by which call it is to be told; None for as by the one that is made.
 
         Raises:
-            LibvirtError: it runs by now, doesn't fit, or a network of its isn't up.
+            LibvirtError: it runs by now, doesn't fit, or lacks a network or a disk.
             HypervisorError: it can't be started.
         """
+        with self._lock:
+            definition = disks.without_missing(self.pools, definition)
         domain.starting, domain.starts_by, domain.ends_with = definition, by, ends_with
         try:
             self._check_is_called_alone(domain)
-            self._check_networks(definition)
+            self._check_starts(domain, definition)
             self.machine.start(domain.name, definition.current_memory, definition.vcpus, paused=paused)
         except BaseException:
             domain.ends_with = None  # whoever starts it later may mean it to stay
@@ -332,18 +336,51 @@ class Host(Befalling):
         if ends_with and not self.audience.find(ends_with):  # it has gone meanwhile
             self.machine.stop(domain.name, force=True)
 
-    @under_lock
-    def _check_networks(self, definition: Definition) -> None:
-        """Refuse a domain whose networks aren't up; it has had a number.
+    def check_can_start(self, definition: Definition) -> None:
+        """Refuse a domain that lacks what it needs, or whose disks are in use; called under the lock.
 
         Raises:
-            LibvirtError: one isn't.
+            LibvirtError: it does, or one is.
+        """
+        self._check_needs(definition)
+        # One that comes here has its disks only once it is here.
+        running = [each.definition for each in self.domains if each.is_active and not each.incoming]
+        opening.check(self.pools, definition, running, self.machine.now)
+
+    @under_lock
+    def _check_starts(self, domain: Domain, definition: Definition) -> None:
+        """Refuse a domain that can't start; it has had a number.
+
+        Raises:
+            LibvirtError: it can't.
         """
         try:
-            self.networks.check(definition)
+            self.check_can_start(definition)
         except LibvirtError:
-            self._places.lose_id()
+            self.loses_id()
+            domain.reason = Shutoff.FAILED
             raise
+
+    @under_lock
+    def check_can_come(self, definition: Definition) -> None:
+        """Refuse a domain that is to come here, and lacks what it needs; it has had a number.
+
+        Raises:
+            LibvirtError: it does.
+        """
+        try:
+            self._check_needs(definition)
+        except LibvirtError:
+            self.loses_id()
+            raise
+
+    def loses_id(self) -> None:
+        """Give a number to a domain that doesn't come to run; called under the lock."""
+        self._places.lose_id()
+
+    def _check_needs(self, definition: Definition) -> None:
+        self.networks.check(definition)
+        disks.check_there(self.pools, definition)
 
     @under_lock
     def _check_is_called_alone(self, domain: Domain) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.asking import ask, tried
+from pytest_fakehv.fronts.libvirt.host.attached import Interface
 from pytest_fakehv.fronts.libvirt.host.checks import not_running
-from pytest_fakehv.fronts.libvirt.host.definition import Interface
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.guests import replies

@@ -251,6 +251,11 @@ def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return model, memory * _MIB, *rest
 
 
+def _block_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    capacity, allocation, physical = given
+    return allocation, capacity, physical
+
+
 def _figures(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return (_parameters(given),)
 
@@ -266,6 +271,7 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainCheckpointGetParent": _checkpoint,
     "virDomainCheckpointListAllChildren": _checkpoints,
     "virDomainCheckpointLookupByName": _checkpoint,
+    "virDomainGetBlockInfo": _block_info,
     "virDomainGetBlockJobInfo": _block_job,
     "virDomainGetFSInfo": _filesystems,
     "virDomainGetGuestInfo": _figures,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host import copies
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.changes import ARRIVES
@@ -68,6 +69,9 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
         check_has_none(domain)
     if count := len(domain.snapshots):
         raise invalid(f"cannot migrate domain with {count} snapshots")
+    if not asked.has(Migrate.OFFLINE):
+        with host.machine.lock:
+            copies.check(host, domain.definition, asked)
     xml = _definition(domain, asked)
     holds_job = asked.has(Migrate.CHANGE_PROTECTION) or asked.has(Migrate.PEER2PEER)
     if holds_job:
@@ -88,6 +92,8 @@ def _check_offline(asked: Asked) -> None:
         raise invalid("offline migration must be specified with the persistent flag set")
     if asked.has(Migrate.TUNNELLED):
         raise invalid("tunnelled offline migration does not make sense")
+    if asked.copies_disks:
+        raise invalid("offline migration cannot handle non-shared storage")
 
 
 def _definition(domain: Domain, asked: Asked) -> str:
@@ -131,6 +137,8 @@ def _send(
         raise LibvirtError(Code.SYSTEM_ERROR, Origin.RPC, text, "%s", text, int1=errno.EHOSTUNREACH)
     if asked.persistent_xml is not None:
         Definition.parse(asked.persistent_xml, lambda: domain.uuid)
+    with host.machine.lock:
+        copied = copies.between(host, peer, domain.definition, asked) if peer else []
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     with host.machine.lock:
         if peer and (problem := _why_nothing_arrives(peer, domain)):  # by now
@@ -138,10 +146,17 @@ def _send(
     outgoing.speed = asked.bandwidth or None
     if domain.speed or domain.max_downtime:
         crossing.change_pace(domain.speed, domain.max_downtime)
+    crossing.copy_disks(sum(each.size for each in copied))
     status = follow(host, domain, outgoing, crossing)
+    with host.machine.lock:
+        is_copying = crossing.leaving is not None and crossing.leaving.is_copying
+        if not is_copying:
+            copies.arrive(copied)
     if status == "cancelled":
-        raise _aborted()
+        raise _aborted(is_copying=is_copying)
     if status in MIGRATION_FAILED_STATES:
+        if is_copying and domain.is_active and peer and peer.is_up and _why_nothing_arrives(peer, domain):
+            raise failure(Code.NO_DOMAIN, f"no domain with matching name '{outgoing.name_there}'")
         raise _failed(domain, crossing)
 
 
@@ -164,8 +179,9 @@ def _let_it_stay(
     give_up(host, domain)
 
 
-def _aborted() -> LibvirtError:
-    return failure(Code.OPERATION_ABORTED, "job 'migration out' canceled by client")
+def _aborted(*, is_copying: bool = False) -> LibvirtError:
+    what = "migration out:" if is_copying else "job 'migration out'"
+    return failure(Code.OPERATION_ABORTED, f"{what} canceled by client")
 
 
 def _failed(domain: Domain, crossing: Crossing) -> LibvirtError:
@@ -306,7 +322,7 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         )
     if not asked.has(Migrate.OFFLINE):
         try:
-            host.networks.check(definition)
+            _make_room(host, definition, asked, source)
             Crossing(host.machine, instance).accept()
         except BaseException:
             turn_away(host, domain.name)
@@ -314,6 +330,23 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         with host.machine.lock:
             host.prepares(domain, definition)
     return asked.uri or f"tcp:{host.name}:{_PORT}"
+
+
+def _make_room(host: Host, definition: Definition, asked: Asked, source: str | None) -> None:
+    """Have what a domain needs here, its disks' copies with it.
+
+    Raises:
+        LibvirtError: it can't be had.
+    """
+    origin = host.find_peer(source) if source and asked.copies_disks else None
+    with host.machine.lock:
+        if origin:
+            copies.make(host, definition, asked, origin)
+        host.check_can_come(definition)
+        if asked.copies_disks and asked.has(Migrate.TUNNELLED):
+            host.loses_id()
+            problem = "argument key 'host' must not have null value"
+            raise failure(Code.INTERNAL_ERROR, problem, origin=Origin.NONE)
 
 
 def _check_uri(uri: str | None) -> None:

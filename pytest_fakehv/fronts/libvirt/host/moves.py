@@ -125,8 +125,9 @@ def figures(run: Run | None, elapsed: float, operation: int = OUTGOING) -> list[
         operation: OUTGOING or INCOMING.
     """
     found = [Parameter("operation", Kind.INT, operation), _ullong("time_elapsed", elapsed * _MS)]
-    if run is None:
-        return found + _amounts(0, 0, 0) + _memory(0, 0) + _disk()
+    disks = (run.disks, run.copied) if run and operation == OUTGOING else (0, 0)
+    if run is None or run.is_copying:
+        return found + _amounts((0, 0, 0), disks) + _memory(0, 0) + _disk(disks)
     record, course = run.snapshot(), run.course
     is_over = not run.is_active
     total = run.total_ram * _MIB
@@ -141,7 +142,7 @@ def figures(run: Run | None, elapsed: float, operation: int = OUTGOING) -> list[
     if is_over:
         found.append(_ullong("downtime_net", downtime * _MS))
     found.append(_ullong("setup_time", 0))
-    found += _amounts(total, processed, remaining)
+    found += _amounts((total, processed, remaining), disks)
     found += [
         _ullong("memory_bps", bandwidth),
         _ullong("memory_constant", 0),
@@ -150,7 +151,19 @@ def figures(run: Run | None, elapsed: float, operation: int = OUTGOING) -> list[
     ]
     found += _memory(dirtied, record.rounds + 1)
     found.append(_ullong("memory_page_size", _PAGE))
-    return found + _disk()
+    return found + _disk(disks)
+
+
+_WHAT: Final = ("total", "processed", "remaining")
+
+
+def _amounts(memory: tuple[int, int, int], disks: tuple[int, int]) -> list[Parameter]:
+    data = map(sum, zip(memory, _of_disks(disks), strict=True))
+    return [
+        _ullong(f"{of}_{what}", amount)
+        for of, amounts in (("data", data), ("memory", memory))
+        for what, amount in zip(_WHAT, amounts, strict=True)
+    ]
 
 
 def written(memory: int, operation: int) -> list[Parameter]:
@@ -163,18 +176,13 @@ def written(memory: int, operation: int) -> list[Parameter]:
     return [
         Parameter("operation", Kind.INT, operation),
         *(_ullong(each, 0) for each in ("time_elapsed", "downtime", "setup_time")),
-        *_amounts(memory, memory, 0),
+        *_amounts((memory, memory, 0), (0, 0)),
         _ullong("memory_constant", 0),
         _ullong("memory_normal", memory // _PAGE),
         _ullong("memory_normal_bytes", memory),
         *_memory(0, 1),
         _ullong("memory_page_size", _PAGE),
     ]
-
-
-def _amounts(total: int, processed: int, remaining: int) -> list[Parameter]:
-    amounts = {"total": total, "processed": processed, "remaining": remaining}
-    return [_ullong(f"{of}_{what}", amount) for of in ("data", "memory") for what, amount in amounts.items()]
 
 
 def _memory(dirtied: int, iteration: int) -> list[Parameter]:
@@ -185,5 +193,10 @@ def _memory(dirtied: int, iteration: int) -> list[Parameter]:
     ]
 
 
-def _disk() -> list[Parameter]:
-    return [_ullong(f"disk_{what}", 0) for what in ("total", "processed", "remaining")]
+def _disk(disks: tuple[int, int]) -> list[Parameter]:
+    return [_ullong(f"disk_{what}", amount) for what, amount in zip(_WHAT, _of_disks(disks), strict=True)]
+
+
+def _of_disks(disks: tuple[int, int]) -> tuple[int, int, int]:
+    total, processed = disks
+    return total, processed, total - processed

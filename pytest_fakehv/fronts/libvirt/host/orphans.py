@@ -28,7 +28,7 @@ def orphans(hosts: Collection[Host], spaces: Spaces, journal: Journal) -> list[V
     used = {image for host in hosts for image in _used(host, known)}
     found = []
     for image, how in made:
-        having = [each for each in hosts if each.name == how.node or each.pools.have(image)]
+        having = [each for each in hosts if each.name == how.node or _has(each, image)]
         if image in used or not any(each.is_up for each in having) or _is_excused(image, how, journal):
             continue
         nodes = tuple(each.name for each in having)
@@ -47,6 +47,11 @@ def _is_excused(image: Image, how: Made, journal: Journal) -> bool:
         return True
     deleted = journal.calls("virStorageVolDelete", pool=how.pool, volume=image.name)
     return any(each.lie and not each.error for each in deleted)
+
+
+def _has(host: Host, image: Image) -> bool:
+    """Tell whether one of a host's pools, active or not, has an image."""
+    return any(host.pools.image_of(each.name, image.name) is image for each in host.pools)
 
 
 def _used(host: Host, known: dict[tuple[str, str], Image]) -> Iterator[Image]:

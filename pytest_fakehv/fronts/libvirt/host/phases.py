@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
-from pytest_fakehv.fronts.libvirt.host.asked import Asked, cookie, told_by
+from pytest_fakehv.fronts.libvirt.host.asked import DISKS, Asked, cookie, told_by
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -185,6 +185,7 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         Parameter("destination_name", Kind.STRING, name),
         Parameter("destination_xml", Kind.STRING, xml),
     ]
+    params += [Parameter(DISKS, Kind.STRING, each) for each in asked.disks]
     if asked.persistent_xml is not None:
         params.append(Parameter("persistent_xml", Kind.STRING, asked.persistent_xml))
     try:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Origin, system_failure
-from pytest_fakehv.fronts.libvirt.host.definition import Definition, Disk
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
+from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import (
     Layer,
     disks_of,

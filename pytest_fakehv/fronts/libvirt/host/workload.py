@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from pytest_fakehv.fronts.libvirt.host.definition import Disk, Interface
+from pytest_fakehv.fronts.libvirt.host.attached import Disk, Interface
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.words import MemoryStatistic
 

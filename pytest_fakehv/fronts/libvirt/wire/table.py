@@ -108,7 +108,7 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 100 virStorageVolGetPath r vol:V -> path:s
 101 virNodeGetCellsFreeMemory r startCell:i maxcells:i -> cells:[uh]
 102 virNodeGetFreeMemory r -> freeMem:uh
-103 virDomainBlockPeek
+103 virDomainBlockPeek - dom:D path:s offset:uh size:u flags:u -> buffer:o
 104 virDomainMemoryPeek
 105 virConnectDomainEventRegister
 106 virConnectDomainEventDeregister
@@ -194,7 +194,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 191 virDomainSnapshotCurrent r dom:D flags:u -> snap:S
 192 virDomainRevertToSnapshot - snap:S flags:u
 193 virDomainSnapshotDelete - snap:S flags:u
-194 virDomainGetBlockInfo
+194 virDomainGetBlockInfo r dom:D path:s flags:u -> allocation:uh capacity:uh physical:uh
 196 virDomainCreateWithFlags - dom:D flags:u -> dom:D
 197 virDomainSetMemoryParameters - dom:D params:T flags:u
 198 virDomainGetMemoryParameters r dom:D nparams:i flags:u -> params:T nparams:i
@@ -248,7 +248,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 247 virDomainSnapshotListChildrenNames r snap:S maxnames:i flags:u -> names:[s]
 249 virDomainOpenGraphics
 250 virNodeSuspendForDuration
-251 virDomainBlockResize
+251 virDomainBlockResize - dom:D disk:s size:uh flags:u
 252 virDomainSetBlockIoTune - dom:D disk:s params:T flags:u
 253 virDomainGetBlockIoTune r dom:D disk:?s nparams:i flags:u -> params:T nparams:i
 254 virDomainSetNumaParameters - dom:D params:T flags:u

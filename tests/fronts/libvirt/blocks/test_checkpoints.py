@@ -132,6 +132,7 @@ class TestMade:
             "in 'libvirt-1-format': Cannot store dirty bitmaps in qcow2 v2 files"
         )
         assert refusal(old.checkpointCreateXML, checkpoint_xml("c1")) == (1, 10, problem)
+        old.destroy()
         raw = node1.createXML(domain_xml("raw", devices=disk_xml("base", form="raw")), 0)
         problem = "unsupported configuration: checkpoint for disk vda unsupported for storage type raw"
         assert refusal(raw.checkpointCreateXML, checkpoint_xml("c1")) == (67, 10, problem)

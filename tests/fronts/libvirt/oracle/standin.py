@@ -5,6 +5,7 @@ import contextlib
 import libvirt
 
 from oracle import records
+from oracle.definitions import pool_xml
 from oracle.scripts.agent import GOOD
 from pytest_fakehv import FakeCluster, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
@@ -71,5 +72,9 @@ def stand_ins(*names):
             default = connection.networkLookupByName("default")
             default.destroy()
             default.undefine()
+            pool = connection.storagePoolCreateXML(pool_xml("own", path="/var/lib/libvirt/images"), 0)
+            for guest in ("busy", "guest"):  # the floppies that they have there
+                pool.createXML(f"<volume><name>{guest}.img</name><capacity>1474560</capacity></volume>", 0)
+            pool.destroy()
             connection.close()
         yield {name: StandIn(front, name) for name in names}

@@ -309,6 +309,9 @@ class _Devices:
 
     def _disk(self, disk: Element) -> Element:
         number, self._disks_left = self._disks_left, self._disks_left - 1
+        if disk.child("shareable"):  # no host may keep what another one writes
+            driver = disk.child("driver") or Element("driver")
+            disk = disk.exchanging(driver, driver.having(cache=driver.attributes.get("cache", "none")))
         if disk.child("source"):
             return _with_backing(disk, index=part_of(disk, "source", "index") or str(number))
         # Nothing is in it that has a format.

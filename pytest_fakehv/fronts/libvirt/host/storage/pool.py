@@ -157,6 +157,15 @@ class Volume(NamedTuple):
             raise no_volume(f"no storage vol with matching path '{self.path}'")
 
 
+class Held(NamedTuple):
+    """What is at a path that lies in a pool."""
+
+    pool: Pool
+    path: str
+    image: Image | None
+    """None: nothing is there."""
+
+
 def invalid(problem: str) -> LibvirtError:
     """Return the error of a call that a pool, or a volume, can't have now."""
     return failure(Code.OPERATION_INVALID, problem, origin=Origin.STORAGE)

@@ -179,14 +179,14 @@ class Pools:
         found = self._registry.by_name(pool)
         return f"{found.definition.path}/{volume}" if found else path
 
+    def is_shared(self, pool: Pool) -> bool:
+        """Tell whether hosts share what is in a pool."""
+        return self._spaces.is_shared(pool.definition.address(self._machine.name))
+
     def image_of(self, pool: str, volume: str) -> Image | None:
         """Return what a pool, active or not, has by a name; None for nothing."""
         found = self._registry.by_name(pool)
         return self._space(found.definition).images.get(volume) if found else None
-
-    def have(self, image: Image) -> bool:
-        """Tell whether one of them, active or not, has an image."""
-        return any(self.image_of(each.name, image.name) is image for each in self)
 
     def _volumes(self) -> Iterator[Volume]:
         for pool in self:

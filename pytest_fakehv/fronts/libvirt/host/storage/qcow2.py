@@ -82,6 +82,11 @@ def resize(content: Content, capacity: int) -> None:
     content.write(_SIZE_AT, capacity.to_bytes(8, "big"))
 
 
+def is_one(image: Image) -> bool:
+    """Tell whether an image is of this format."""
+    return image.format == "qcow2" or bool(image.content and capacity_of(image.content) is not None)
+
+
 def probe(image: Image) -> None:
     """Note what a file is by what is in it."""
     if image.type is not ImageType.FILE:

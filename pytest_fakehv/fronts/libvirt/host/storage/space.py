@@ -145,6 +145,11 @@ class Spaces:
         space = next((self._spaces[one] for one in each if one in self._spaces), Space())
         self._spaces.update(dict.fromkeys(each, space))
 
+    def is_shared(self, address: Address) -> bool:
+        """Tell whether hosts share what is at an address."""
+        space = self.at(address)
+        return address[0] == SHARED or [each is space for each in self._spaces.values()].count(True) > 1
+
     def forget(self, node: str) -> None:
         """Let a host's own disks be gone: a host that has its name later is another one."""
         self._folders.pop(node, None)

@@ -25,11 +25,17 @@ def content_of(volume: Volume) -> Content:
         LibvirtError: it is a folder, or nobody knows what is in it.
     """
     volume.check_is_there()
-    image = volume.image
+    return content_at(volume.image, volume.path)
+
+
+def content_at(image: Image, path: str) -> Content:
+    """Return what is in the image at a path, which has it from now on.
+
+    Raises:
+        LibvirtError: as for a volume.
+    """
     if image.type is ImageType.DIR:
-        raise system_failure(
-            f"Unable to open stream for '{volume.path}'", errno.EISDIR, origin=Origin.STREAMS
-        )
+        raise system_failure(f"Unable to open stream for '{path}'", errno.EISDIR, origin=Origin.STREAMS)
     if image.content is None:
         if image.is_converted or image.format not in ("raw", "iso", "qcow2", None):
             problem = f"nobody knows what is in volume '{image.name}'"

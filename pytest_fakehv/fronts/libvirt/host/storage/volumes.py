@@ -121,7 +121,7 @@ def clone(pool: Pool, xml: str, source: Volume, flags: int, now: float) -> Volum
     image = _image(wanted, capacity, now)
     if pool.is_logical:
         _allocate_extents(pool, image, capacity)
-        _copy(source.image, image)
+        copy(source.image, image)
         return _added(pool, image)
     _check_file(pool, wanted)
     if {wanted.format, source.image.format or "raw"} == {"raw"}:
@@ -130,7 +130,7 @@ def clone(pool: Pool, xml: str, source: Volume, flags: int, now: float) -> Volum
     else:
         image.capacity = source.image.capacity
         _allocate(pool, image, 0, flags)
-    _copy(source.image, image)
+    copy(source.image, image)
     return _added(pool, image)
 
 
@@ -164,18 +164,17 @@ def resize(volume: Volume, given: int, flags: int, now: float) -> None:
         _check_can_have(volume, capacity)
     if image.format == "raw" and capacity > LARGEST:
         raise system_failure(f"Failed to truncate file '{volume.path}'", errno.EFBIG)
-    _fit(image, capacity, allocates=bool(flags & VolumeResize.ALLOCATE))
+    fit(image, capacity, allocates=bool(flags & VolumeResize.ALLOCATE))
     image.changed = now
 
 
-def _fit(image: Image, capacity: int, *, allocates: bool) -> None:
-    """Let an image have another capacity."""
+def fit(image: Image, capacity: int, *, allocates: bool = False) -> None:
+    """Let an image have another capacity, in bytes; and, if it is a raw one, take all of it if asked to."""
     if image.format == "raw":
         image.physical = capacity
+        image.allocation = capacity if allocates else min(image.allocation, capacity)
         if image.content:
             image.content.clear(capacity)
-        if allocates:
-            image.allocation = capacity
     elif capacity < image.capacity:
         image.physical = max(image.physical, _TABLES)
         image.allocation = max(image.allocation, _TABLES_ALLOCATED)
@@ -192,6 +191,25 @@ def _check_can_have(volume: Volume, size: int) -> None:
     if volume.image.format != "raw":
         problem = "preallocate is only supported for raw type volume"
         raise failure(Code.OPERATION_UNSUPPORTED, problem, origin=Origin.STORAGE)
+
+
+def own_data(image: Image) -> int:
+    """Return how much of an image's data is its own, not that of what it is the difference to, in bytes."""
+    if image.format != "qcow2":
+        return image.capacity
+    return min(image.capacity, image.allocation - EMPTY_ALLOCATED)
+
+
+def filled(image: Image) -> int:
+    """Return what an image takes with all of its data, in bytes: a raw one, what it takes anyway."""
+    return image.capacity + _TABLES_ALLOCATED if image.format == "qcow2" else image.allocation
+
+
+def fill(image: Image) -> None:
+    """Let an image have all of its data."""
+    image.allocation = filled(image)
+    if image.format == "qcow2":
+        image.physical = image.capacity + _TABLES
 
 
 def wipe(volume: Volume, algorithm: int, now: float) -> None:
@@ -279,7 +297,7 @@ def _check_file(pool: Pool, wanted: WantedVolume) -> None:
         raise invalid(f"volume target path '{_path(pool, wanted.name)}' already exists")
 
 
-def _copy(source: Image, image: Image) -> None:
+def copy(source: Image, image: Image) -> None:
     """Let one have what is in another: of another format, nobody knows that."""
     if source.format == image.format or {source.format, image.format} <= {None, "raw"}:
         image.content = source.content.copy() if source.content else None

@@ -31,12 +31,12 @@ def ready(ask, source, name="web1", *, persistent=True, paused=False):
     return domain
 
 
-def under_way(ask, domain, target, way, flags, **params):
+def under_way(ask, domain, target, way, flags, *, until="iteration", **params):
     """Let a migration begin that takes longer than anybody waits."""
     params = {"bandwidth": 1, **params}
     if way == "led":
-        return ask.begin(domain.migrate3, target, params, flags, until="iteration")
-    return ask.begin(domain.migrateToURI3, ask.hosts["node2"].uri, params, flags | P2P, until="iteration")
+        return ask.begin(domain.migrate3, target, params, flags, until=until)
+    return ask.begin(domain.migrateToURI3, ask.hosts["node2"].uri, params, flags | P2P, until=until)
 
 
 def unlimited(domain, flags=0):
