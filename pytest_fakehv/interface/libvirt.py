@@ -325,10 +325,11 @@ LIBVIRT_COMMANDS: Final[tuple[LibvirtName, ...]] = (
     "virDomainSetGuestVcpus", "virDomainSetMaxMemory", "virDomainSetMemory", "virDomainSetMemoryFlags",
     "virDomainSetMetadata", "virDomainSetVcpu", "virDomainSetVcpus", "virDomainSetVcpusFlags",
     "virDomainShutdown", "virDomainShutdownFlags", "virDomainSnapshotDelete", "virDomainSuspend",
-    "virDomainUndefine", "virDomainUndefineFlags", "virDomainUpdateDeviceFlags", "virStoragePoolBuild",
-    "virStoragePoolCreate", "virStoragePoolDelete", "virStoragePoolDestroy", "virStoragePoolRefresh",
-    "virStoragePoolSetAutostart", "virStoragePoolUndefine", "virStorageVolDelete", "virStorageVolResize",
-    "virStorageVolWipe", "virStorageVolWipePattern",
+    "virDomainUndefine", "virDomainUndefineFlags", "virDomainUpdateDeviceFlags",
+    "virNodeDeviceDetachFlags", "virNodeDeviceDettach", "virNodeDeviceReAttach", "virNodeDeviceReset",
+    "virStoragePoolBuild", "virStoragePoolCreate", "virStoragePoolDelete", "virStoragePoolDestroy",
+    "virStoragePoolRefresh", "virStoragePoolSetAutostart", "virStoragePoolUndefine", "virStorageVolDelete",
+    "virStorageVolResize", "virStorageVolWipe", "virStorageVolWipePattern",
 )  # fmt: skip
 """Those that are there for their effect, as `COMMANDS`."""
 

@@ -272,6 +272,8 @@ def test_faults_answer_for_them(libvirt, cluster, node1):
     cluster.fault("virNodeDeviceReset", error="busy", times=1)
     assert refusal(card.reset) == error(9, 22, "operation failed: busy")
     assert cluster.journal.calls("virNodeDeviceReset")[0].arguments == (NodeDeviceRef(CARD),)
+    cluster.fault("virNodeDeviceDettach", effect=False, times=1)
+    assert (card.dettach(), driver(card)) == (0, "i40e")
     assert repr(NodeDeviceRef(CARD)) == f"<node device {CARD}>"
 
 
