@@ -152,7 +152,7 @@ def _block_stats(host: Host, domain: Domain) -> _Said:
 
 
 def _sizes(host: Host, domain: Domain, disk: Disk) -> tuple[int, int, int]:
-    """Return what a disk's source takes, its capacity and where it ends; 0 where the host knows nothing of it.
+    """Return what a disk's source takes, its capacity, and where it ends; 0 where nobody knows that.
 
     While a domain runs, it is said up to where its guest has written, which none here does.
     """
