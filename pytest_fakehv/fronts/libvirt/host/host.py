@@ -89,11 +89,10 @@ class Host(Befalling):
     def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
         """Start a domain with the host: one that it has saved goes on.
 
-        Raises: as `Befalling.starts_itself`, and LibvirtError where nobody can read what was saved.
+        Raises: as `Befalling.starts_itself`, and LibvirtError as `saves.managed`.
         """
         with self._lock:
-            path = saves.managed_path(domain)
-            saved = saves.read(self.pools, path) if self.pools.image_at(path) else None
+            saved = saves.managed(self.pools, domain)
         if saved is None:
             super().starts_itself(domain, definition, paused=paused)
             return
@@ -103,7 +102,7 @@ class Host(Befalling):
         finally:
             domain.starting = domain.starts_by = None
         with self._lock:
-            self.pools.remove(path)
+            saves.remove_managed(self.pools, domain)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
