@@ -38,9 +38,6 @@ class Call:
         node: the node that was called.
         method: the interface method's name.
         instance: the name of the instance that it is about, if any.
-        pool: the name of the storage pool that it is about, or whose volume, if any.
-        volume: the name of the volume that it is about, or is to make, if any.
-        network: the name of the network that it is about, if any.
         arguments: the positional arguments, with each instance given by its name.
         keywords: the keyword arguments, likewise.
         filename: the file of the code that called. As in pytest's tracebacks, helpers are passed over that
@@ -51,6 +48,7 @@ class Call:
         error: what it raised, if it did.
         fault: which fault struck it, in words, if one did.
         lie: what is true, in words, where a fault let it answer something else; else None.
+        resources: what it is about beside an instance.
     """
 
     number: int
@@ -67,9 +65,7 @@ class Call:
     error: BaseException | None = None
     fault: str | None = None
     lie: str | None = None
-    pool: str | None = None
-    volume: str | None = None
-    network: str | None = None
+    resources: Resources = NO_RESOURCES
     # How often its node had lost the calls on their way to it when this one came.
     _losses: int = 0
 
@@ -85,6 +81,21 @@ class Call:
             **{each: getattr(self, each) for each in self.__slots__},
             "keywords": dict(self.keywords),
         }
+
+    @property
+    def pool(self) -> str | None:
+        """The name of the storage pool that it is about, or whose volume, if any."""
+        return self.resources.pool
+
+    @property
+    def volume(self) -> str | None:
+        """The name of the volume that it is about, or is to make, if any."""
+        return self.resources.volume
+
+    @property
+    def network(self) -> str | None:
+        """The name of the network that it is about, if any."""
+        return self.resources.network
 
     @property
     def place(self) -> str:
@@ -177,7 +188,7 @@ class Journal(Referent):
             if method in (None, call.method)
             and where in (None, call.node)
             and about in (None, call.instance)
-            and wanted.are_of(call)
+            and wanted.include(call.resources)
         ]
 
     def clear(self) -> None:
@@ -222,7 +233,7 @@ class Journal(Referent):
         filename, line = caller
         call = Call(next(self._numbers), time, node, method, instance, arguments, keywords, filename, line)
         if resources is not NO_RESOURCES:
-            call.pool, call.volume, call.network = resources
+            call.resources = resources
         self._calls.append(call)
         return call
 

@@ -139,7 +139,7 @@ class Selection:
             and self.instance in (None, call.instance)
             and self.phase in (None, phase)
             and self.side in (None, side)
-            and self._resources.are_of(call)
+            and self._resources.include(call.resources)
         )
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """What calls of libvirt's are about beside instances: storage pools, their volumes, and networks."""
 
-from typing import Final, Literal, NamedTuple, Protocol, TypedDict, get_args
+from typing import Final, Literal, NamedTuple, TypedDict, get_args
 
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES
@@ -47,12 +47,6 @@ def subjects(method: str) -> tuple[str, ...]:
     return next((named for prefix, named in _BY_PREFIX.items() if method.startswith(prefix)), ())
 
 
-class _OfResources(Protocol):
-    pool: str | None
-    volume: str | None
-    network: str | None
-
-
 class Resources(NamedTuple):
     """What a call is about, each by its name; None for none."""
 
@@ -76,13 +70,9 @@ class Resources(NamedTuple):
             )
         return self
 
-    def are_of(self, call: "_OfResources") -> bool:
-        """Tell whether a call is about these."""
-        return self == NO_RESOURCES or (
-            self.pool in (None, call.pool)
-            and self.volume in (None, call.volume)
-            and self.network in (None, call.network)
-        )
+    def include(self, others: "Resources") -> bool:
+        """Tell whether what is said here holds of others, which may be more."""
+        return all(wanted in (None, given) for wanted, given in zip(self, others, strict=True))
 
 
 NO_RESOURCES: Final = Resources()

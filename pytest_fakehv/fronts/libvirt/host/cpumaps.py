@@ -1,5 +1,6 @@
 """CPUs of a host, as bits of a number, as users write them, and as maps of bytes."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
@@ -15,12 +16,12 @@ def every(cpus: int) -> int:
 
 def cpu_map(text: str | None, cpus: int) -> int:
     """Return which of so many CPUs of the host a text such as ``0-3,^2`` names, as bits; None: all."""
-    return (_read(text) & every(cpus) if text else 0) or every(cpus)
+    return (read(text) & every(cpus) if text else 0) or every(cpus)
 
 
 def one_of(allowed: int, number: int) -> int:
     """Return one of these CPUs, for one of a domain's: in turn."""
-    there = _numbers(allowed)
+    there = numbers_of(allowed)
     return there[number % len(there)]
 
 
@@ -38,8 +39,12 @@ def joined(maps: list[int], length: int) -> bytes:
     )
 
 
-def _read(text: str) -> int:
-    """Return the CPUs of a text such as ``0-3,^2``."""
+def read(text: str) -> int:
+    """Return the CPUs of a text such as ``0-3,^2``.
+
+    Raises:
+        ValueError: it is none.
+    """
     found = 0
     for part in text.split(","):
         first, _, last = part.removeprefix("^").partition("-")
@@ -48,18 +53,22 @@ def _read(text: str) -> int:
     return found
 
 
-def numbers_of(text: str) -> list[int]:
-    """Return the numbers that such a text says, from the least on."""
-    return _numbers(_read(text))
+def of(numbers: Iterable[int]) -> int:
+    """Return the CPUs of these numbers."""
+    found = 0
+    for each in numbers:
+        found |= 1 << each
+    return found
 
 
-def _numbers(cpus: int) -> list[int]:
+def numbers_of(cpus: int) -> list[int]:
+    """Return their numbers, from the least on."""
     return [cpu for cpu in range(cpus.bit_length()) if cpus >> cpu & 1]
 
 
 def written(cpus: int) -> str:
     """Return such a text."""
-    numbers = _numbers(cpus)
+    numbers = numbers_of(cpus)
     starts = [each for each in numbers if not cpus << 1 >> each & 1]
     ends = [each for each in numbers if not cpus >> (each + 1) & 1]
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))

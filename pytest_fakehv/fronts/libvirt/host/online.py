@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host import cpusets
+from pytest_fakehv.fronts.libvirt.host import cpumaps
 from pytest_fakehv.fronts.libvirt.host.asking import ask
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.guests import replies
@@ -32,7 +32,7 @@ def told(answer: Any) -> list[Parameter]:
         "online": (each.number for each in found if each.is_online),
         "offlinable": (each.number for each in found if each.can_go),
     }
-    return [Parameter(name, Kind.STRING, cpusets.written(cpusets.of(each))) for name, each in groups.items()]
+    return [Parameter(name, Kind.STRING, cpumaps.written(cpumaps.of(each))) for name, each in groups.items()]
 
 
 def count(host: Host, domain: Domain) -> int:
@@ -55,7 +55,7 @@ def wanted(text: str, state: int) -> int:
             "qemuDomainSetGuestVcpus", "state", "unsupported state value", origin=Origin.QEMU
         )
     try:
-        cpus = cpusets.read(text) if len(text) < _LONGEST else 0
+        cpus = cpumaps.read(text) if len(text) < _LONGEST else 0
     except ValueError:
         cpus = 0
     if not cpus:
@@ -70,10 +70,10 @@ def set_state(host: Host, domain: Domain, cpus: int, *, is_online: bool) -> None
         LibvirtError: it doesn't have them, can't do without one of them, or its agent doesn't do that.
     """
     found = {each.number: each for each in replies.vcpus(ask(host, domain, _GET))}
-    if missing := cpus & ~cpusets.of(found):
-        problem = f"guest is missing vCPUs '{cpusets.written(missing)}'"
+    if missing := cpus & ~cpumaps.of(found):
+        problem = f"guest is missing vCPUs '{cpumaps.written(missing)}'"
         raise failure(Code.INVALID_ARG, problem)
-    numbers = cpusets.numbers_of(cpus)
+    numbers = cpumaps.numbers_of(cpus)
     for each in numbers:
         if not (is_online or found[each].can_go):
             raise failure(Code.OPERATION_UNSUPPORTED, f"vCPU '{each}' is not offlinable")

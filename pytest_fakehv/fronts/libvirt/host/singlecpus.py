@@ -4,9 +4,9 @@ import re
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.host import cpumaps
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.checks import affected
-from pytest_fakehv.fronts.libvirt.host.cpumaps import numbers_of
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.cpus import CPUSET
@@ -52,7 +52,7 @@ def _checked(cpus: str, state: int, flags: int) -> list[int]:
     if state not in _STATES:
         raise wrong_argument("qemuDomainSetVcpu", "state", "unsupported state value", origin=Origin.QEMU)
     is_short = CPUSET.fullmatch(cpus) and all(int(each) < _MOST for each in _NUMBER.findall(cpus))
-    numbers = numbers_of(cpus) if is_short else []
+    numbers = cpumaps.numbers_of(cpumaps.read(cpus)) if is_short else []
     if not numbers:
         raise failure(Code.INVALID_ARG, f"Failed to parse bitmap '{cpus}'", origin=Origin.NONE)
     return numbers

@@ -43,9 +43,9 @@ class Pair:
         """Return state, reason and whether it is persistent of a domain on a host; None for none."""
         try:
             domain = connection.lookupByName(name)
-        except libvirt.libvirtError:
+            return [*domain.state(), bool(domain.isPersistent())]
+        except libvirt.libvirtError:  # it may go between two calls, too
             return None
-        return [*domain.state(), bool(domain.isPersistent())]
 
     @property
     def ends(self):
