@@ -9,6 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
 from pytest_fakehv.fronts.libvirt.host.checks import affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.chain import probed, with_layers
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import replaced
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import with_mac
@@ -73,6 +74,8 @@ def _attach_live(host: Host, domain: Domain, device: Element) -> None:
         check_device(root, device)
         come = plugged(root, device, is_live=True)
         _check_network(host, come.device)
+        if come.device.name == "disk":
+            host.check_disk_comes(domain, come.device, "device_add")
         before = domain.definition
         come = _named(host, domain, come)
         size = size_of(come.device)
@@ -107,18 +110,28 @@ def _named(host: Host, domain: Domain, come: Plugged) -> Plugged:
             if named.child("alias") is None and (alias := new_alias(named, others)):
                 named = with_alias(named, alias)
         if each.name == "disk":
-            named = _indexed(domain, named)
+            named = _numbered(host, domain, named)
         there = there.exchanging(each, named)
         done = named if each is come.device else done
     root = come.domain.exchanging(devices, there)
     return come._replace(domain=_kept(root, domain), device=done)
 
 
-def _indexed(domain: Domain, disk: Element) -> Element:
-    """Return a disk whose source has a number, which no other one of the domain ever has."""
+def _numbered(host: Host, domain: Domain, disk: Element) -> Element:
+    """Return a disk with what is beneath it, each file with a number that no other one ever has."""
+    layers = probed(disk, host.pools.backing_at)
+    return with_layers(disk, [each._replace(number=_next_number(domain)) for each in layers])
+
+
+def _next_number(domain: Domain) -> int:
     domain.sources = max(domain.sources + 1, next_index(domain))
-    source = disk.child("source")
-    return disk.exchanging(source, source.having(index=str(domain.sources))) if source else disk
+    return domain.sources
+
+
+def _with_medium(domain: Domain, drive: Element) -> Element:
+    """Return a drive whose new medium, if there is one, has such a number; what is beneath, nobody says."""
+    number, source = _next_number(domain), drive.child("source")
+    return drive.exchanging(source, source.having(index=str(number))) if source else drive
 
 
 def _check_network(host: Host, interface: Element) -> None:
@@ -129,9 +142,15 @@ def _check_network(host: Host, interface: Element) -> None:
 
 def _with_memory(root: Element, kib: int) -> Element:
     """Return a domain that has more memory, or less."""
+    memory = 0
     for name in ("memory", "currentMemory") if kib else ():
         element = root.child(name) or Element(name)
-        root = replaced(root, name, element.holding(str(int(element.text) + kib)))
+        had = int(element.text)
+        left = had + kib
+        if left <= 0:  # its guest had given back more than is left without the module
+            left = min(had, memory)
+        memory = memory or left
+        root = replaced(root, name, element.holding(str(left)))
     return root
 
 
@@ -212,10 +231,15 @@ def _take_out_live(host: Host, domain: Domain, find: Callable[..., Element]) -> 
             raise failure(Code.OPERATION_FAILED, "unplug of device was rejected by the guest")
         if needs_guest(found) and (domain.is_paused or host.machine.hangs(domain.instance)):
             return  # it takes no notice; a real daemon waits for some seconds, and says nothing
-        size = size_of(device)
+        size, before = size_of(device), domain.definition
         domain.definition = Definition(_with_memory(_without(root, device), -size))
     if size:
-        _resize(host, domain)
+        try:
+            _resize(host, domain)
+        except BaseException:
+            with host.machine.lock:
+                domain.definition = before
+            raise
     with host.machine.lock:
         host.tell(domain, EventKind.DEVICE_REMOVED, _alias(found))
 
@@ -257,7 +281,10 @@ def _update_live(host: Host, domain: Domain, device: Element) -> None:
         done = to_update(root, device, domain.uuid, shown=shown)
         if done.new.name == "interface" and done.new.child("source") != done.old.child("source"):
             _check_network(host, done.new)
-        new = _indexed(domain, done.new) if done.is_new_medium else done.new
+        new = done.new
+        if done.is_new_medium:
+            host.check_disk_comes(domain, new, "blockdev-insert-medium")
+            new = _with_medium(domain, new)
         domain.definition = Definition(_exchanged(root, done.old, new))
         host.connects(domain)
         if done.is_new_medium and new.attributes["device"] == "cdrom":

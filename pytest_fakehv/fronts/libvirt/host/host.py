@@ -15,6 +15,8 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import devices_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.nodedevices.devices import NodeDevices
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
@@ -93,11 +95,10 @@ class Host(Befalling):
     def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
         """Start a domain with the host: one that it has saved goes on.
 
-        Raises: as `Befalling.starts_itself`, and LibvirtError where nobody can read what was saved.
+        Raises: as `Befalling.starts_itself`, and LibvirtError as `saves.managed`.
         """
         with self._lock:
-            path = saves.managed_path(domain)
-            saved = saves.read(self.pools, path) if self.pools.image_at(path) else None
+            saved = saves.managed(self.pools, domain)
         if saved is None:
             super().starts_itself(domain, definition, paused=paused)
             return
@@ -107,7 +108,7 @@ class Host(Befalling):
         finally:
             domain.starting = domain.starts_by = None
         with self._lock:
-            self.pools.remove(path)
+            saves.remove_managed(self.pools, domain)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""
@@ -343,9 +344,28 @@ class Host(Befalling):
             LibvirtError: it does, or one is.
         """
         self._check_needs(definition)
-        # One that comes here has its disks only once it is here.
-        running = [each.definition for each in self.domains if each.is_active and not each.incoming]
-        opening.check(self.pools, definition, running, self.machine.now)
+        opening.check(self.pools, definition, self._running(), self.machine.now)
+
+    def check_disk_comes(self, domain: Domain, disk: Element, taker: str) -> None:
+        """Refuse a disk that comes to a running domain, and isn't there, or is in use; called under the lock.
+
+        Args:
+            domain: which.
+            disk: as the domain's XML is to have it.
+            taker: as for `opening.check_comes`.
+
+        Raises:
+            LibvirtError: it isn't, or is.
+        """
+        root = domain.definition.root
+        devices = devices_of(root)
+        alone = Definition(root.exchanging(devices, devices.holding(disk)))
+        disks.check_there(self.pools, alone)
+        opening.check_comes(self.pools, alone, self._running(), taker)
+
+    def _running(self) -> list[Definition]:
+        """Return by what those domains run that have their disks: one that comes here has not yet."""
+        return [each.definition for each in self.domains if each.is_active and not each.incoming]
 
     @under_lock
     def _check_starts(self, domain: Domain, definition: Definition) -> None:

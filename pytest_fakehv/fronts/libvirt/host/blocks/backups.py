@@ -208,6 +208,8 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
     def finish() -> str:
         if not each.incremental:
             work.fill(there, layers, None)
+        if image := work.image(there):
+            image.made = None  # it is what it was made for: no domain is to use it
         return work.path
 
     def cancel() -> None:

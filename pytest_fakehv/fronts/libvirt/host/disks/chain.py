@@ -144,7 +144,7 @@ def detected(definition: Definition, backing_at: BackingAt) -> Definition:
         backing_at: what says of which file another one is the difference to.
     """
     disks = disks_of(definition)
-    chains = [_probed(each, backing_at) for each in disks]
+    chains = [probed(each, backing_at) for each in disks]
     said = [layers_of(each) for each in disks]
     free = count(1)
     for place in reversed(range(len(disks))):  # what is said first, then what was found
@@ -159,7 +159,7 @@ def detected(definition: Definition, backing_at: BackingAt) -> Definition:
     return _exchanging(definition, new) if new else definition
 
 
-def _probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
+def probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
     """Return a disk's chain, as it is found by looking into the files."""
     layers = layers_of(disk)
     if not layers or is_ended(disk):

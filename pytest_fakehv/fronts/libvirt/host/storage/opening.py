@@ -44,6 +44,11 @@ class _Lock(NamedTuple):
     option: str
     """Of QEMU's command, the option that takes it."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it is taken with the device: QEMU opens all images before it makes these."""
+        return self.option.startswith("-device")
+
 
 def check(pools: Pools, definition: Definition, running: Iterable[Definition], now: float) -> None:
     """Refuse a domain with a disk that is not what it says, or is in use: by another one, or twice.
@@ -57,16 +62,46 @@ def check(pools: Pools, definition: Definition, running: Iterable[Definition], n
     Raises:
         LibvirtError: it has such a one.
     """
-    for problem in _unsuitable(pools, definition):
-        raise _ends(problem, definition, now)
+    for option, why in _unsuitable(pools, definition):
+        raise _ends(f"{option}: {why}", definition, now)
+    for lock, why in _conflicts(pools, definition, running):
+        raise _fails(lock, why, definition, now)
+
+
+def check_comes(pools: Pools, definition: Definition, running: Iterable[Definition], taker: str) -> None:
+    """Refuse a disk that comes to a domain that runs, and is not what it says, or is in use.
+
+    Args:
+        pools: the host's.
+        definition: a domain with that disk alone.
+        running: as for `check`, with that by which the domain runs.
+        taker: which command of QEMU's takes what has no header.
+
+    Raises:
+        LibvirtError: it is such a one.
+    """
+    opener = "blockdev-add"
+    for _, why in _unsuitable(pools, definition):
+        raise _refuses(opener, why)
+    for lock, why in _conflicts(pools, definition, running):
+        raise _refuses(taker if lock.is_late else opener, why)
+
+
+def _refuses(command: str, why: str) -> LibvirtError:
+    return failure(Code.INTERNAL_ERROR, f"unable to execute QEMU command '{command}': {why}")
+
+
+def _conflicts(
+    pools: Pools, definition: Definition, running: Iterable[Definition]
+) -> Iterator[tuple[_Lock, str]]:
+    """Give the locks that QEMU doesn't get, and why."""
     taken = [lock for each in running for lock in _locks(pools, each)]
-    # QEMU opens all images before it makes the devices.
-    for lock in sorted(_locks(pools, definition), key=lambda each: each.option.startswith("-device")):
+    for lock in sorted(_locks(pools, definition), key=lambda each: each.is_late):
         others = [each for each in taken if each.image is lock.image]
         if lock.writes and not all(each.shares for each in others):
-            raise _fails(lock, 'Failed to get "write" lock', definition, now)
-        if not lock.shares and any(each.writes for each in others):
-            raise _fails(lock, 'Failed to get shared "write" lock', definition, now)
+            yield lock, 'Failed to get "write" lock'
+        elif not lock.shares and any(each.writes for each in others):
+            yield lock, 'Failed to get shared "write" lock'
         taken.append(lock)
 
 
@@ -82,8 +117,8 @@ def _ends(problem: str, definition: Definition, now: float) -> LibvirtError:
     return failure(Code.INTERNAL_ERROR, f"process exited while connecting to monitor: {who}: {problem}")
 
 
-def _unsuitable(pools: Pools, definition: Definition) -> Iterator[str]:
-    """Give why QEMU can't open disks of a domain."""
+def _unsuitable(pools: Pools, definition: Definition) -> Iterator[tuple[str, str]]:
+    """Give which options of QEMU's can't open disks of a domain, and why."""
     count = len(definition.disks)
     for position, disk in enumerate(definition.disks):
         each = held(pools, disk)
@@ -98,12 +133,10 @@ def _unsuitable(pools: Pools, definition: Definition) -> Iterator[str]:
                 "auto-read-only": True,
                 "discard": "unmap",
             }
-            yield (
-                f"-blockdev {_written(told)}: 'host_device' driver requires '{each.path}' to be either a "
-                "character or block device"
-            )
+            why = f"'host_device' driver requires '{each.path}' to be either a character or block device"
+            yield f"-blockdev {_written(told)}", why
         if disk.format == "qcow2" and not qcow2.is_one(each.image):
-            yield f"{_node(disk, number, disk.format, None, is_top=True)}: Image is not in qcow2 format"
+            yield _node(disk, number, disk.format, None, is_top=True), "Image is not in qcow2 format"
 
 
 def _locks(pools: Pools, definition: Definition) -> Iterator[_Lock]:
