@@ -221,6 +221,12 @@ class TestAsATestSays:
         cluster.clock.advance(1)
         assert told() == ["a copy ready", "vda copy ready"]
 
+    def test_what_writes_to_no_pool(self, front, web1, told, cluster):
+        front.fail_job("web1")
+        web1.blockCopy("vda", target_xml("", "raw", "/mnt/copy"), {}, 0)
+        cluster.clock.advance(1)
+        assert told() == ["a copy failed", "vda copy failed"]
+
     def test_a_backup(self, front, web1, images, told):
         front.fail_job("web1", at=0.25, error="Input/output error", times=None)
         for _ in range(2):
