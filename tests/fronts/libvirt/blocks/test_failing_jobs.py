@@ -85,6 +85,24 @@ class TestBackups:
         assert (web1.jobStats(), web1.XMLDesc()) == ({"type": 0}, before)
         assert (names(small), small.info()[2]) == ([], 0)
 
+    @pytest.mark.parametrize("form", ["raw", "qcow2"])
+    def test_of_what_is_allocated(self, node1, images, front, told, cluster, form):
+        made(images, "large", form="raw", size=1024 * MIB, allocation=512 * MIB)
+        front.add_pool("large", nodes=["node1"], path="/srv/large", capacity=896)
+        pool = node1.storagePoolLookupByName("large")
+        domain = node1.createXML(domain_xml("web2", devices=disk_xml("large", form="raw")), 0)
+        domain.backupBegin(backup_xml(of("vda", "/srv/large/one", form)), None)
+        cluster.clock.advance(2)
+        assert told()[0] == "job 9 done"
+        tables = 266240 if form == "qcow2" else 0
+        assert (names(pool), pool.info()[2]) == (["one"], 512 * MIB + tables)
+        domain.backupBegin(backup_xml(of("vda", "/srv/large/two", form)), None)
+        cluster.clock.advance(1)
+        assert told() == []
+        cluster.clock.advance(1)
+        assert told()[0] == "job 9 not done"
+        assert (names(pool), pool.info()[2]) == (["one"], 512 * MIB + tables)
+
     def test_a_disk_of_two(self, web1, images, small, told, cluster):
         web1.backupBegin(backup_xml(of("vda", f"{SMALL}/a"), of("vdb", f"{FOLDER}/b2")), None)
         cluster.clock.advance(1)

@@ -5,7 +5,7 @@ Source: the description of qcow2 in QEMU's documentation (docs/interop/qcow2).
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,6 +114,29 @@ def taken(image: Image, data: Data | None, *, has_backing: bool) -> int:
     numbers = _numbers(data, image.capacity, has_backing=has_backing)
     end = _first_free(image.capacity) + len({each // _PER_TABLE for each in numbers}) + len(numbers)
     return end * CLUSTER - _HOLES if numbers else _EMPTY_ALLOCATED
+
+
+def needed(image: Image, layers: Sequence[Image], *, has_backing: bool) -> int:
+    """Return how many bytes a file takes that has what a guest sees of layers, and what else these allocate.
+
+    Args:
+        image: the file.
+        layers: each of which is the difference to the next.
+        has_backing: whether the file is the difference to something then.
+    """
+    least = taken(image, merged(layers), has_backing=has_backing)
+    unseen = sum(map(_unseen, layers))
+    tables = _TABLES_ALLOCATED if image.format == "qcow2" else 0
+    return min(max(least, tables) + unseen, max(least, tables + image.capacity)) if unseen else least
+
+
+def _unseen(image: Image) -> int:
+    """Return how many bytes of data are allocated in a file that nobody has written here."""
+    data = data_of(image)
+    if data is None:
+        return amount_of(image)
+    seen = data.content.held if data.clusters is None else len(data.clusters) * CLUSTER
+    return max(0, amount_of(image) - seen)
 
 
 def amount_of(image: Image) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.blocks import jobs
-from pytest_fakehv.fronts.libvirt.host.blocks.data import amount_of, fill, merged, taken
+from pytest_fakehv.fronts.libvirt.host.blocks.data import amount_of, fill, merged, needed
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks import chain
 from pytest_fakehv.fronts.libvirt.host.disks.chain import Layer
@@ -114,6 +114,10 @@ class Work:
         if image := self.image(layer):
             images = self.images(layers)
             data = merged(images) if images is not None else None
+            if images is not None:
+                image.allocation = max(
+                    image.allocation, needed(image, images, has_backing=backing is not None)
+                )
             path = self.host.pools.whole_path(backing.path) if backing else ""
             image.backing = Backing(path, backing.format) if backing else None
             fill(image, data, self.host.machine.now)
@@ -152,8 +156,7 @@ class Work:
         if image is None or images is None:
             return None
         space, _ = self.host.pools.place(layer.path)
-        needed = taken(image, merged(images), has_backing=has_backing)
-        return Growth(image, space, needed - image.allocation)
+        return Growth(image, space, needed(image, images, has_backing=has_backing) - image.allocation)
 
     def delete(self, layers: Sequence[Layer]) -> None:
         """Delete the files of layers."""
