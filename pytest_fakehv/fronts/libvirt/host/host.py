@@ -13,6 +13,7 @@ from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
+from pytest_fakehv.fronts.libvirt.host.disks.job import Stop
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import devices_of
@@ -56,12 +57,15 @@ class Host(Befalling):
         devices: what it has itself, as a machine.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
         clings: tells whether the guest of a domain, by its name, lets go of no device.
+        failing: returns where a job that begins now fails as a test says, by the names of the domain and the
+            disk; None for one of which it says nothing.
         all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
     clings: Callable[[str], bool] = staticmethod(lambda _name: False)
+    failing: Callable[[str, str], Stop | None] = staticmethod(lambda _domain, _disk: None)
 
     def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
         self.pools = Pools(machine, spaces, self._tell_of_pool)

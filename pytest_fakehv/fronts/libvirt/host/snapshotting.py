@@ -106,6 +106,8 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
     snapped.check_overlays(host.pools, found, flags)
     if domain.snapshots.by_name(name):
         raise failure(Code.OPERATION_FAILED, f"domain moment {name} already exists", origin=Origin.DOMAIN)
+    if not flags & Snap.REUSE_EXT:
+        snapped.check_room(host.pools, domain, found)
     place = domain.place
     definition = Definition.parse(domain.definition.xml(SECURE | MIGRATABLE, place), lambda: b"")
     cpu = domain.definition.at(place).root.child("cpu") if place and not only_disks else None
