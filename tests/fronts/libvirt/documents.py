@@ -230,7 +230,7 @@ VAGRANT = """
   <description>Source: /home/me/box/Vagrantfile</description>
   <memory unit='M'>512</memory>
   <vcpu>1</vcpu>
-  <cpu mode='host-passthrough'></cpu>
+  <cpu mode='host-passthrough'><cache mode='passthrough'/></cpu>
   <os><type>hvm</type><kernel></kernel><initrd></initrd><cmdline></cmdline></os>
   <features><acpi/><apic/><pae/></features>
   <clock offset='utc'></clock>
