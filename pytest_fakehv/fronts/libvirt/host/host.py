@@ -339,9 +339,22 @@ class Host(Befalling):
             LibvirtError: it does, or one is.
         """
         self._check_needs(definition)
+        opening.check(self.pools, definition, map(_open, self._running()), self.machine.now)
+
+    def opened(self, domain: Domain, definition: Definition | None = None) -> opening.Opened:
+        """Return what is open here, to which a domain that runs opens more; called under the lock.
+
+        Args:
+            domain: that domain.
+            definition: by what it would run; None for that by which it does.
+        """
+        own, others = _open(domain), (each for each in self._running() if each is not domain)
+        own = own._replace(definition=definition or domain.definition)
+        return opening.Opened(self.pools, own, tuple(map(_open, others)))
+
+    def _running(self) -> list[Domain]:
         # One that comes here has its disks only once it is here.
-        running = [each.definition for each in self.domains if each.is_active and not each.incoming]
-        opening.check(self.pools, definition, running, self.machine.now)
+        return [each for each in self.domains if each.is_active and not each.incoming]
 
     @under_lock
     def _check_starts(self, domain: Domain, definition: Definition) -> None:
@@ -394,6 +407,12 @@ class Host(Befalling):
         """Have no domain that was to be there while it runs, if it doesn't."""
         if self.has(domain) and not (domain.is_active or domain.is_persistent):
             self.drop(domain)
+
+
+def _open(domain: Domain) -> opening.Running:
+    """Return what a domain that runs has open."""
+    written = tuple(each.writes for each in domain.disk_jobs.running.values() if each.writes)
+    return opening.Running(domain.definition, written)
 
 
 class OfDomain(NamedTuple):

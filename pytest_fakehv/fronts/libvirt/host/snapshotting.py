@@ -106,6 +106,9 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
     snapped.check_overlays(host.pools, found, flags)
     if domain.snapshots.by_name(name):
         raise failure(Code.OPERATION_FAILED, f"domain moment {name} already exists", origin=Origin.DOMAIN)
+    if domain.is_active and flags & Snap.REUSE_EXT:
+        for path in (each.overlay for each in found if each.overlay):
+            host.opened(domain).check_file(path, "qcow2", "blockdev-add")
     place = domain.place
     definition = Definition.parse(domain.definition.xml(SECURE | MIGRATABLE, place), lambda: b"")
     cpu = domain.definition.at(place).root.child("cpu") if place and not only_disks else None

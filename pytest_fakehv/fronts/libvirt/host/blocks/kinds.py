@@ -217,7 +217,7 @@ def commit(work: Work, top: int, base: int, *, deletes: bool) -> None:
             work.delete(layers[top:base])
         return work.path
 
-    job.finish = finish
+    job.finish, job.writes = finish, layers[base].path
     jobs.begin(work.host, work.domain, work.disk, job)
 
 
@@ -241,7 +241,7 @@ def commit_active(work: Work, base: int, *, deletes: bool) -> None:
             work.delete(layers[:base])
         return path
 
-    job.ready, job.finish, job.cancel = ready, finish, work.unmirror
+    job.ready, job.finish, job.cancel, job.writes = ready, finish, work.unmirror, layers[base].path
     work.mirror(layers[base], "active-commit")
     jobs.begin(work.host, work.domain, work.disk, job)
 
@@ -265,5 +265,6 @@ def copy(work: Work, there: Layer, *, is_shallow: bool) -> None:
         work.mirror(there, "copy", beneath=beneath, ready=True)
 
     job.ready, job.finish, job.cancel = ready, lambda: work.pivot(there, rest), work.unmirror
+    job.writes = there.path
     work.mirror(there, "copy", beneath=beneath)
     jobs.begin(work.host, work.domain, work.disk, job)

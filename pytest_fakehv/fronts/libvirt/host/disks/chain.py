@@ -159,6 +159,22 @@ def detected(definition: Definition, backing_at: BackingAt) -> Definition:
     return _exchanging(definition, new) if new else definition
 
 
+def with_chain(disk: Element, backing_at: BackingAt, number: Callable[[], int]) -> Element:
+    """Return a disk that comes to a domain that runs: with what is beneath it, and a number for each file.
+
+    Args:
+        disk: the disk, with a source, which may be empty.
+        backing_at: as for `detected`.
+        number: gives a number that no file of the domain has had.
+    """
+    layers = [each._replace(number=number()) for each in _probed(disk, backing_at)]
+    if not layers[0].path:  # a drive that is emptied, of which a number is all that its source has
+        return disk.holding(
+            *(layers[0].numbered_source if each.name == "source" else each for each in disk.children)
+        )
+    return with_layers(disk, layers)
+
+
 def _probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
     """Return a disk's chain, as it is found by looking into the files."""
     layers = layers_of(disk)

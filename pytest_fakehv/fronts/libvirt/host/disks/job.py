@@ -37,6 +37,7 @@ class BlockJob:
         ready: called where it waits from now on until a client says what comes of it.
         cancel: called where it is to have no effect.
         ended: called where it has ended, before anybody is told, with how.
+        writes: the path of what it writes to, besides the disk; "" for nothing.
         at: when it was looked at last, in seconds of the cluster's clock.
         done: how many bytes were done then.
         is_ready: whether all is done, and it waits until a client says what comes of it.
@@ -54,6 +55,7 @@ class BlockJob:
     ready: Callable[[], None] = lambda: None
     cancel: Callable[[], None] = lambda: None
     ended: Callable[[BlockJobEnd], None] = lambda _how: None
+    writes: str = ""
     done: float = 0
     is_ready: bool = False
 
