@@ -10,7 +10,8 @@ from pytest_fakehv.calls.selection import ANY, Phase, Selection, SelectionOption
 from pytest_fakehv.checks import DeclarationError, check_amount, check_choice, check_function, check_number
 from pytest_fakehv.interface.constants import ALL_COMMANDS, COMMANDS, MethodName
 from pytest_fakehv.interface.contract import BaseHypervisor, check_method, name_of_node
-from pytest_fakehv.interface.libvirt import LIBVIRT_COMMANDS, LIBVIRT_NAMES, Code
+from pytest_fakehv.interface.libvirt import LIBVIRT_COMMANDS, LIBVIRT_NAMES
+from pytest_fakehv.interface.libvirt_codes import Code
 from pytest_fakehv.text import nearest, shown, shown_arguments
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it

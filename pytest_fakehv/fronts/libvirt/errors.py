@@ -4,7 +4,7 @@ import os
 from enum import IntEnum
 from typing import Final
 
-from pytest_fakehv.interface.libvirt import Code as Code
+from pytest_fakehv.interface.libvirt_codes import Code as Code
 
 
 class Origin(IntEnum):

@@ -69,6 +69,16 @@ class SecretRef(NamedTuple):
         return f"<secret {self.usage_id or UUID(bytes=self.uuid)}>"
 
 
+class NodeDeviceRef(NamedTuple):
+    """Which of the host's own devices: its name alone."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        """Show it for people."""
+        return f"<node device {self.name}>"
+
+
 class SnapshotRef(NamedTuple):
     """Which snapshot of a domain: its name there."""
 
@@ -126,10 +136,10 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that befell a domain, a pool, a network or a secret, for whoever has asked to be told."""
+    """Something that befell a domain, a pool, a network, a secret, a host's device, for who asked to know."""
 
     kind: int
     """libvirt's number of the event: of domains 0 lifecycle, 1 reboot, 13 balloon, and so on."""
-    about: DomainRef | PoolRef | NetworkRef | SecretRef
+    about: DomainRef | PoolRef | NetworkRef | SecretRef | NodeDeviceRef
     details: tuple[Any, ...] = ()
     """What follows it in the message, as the table of events says."""

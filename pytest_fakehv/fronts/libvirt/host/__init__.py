@@ -14,6 +14,7 @@ from pytest_fakehv.fronts.libvirt.host import (  # noqa: F401  # each declares w
     disk_images,
     dumping,
     figures,
+    hostdevices,
     jobs,
     leasing,
     lifecycle,

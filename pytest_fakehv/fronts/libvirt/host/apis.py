@@ -28,6 +28,7 @@ About = Literal[
     "volume",
     "network",
     "secret",
+    "device",
     "snapshot",
     "name",
     "uuid",
@@ -39,14 +40,21 @@ About = Literal[
 """What its first argument is: an object; or a domain's name, a UUID, a domain's definition, or parameters
 with one of these; or its last one is a domain's definition, or it is about none of these."""
 
-_NO_INSTANCES: Final[frozenset[About]] = frozenset({"pool", "volume", "network", "secret", "uuid", "nothing"})
+_NO_INSTANCES: Final[frozenset[About]] = frozenset(
+    {"pool", "volume", "network", "secret", "device", "uuid", "nothing"}
+)
 """Of these, none says which instance a call is about."""
 
 _PARTS: Final = 9
 """Of an error of libvirt's bindings."""
 
 
-_DRIVERS: Final = {"Storage": Origin.STORAGE, "Network": Origin.NETWORK, "Secret": Origin.SECRET}
+_DRIVERS: Final = {
+    "Storage": Origin.STORAGE,
+    "Network": Origin.NETWORK,
+    "Secret": Origin.SECRET,
+    "NodeDevice": Origin.NODEDEV,
+}
 """What does those functions that have the word in their names; the others QEMU's driver does."""
 
 
@@ -92,7 +100,7 @@ class Api:
         plain = self.name.removeprefix("vir")
         for word, origin in _DRIVERS.items():
             if plain.startswith(word):
-                return word.lower() + plain.removeprefix(word), origin
+                return f"{word[0].lower()}{plain[1:]}", origin
             if word in plain:
                 return word.lower() + plain, origin
         return f"qemu{plain}", Origin.QEMU

@@ -5,10 +5,22 @@ from itertools import count
 
 from pytest_fakehv.fronts.libvirt.place import Peer
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Notice, PoolRef, SecretRef
+from pytest_fakehv.fronts.libvirt.values import (
+    DomainRef,
+    NetworkRef,
+    NodeDeviceRef,
+    Notice,
+    PoolRef,
+    SecretRef,
+)
 
-Told = DomainRef | PoolRef | NetworkRef | SecretRef
+Told = DomainRef | PoolRef | NetworkRef | SecretRef | NodeDeviceRef
 """What refers to something of which a client can be told."""
+
+
+def key_of(given: Told) -> bytes | str:
+    """Return what tells one from others of its kind: its UUID; of a device, which has none, its name."""
+    return given.name if isinstance(given, NodeDeviceRef) else given.uuid
 
 
 @dataclass
@@ -18,13 +30,13 @@ class Client:
     Attributes:
         peer: its process.
         next_id: numbers its wishes.
-        events: what each is about, its number, and the UUID of the one that it is about alone, if any, by the
+        events: what each is about, its number, and the key of the one that it is about alone, if any, by the
             callback's number.
     """
 
     peer: Peer
     next_id: "count[int]" = field(default_factory=count)
-    events: dict[int, tuple[type[Told], int, bytes | None]] = field(default_factory=dict)
+    events: dict[int, tuple[type[Told], int, bytes | str | None]] = field(default_factory=dict)
 
 
 class Audience:
@@ -49,7 +61,7 @@ class Audience:
         """Send an event to whoever wants to know."""
         for session, client in list(self._clients.items()):
             for number, (about, kind, key) in list(client.events.items()):
-                if (about, kind) == (type(event.about), event.kind) and key in (None, event.about.uuid):
+                if (about, kind) == (type(event.about), event.kind) and key in (None, key_of(event.about)):
                     session.send_event(number, event)
 
     def lose(self) -> None:

@@ -19,8 +19,6 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 _BYTES: Final = 1
 """Of another size, the flag: it is in bytes."""
 
-_SECTOR: Final = 512
-
 _KIB: Final = 1024
 
 _MOST_KIB: Final = 2**54 - 1
@@ -36,13 +34,7 @@ def info(host: Host, _session: Session, domain: Domain, place: str, _flags: int)
             raise _invalid(f"invalid path {place} not assigned to domain")
         if disk.source is None:
             raise _invalid(f"disk '{place}' does not currently have a source assigned")
-        image = _image(host, domain, disk, Origin.QEMU)
-        allocation, capacity = image.allocation, image.capacity
-        if domain.is_active and disk.format == "raw":
-            capacity = _whole_sectors(capacity)
-        if domain.is_active and image.type is ImageType.BLOCK:
-            allocation = 0  # up to where its guest has written
-        return allocation, capacity, image.physical
+        return disks.sizes(_image(host, domain, disk, Origin.QEMU), disk, runs=domain.is_active)
 
 
 @api("virDomainBlockResize", has_job=True, flags=_BYTES)
@@ -62,7 +54,7 @@ def resize(host: Host, _session: Session, domain: Domain, place: str, size: int,
             raise failure(Code.OPERATION_UNSUPPORTED, problem)
         image = _image(host, domain, disk, Origin.QEMU)
         if disk.format != "raw":
-            size = _whole_sectors(size)
+            size = disks.whole_sectors(size)
         if image.type is ImageType.BLOCK:  # which stays as it is
             if size > image.physical:
                 raise _not_resized("Cannot grow device files")
@@ -115,10 +107,6 @@ def _image(host: Host, domain: Domain, disk: Disk, origin: Origin) -> Image:
 
 def _not_resized(why: str) -> LibvirtError:
     return failure(Code.INTERNAL_ERROR, f"unable to execute QEMU command 'block_resize': {why}")
-
-
-def _whole_sectors(size: int) -> int:
-    return -(-size // _SECTOR) * _SECTOR
 
 
 def _invalid(problem: str) -> LibvirtError:

@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
+from pytest_fakehv.fronts.libvirt.host.nodedevices.devices import NodeDevices
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
 from pytest_fakehv.fronts.libvirt.host.secrets.secrets import Secrets
 from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshot, no_snapshot
@@ -50,6 +51,7 @@ class Host(Befalling):
     Attributes:
         pools: its storage pools.
         secrets: its secrets.
+        devices: what it has itself, as a machine.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
         clings: tells whether the guest of a domain, by its name, lets go of no device.
         all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
@@ -63,6 +65,7 @@ class Host(Befalling):
         self.pools = Pools(machine, spaces, self._tell_of_pool)
         super().__init__(machine, known, agents)  # which looks at what runs there by now
         self.secrets = Secrets(self.audience.tell)
+        self.devices = NodeDevices(self.hardware, self.audience.tell)
 
     def _tell_of_pool(self, notice: Notice) -> None:
         self.audience.tell(notice)  # which isn't there as the pools are made
@@ -77,6 +80,7 @@ class Host(Befalling):
         if what in {"crash", "remove_node"}:
             self.pools.goes_down()
             self.secrets.goes_down()
+            self.devices.goes_down()
         if what == "remove_node":
             self.pools.leaves()
 
@@ -192,7 +196,7 @@ class Host(Befalling):
         self.machine.halted(AssertionError(f"{what}; a fault's result must be what libvirt-python returns"))
 
     def found(self, about: About, ref: Any) -> Any:
-        """Return what a client means: the domain, the storage pool, its volume, the network.
+        """Return what a client means: the domain, the storage pool, its volume, the network, the device.
 
         Args:
             about: which of these it is.
@@ -455,6 +459,7 @@ _FINDERS: Final[Mapping[About, Callable[[Host, Any], Any]]] = {
     "volume": lambda host, ref: host.pools.find_volume(ref),
     "network": lambda host, ref: host.networks.find(ref),
     "secret": lambda host, ref: host.secrets.find(ref),
+    "device": lambda host, ref: host.devices.find(ref),
     "snapshot": _find_snapshot,
 }
 """How what a client means is found, by what it is."""

@@ -17,6 +17,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     DomainRef,
     Kind,
     NetworkRef,
+    NodeDeviceRef,
     Parameter,
     PoolRef,
     SecretRef,
@@ -143,6 +144,11 @@ def _secret(objects: Objects, given: Any) -> SecretRef:
     return objects.secrets.by_uuid(key).ref
 
 
+def _node_device(_objects: Objects, given: Any) -> NodeDeviceRef:
+    """Return what refers to a device of the host, likewise: to the binding's, or to the one of a name."""
+    return NodeDeviceRef(given if isinstance(given, str) else given.name())
+
+
 def _snapshot(objects: Objects, given: Any) -> SnapshotRef:
     """Return what refers to a snapshot of the binding's."""
     return SnapshotRef(given.getName(), _ref(objects, given.getDomain()))
@@ -154,6 +160,7 @@ _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
     VolumeRef: _volume,
     NetworkRef: _network,
     SecretRef: _secret,
+    NodeDeviceRef: _node_device,
     SnapshotRef: _snapshot,
 }
 """What makes each kind of reference of what the binding has."""
@@ -235,6 +242,10 @@ def _time(_objects: Objects, given: Any) -> tuple[Any, ...]:
     return given["seconds"], given["nseconds"]
 
 
+def _parent(_objects: Objects, given: Any) -> tuple[Any, ...]:
+    return (None if given is None else _scalar(str, given),)
+
+
 def _node_info(_objects: Objects, given: Any) -> tuple[Any, ...]:
     model, memory, *rest = given
     return model, memory * _MIB, *rest
@@ -253,6 +264,7 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virConnectGetAllDomainStats": _all_stats,
     "virConnectListAllDomains": _list_of(DomainRef),
     "virConnectListAllNetworks": _list_of(NetworkRef),
+    "virConnectListAllNodeDevices": _list_of(NodeDeviceRef),
     "virConnectListAllSecrets": _list_of(SecretRef),
     "virConnectListAllStoragePools": _list_of(PoolRef),
     "virDomainCheckpointCreateXML": _checkpoint,
@@ -275,6 +287,7 @@ _SPECIAL: Final[dict[str, Make]] = {
     "virDomainListAllSnapshots": _list_of(SnapshotRef),
     "virDomainSnapshotListAllChildren": _list_of(SnapshotRef),
     "virNetworkGetDHCPLeases": _leases,
+    "virNodeDeviceGetParent": _parent,
     "virNodeGetInfo": _node_info,
     "virStoragePoolListAllVolumes": _list_of(VolumeRef),
 }

@@ -6,11 +6,13 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import workload
 from pytest_fakehv.fronts.libvirt.host.apis import api
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, is_about_live, not_running, the_affected
 from pytest_fakehv.fronts.libvirt.host.cpumaps import cpu_map, joined
 from pytest_fakehv.fronts.libvirt.host.domain import Domain, Measured
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.listing import listed
+from pytest_fakehv.fronts.libvirt.host.storage import disks
 from pytest_fakehv.fronts.libvirt.host.words import Affect, MemoryStatistic, Paused
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
@@ -128,23 +130,38 @@ def _interface_stats(_host: Host, domain: Domain) -> _Said:
                 yield f"net.{number}.{way}.{what}", Kind.ULLONG, value
 
 
-def _block_stats(_host: Host, domain: Domain) -> _Said:
-    disks = domain.definition.disks
-    yield "block.count", Kind.UINT, len(disks)
-    for number, disk in enumerate(disks):
+def _block_stats(host: Host, domain: Domain) -> _Said:
+    every = domain.definition.disks
+    yield "block.count", Kind.UINT, len(every)
+    for number, disk in enumerate(every):
         yield f"block.{number}.name", Kind.STRING, disk.target
         if disk.source is not None:
             yield f"block.{number}.path", Kind.STRING, disk.source
         if domain.is_active:
             if disk.source is not None:
-                yield f"block.{number}.backingIndex", Kind.UINT, len(disks) - number
+                yield f"block.{number}.backingIndex", Kind.UINT, len(every) - number
             for way, requests in zip(("rd", "wr", "fl"), workload.disk_work(domain, disk), strict=True):
                 yield f"block.{number}.{way}.reqs", Kind.ULLONG, requests.number
                 if way != "fl":
                     yield f"block.{number}.{way}.bytes", Kind.ULLONG, requests.size
                 yield f"block.{number}.{way}.times", Kind.ULLONG, requests.time
-        for what in ("allocation", "capacity", "physical") if disk.source is not None else ():
-            yield f"block.{number}.{what}", Kind.ULLONG, 0
+        if disk.source is not None:
+            sizes = _sizes(host, domain, disk)
+            for what, size in zip(("allocation", "capacity", "physical"), sizes, strict=True):
+                yield f"block.{number}.{what}", Kind.ULLONG, size
+
+
+def _sizes(host: Host, domain: Domain, disk: Disk) -> tuple[int, int, int]:
+    """Return what a disk's source takes, its capacity, and where it ends; 0 where nobody knows that.
+
+    While a domain runs, it is said up to where its guest has written, which none here does.
+    """
+    with host.machine.lock:
+        held = disks.held(host.pools, disk)
+        if not held or not held.image:
+            return 0, 0, 0
+        allocation, capacity, physical = disks.sizes(held.image, disk, runs=domain.is_active)
+    return 0 if domain.is_active and not disk.is_read_only else allocation, capacity, physical
 
 
 def _io_thread_stats(_host: Host, domain: Domain) -> _Said:

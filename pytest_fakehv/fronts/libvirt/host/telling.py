@@ -1,4 +1,4 @@
-"""What a client wants to be told: of domains, of storage pools, of networks, of secrets."""
+"""What a client wants to be told: of domains, storage pools, networks, secrets, and the host's devices."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import About, api
-from pytest_fakehv.fronts.libvirt.host.audience import Told
+from pytest_fakehv.fronts.libvirt.host.audience import Told, key_of
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.nodedevices.words import NodeDeviceEventKind
 from pytest_fakehv.fronts.libvirt.host.words import (
     EventKind,
     NetworkEventKind,
@@ -15,7 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     SecretEventKind,
 )
 from pytest_fakehv.fronts.libvirt.session import Session
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, PoolRef, SecretRef
+from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, NodeDeviceRef, PoolRef, SecretRef
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
@@ -38,6 +39,9 @@ _EVENTS: Final[Mapping[type[Told], _Events]] = {
     PoolRef: _Events("pool", "StoragePool", PoolEventKind, "storage pool ", "storage pool event callback"),
     NetworkRef: _Events("network", "Network", NetworkEventKind, "network ", "network event callback"),
     SecretRef: _Events("secret", "Secret", SecretEventKind, "secret ", "secret event callback"),
+    NodeDeviceRef: _Events(
+        "device", "NodeDevice", NodeDeviceEventKind, "node device ", "node device event callback"
+    ),
 }
 
 
@@ -65,13 +69,19 @@ def register_for_secrets(host: Host, session: Session, event: int, secret: Secre
     return _register(host, session, SecretRef, event, secret)
 
 
+@api("virConnectNodeDeviceEventRegisterAny", about="nothing")
+def register_for_devices(host: Host, session: Session, event: int, device: NodeDeviceRef | None) -> int:
+    """Note that a client wants to be told of an event of the host's devices."""
+    return _register(host, session, NodeDeviceRef, event, device)
+
+
 def _register(host: Host, session: Session, about: type[Told], event: int, given: Told | None) -> int:
     client, events = host.audience.find(session), _EVENTS[about]
     if client is None or event not in list(events.kinds):
         problem = f"unsupported {events.words}event ID {event}"
         function = f"virConnect{events.object}EventRegisterAny"
         raise wrong_argument(function, "eventID", problem, origin=Origin.NONE)
-    key = host.found(events.about, given).uuid if given else None
+    key = key_of(host.found(events.about, given).ref) if given else None
     number = next(client.next_id)
     client.events[number] = about, event, key
     return number
@@ -99,6 +109,12 @@ def deregister_for_networks(host: Host, session: Session, number: int) -> None:
 def deregister_for_secrets(host: Host, session: Session, number: int) -> None:
     """Note that a client no longer wants to be told of an event of secrets."""
     _deregister(host, session, SecretRef, number)
+
+
+@api("virConnectNodeDeviceEventDeregisterAny", about="nothing", is_free=True)
+def deregister_for_devices(host: Host, session: Session, number: int) -> None:
+    """Note that a client no longer wants to be told of an event of the host's devices."""
+    _deregister(host, session, NodeDeviceRef, number)
 
 
 def _deregister(host: Host, session: Session, about: type[Told], number: int) -> None:

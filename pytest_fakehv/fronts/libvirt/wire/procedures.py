@@ -4,7 +4,14 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, Final
 
-from pytest_fakehv.fronts.libvirt.values import DomainRef, NetworkRef, Notice, PoolRef, SecretRef
+from pytest_fakehv.fronts.libvirt.values import (
+    DomainRef,
+    NetworkRef,
+    NodeDeviceRef,
+    Notice,
+    PoolRef,
+    SecretRef,
+)
 from pytest_fakehv.fronts.libvirt.wire import table
 from pytest_fakehv.fronts.libvirt.wire.xdr import Codec, codec, encode, record
 
@@ -72,7 +79,7 @@ PROCEDURES: Final[dict[int, dict[int, Procedure]]] = {
 """By program and number. Events are not among them: nobody calls those."""
 
 
-_REFS: Final = {"D": DomainRef, "P": PoolRef, "N": NetworkRef, "X": SecretRef}
+_REFS: Final = {"D": DomainRef, "P": PoolRef, "N": NetworkRef, "X": SecretRef, "H": NodeDeviceRef}
 
 
 class Event:

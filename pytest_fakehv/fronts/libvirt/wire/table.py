@@ -115,16 +115,16 @@ tx_bytes:h tx_packets:h tx_errs:h tx_drop:h
 108 virDomainMigratePrepare2
 109 virDomainMigrateFinish2
 110 virConnectGetURI fr -> uri:s
-111 virNodeNumOfDevices
-112 virNodeListDevices
-113 virNodeDeviceLookupByName
-114 virNodeDeviceGetXMLDesc
-115 virNodeDeviceGetParent
-116 virNodeDeviceNumOfCaps
-117 virNodeDeviceListCaps
-118 virNodeDeviceDettach
-119 virNodeDeviceReAttach
-120 virNodeDeviceReset
+111 virNodeNumOfDevices r cap:?s flags:u -> num:i
+112 virNodeListDevices r cap:?s maxnames:i flags:u -> names:[s]
+113 virNodeDeviceLookupByName r name:s -> dev:H
+114 virNodeDeviceGetXMLDesc r dev:H flags:u -> xml:s
+115 virNodeDeviceGetParent r dev:H -> parent:?s
+116 virNodeDeviceNumOfCaps r dev:H -> num:i
+117 virNodeDeviceListCaps r dev:H maxnames:i -> names:[s]
+118 virNodeDeviceDettach - dev:H
+119 virNodeDeviceReAttach - dev:H
+120 virNodeDeviceReset - dev:H
 121 virDomainGetSecurityLabel r dom:D -> label:w enforcing:i
 122 virNodeGetSecurityModel r -> model:w doi:w
 123 virNodeDeviceCreateXML
@@ -278,7 +278,7 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 282 virStoragePoolListAllVolumes r pool:P needResults:i flags:u -> vols:[V] ret:u
 283 virConnectListAllNetworks r needResults:i flags:u -> nets:[N] ret:u
 284 virConnectListAllInterfaces
-285 virConnectListAllNodeDevices
+285 virConnectListAllNodeDevices r needResults:i flags:u -> devs:[H] ret:u
 286 virConnectListAllNWFilters
 287 virConnectListAllSecrets r needResults:i flags:u -> secrets:[X] ret:u
 288 virNodeSetMemoryParameters - params:T flags:u
@@ -289,11 +289,11 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 294 virDomainFSTrim - dom:D mountPoint:?s minimum:uh flags:u
 295 virDomainSendProcessSignal
 296 virDomainOpenChannel s dom:D name:?s flags:u
-297 virNodeDeviceLookupSCSIHostByWWN
+297 virNodeDeviceLookupSCSIHostByWWN r wwnn:s wwpn:s flags:u -> dev:H
 298 virDomainGetJobStats r dom:D flags:u -> type:i params:T
 299 virDomainMigrateGetCompressionCache
 300 virDomainMigrateSetCompressionCache
-301 virNodeDeviceDetachFlags
+301 virNodeDeviceDetachFlags - dev:H driver:?s flags:u
 302 virDomainMigrateBegin3Params - dom:D params:T flags:u -> cookie:o xml:s
 303 virDomainMigratePrepare3Params - params:T cookie:o flags:u -> cookie:o uri:?s
 304 virDomainMigratePrepareTunnel3Params
@@ -338,8 +338,8 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 369 virConnectStoragePoolEventDeregisterAny fr callbackID:i
 371 virDomainGetGuestVcpus - dom:D flags:u -> params:T
 372 virDomainSetGuestVcpus - dom:D cpumap:s state:i flags:u
-374 virConnectNodeDeviceEventRegisterAny
-375 virConnectNodeDeviceEventDeregisterAny
+374 virConnectNodeDeviceEventRegisterAny r eventID:i dev:?H -> callbackID:i
+375 virConnectNodeDeviceEventDeregisterAny fr callbackID:i
 378 virStorageVolGetInfoFlags r vol:V flags:u -> type:i capacity:uh allocation:uh
 380 virConnectSecretEventRegisterAny r eventID:i secret:?X -> callbackID:i
 381 virConnectSecretEventDeregisterAny fr callbackID:i
@@ -390,10 +390,10 @@ dataRemaining:uh memTotal:uh memProcessed:uh memRemaining:uh fileTotal:uh filePr
 430 virNodeDeviceCreate
 431 virNWFilterDefineXMLFlags
 432 virNetworkDefineXMLFlags - xml:s flags:u -> net:N
-433 virNodeDeviceGetAutostart
+433 virNodeDeviceGetAutostart r dev:H -> autostart:i
 434 virNodeDeviceSetAutostart
-435 virNodeDeviceIsPersistent
-436 virNodeDeviceIsActive
+435 virNodeDeviceIsPersistent r dev:H -> persistent:i
+436 virNodeDeviceIsActive r dev:H -> active:i
 437 virNetworkCreateXMLFlags - xml:s flags:u -> net:N
 439 virDomainSetLaunchSecurityState
 440 virDomainSaveParams - dom:D params:T flags:u
@@ -438,6 +438,8 @@ P 0 370 lifecycle event:i detail:i
 P 1 373 refresh
 X 0 382 lifecycle event:i detail:i
 X 1 383 value-changed
+H 0 376 lifecycle event:i detail:i
+H 1 377 update
 """
 """What clients are told: what it is about, libvirt's number of the event, the procedure, a name, and what
 follows the number of the callback and what it is about."""

@@ -4,8 +4,8 @@
 boolean, ``s`` a string, ``o`` bytes, ``16`` bytes of that fixed number. ``?x`` is an x or None, ``[x]`` a
 list, ``(x,y)`` a tuple. libvirt sends arrays of characters with four bytes for each: ``w`` is such a text,
 ``w32`` one of that fixed size. ``D`` is a domain, ``P`` a storage pool, ``V`` a volume, ``N`` a network,
-``S`` a domain's snapshot, ``X`` a secret, ``A`` a list of addresses, ``T`` a list of parameters; others can
-be named so, too.
+``S`` a domain's snapshot, ``X`` a secret, ``H`` a device of the host, ``A`` a list of addresses, ``T`` a list
+of parameters; others can be named so, too.
 """
 
 import struct
@@ -20,6 +20,7 @@ from pytest_fakehv.fronts.libvirt.values import (
     DomainRef,
     Kind,
     NetworkRef,
+    NodeDeviceRef,
     Parameter,
     PoolRef,
     SecretRef,
@@ -304,6 +305,7 @@ STRUCTURES: Final = {
     "V": record([_LETTERS["s"]] * 3, VolumeRef._make),
     "N": record([_LETTERS["s"], _fixed("16s")], NetworkRef._make),
     "X": record([_fixed("16s"), _LETTERS["i"], _LETTERS["s"]], SecretRef._make),
+    "H": record([_LETTERS["s"]], NodeDeviceRef._make),
     "A": _array(record([_LETTERS["i"], _LETTERS["s"], _LETTERS["u"]])),
     "T": _array(Codec(_pack_parameter, _unpack_parameter, 12)),
 }

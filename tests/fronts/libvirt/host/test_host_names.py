@@ -23,6 +23,7 @@ def test_what_a_host_answers_is_what_faults_can_name():
         "virConnectGetURI",
         "virConnectDomainEventDeregisterAny",
         "virConnectNetworkEventDeregisterAny",
+        "virConnectNodeDeviceEventDeregisterAny",
         "virConnectSecretEventDeregisterAny",
         "virConnectStoragePoolEventDeregisterAny",
     }

@@ -78,6 +78,7 @@ OBJECTS = {
     libvirt.virSecret: lambda value: {
         "secret": value.UUIDString(), "type": value.usageType(), "usage": value.usageID()
     },
+    libvirt.virNodeDevice: lambda value: {"device": value.name()},
     libvirt.virDomainSnapshot: lambda value: {"snapshot": value.getName()},
     libvirt.virDomainCheckpoint: lambda value: {"checkpoint": value.getName()},
 }  # fmt: skip
@@ -87,6 +88,7 @@ NAMED = {
     libvirt.virDomain: "domain", libvirt.virNetwork: "network", libvirt.virStoragePool: "pool",
     libvirt.virStorageVol: "volume", libvirt.virDomainCheckpoint: "checkpoint",
     libvirt.virDomainSnapshot: "snapshot", libvirt.virSecret: "secret",
+    libvirt.virNodeDevice: "device",
 }  # fmt: skip
 """The objects that have names, and what a record calls them."""
 

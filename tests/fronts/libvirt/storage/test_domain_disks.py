@@ -50,6 +50,12 @@ def in_use(said, path):
     )
 
 
+def figures(domain):
+    """Return the sizes of its first disk that are among a domain's figures: as `blockInfo`'s."""
+    [(_domain, found)] = domain.connect().domainListGetStats([domain])
+    return [found[f"block.0.{what}"] for what in ("capacity", "allocation", "physical")]
+
+
 VDA = (
     '-device {"driver":"virtio-blk-pci","bus":"pci.0","addr":"0x2","drive":"libvirt-1-format",'
     '"id":"virtio-disk0"}'
@@ -100,6 +106,7 @@ class TestThere:
         pool.createXML(volume_xml("a", GIB), 0)
         domain.create()
         assert domain.blockInfo("vda") == [GIB, 0, GIB]  # nothing was written to it
+        assert figures(domain) == [GIB, 0, GIB]
         domain.blockResize("vda", GIB // 2, 1)
         assert refusal(domain.blockResize, "vda", 2 * GIB // 1024, 0) == (
             1,
@@ -108,6 +115,9 @@ class TestThere:
         )
         domain.destroy()
         assert domain.blockInfo("vda") == [GIB, GIB, GIB]
+        assert figures(domain) == [GIB, GIB, GIB]
+        domain.create()
+        assert figures(domain) == [GIB, 0, GIB]
 
     def test_a_chain_that_leaves_the_pools(self, node1, images):
         node1.storagePoolCreateXML(pool_xml("other"), 1).createXML(volume_xml("base", form="qcow2"), 0)

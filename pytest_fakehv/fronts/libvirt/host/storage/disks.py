@@ -14,8 +14,11 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.storage.pool import Held
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import tidy
+from pytest_fakehv.fronts.libvirt.host.storage.space import Image, ImageType
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
+
+_SECTOR: Final = 512
 
 _FILES: Final = frozenset({"file", "block"})
 """The types of disks that are what is at a path."""
@@ -45,6 +48,27 @@ def _held_at(pools: Pools, path: str) -> Held | None:
             is_there = pool.is_active or pool.definition.kind == "dir"
             return Held(pool, tidied, pools.image_at(path) if is_there else None)
     return None
+
+
+def sizes(image: Image, disk: Disk, *, runs: bool) -> tuple[int, int, int]:
+    """Return what a disk takes, its capacity, and where its source ends, in bytes.
+
+    Args:
+        image: what it is.
+        disk: what its domain says of it.
+        runs: whether that runs.
+    """
+    allocation, capacity = image.allocation, image.capacity
+    if runs and disk.format == "raw":
+        capacity = whole_sectors(capacity)
+    if runs and image.type is ImageType.BLOCK:
+        allocation = 0  # up to where its guest has written
+    return allocation, capacity, image.physical
+
+
+def whole_sectors(size: int) -> int:
+    """Return so many bytes, rounded up to sectors."""
+    return -(-size // _SECTOR) * _SECTOR
 
 
 def check_is_volume(pools: Pools, disk: Disk) -> None:
