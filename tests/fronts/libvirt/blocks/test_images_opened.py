@@ -226,6 +226,23 @@ class TestWrittenByJobs:
         web3.blockCopy("vda", target_xml("raw3", "raw"), {}, REUSE)
 
     @pytest.mark.parametrize(
+        ("name", "form", "error"),
+        [
+            ("raw1", "raw", refused("transaction", f"Could not create node: {WRITE}")),
+            ("own", "qcow2", refused("blockdev-add", WRITE)),
+            ("raw3", "qcow2", refused("blockdev-add", NOT_QCOW2)),
+        ],
+    )
+    def test_what_a_disk_is_not_backed_up_to(self, web1, web3, name, form, error):
+        def backup(name):
+            target = f"<driver type='{form}'/><target file='{FOLDER}/{name}'/>"
+            disks = f"<disks><disk name='vda' type='file'>{target}</disk></disks>"
+            return f"<domainbackup>{disks}</domainbackup>"
+
+        assert refusal(web3.backupBegin, backup(name), None, 1) == error
+        web3.backupBegin(backup("new"), None, 0)
+
+    @pytest.mark.parametrize(
         ("name", "why"), [("over1", WRITE), ("raw3", NOT_QCOW2), ("base", WRITE), ("raw2", NOT_QCOW2)]
     )
     def test_what_does_not_come_above_a_disk(self, web1, web2, name, why):

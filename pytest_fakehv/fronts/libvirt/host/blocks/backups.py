@@ -164,6 +164,9 @@ def check(host: Host, domain: Domain, each: Wanted, *, reuses: bool) -> None:
             f"Could not open '{each.there.path}': No such file or directory"
         )
         raise failure(Code.INTERNAL_ERROR, problem)
+    host.opened(domain).check_file(
+        each.there.path, each.there.format, "transaction", doing="Could not create node: "
+    )
 
 
 def begin(host: Host, domain: Domain, root: Element, disks: list[Wanted], *, reuses: bool) -> None:
@@ -214,7 +217,7 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
         if not reuses:
             work.delete([there])
 
-    job.finish, job.cancel = finish, cancel
+    job.finish, job.cancel, job.writes = finish, cancel, there.path
     job.ended = partial(_ended, host, domain, backup, job)
     backup.jobs[each.target] = job
     about = {"name": each.target, "backup": "yes", "type": there.type}

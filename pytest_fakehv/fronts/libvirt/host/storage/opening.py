@@ -116,13 +116,14 @@ class Opened(NamedTuple):
             if lock.target == target and (why := lock.hindered_by(taken) or ""):
                 raise _refused(command if lock.is_of_device else "blockdev-add", why)
 
-    def check_file(self, path: str, form: str, command: str) -> None:
+    def check_file(self, path: str, form: str, command: str, *, doing: str = "") -> None:
         """Refuse a file that is there and is to be written to, if it is not what is said, or is in use.
 
         Args:
             path: where it is.
             form: of what is to be in it.
             command: that of QEMU which takes the lock of what has no format.
+            doing: what that says it can't do, before it says why.
 
         Raises:
             LibvirtError: it is so.
@@ -130,15 +131,19 @@ class Opened(NamedTuple):
         image = self.pools.image_at(path)
         if image and form == "qcow2" and not qcow2.is_one(image):
             raise _refused("blockdev-add", _NOT_QCOW2)
-        self.check_write(path, command if form == "raw" else "blockdev-add")
+        if form == "raw":
+            self.check_write(path, command, doing=doing)
+        else:
+            self.check_write(path, "blockdev-add")
 
-    def check_write(self, path: str, command: str, *, besides: str = "") -> None:
+    def check_write(self, path: str, command: str, *, besides: str = "", doing: str = "") -> None:
         """Refuse to write to a file that is in use.
 
         Args:
             path: where it is.
             command: that of QEMU which takes the lock.
             besides: the disk of the domain that may have it; "" for none.
+            doing: as for `check_file`.
 
         Raises:
             LibvirtError: it is so.
@@ -146,7 +151,7 @@ class Opened(NamedTuple):
         if image := self.pools.image_at(path):
             lock = _Lock(image, path, writes=True, shares=False, target="", option="")
             if why := lock.hindered_by(self._taken(besides)):
-                raise _refused(command, why)
+                raise _refused(command, doing + why)
 
 
 def _refused(command: str, why: str) -> LibvirtError:

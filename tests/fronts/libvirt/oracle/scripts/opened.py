@@ -43,6 +43,7 @@ def script(ask):
     committed(ask, connection)
     copied(ask, connection)
     snapped(ask, connection)
+    backed_up(ask, connection)
 
 
 def seen(ask, domain):
@@ -205,3 +206,17 @@ def snapped(ask, connection):
         ask(second.XMLDesc, 0)
     for each in (second, first):
         ask(each.destroy)
+
+
+def backed_up(ask, connection):
+    """Push a backup to what others have."""
+    devices = disk("raw1") + disk("own1", form="qcow2", target="vdb")
+    first = ask(connection.createXML, xml("web1", devices=devices), 0)
+    second = ask(connection.createXML, xml("web2", devices=disk("own2", form="qcow2")), 0)
+    for name, form in (("raw1", "raw"), ("own1", "qcow2"), ("raw3", "qcow2"), ("nosuch", "qcow2")):
+        target = f"<driver type='{form}'/><target file='{FOLDER}/{name}'/>"
+        given = f"<domainbackup><disks><disk name='vda' type='file'>{target}</disk></disks></domainbackup>"
+        ask(second.backupBegin, given, None, 1)
+        ask(second.backupGetXMLDesc)
+    ask(second.destroy)
+    ask(first.destroy)
