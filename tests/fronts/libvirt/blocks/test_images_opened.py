@@ -251,3 +251,9 @@ class TestWrittenByJobs:
         assert refusal(web2.snapshotCreateXML, given, 48) == refused("blockdev-add", why)
         assert chain_of(web2) == "raw2 |"
         assert web2.snapshotNum() == 0
+
+    def test_what_comes_above_a_disk(self, web2):
+        above = f"<disk name='vda'><source file='{FOLDER}/own'/></disk>"
+        given = f"<domainsnapshot><name>a</name><disks>{above}</disks></domainsnapshot>"
+        web2.snapshotCreateXML(given, 48)
+        assert chain_of(web2) == "own raw2 |"
