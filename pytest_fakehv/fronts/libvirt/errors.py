@@ -111,6 +111,7 @@ _TEMPLATES: Final[dict[int, str]] = {
     Code.OPERATION_ABORTED: "operation aborted",
     Code.NO_DOMAIN_METADATA: "metadata not found",
     Code.OVERFLOW: "numerical overflow",
+    Code.SNAPSHOT_REVERT_RISKY: "revert requires force",
     Code.AGENT_UNRESPONSIVE: "Guest agent is not responding",
     Code.OPERATION_UNSUPPORTED: "Operation not supported",
     Code.DEVICE_MISSING: "device not found",

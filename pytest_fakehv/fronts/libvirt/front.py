@@ -19,6 +19,8 @@ from pytest_fakehv.fronts.libvirt.errors import LibvirtError
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
 from pytest_fakehv.fronts.libvirt.halts import handed_on
 from pytest_fakehv.fronts.libvirt.host.declared import definition_of
+from pytest_fakehv.fronts.libvirt.host.disks.failing import Failing, Failures
+from pytest_fakehv.fronts.libvirt.host.disks.job import Stop
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents, checked
 from pytest_fakehv.fronts.libvirt.host.host import Host
@@ -110,6 +112,7 @@ class FakeLibvirt(Referent):
         self._spaces = Spaces()
         self._clinging: set[str] = set()
         """The instances whose guests let go of no device."""
+        self._failures = Failures()
         self._declared: dict[bytes, str] = {}  # by the UUID that its XML has
         self._lock = cluster._shared.lock
         for spec in list(cluster._shared.declared.values()):
@@ -231,6 +234,7 @@ class FakeLibvirt(Referent):
                 self._hosts[found.name] = host = Host(Machine(found), self._known, self._agents, self._spaces)
                 host.find_peer = self._peer
                 host.clings = self._clinging.__contains__
+                host.failing = self._failures.take
                 host.all_hosts = lambda: list(self._hosts.values())
                 if not found.is_down:
                     self._serve(found.name)
@@ -248,6 +252,34 @@ class FakeLibvirt(Referent):
         """
         with self._lock:
             (self._clinging.add if clings else self._clinging.discard)(domain)
+
+    def fail_job(
+        self,
+        domain: str,
+        disk: str | None = None,
+        *,
+        at: float = 0.5,
+        error: str = "No space left on device",
+        times: int | None = 1,
+    ) -> None:
+        """Let the next jobs on a domain's disks fail, wherever it runs: block jobs, and those of backups.
+
+        What runs already goes on; a backup of several disks has one job a disk. Where it is said several
+        times, the first counts, until it has had all its jobs.
+
+        Args:
+            domain: its name; there need not be one of it yet.
+            disk: the disk's name, such as "vda"; None for whichever has the next job.
+            at: the share of what there is to be done, from 0 to 1, at which it fails.
+            error: why, as a backup's figures have it in ``errmsg``.
+            times: how many jobs fail; None for all from now on.
+
+        Raises:
+            DeclarationError: an argument is wrong; the message says what.
+        """
+        failing = Failing(domain, disk, Stop(at, error), times)
+        with self._lock:
+            self._failures.declare(failing)
 
     def add_pool(
         self,

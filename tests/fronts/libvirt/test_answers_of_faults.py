@@ -54,6 +54,7 @@ LIES = [
         {"type": 2, "bandwidth": 0, "cur": 1, "end": 9},
     ),
     ("virDomainListAllCheckpoints", lambda dom: dom.listAllCheckpoints(), []),
+    ("virDomainGetDiskErrors", lambda dom: dom.diskErrors(), {}),
     ("virNodeGetInfo", lambda dom: dom.connect().getInfo(), ["x86_64", 1024, 1, 2400, 1, 1, 1, 1]),
     ("virConnectListDomains", lambda dom: dom.connect().listDomainsID(), [7]),
     ("virConnectGetHostname", lambda dom: dom.connect().getHostname(), "other"),
@@ -96,6 +97,10 @@ def test_a_lie_may_have_figures_of_which_the_binding_asks_first_how_many_there_a
     for function, call, result in (
         ("virDomainBlockStatsFlags", lambda: web1.blockStatsFlags("vda"), {"rd_bytes": 5}),
         ("virDomainGetMemoryParameters", web1.memoryParameters, {"hard_limit": 5}),
+        ("virDomainGetSchedulerParameters", web1.schedulerParameters, {"vcpu_quota": -1}),
+        ("virDomainGetDiskErrors", web1.diskErrors, {"vda": libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE}),
+        ("virNodeGetCPUStats", lambda: web1.connect().getCPUStats(-1), {"kernel": 5, "user": 7}),
+        ("virNodeGetMemoryStats", lambda: web1.connect().getMemoryStats(-1), {"total": 5, "free": 2}),
     ):
         cluster.fault(function, result=result)
         assert call() == result

@@ -35,6 +35,8 @@ def begin(
         made = None if given is None else checkpointing.made(host, domain, given)
         for each in disks:
             backups.check(host, domain, each, reuses=reuses)
+        if not reuses:
+            backups.check_room(host, disks)
         if made:
             domain.checkpoints.add(made)
         backups.begin(host, domain, root, disks, reuses=reuses)

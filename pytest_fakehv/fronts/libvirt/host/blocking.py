@@ -17,6 +17,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_root
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.storage.room import check_can_format
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import Parameter
 
@@ -202,6 +203,8 @@ def _copy(work: Work, disk: Element, there: Element, form: str | None, flags: in
     if reuses:
         work.host.opened(domain).check_file(layer.path, layer.format, "blockdev-mirror")
     else:
+        if layer.format == "qcow2" and layer.type == "file":
+            check_can_format(work.host.pools, [layer.path])
         beneath = layers[1] if is_shallow and len(layers) > 1 else None
         make(work.host, layer, work.size, beneath)
     kinds.copy(work, layer._replace(number=jobs.next_index(domain)), is_shallow=is_shallow)

@@ -164,9 +164,15 @@ def _check_is_free(host: Host, domain: Domain, device: Element, root: Element, c
 
 def _with_memory(root: Element, kib: int) -> Element:
     """Return a domain that has more memory, or less."""
+    memory = 0
     for name in ("memory", "currentMemory") if kib else ():
         element = root.child(name) or Element(name)
-        root = replaced(root, name, element.holding(str(int(element.text) + kib)))
+        had = int(element.text)
+        left = had + kib
+        if left <= 0:  # its guest had given back more than is left without the module
+            left = min(had, memory)
+        memory = memory or left
+        root = replaced(root, name, element.holding(str(left)))
     return root
 
 
@@ -247,10 +253,15 @@ def _take_out_live(host: Host, domain: Domain, find: Callable[..., Element]) -> 
             raise failure(Code.OPERATION_FAILED, "unplug of device was rejected by the guest")
         if needs_guest(found) and (domain.is_paused or host.machine.hangs(domain.instance)):
             return  # it takes no notice; a real daemon waits for some seconds, and says nothing
-        size = size_of(device)
+        size, before = size_of(device), domain.definition
         domain.definition = Definition(_with_memory(_without(root, device), -size))
     if size:
-        _resize(host, domain)
+        try:
+            _resize(host, domain)
+        except BaseException:
+            with host.machine.lock:
+                domain.definition = before
+            raise
     with host.machine.lock:
         host.tell(domain, EventKind.DEVICE_REMOVED, _alias(found))
 

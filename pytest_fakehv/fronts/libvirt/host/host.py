@@ -13,6 +13,7 @@ from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
+from pytest_fakehv.fronts.libvirt.host.disks.job import Stop
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
@@ -54,12 +55,15 @@ class Host(Befalling):
         devices: what it has itself, as a machine.
         find_peer: returns the host that a URI, a socket's path or a name means; None for no node's.
         clings: tells whether the guest of a domain, by its name, lets go of no device.
+        failing: returns where a job that begins now fails as a test says, by the names of the domain and the
+            disk; None for one of which it says nothing.
         all_hosts: returns the cluster's hosts that any client has asked for, this one with them.
     """
 
     find_peer: Callable[[str], "Host | None"] = staticmethod(lambda _place: None)
     all_hosts: Callable[[], "list[Host]"] = staticmethod(list)
     clings: Callable[[str], bool] = staticmethod(lambda _name: False)
+    failing: Callable[[str, str], Stop | None] = staticmethod(lambda _domain, _disk: None)
 
     def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
         self.pools = Pools(machine, spaces, self._tell_of_pool)
@@ -93,11 +97,10 @@ class Host(Befalling):
     def starts_itself(self, domain: Domain, definition: Definition, *, paused: bool = False) -> None:
         """Start a domain with the host: one that it has saved goes on.
 
-        Raises: as `Befalling.starts_itself`, and LibvirtError where nobody can read what was saved.
+        Raises: as `Befalling.starts_itself`, and LibvirtError as `saves.managed`.
         """
         with self._lock:
-            path = saves.managed_path(domain)
-            saved = saves.read(self.pools, path) if self.pools.image_at(path) else None
+            saved = saves.managed(self.pools, domain)
         if saved is None:
             super().starts_itself(domain, definition, paused=paused)
             return
@@ -107,7 +110,7 @@ class Host(Befalling):
         finally:
             domain.starting = domain.starts_by = None
         with self._lock:
-            self.pools.remove(path)
+            saves.remove_managed(self.pools, domain)
 
     def knows(self, name: str) -> bool:
         """Tell whether it does anything for a function of libvirt's."""

@@ -9,6 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
 from pytest_fakehv.fronts.libvirt.host.blocks import backups
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import look
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
+from pytest_fakehv.fronts.libvirt.host.disks.backup import CANCELED
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import invalid
@@ -103,8 +104,10 @@ def _how_it_ended(figures: list[Parameter] | None) -> JobType:
     """Return what there is of a job that has ended, by its figures, which say if it failed."""
     if figures is None:
         return JobType.NONE
-    is_success = all(each.value for each in figures if each.field == "success")
-    return JobType.COMPLETED if is_success else JobType.CANCELLED
+    told = {each.field: each.value for each in figures}
+    if told.get("success", True):
+        return JobType.COMPLETED
+    return JobType.CANCELLED if told.get("errmsg", CANCELED) == CANCELED else JobType.FAILED
 
 
 def _steering(host: Host, domain: Domain, name: str) -> AbstractContextManager[None]:

@@ -77,8 +77,9 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     kind = api.function.__annotations__["return"]
     try:
         if api.name in _COUNTED:
-            figures = _parameters(given)
-            return figures[: arguments[-2]], len(figures)
+            make, place = _COUNTED[api.name]
+            figures = make(given)
+            return figures[: arguments[place]], len(figures)
         if api.name in _SPECIAL:
             return _SPECIAL[api.name](objects, given)
         if kind is None:
@@ -167,8 +168,17 @@ _REFS: Final[Mapping[type, Callable[[Objects, Any], Any]]] = {
 
 
 def _parameters(given: Mapping[str, Any]) -> list[Parameter]:
-    kinds = {bool: Kind.BOOLEAN, int: Kind.ULLONG, float: Kind.DOUBLE, str: Kind.STRING}
-    return [Parameter(key, kinds[type(value)], value) for key, value in given.items()]
+    return [Parameter(key, _kind(value), value) for key, value in given.items()]
+
+
+def _kind(value: object) -> Kind:
+    if isinstance(value, int) and value < 0:
+        return Kind.LLONG
+    return {bool: Kind.BOOLEAN, int: Kind.ULLONG, float: Kind.DOUBLE, str: Kind.STRING}[type(value)]
+
+
+def _pairs(given: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [(str(key), int(value)) for key, value in given.items()]
 
 
 def _list_of(kind: type) -> Make:
@@ -293,16 +303,22 @@ _SPECIAL: Final[dict[str, Make]] = {
 }
 """The functions of which the binding returns what isn't just their results in a list."""
 
-_COUNTED: Final = frozenset(
-    {
-        "virNodeGetMemoryParameters",
-        "virDomainBlockStatsFlags",
-        "virDomainGetBlkioParameters",
-        "virDomainGetBlockIoTune",
-        "virDomainGetInterfaceParameters",
-        "virDomainGetMemoryParameters",
-        "virDomainGetNumaParameters",
-    }
-)
-"""The functions of which the binding asks first how many parameters they return; room for so many is the last
-argument but one."""
+_COUNTED: Final[Mapping[str, tuple[Callable[[Any], list[Any]], int]]] = {
+    "virDomainGetDiskErrors": (_pairs, -2),
+    "virNodeGetCPUStats": (_pairs, -2),
+    "virNodeGetMemoryStats": (_pairs, 0),
+    **dict.fromkeys(
+        (
+            "virNodeGetMemoryParameters",
+            "virDomainBlockStatsFlags",
+            "virDomainGetBlkioParameters",
+            "virDomainGetBlockIoTune",
+            "virDomainGetInterfaceParameters",
+            "virDomainGetMemoryParameters",
+            "virDomainGetNumaParameters",
+        ),
+        (_parameters, -2),
+    ),
+}
+"""The functions of which the binding asks first how many figures they return: what makes these, and which
+argument says for how many there is room."""

@@ -122,11 +122,9 @@ def create_flags(host: Host, session: Session, domain: Domain, flags: int) -> Do
         raise _invalid("domain is already running")
     path = saves.managed_path(domain)
     with host.machine.lock:
-        saved = None
         if flags & Start.FORCE_BOOT:
             host.pools.remove(path)
-        elif saves.is_managed(host.pools, domain):
-            saved = saves.read(host.pools, path)
+        saved = saves.managed(host.pools, domain)
     if saved is None:
         return _start(host, session, domain, domain.definition, flags)
     _start(host, session, domain, saved.definition, flags, saved)

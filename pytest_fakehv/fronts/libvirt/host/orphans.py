@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from pytest_fakehv.calls.journal import Journal
+from pytest_fakehv.fronts.libvirt.host import saves
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image, Made, Spaces
@@ -25,7 +26,7 @@ def orphans(hosts: Collection[Host], spaces: Spaces, journal: Journal) -> list[V
     if not made:
         return []
     known = {(each.node, each.path): image for image, each in made}
-    used = {image for host in hosts for image in _used(host, known)}
+    used = {image for host in hosts for image in _used(host, known, spaces)}
     found = []
     for image, how in made:
         having = [each for each in hosts if each.name == how.node or _has(each, image)]
@@ -54,12 +55,30 @@ def _has(host: Host, image: Image) -> bool:
     return any(host.pools.image_of(each.name, image.name) is image for each in host.pools)
 
 
-def _used(host: Host, known: dict[tuple[str, str], Image]) -> Iterator[Image]:
+def _used(host: Host, known: dict[tuple[str, str], Image], spaces: Spaces) -> Iterator[Image]:
     """Give the images that a host's domains use, and those that these are differences to."""
+    for root in _said(host, spaces):
+        for image in _named(host, known, root):
+            yield from _chain(host, known, image)
+
+
+def _said(host: Host, spaces: Spaces) -> Iterator[Element]:
+    """Give all that names what a host's domains use, or are to use once they go back, or go on."""
     for domain in host.domains:
-        for definition in (domain.definition, domain.config):
-            for image in _named(host, known, definition.root) if definition else ():
-                yield from _chain(host, known, image)
+        snapshots = list(domain.snapshots.below(None))
+        for definition in (
+            domain.definition,
+            domain.config,
+            *(each.definition for each in snapshots),
+            *(each.config for each in snapshots),
+        ):
+            if definition:
+                yield definition.root
+        if backup := domain.disk_jobs.backup:
+            yield backup.root
+    for file in spaces.files(host.name):
+        if saved := saves.found_in(file):
+            yield saved.definition.root
 
 
 def _named(host: Host, known: dict[tuple[str, str], Image], element: Element) -> Iterator[Image | None]:

@@ -9,6 +9,7 @@ import json
 import os
 from dataclasses import dataclass
 from typing import Final, Self
+from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
 from pytest_fakehv.fronts.libvirt.host.checks import check_same
@@ -154,9 +155,16 @@ def read(pools: Pools, path: str, *, writes: bool = False) -> Saved:
     image = pools.image_at(path)
     if image is None:
         raise system_failure(f"Failed to open file '{path}'", errno.ENOENT, origin=Origin.QEMU)
+    if saved := found_in(image):
+        return saved
+    raise failure(Code.OPERATION_FAILED, "image magic is incorrect")
+
+
+def found_in(image: Image) -> Saved | None:
+    """Return what a file has of a domain that was saved; None where it is something else."""
     content = image.content
     if content is None or content.read(0, len(_MAGIC)) != _MAGIC:
-        raise failure(Code.OPERATION_FAILED, "image magic is incorrect")
+        return None
     size = int.from_bytes(content.read(len(_MAGIC), _LENGTH), "big")
     return Saved(**json.loads(content.read(len(_MAGIC) + _LENGTH, size)))
 
@@ -171,6 +179,23 @@ def _content(saved: Saved) -> Content:
 def is_managed(pools: Pools, domain: Domain) -> bool:
     """Tell whether a domain's host has saved it."""
     return pools.image_at(managed_path(domain)) is not None
+
+
+def managed(pools: Pools, domain: Domain) -> Saved | None:
+    """Return by what a domain goes on as its host has saved it; None where it hasn't.
+
+    Raises:
+        LibvirtError: what lies there nobody can read, or it is another domain's.
+    """
+    if not is_managed(pools, domain):
+        return None
+    saved = read(pools, managed_path(domain))
+    own = saved.definition
+    if (own.name, own.uuid) == (domain.name, domain.uuid):
+        return saved
+    asked, given = (f"domain '{each.name}' uuid {UUID(bytes=each.uuid)}" for each in (domain, own))
+    problem = f"cannot restore {asked} from a file which belongs to {given}"
+    raise failure(Code.OPERATION_FAILED, problem)
 
 
 def remove_managed(pools: Pools, domain: Domain) -> None:

@@ -7,12 +7,13 @@ import errno
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from pytest_fakehv.fronts.libvirt.errors import Origin, system_failure
+from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
 from pytest_fakehv.fronts.libvirt.host.attached import Disk
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import (
     Layer,
     disks_of,
+    find_disk,
     is_ended,
     layers_of,
     target_of,
@@ -35,6 +36,7 @@ from pytest_fakehv.fronts.libvirt.host.snapshots.words import Snap
 from pytest_fakehv.fronts.libvirt.host.storage import qcow2
 from pytest_fakehv.fronts.libvirt.host.storage.content import Content
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
+from pytest_fakehv.fronts.libvirt.host.storage.room import check_can_format, unmade
 from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image, ImageType, Permissions
 from pytest_fakehv.fronts.libvirt.host.storage.volumes import EMPTY_ALLOCATED
 
@@ -137,6 +139,30 @@ def check_overlays(pools: Pools, disks: tuple[SnapshotDisk, ...], flags: int) ->
             what = "already exists and is not a block device"
             problem = f"external snapshot file for disk {disk.name} {what}: {disk.overlay}"
             raise unsupported(problem, Origin.QEMU)
+
+
+def check_room(pools: Pools, domain: Domain, disks: tuple[SnapshotDisk, ...]) -> None:
+    """Refuse overlays that there is no room for.
+
+    Args:
+        pools: the host's.
+        domain: whose disks they are of.
+        disks: what a snapshot is to have of each.
+
+    Raises:
+        LibvirtError: there is none.
+    """
+    sources = {each.overlay: each.name for each in disks if each.overlay}
+    if domain.is_active:
+        check_can_format(pools, sources)
+    elif found := unmade(pools, sources):
+        disk = find_disk(domain.definition, sources[found.path])
+        form, source = part_of(disk, "driver", "type") or "raw", layers_of(disk)[0].path
+        options = f"backing_fmt={form},backing_file={source}"
+        command = f"/usr/bin/qemu-img create -f {_FORMAT} -o {options} {found.path}"
+        why = f"qemu-img: {found.path}: {found.why}"
+        problem = f"Child process ({command}) unexpected exit status 1: {why}\n"
+        raise failure(Code.INTERNAL_ERROR, problem, origin=Origin.NONE)
 
 
 def make_overlays(pools: Pools, domain: Domain, snapshot: Snapshot, now: float) -> None:

@@ -8,7 +8,7 @@ from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, fail
 from pytest_fakehv.fronts.libvirt.host import changes, saves, snapped
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.asking import ask
-from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
+from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none, check_is_idle, next_index
 from pytest_fakehv.fronts.libvirt.host.definition import MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
@@ -109,6 +109,8 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
     if domain.is_active and flags & Snap.REUSE_EXT:
         for path in (each.overlay for each in found if each.overlay):
             host.opened(domain).check_file(path, "qcow2", "blockdev-add")
+    if not flags & Snap.REUSE_EXT:
+        snapped.check_room(host.pools, domain, found)
     place = domain.place
     definition = Definition.parse(domain.definition.xml(SECURE | MIGRATABLE, place), lambda: b"")
     cpu = domain.definition.at(place).root.child("cpu") if place and not only_disks else None
@@ -194,6 +196,7 @@ def revert(host: Host, _session: Session, found: OfDomain, flags: int) -> None:
     """Let a domain be as it was when a snapshot was taken."""
     check_flags(flags, sum(Revert), "qemuSnapshotRevert", Origin.QEMU)
     domain, snapshot = found
+    check_has_none(domain)
     if snapshot.is_beside:
         problem = "revert to external snapshot not supported yet"
         raise failure(Code.CONFIG_UNSUPPORTED, problem)
@@ -202,18 +205,28 @@ def revert(host: Host, _session: Session, found: OfDomain, flags: int) -> None:
     is_persistent = domain.is_persistent
     if not is_persistent and not runs:
         raise _invalid("transient domain needs to request run or pause to revert to inactive snapshot")
+    with host.machine.lock:
+        is_saved = saves.is_managed(host.pools, domain)
+    if is_saved and not snapshot.is_active and not flags & Revert.FORCE:
+        problem = (
+            "snapshot without memory state, removal of existing managed saved state strongly recommended to "
+            "avoid corruption"
+        )
+        raise failure(Code.SNAPSHOT_REVERT_RISKY, problem)
+    definition = snapshot.definition.renamed(domain.name)  # since then, it may have been renamed
+    config = (snapshot.config or snapshot.definition).renamed(domain.name)
     if domain.is_active:
         host.machine.stop(domain.name, force=True)
     with host.machine.lock:
         snapped.go_back(host.pools, snapshot, host.machine.now)
         if is_persistent:
-            host.define(domain, snapshot.config or snapshot.definition)
+            host.define(domain, config)
         else:  # it went as it was stopped
             host.add(domain)
         domain.snapshots.current = snapshot
     if runs:
         by = changes.REVERTED if snapshot.is_active else changes.REVERTED_BOOT
-        host.start(domain, snapshot.definition, paused=paused, by=by)
+        host.start(domain, definition, paused=paused, by=by)
     if is_persistent:
         with host.machine.lock:
             host.tell(domain, EventKind.LIFECYCLE, Lifecycle.DEFINED, Defined.FROM_SNAPSHOT)

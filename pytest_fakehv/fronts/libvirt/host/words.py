@@ -378,6 +378,7 @@ class JobType(IntEnum):
     NONE = 0
     UNBOUNDED = 2
     COMPLETED = 3
+    FAILED = 4
     CANCELLED = 5
 
 

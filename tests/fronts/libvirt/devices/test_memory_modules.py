@@ -51,6 +51,16 @@ def test_a_guest_that_has_given_memory_back_keeps_that(node1, big1, told):
     assert told() == ["balloon-change 32768", "device-added memdimm0"]
 
 
+def test_a_guest_that_has_less_than_a_module_keeps_what_is_left_without_it(node1, big1, cluster):
+    big1.attachDeviceFlags(dimm(128), BOTH)
+    big1.setMemoryFlags(100 * 1024, BOTH)
+    big1.detachDeviceFlags(dimm(128), BOTH)
+    assert big1.info()[1:3] == [64 * 1024, 64 * 1024]
+    assert cluster["node1"].instances["big1"].memory == 64
+    big1.destroy()
+    assert big1.info()[1:3] == [64 * 1024, 64 * 1024]
+
+
 class Failing(FakeHypervisor):
     """Gives nobody anything who has little."""
 
@@ -72,6 +82,8 @@ def test_what_the_node_does_not_give_does_not_come(libvirt):
         assert refusal(big1.attachDevice, dimm(32))[:2] == (9, 10)
         assert (found(big1.XMLDesc(), "memory"), big1.info()[1]) == ([], 65536)
         big1.attachDevice(dimm(512))
+        assert refusal(big1.detachDevice, dimm(512))[:2] == (9, 10)
+        assert (len(found(big1.XMLDesc(), "memory")), big1.info()[1:3]) == (1, [576 * 1024, 576 * 1024])
         connection.close()
 
 

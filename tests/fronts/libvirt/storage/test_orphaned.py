@@ -189,3 +189,54 @@ def test_wrong_names(cluster):
         with pytest.raises(DeclarationError) as caught:
             function(*arguments, **options)
         assert str(caught.value) == text
+
+
+ON_QCOW2 = (
+    "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/srv/images/{}'/>"
+    "<target dev='vda'/></disk>"
+)
+
+
+@pytest.mark.parametrize("path", ["/srv/images/web1.save", "/root/web1.save"])
+def test_what_a_domain_uses_that_was_saved_is_not_left(strict, node1, images, path):
+    images.createXML(volume_xml("a"), 0)
+    node1.createXML(domain_xml("web1", devices=BY_PATH.format("/srv/images/a"))).save(path)
+    assert left(strict) == []
+    node1.restore(path)
+    node1.lookupByName("web1").destroy()
+    assert left(strict) == []  # it may be restored once more
+
+
+def test_nor_what_a_snapshot_goes_back_to(strict, node1, images):
+    images.createXML(volume_xml("a", form="qcow2"), 0)
+    web1 = node1.defineXML(domain_xml("web1", devices=ON_QCOW2.format("a")))
+    snapshot = web1.snapshotCreateXML("<domainsnapshot/>")
+    web1.detachDeviceFlags(ON_QCOW2.format("a"), 2)
+    assert left(strict) == []
+    snapshot.delete()
+    assert left(strict) == ["a"]
+
+
+def test_nor_what_a_backup_is_written_to(strict, node1, images):
+    images.createXML(volume_xml("a", form="qcow2"), 0)
+    images.createXML(volume_xml("b", form="qcow2"), 0)
+    images.createXML(volume_xml("c", capacity=2**30), 0)
+    web1 = node1.createXML(domain_xml("web1", devices=BY_PATH.format("/srv/images/c")))
+    disk = "<disk name='vda' type='file'><target file='/srv/images/b'/></disk>"
+    web1.backupBegin(f"<domainbackup><disks>{disk}</disks></domainbackup>", None, 1)
+    assert left(strict) == ["a"]
+    while web1.jobStats()["type"]:
+        pass
+    assert left(strict) == ["a"]
+    web1.destroy()
+    assert left(strict) == ["a", "c"]
+
+
+def test_a_backup_that_did_not_end_leaves_what_was_made_for_it(strict, node1, images):
+    images.createXML(volume_xml("b", form="qcow2"), 0)
+    images.createXML(volume_xml("c", capacity=2**30), 0)
+    web1 = node1.createXML(domain_xml("web1", devices=BY_PATH.format("/srv/images/c")))
+    disk = "<disk name='vda' type='file'><target file='/srv/images/b'/></disk>"
+    web1.backupBegin(f"<domainbackup><disks>{disk}</disks></domainbackup>", None, 1)
+    web1.abortJob()
+    assert left(strict) == ["b"]

@@ -12,7 +12,7 @@ from pytest_fakehv.fronts.libvirt.host.blocks import jobs
 from pytest_fakehv.fronts.libvirt.host.blocks.files import make
 from pytest_fakehv.fronts.libvirt.host.blocks.kinds import Work
 from pytest_fakehv.fronts.libvirt.host.disks import chain
-from pytest_fakehv.fronts.libvirt.host.disks.backup import Backup
+from pytest_fakehv.fronts.libvirt.host.disks.backup import CANCELED, Backup
 from pytest_fakehv.fronts.libvirt.host.disks.chain import Layer
 from pytest_fakehv.fronts.libvirt.host.disks.checkpoints import schema_failure
 from pytest_fakehv.fronts.libvirt.host.disks.job import BlockJob
@@ -23,6 +23,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_root
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, words
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.storage.poolxml import text_of
+from pytest_fakehv.fronts.libvirt.host.storage.room import check_can_format
 from pytest_fakehv.fronts.libvirt.host.words import EventKind
 from pytest_fakehv.fronts.libvirt.values import Parameter
 
@@ -169,6 +170,16 @@ def check(host: Host, domain: Domain, each: Wanted, *, reuses: bool) -> None:
     )
 
 
+def check_room(host: Host, disks: list[Wanted]) -> None:
+    """Refuse a backup to new files that there is no room for.
+
+    Raises:
+        LibvirtError: there is none.
+    """
+    new = [each.there for each in disks if each.there.format == "qcow2" and each.there.type == "file"]
+    check_can_format(host.pools, [each.path for each in new])
+
+
 def begin(host: Host, domain: Domain, root: Element, disks: list[Wanted], *, reuses: bool) -> None:
     """Begin a backup.
 
@@ -211,6 +222,8 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
     def finish() -> str:
         if not each.incremental:
             work.fill(there, layers, None)
+        if image := work.image(there):
+            image.made = None  # it is what it was made for: no domain is to use it
         return work.path
 
     def cancel() -> None:
@@ -218,6 +231,7 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
             work.delete([there])
 
     job.finish, job.cancel, job.writes = finish, cancel, there.path
+    work.let_fail(job, None if each.incremental else there, layers)
     job.ended = partial(_ended, host, domain, backup, job)
     backup.jobs[each.target] = job
     about = {"name": each.target, "backup": "yes", "type": there.type}
@@ -228,14 +242,21 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
 
 
 def _ended(host: Host, domain: Domain, backup: Backup, job: BlockJob, how: BlockJobEnd) -> None:
-    """Note that the backup of a disk has ended; with the last of them, all of it has."""
-    if how == BlockJobEnd.CANCELED and not backup.is_cancelled:
-        backup.is_cancelled = True
+    """Note that the backup of a disk has ended; with the last of them, all of it has.
+
+    Nothing is left of one that has not come about whole.
+    """
+    backup.error = backup.error or job.error
+    if how == BlockJobEnd.CANCELED and backup.error != CANCELED:
+        backup.error = CANCELED
         for target in sorted(backup.running - {job.target}):
             jobs.end(host, domain, backup.jobs[target], BlockJobEnd.CANCELED)
     backup.running.discard(job.target)
     if not backup.running:
         domain.disk_jobs.backup = None
+        if backup.error:
+            for each in backup.jobs.values():
+                each.cancel()
         backup.tell(backup.completed(host.machine.now))
 
 

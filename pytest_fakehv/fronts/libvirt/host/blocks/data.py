@@ -5,7 +5,7 @@ Source: the description of qcow2 in QEMU's documentation (docs/interop/qcow2).
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,6 +85,7 @@ def fill(image: Image, data: Data | None, now: float) -> None:
         now: the time of the cluster's clock, in seconds.
     """
     image.changed = now
+    image.allocation = max(image.allocation, taken(image, data, has_backing=image.backing is not None))
     if data is None or data.content.held > MOST_CLUSTERS * PAGE:
         image.content, image.is_converted = None, True
         return
@@ -93,11 +94,49 @@ def fill(image: Image, data: Data | None, now: float) -> None:
         version = 2 if image.compat in (None, "0.10") else 3
         backing = image.backing.path if image.backing else ""
         image.content, end = _packed(data, image.capacity, version, backing)
-        image.allocation = max(image.allocation, end - _HOLES if end else _EMPTY_ALLOCATED)
         image.physical = max(image.physical, end or qcow2.physical(image.capacity))
     else:
         image.content = data.content.copy()
-        image.allocation = max(image.allocation, data.content.held)
+
+
+def taken(image: Image, data: Data | None, *, has_backing: bool) -> int:
+    """Return how many bytes a file takes that has what a guest is to see in it; 0 where that can't be known.
+
+    Args:
+        image: the file.
+        data: what; None where that can't be known.
+        has_backing: whether it is the difference to something then.
+    """
+    if data is None:
+        return 0
+    if image.format != "qcow2":
+        return data.content.held
+    numbers = _numbers(data, image.capacity, has_backing=has_backing)
+    end = _first_free(image.capacity) + len({each // _PER_TABLE for each in numbers}) + len(numbers)
+    return end * CLUSTER - _HOLES if numbers else _EMPTY_ALLOCATED
+
+
+def needed(image: Image, layers: Sequence[Image], *, has_backing: bool) -> int:
+    """Return how many bytes a file takes that has what a guest sees of layers, and what else these allocate.
+
+    Args:
+        image: the file.
+        layers: each of which is the difference to the next.
+        has_backing: whether the file is the difference to something then.
+    """
+    least = taken(image, merged(layers), has_backing=has_backing)
+    unseen = sum(map(_unseen, layers))
+    tables = _TABLES_ALLOCATED if image.format == "qcow2" else 0
+    return min(max(least, tables) + unseen, max(least, tables + image.capacity)) if unseen else least
+
+
+def _unseen(image: Image) -> int:
+    """Return how many bytes of data are allocated in a file that nobody has written here."""
+    data = data_of(image)
+    if data is None:
+        return amount_of(image)
+    seen = data.content.held if data.clusters is None else len(data.clusters) * CLUSTER
+    return max(0, amount_of(image) - seen)
 
 
 def amount_of(image: Image) -> int:
@@ -149,12 +188,8 @@ def _packed(data: Data, capacity: int, version: int, backing: str) -> tuple[Cont
     What is zero is left out where nothing is beneath.
     """
     content = qcow2.empty(capacity, version=version, backing=backing, lazy=False)
-    last = -(-capacity // CLUSTER)
-    if backing and data.clusters is not None:
-        numbers = sorted(each for each in data.clusters if each < last)
-    else:
-        numbers = sorted({at // CLUSTER for at in _written(data.content, capacity)})
-    end = -(-qcow2.physical(capacity) // CLUSTER)
+    numbers = _numbers(data, capacity, has_backing=bool(backing))
+    end = _first_free(capacity)
     for first in sorted({each // _PER_TABLE for each in numbers}):
         table = end * CLUSTER
         content.write(_TABLES_AT + 8 * first, (table | _COPIED).to_bytes(8, "big"))
@@ -165,6 +200,19 @@ def _packed(data: Data, capacity: int, version: int, backing: str) -> tuple[Cont
             end += 1
     content.write(2 * CLUSTER, struct.pack(">H", 1) * end)
     return content, end * CLUSTER if numbers else 0
+
+
+def _numbers(data: Data, capacity: int, *, has_backing: bool) -> list[int]:
+    """Return the numbers of the pieces that are in a file."""
+    if has_backing and data.clusters is not None:
+        last = -(-capacity // CLUSTER)
+        return sorted(each for each in data.clusters if each < last)
+    return sorted({at // CLUSTER for at in _written(data.content, capacity)})
+
+
+def _first_free(capacity: int) -> int:
+    """Return the number of the first piece of a file that is not part of its head."""
+    return -(-qcow2.physical(capacity) // CLUSTER)
 
 
 def _written(content: Content, capacity: int) -> Iterable[int]:

@@ -70,7 +70,9 @@ def look(host: Domains, domain: Domain) -> None:
     """Let come about what the jobs of a domain have done by now."""
     for job in list(domain.disk_jobs.running.values()):
         if job.goes_on(host.machine.now) and not job.is_ready:
-            if job.is_mirror:
+            if job.error:
+                end(host, domain, job, BlockJobEnd.FAILED)
+            elif job.is_mirror:
                 job.is_ready = True
                 job.ready()
                 tell(host, domain, job, BlockJobEnd.READY)
@@ -86,6 +88,8 @@ def end(host: Domains, domain: Domain, job: BlockJob, how: BlockJobEnd) -> None:
         job.path = job.finish()
     else:
         job.cancel()
+        if how == BlockJobEnd.FAILED:
+            job.fail(job.done / job.amount if job.amount else 0)
     jobs.ended()
     job.ended(how)
     tell(host, domain, job, how)

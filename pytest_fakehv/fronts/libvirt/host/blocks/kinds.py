@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.blocks import jobs
-from pytest_fakehv.fronts.libvirt.host.blocks.data import amount_of, fill, merged
+from pytest_fakehv.fronts.libvirt.host.blocks.data import amount_of, fill, merged, needed
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks import chain
 from pytest_fakehv.fronts.libvirt.host.disks.chain import Layer
-from pytest_fakehv.fronts.libvirt.host.disks.job import UNKNOWN_SIZE, BlockJob
+from pytest_fakehv.fronts.libvirt.host.disks.job import UNKNOWN_SIZE, BlockJob, Stop
 from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobKind
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.host import Host
+from pytest_fakehv.fronts.libvirt.host.storage.room import NO_ROOM, Growth
 from pytest_fakehv.fronts.libvirt.host.storage.space import Backing, Image
+
+_MAKING: Final = frozenset({BlockJobKind.COPY, BlockJobKind.BACKUP})
+"""Which jobs write to a file that no guest has."""
 
 _BEFORE_MIRROR: Final = frozenset({"driver", "auth", "source", "backingStore"})
 
@@ -110,9 +114,49 @@ class Work:
         if image := self.image(layer):
             images = self.images(layers)
             data = merged(images) if images is not None else None
+            if images is not None:
+                image.allocation = max(
+                    image.allocation, needed(image, images, has_backing=backing is not None)
+                )
             path = self.host.pools.whole_path(backing.path) if backing else ""
             image.backing = Backing(path, backing.format) if backing else None
             fill(image, data, self.host.machine.now)
+
+    def let_fail(
+        self, job: BlockJob, layer: Layer | None, layers: Sequence[Layer] = (), *, has_backing: bool = False
+    ) -> None:
+        """Let a job fail where its file has no more room, or where the test says.
+
+        Args:
+            job: which.
+            layer: whose file is filled by it, as by `fill`; None for none.
+            layers: of what.
+            has_backing: whether it is the difference to something then.
+        """
+        growth = self._growth(layer, layers, has_backing=has_backing) if layer else None
+        said = self.host.failing(self.domain.name, self.target)
+
+        def stop() -> Stop | None:
+            possible = growth.possible if growth else 1
+            if possible < 1 and (said is None or possible < said.at):
+                return Stop(possible, NO_ROOM)
+            return said
+
+        def fail(share: float) -> None:
+            if growth:
+                growth.come(share)
+                if job.kind in _MAKING:  # of what it has, nobody knows how much is there
+                    fill(growth.image, None, self.host.machine.now)
+
+        job.stop, job.fail = stop, fail
+
+    def _growth(self, layer: Layer, layers: Sequence[Layer], *, has_backing: bool) -> Growth | None:
+        """Return by how much a file grows; None for one that no pool has."""
+        image, images = self.image(layer), self.images(layers)
+        if image is None or images is None:
+            return None
+        space, _ = self.host.pools.place(layer.path)
+        return Growth(image, space, needed(image, images, has_backing=has_backing) - image.allocation)
 
     def delete(self, layers: Sequence[Layer]) -> None:
         """Delete the files of layers."""
@@ -191,6 +235,7 @@ def pull(work: Work, base: int | None) -> None:
         return work.path
 
     job.finish = finish
+    work.let_fail(job, layers[0], layers[:end], has_backing=base is not None)
     jobs.begin(work.host, work.domain, work.disk, job)
 
 
@@ -218,6 +263,7 @@ def commit(work: Work, top: int, base: int, *, deletes: bool) -> None:
         return work.path
 
     job.finish, job.writes = finish, layers[base].path
+    work.let_fail(job, layers[base], layers[top : base + 1], has_backing=base + 1 < len(layers))
     jobs.begin(work.host, work.domain, work.disk, job)
 
 
@@ -242,6 +288,7 @@ def commit_active(work: Work, base: int, *, deletes: bool) -> None:
         return path
 
     job.ready, job.finish, job.cancel, job.writes = ready, finish, work.unmirror, layers[base].path
+    work.let_fail(job, layers[base], layers[: base + 1], has_backing=base + 1 < len(layers))
     work.mirror(layers[base], "active-commit")
     jobs.begin(work.host, work.domain, work.disk, job)
 
@@ -266,5 +313,6 @@ def copy(work: Work, there: Layer, *, is_shallow: bool) -> None:
 
     job.ready, job.finish, job.cancel = ready, lambda: work.pivot(there, rest), work.unmirror
     job.writes = there.path
+    work.let_fail(job, there, own, has_backing=bool(rest))
     work.mirror(there, "copy", beneath=beneath)
     jobs.begin(work.host, work.domain, work.disk, job)

@@ -11,6 +11,9 @@ from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 OPERATION: Final = 9
 """What a job of a domain does that is one."""
 
+CANCELED: Final = "Operation canceled"
+"""The error of one that a client has cancelled."""
+
 _MS: Final = 1000
 
 
@@ -23,7 +26,7 @@ class Backup:
         began: when, in seconds of the cluster's clock.
         jobs: those of its disks, by their names.
         running: the names of the disks that have not ended.
-        is_cancelled: whether one has been.
+        error: why it has failed, or that it was cancelled; empty for neither.
         tell: called with its figures, where it has ended.
     """
 
@@ -32,7 +35,7 @@ class Backup:
     tell: Callable[[list[Parameter]], None]
     jobs: dict[str, BlockJob] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
-    is_cancelled: bool = False
+    error: str = ""
 
     def figures(self, now: float) -> list[Parameter]:
         """Return how far it is."""
@@ -53,9 +56,9 @@ class Backup:
 
     def completed(self, now: float) -> list[Parameter]:
         """Return how it has ended."""
-        found = [*self.figures(now), Parameter("success", Kind.BOOLEAN, not self.is_cancelled)]
-        if self.is_cancelled:
-            found.append(Parameter("errmsg", Kind.STRING, "Operation canceled"))
+        found = [*self.figures(now), Parameter("success", Kind.BOOLEAN, not self.error)]
+        if self.error:
+            found.append(Parameter("errmsg", Kind.STRING, self.error))
         return found
 
     def lost(self, now: float) -> list[Parameter]:

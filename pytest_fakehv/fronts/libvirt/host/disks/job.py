@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.host.disks.words import BlockJobEnd, BlockJobKind
 
@@ -21,6 +21,13 @@ _NAMES: Final = {
 }
 
 
+class Stop(NamedTuple):
+    """Where a job fails: at which share of what there is to be done, from 0 to 1, and with which error."""
+
+    at: float
+    error: str
+
+
 @dataclass(eq=False, kw_only=True)
 class BlockJob:
     """One job, from its beginning to its end; changed under the cluster's lock alone.
@@ -36,11 +43,14 @@ class BlockJob:
         finish: called where it is to have its effect; returns the disk's source then.
         ready: called where it waits from now on until a client says what comes of it.
         cancel: called where it is to have no effect.
+        fail: called where it has failed, with the share of it that was done.
+        stop: returns where it will fail, as far as can be known now; None for nowhere.
         ended: called where it has ended, before anybody is told, with how.
         writes: the path of what it writes to, besides the disk; "" for nothing.
         at: when it was looked at last, in seconds of the cluster's clock.
         done: how many bytes were done then.
         is_ready: whether all is done, and it waits until a client says what comes of it.
+        error: why it has failed; empty where it hasn't.
     """
 
     kind: BlockJobKind
@@ -54,10 +64,13 @@ class BlockJob:
     at: float
     ready: Callable[[], None] = lambda: None
     cancel: Callable[[], None] = lambda: None
+    fail: Callable[[float], None] = lambda _share: None
+    stop: Callable[[], Stop | None] = lambda: None
     ended: Callable[[BlockJobEnd], None] = lambda _how: None
     writes: str = ""
     done: float = 0
     is_ready: bool = False
+    error: str = ""
 
     @property
     def name(self) -> str:
@@ -75,7 +88,11 @@ class BlockJob:
         return self.size if self.done >= self.amount else int(self.done * self.size / self.amount)
 
     def goes_on(self, now: float) -> bool:
-        """Do what can be done until a time; tell whether that is all."""
+        """Do what can be done until a time; tell whether that is all, or it fails there, by its `error`."""
         passed, self.at = now - self.at, now
-        self.done = min(self.amount, self.done + passed * (self.bandwidth or RATE))
-        return self.done >= self.amount
+        stop = None if self.is_ready else self.stop()
+        last = self.amount * stop.at if stop else self.amount
+        self.done = max(self.done, min(last, self.done + passed * (self.bandwidth or RATE)))
+        if stop and self.done >= last:
+            self.error = stop.error
+        return self.done >= last

@@ -20,6 +20,7 @@ class BlockJobEnd(IntEnum):
     """What has become of it: ``VIR_DOMAIN_BLOCK_JOB_...``."""
 
     COMPLETED = 0
+    FAILED = 1
     CANCELED = 2
     READY = 3
 

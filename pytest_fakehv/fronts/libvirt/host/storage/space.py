@@ -163,6 +163,12 @@ class Spaces:
                 if image.made:
                     yield image, image.made
 
+    def files(self, node: str) -> Iterator[Image]:
+        """Give what lies on a host, and on the servers that hosts share."""
+        for address, space in [*self._spaces.items()]:  # looking at a path adds to them
+            if address[0] == SHARED or address[1] == node:
+                yield from space.images.values()
+
     def exports(self, server: str) -> list[str]:
         """Return the folders that a server lets hosts have, as far as pools have named them."""
         return sorted(each[2] for each in self._spaces if each[:2] == (SHARED, server))
