@@ -24,6 +24,7 @@ from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.values import (
     DomainRef,
     NetworkRef,
+    NodeDeviceRef,
     Parameter,
     PoolRef,
     SecretRef,
@@ -108,6 +109,7 @@ SIMPLE: Final[dict[str, Callable[[random.Random], Any]]] = {
     "w32": lambda _: "x86_64",
     "16": lambda generator: generator.randbytes(16),
     "D": lambda generator: DomainRef(text(generator), generator.randbytes(16), generator.randint(-1, 9)),
+    "H": lambda generator: NodeDeviceRef(text(generator)),
     "N": lambda generator: NetworkRef(text(generator), generator.randbytes(16)),
     "P": lambda generator: PoolRef(text(generator), generator.randbytes(16)),
     "X": lambda generator: SecretRef(generator.randbytes(16), generator.randint(0, 5), text(generator)),
