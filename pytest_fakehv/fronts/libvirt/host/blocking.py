@@ -113,6 +113,7 @@ def commit(
             last = first + 1 if flags & Commit.SHALLOW else len(layers) - 1
         check_active(domain)
         _check_commit(target, layers, first, last, flags)
+        host.opened(domain).check_write(layers[last].path, "block-commit", besides=target)
         work = Work(host, domain, target, speed)
         deletes = bool(flags & Commit.DELETE)
         if first:
@@ -199,7 +200,9 @@ def _copy(work: Work, disk: Element, there: Element, form: str | None, flags: in
     layer = found._replace(format=form or layers[0].format)
     is_shallow, reuses = bool(flags & Copy.SHALLOW), bool(flags & Copy.REUSE_EXT)
     check_can_make(work.host.pools, layer, work.target, reuses=reuses)
-    if not reuses:
+    if reuses:
+        work.host.opened(domain).check_file(layer.path, layer.format, "blockdev-mirror")
+    else:
         if layer.format == "qcow2" and layer.type == "file":
             check_can_format(work.host.pools, [layer.path])
         beneath = layers[1] if is_shallow and len(layers) > 1 else None

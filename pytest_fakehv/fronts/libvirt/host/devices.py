@@ -6,10 +6,11 @@ from typing import Final
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
+from pytest_fakehv.fronts.libvirt.host.attached import Disk
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
 from pytest_fakehv.fronts.libvirt.host.checks import affected
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
-from pytest_fakehv.fronts.libvirt.host.disks.chain import probed, with_layers
+from pytest_fakehv.fronts.libvirt.host.disks.chain import with_chain
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domainxml.completion import replaced
 from pytest_fakehv.fronts.libvirt.host.domainxml.interfaces import with_mac
@@ -33,6 +34,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.domainxml.updating import to_update
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.networks.networks import check_active
+from pytest_fakehv.fronts.libvirt.host.storage import disks
 from pytest_fakehv.fronts.libvirt.host.words import Affect, EventKind, Tray
 from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.interface.errors import HypervisorError
@@ -53,17 +55,19 @@ def attach(host: Host, _session: Session, domain: Domain, xml: str, flags: int =
     if device.name == "interface":
         given = (each.mac for definition in (live, config) if definition for each in definition.interfaces)
         device = with_mac(device, domain.uuid, set(given))
-    later = _attached(config.root, device) if config else None
+    later = _attached(host, config.root, device) if config else None
     if live:
         _attach_live(host, domain, device)
     if later:
         host.configure(domain, lambda _given: Definition(later))
 
 
-def _attached(root: Element, device: Element) -> Element:
+def _attached(host: Host, root: Element, device: Element) -> Element:
     """Return a persistent definition to which a device has come."""
     check_device(root, device)
     come = plugged(root, device, is_live=False)
+    if come.device.name == "disk":
+        disks.check_is_volume(host.pools, Disk.of(come.device))
     return _with_memory(come.domain, size_of(come.device))
 
 
@@ -72,10 +76,10 @@ def _attach_live(host: Host, domain: Domain, device: Element) -> None:
     with host.machine.lock:
         root = _pinned(domain)
         check_device(root, device)
+        _check_there(host, device)
         come = plugged(root, device, is_live=True)
         _check_network(host, come.device)
-        if come.device.name == "disk":
-            host.check_disk_comes(domain, come.device, "device_add")
+        _check_is_free(host, domain, come.device, come.domain, "device_add")
         before = domain.definition
         come = _named(host, domain, come)
         size = size_of(come.device)
@@ -110,34 +114,52 @@ def _named(host: Host, domain: Domain, come: Plugged) -> Plugged:
             if named.child("alias") is None and (alias := new_alias(named, others)):
                 named = with_alias(named, alias)
         if each.name == "disk":
-            named = _numbered(host, domain, named)
+            named = _come(host, domain, named)
         there = there.exchanging(each, named)
         done = named if each is come.device else done
     root = come.domain.exchanging(devices, there)
     return come._replace(domain=_kept(root, domain), device=done)
 
 
-def _numbered(host: Host, domain: Domain, disk: Element) -> Element:
-    """Return a disk with what is beneath it, each file with a number that no other one ever has."""
-    layers = probed(disk, host.pools.backing_at)
-    return with_layers(disk, [each._replace(number=_next_number(domain)) for each in layers])
+def _come(host: Host, domain: Domain, disk: Element) -> Element:
+    """Return a disk with its chain, whose files have numbers that no other one of the domain ever has."""
 
+    def number() -> int:
+        domain.sources = max(domain.sources + 1, next_index(domain))
+        return domain.sources
 
-def _next_number(domain: Domain) -> int:
-    domain.sources = max(domain.sources + 1, next_index(domain))
-    return domain.sources
-
-
-def _with_medium(domain: Domain, drive: Element) -> Element:
-    """Return a drive whose new medium, if there is one, has such a number; what is beneath, nobody says."""
-    number, source = _next_number(domain), drive.child("source")
-    return drive.exchanging(source, source.having(index=str(number))) if source else drive
+    return with_chain(disk, host.pools.backing_at, number)
 
 
 def _check_network(host: Host, interface: Element) -> None:
     """Refuse an interface of a network that isn't up."""
     if interface.name == "interface" and interface.attributes["type"] == "network":
         check_active(host.networks.named(part_of(interface, "source", "network") or ""))
+
+
+def _check_there(host: Host, device: Element) -> None:
+    """Refuse a disk that is to be in a pool, and isn't."""
+    if device.name == "disk":
+        disk = Disk.of(device.defaulting(device="disk", type="file"))
+        disks.check_is_volume(host.pools, disk)
+        disks.check_disk_there(host.pools, disk)
+
+
+def _check_is_free(host: Host, domain: Domain, device: Element, root: Element, command: str) -> None:
+    """Refuse a disk that is not what it says, or is in use.
+
+    Args:
+        host: where.
+        domain: to which it comes.
+        device: the disk, or what is none.
+        root: what the domain has then.
+        command: QEMU's, by which it comes.
+
+    Raises:
+        LibvirtError: it is so.
+    """
+    if device.name == "disk":
+        host.opened(domain, Definition(root)).check_disk(part_of(device, "target", "dev") or "", command)
 
 
 def _with_memory(root: Element, kib: int) -> Element:
@@ -281,10 +303,11 @@ def _update_live(host: Host, domain: Domain, device: Element) -> None:
         done = to_update(root, device, domain.uuid, shown=shown)
         if done.new.name == "interface" and done.new.child("source") != done.old.child("source"):
             _check_network(host, done.new)
-        new = done.new
         if done.is_new_medium:
-            host.check_disk_comes(domain, new, "blockdev-insert-medium")
-            new = _with_medium(domain, new)
+            _check_there(host, done.new)
+            exchanged = _exchanged(root, done.old, done.new)
+            _check_is_free(host, domain, done.new, exchanged, "blockdev-insert-medium")
+        new = _come(host, domain, done.new) if done.is_new_medium else done.new
         domain.definition = Definition(_exchanged(root, done.old, new))
         host.connects(domain)
         if done.is_new_medium and new.attributes["device"] == "cdrom":

@@ -16,8 +16,6 @@ from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.disks.job import Stop
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
-from pytest_fakehv.fronts.libvirt.host.domainxml.running import devices_of
-from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.nodedevices.devices import NodeDevices
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
@@ -348,28 +346,22 @@ class Host(Befalling):
             LibvirtError: it does, or one is.
         """
         self._check_needs(definition)
-        opening.check(self.pools, definition, self._running(), self.machine.now)
+        opening.check(self.pools, definition, map(_open, self._running()), self.machine.now)
 
-    def check_disk_comes(self, domain: Domain, disk: Element, taker: str) -> None:
-        """Refuse a disk that comes to a running domain, and isn't there, or is in use; called under the lock.
+    def opened(self, domain: Domain, definition: Definition | None = None) -> opening.Opened:
+        """Return what is open here, to which a domain that runs opens more; called under the lock.
 
         Args:
-            domain: which.
-            disk: as the domain's XML is to have it.
-            taker: as for `opening.check_comes`.
-
-        Raises:
-            LibvirtError: it isn't, or is.
+            domain: that domain.
+            definition: by what it would run; None for that by which it does.
         """
-        root = domain.definition.root
-        devices = devices_of(root)
-        alone = Definition(root.exchanging(devices, devices.holding(disk)))
-        disks.check_there(self.pools, alone)
-        opening.check_comes(self.pools, alone, self._running(), taker)
+        own, others = _open(domain), (each for each in self._running() if each is not domain)
+        own = own._replace(definition=definition or domain.definition)
+        return opening.Opened(self.pools, own, tuple(map(_open, others)))
 
-    def _running(self) -> list[Definition]:
-        """Return by what those domains run that have their disks: one that comes here has not yet."""
-        return [each.definition for each in self.domains if each.is_active and not each.incoming]
+    def _running(self) -> list[Domain]:
+        # One that comes here has its disks only once it is here.
+        return [each for each in self.domains if each.is_active and not each.incoming]
 
     @under_lock
     def _check_starts(self, domain: Domain, definition: Definition) -> None:
@@ -422,6 +414,12 @@ class Host(Befalling):
         """Have no domain that was to be there while it runs, if it doesn't."""
         if self.has(domain) and not (domain.is_active or domain.is_persistent):
             self.drop(domain)
+
+
+def _open(domain: Domain) -> opening.Running:
+    """Return what a domain that runs has open."""
+    written = tuple(each.writes for each in domain.disk_jobs.running.values() if each.writes)
+    return opening.Running(domain.definition, written)
 
 
 class OfDomain(NamedTuple):

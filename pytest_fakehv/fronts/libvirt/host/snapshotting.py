@@ -106,6 +106,9 @@ def _new(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapshot:
     snapped.check_overlays(host.pools, found, flags)
     if domain.snapshots.by_name(name):
         raise failure(Code.OPERATION_FAILED, f"domain moment {name} already exists", origin=Origin.DOMAIN)
+    if domain.is_active and flags & Snap.REUSE_EXT:
+        for path in (each.overlay for each in found if each.overlay):
+            host.opened(domain).check_file(path, "qcow2", "blockdev-add")
     if not flags & Snap.REUSE_EXT:
         snapped.check_room(host.pools, domain, found)
     place = domain.place

@@ -165,6 +165,9 @@ def check(host: Host, domain: Domain, each: Wanted, *, reuses: bool) -> None:
             f"Could not open '{each.there.path}': No such file or directory"
         )
         raise failure(Code.INTERNAL_ERROR, problem)
+    host.opened(domain).check_file(
+        each.there.path, each.there.format, "transaction", doing="Could not create node: "
+    )
 
 
 def check_room(host: Host, disks: list[Wanted]) -> None:
@@ -227,7 +230,7 @@ def _begun(host: Host, domain: Domain, backup: Backup, each: Wanted, *, reuses: 
         if not reuses:
             work.delete([there])
 
-    job.finish, job.cancel = finish, cancel
+    job.finish, job.cancel, job.writes = finish, cancel, there.path
     work.let_fail(job, None if each.incremental else there, layers)
     job.ended = partial(_ended, host, domain, backup, job)
     backup.jobs[each.target] = job

@@ -262,7 +262,7 @@ def commit(work: Work, top: int, base: int, *, deletes: bool) -> None:
             work.delete(layers[top:base])
         return work.path
 
-    job.finish = finish
+    job.finish, job.writes = finish, layers[base].path
     work.let_fail(job, layers[base], layers[top : base + 1], has_backing=base + 1 < len(layers))
     jobs.begin(work.host, work.domain, work.disk, job)
 
@@ -287,7 +287,7 @@ def commit_active(work: Work, base: int, *, deletes: bool) -> None:
             work.delete(layers[:base])
         return path
 
-    job.ready, job.finish, job.cancel = ready, finish, work.unmirror
+    job.ready, job.finish, job.cancel, job.writes = ready, finish, work.unmirror, layers[base].path
     work.let_fail(job, layers[base], layers[: base + 1], has_backing=base + 1 < len(layers))
     work.mirror(layers[base], "active-commit")
     jobs.begin(work.host, work.domain, work.disk, job)
@@ -312,6 +312,7 @@ def copy(work: Work, there: Layer, *, is_shallow: bool) -> None:
         work.mirror(there, "copy", beneath=beneath, ready=True)
 
     job.ready, job.finish, job.cancel = ready, lambda: work.pivot(there, rest), work.unmirror
+    job.writes = there.path
     work.let_fail(job, there, own, has_backing=bool(rest))
     work.mirror(there, "copy", beneath=beneath)
     jobs.begin(work.host, work.domain, work.disk, job)

@@ -144,7 +144,7 @@ def detected(definition: Definition, backing_at: BackingAt) -> Definition:
         backing_at: what says of which file another one is the difference to.
     """
     disks = disks_of(definition)
-    chains = [probed(each, backing_at) for each in disks]
+    chains = [_probed(each, backing_at) for each in disks]
     said = [layers_of(each) for each in disks]
     free = count(1)
     for place in reversed(range(len(disks))):  # what is said first, then what was found
@@ -159,7 +159,23 @@ def detected(definition: Definition, backing_at: BackingAt) -> Definition:
     return _exchanging(definition, new) if new else definition
 
 
-def probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
+def with_chain(disk: Element, backing_at: BackingAt, number: Callable[[], int]) -> Element:
+    """Return a disk that comes to a domain that runs: with what is beneath it, and a number for each file.
+
+    Args:
+        disk: the disk, with a source, which may be empty.
+        backing_at: as for `detected`.
+        number: gives a number that no file of the domain has had.
+    """
+    layers = [each._replace(number=number()) for each in _probed(disk, backing_at)]
+    if not layers[0].path:  # a drive that is emptied, of which a number is all that its source has
+        return disk.holding(
+            *(layers[0].numbered_source if each.name == "source" else each for each in disk.children)
+        )
+    return with_layers(disk, layers)
+
+
+def _probed(disk: Element, backing_at: BackingAt) -> list[Layer]:
     """Return a disk's chain, as it is found by looking into the files."""
     layers = layers_of(disk)
     if not layers or is_ended(disk):

@@ -46,6 +46,7 @@ class BlockJob:
         fail: called where it has failed, with the share of it that was done.
         stop: returns where it will fail, as far as can be known now; None for nowhere.
         ended: called where it has ended, before anybody is told, with how.
+        writes: the path of what it writes to, besides the disk; "" for nothing.
         at: when it was looked at last, in seconds of the cluster's clock.
         done: how many bytes were done then.
         is_ready: whether all is done, and it waits until a client says what comes of it.
@@ -66,6 +67,7 @@ class BlockJob:
     fail: Callable[[float], None] = lambda _share: None
     stop: Callable[[], Stop | None] = lambda: None
     ended: Callable[[BlockJobEnd], None] = lambda _how: None
+    writes: str = ""
     done: float = 0
     is_ready: bool = False
     error: str = ""

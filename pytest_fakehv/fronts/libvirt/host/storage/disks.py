@@ -71,8 +71,12 @@ def whole_sectors(size: int) -> int:
     return -(-size // _SECTOR) * _SECTOR
 
 
-def _check_is_volume(pools: Pools, disk: Disk) -> None:
-    """Refuse a disk that is to be a volume of a pool, where that isn't active, or has none of that name."""
+def check_is_volume(pools: Pools, disk: Disk) -> None:
+    """Refuse a disk that is to be a volume of a pool, where that isn't active, or has none of that name.
+
+    Raises:
+        LibvirtError: it is so.
+    """
     if disk.source is not None and disk.pool is not None:
         pool = pools.by_name(disk.pool)
         if not pool.is_active:
@@ -100,21 +104,30 @@ def check_there(pools: Pools, definition: Definition) -> None:
         LibvirtError: it has such a one, or one in a pool that isn't there.
     """
     for disk in definition.disks:
-        _check_is_volume(pools, disk)
+        check_is_volume(pools, disk)
     for disk in definition.disks:
-        each = held(pools, disk)
-        if each is None:
-            continue
-        if each.image is None:
-            problem = f"Cannot access storage file '{each.path}'{'' if disk.format == 'raw' else _WHO}"
-            raise system_failure(problem, errno.ENOENT, origin=Origin.STORAGE)
-        if disk.format != "raw":
-            above = each.path
-            for beneath in chain(pools, each):
-                if beneath.image is None:
-                    problem = f"Cannot access backing file '{beneath.path}' of storage file '{above}'{_WHO}"
-                    raise system_failure(problem, errno.ENOENT, origin=Origin.STORAGE)
-                above = beneath.path
+        check_disk_there(pools, disk)
+
+
+def check_disk_there(pools: Pools, disk: Disk) -> None:
+    """Refuse a disk that is to be in a pool, and isn't, or lacks what is beneath it.
+
+    Raises:
+        LibvirtError: it is so.
+    """
+    each = held(pools, disk)
+    if each is None:
+        return
+    if each.image is None:
+        problem = f"Cannot access storage file '{each.path}'{'' if disk.format == 'raw' else _WHO}"
+        raise system_failure(problem, errno.ENOENT, origin=Origin.STORAGE)
+    if disk.format != "raw":
+        above = each.path
+        for beneath in chain(pools, each):
+            if beneath.image is None:
+                problem = f"Cannot access backing file '{beneath.path}' of storage file '{above}'{_WHO}"
+                raise system_failure(problem, errno.ENOENT, origin=Origin.STORAGE)
+            above = beneath.path
 
 
 def without_missing(pools: Pools, definition: Definition) -> Definition:

@@ -8,6 +8,7 @@ Source: QEMU's documentation of image locking, and what a real one says.
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
@@ -16,6 +17,7 @@ from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.storage import qcow2
 from pytest_fakehv.fronts.libvirt.host.storage.disks import chain, held
+from pytest_fakehv.fronts.libvirt.host.storage.pool import Held
 from pytest_fakehv.fronts.libvirt.host.storage.pools import Pools
 from pytest_fakehv.fronts.libvirt.host.storage.space import Image, ImageType
 
@@ -33,6 +35,9 @@ _CACHES: Final = {
 _WRITES_THROUGH: Final = frozenset({"directsync", "writethrough"})
 
 
+_NOT_QCOW2: Final = "Image is not in qcow2 format"
+
+
 class _Lock(NamedTuple):
     """What one domain does with an image, and lets others do."""
 
@@ -41,73 +46,144 @@ class _Lock(NamedTuple):
     writes: bool
     shares: bool
     """Whether others may write to it."""
+    target: str
+    """The name of the disk for which it is taken."""
     option: str
     """Of QEMU's command, the option that takes it."""
 
     @property
-    def is_late(self) -> bool:
-        """Whether it is taken with the device: QEMU opens all images before it makes these."""
+    def is_of_device(self) -> bool:
+        """Whether it is taken for the device alone, after all images are open."""
         return self.option.startswith("-device")
 
+    def hindered_by(self, taken: Iterable["_Lock"]) -> str | None:
+        """Return why it can't be had beside others; None where it can."""
+        others = [each for each in taken if each.image is self.image]
+        if self.writes and not all(each.shares for each in others):
+            return 'Failed to get "write" lock'
+        if not self.shares and any(each.writes for each in others):
+            return 'Failed to get shared "write" lock'
+        return None
 
-def check(pools: Pools, definition: Definition, running: Iterable[Definition], now: float) -> None:
+
+class Running(NamedTuple):
+    """What a domain that runs has open."""
+
+    definition: Definition
+    """By what it runs."""
+    written: tuple[str, ...]
+    """The paths of what jobs of its disks write to."""
+
+    def locks(self, pools: Pools) -> Iterator[_Lock]:
+        """Give what it has taken."""
+        yield from _locks(pools, self.definition)
+        for path in self.written:
+            if image := pools.image_at(path):
+                yield _Lock(image, path, writes=True, shares=False, target="", option="")
+
+
+class Opened(NamedTuple):
+    """What is open on a host to which a domain that runs opens more."""
+
+    pools: Pools
+    """The host's."""
+    own: Running
+    """What the domain has, with what is to come."""
+    others: tuple[Running, ...]
+    """What the others have."""
+
+    def _taken(self, besides: str) -> list[_Lock]:
+        """Return what is taken, but for a disk of the domain."""
+        own = (each for each in self.own.locks(self.pools) if not besides or each.target != besides)
+        return [*own, *(lock for each in self.others for lock in each.locks(self.pools))]
+
+    def check_disk(self, target: str, command: str) -> None:
+        """Refuse a disk that is not what it says, or is in use.
+
+        Args:
+            target: its name.
+            command: that of QEMU which takes the device's locks.
+
+        Raises:
+            LibvirtError: it is so.
+        """
+        definition = self.own.definition
+        for disk, _, why in _unsuitable(self.pools, definition):
+            if disk.target == target:
+                raise _refused("blockdev-add", why)
+        locks, taken = _in_order(_locks(self.pools, definition)), self._taken(target)
+        for lock in locks:
+            if lock.target == target and (why := lock.hindered_by(taken) or ""):
+                raise _refused(command if lock.is_of_device else "blockdev-add", why)
+
+    def check_file(self, path: str, form: str, command: str, *, doing: str = "") -> None:
+        """Refuse a file that is there and is to be written to, if it is not what is said, or is in use.
+
+        Args:
+            path: where it is.
+            form: of what is to be in it.
+            command: that of QEMU which takes the lock of what has no format.
+            doing: what that says it can't do, before it says why.
+
+        Raises:
+            LibvirtError: it is so.
+        """
+        image = self.pools.image_at(path)
+        if image and form == "qcow2" and not qcow2.is_one(image):
+            raise _refused("blockdev-add", _NOT_QCOW2)
+        if form == "raw":
+            self.check_write(path, command, doing=doing)
+        else:
+            self.check_write(path, "blockdev-add")
+
+    def check_write(self, path: str, command: str, *, besides: str = "", doing: str = "") -> None:
+        """Refuse to write to a file that is in use.
+
+        Args:
+            path: where it is.
+            command: that of QEMU which takes the lock.
+            besides: the disk of the domain that may have it; "" for none.
+            doing: as for `check_file`.
+
+        Raises:
+            LibvirtError: it is so.
+        """
+        if image := self.pools.image_at(path):
+            lock = _Lock(image, path, writes=True, shares=False, target="", option="")
+            if why := lock.hindered_by(self._taken(besides)):
+                raise _refused(command, doing + why)
+
+
+def _refused(command: str, why: str) -> LibvirtError:
+    """Return the error of a QEMU that runs and doesn't do what it is told."""
+    return failure(Code.INTERNAL_ERROR, f"unable to execute QEMU command '{command}': {why}")
+
+
+def _in_order(locks: Iterable[_Lock]) -> list[_Lock]:
+    """Return locks as they are taken: QEMU opens all images before it makes the devices."""
+    return sorted(locks, key=lambda each: each.is_of_device)
+
+
+def check(pools: Pools, definition: Definition, running: Iterable[Running], now: float) -> None:
     """Refuse a domain with a disk that is not what it says, or is in use: by another one, or twice.
 
     Args:
         pools: the host's.
         definition: by what it starts.
-        running: by what those domains run that run on the host.
+        running: what those domains have open that run on the host.
         now: the time of the cluster's clock, in seconds.
 
     Raises:
         LibvirtError: it has such a one.
     """
-    for option, why in _unsuitable(pools, definition):
+    for _, option, why in _unsuitable(pools, definition):
         raise _ends(f"{option}: {why}", definition, now)
-    for lock, why in _conflicts(pools, definition, running):
-        raise _fails(lock, why, definition, now)
-
-
-def check_comes(pools: Pools, definition: Definition, running: Iterable[Definition], taker: str) -> None:
-    """Refuse a disk that comes to a domain that runs, and is not what it says, or is in use.
-
-    Args:
-        pools: the host's.
-        definition: a domain with that disk alone.
-        running: as for `check`, with that by which the domain runs.
-        taker: which command of QEMU's takes what has no header.
-
-    Raises:
-        LibvirtError: it is such a one.
-    """
-    opener = "blockdev-add"
-    for _, why in _unsuitable(pools, definition):
-        raise _refuses(opener, why)
-    for lock, why in _conflicts(pools, definition, running):
-        raise _refuses(taker if lock.is_late else opener, why)
-
-
-def _refuses(command: str, why: str) -> LibvirtError:
-    return failure(Code.INTERNAL_ERROR, f"unable to execute QEMU command '{command}': {why}")
-
-
-def _conflicts(
-    pools: Pools, definition: Definition, running: Iterable[Definition]
-) -> Iterator[tuple[_Lock, str]]:
-    """Give the locks that QEMU doesn't get, and why."""
-    taken = [lock for each in running for lock in _locks(pools, each)]
-    for lock in sorted(_locks(pools, definition), key=lambda each: each.is_late):
-        others = [each for each in taken if each.image is lock.image]
-        if lock.writes and not all(each.shares for each in others):
-            yield lock, 'Failed to get "write" lock'
-        elif not lock.shares and any(each.writes for each in others):
-            yield lock, 'Failed to get shared "write" lock'
+    taken = [lock for each in running for lock in each.locks(pools)]
+    for lock in _in_order(_locks(pools, definition)):
+        if why := lock.hindered_by(taken) or "":
+            problem = f"{lock.option}: {why}\nIs another process using the image [{lock.path}]?"
+            raise _ends(problem, definition, now)
         taken.append(lock)
-
-
-def _fails(lock: _Lock, why: str, definition: Definition, now: float) -> LibvirtError:
-    problem = f"{lock.option}: {why}\nIs another process using the image [{lock.path}]?"
-    return _ends(problem, definition, now)
 
 
 def _ends(problem: str, definition: Definition, now: float) -> LibvirtError:
@@ -117,63 +193,79 @@ def _ends(problem: str, definition: Definition, now: float) -> LibvirtError:
     return failure(Code.INTERNAL_ERROR, f"process exited while connecting to monitor: {who}: {problem}")
 
 
-def _unsuitable(pools: Pools, definition: Definition) -> Iterator[tuple[str, str]]:
-    """Give which options of QEMU's can't open disks of a domain, and why."""
-    count = len(definition.disks)
-    for position, disk in enumerate(definition.disks):
-        each = held(pools, disk)
-        if each is None or each.image is None:
-            continue
-        number = count - position
-        if disk.type == "block" and each.image.type is ImageType.FILE:
-            told = {
-                "driver": "host_device",
-                "filename": each.path,
-                "node-name": f"libvirt-{number}-storage",
-                "auto-read-only": True,
-                "discard": "unmap",
-            }
-            why = f"'host_device' driver requires '{each.path}' to be either a character or block device"
-            yield f"-blockdev {_written(told)}", why
-        if disk.format == "qcow2" and not qcow2.is_one(each.image):
-            yield _node(disk, number, disk.format, None, is_top=True), "Image is not in qcow2 format"
+class _Node(NamedTuple):
+    """An image that QEMU opens for a disk."""
+
+    held: Held
+    form: str
+    """Of what is to be in it."""
+    number: int
+    beneath: int | None
+    """The number of what it is the difference to; None for nothing."""
+    is_top: bool
 
 
-def _locks(pools: Pools, definition: Definition) -> Iterator[_Lock]:
+def _nodes(pools: Pools, definition: Definition) -> Iterator[tuple[int, Disk, list[_Node]]]:
+    """Give domains' disks in pools, with their place, and what is opened for each: the lowest first."""
     count = len(definition.disks)
     lowest = count  # what is beneath disks is numbered after them
     for position, disk in enumerate(definition.disks):
-        image = held(pools, disk)
-        if image is None or image.image is None:
+        top = held(pools, disk)
+        if top is None or top.image is None:
             continue
-        number = count - position
-        if disk.format == "raw":
-            option = f"-device {_written(_device(disk, number, definition.disk_aliases[position]))}"
-            yield _Lock(image.image, image.path, not disk.is_read_only, disk.is_shareable, option)
-            continue
-        nodes = [number]
-        for beneath in chain(pools, image):
-            lowest += 1
-            nodes.append(lowest)
-            if beneath.image:
-                option = _node(disk, lowest, beneath.image.format or "raw", None)
-                yield _Lock(beneath.image, beneath.path, writes=False, shares=False, option=option)
-        above = nodes[1] if len(nodes) > 1 else None
-        option = _node(disk, number, disk.format, above, is_top=True)
-        yield _Lock(image.image, image.path, not disk.is_read_only, shares=False, option=option)
+        found, form, number = [], disk.format, count - position
+        beneath = list(chain(pools, top)) if form != "raw" else []
+        for each, below in zip_longest([top, *beneath], beneath):
+            under = lowest = lowest + 1 if below else lowest
+            found.append(_Node(each, form, number, under if below else None, each is top))
+            backing = each.image and each.image.backing
+            form, number = backing.format if backing else "", under
+        yield position, disk, found[::-1]
 
 
-def _node(disk: Disk, number: int, form: str, beneath: int | None, *, is_top: bool = False) -> str:
+def _unsuitable(pools: Pools, definition: Definition) -> Iterator[tuple[Disk, str, str]]:
+    """Give disks of a domain that QEMU can't open, each with its option that says so, and why."""
+    for _, disk, nodes in _nodes(pools, definition):
+        for node in nodes:
+            path, image = node.held.path, node.held.image
+            if node.is_top and disk.type == "block" and image and image.type is ImageType.FILE:
+                told = {
+                    "driver": "host_device",
+                    "filename": path,
+                    "node-name": f"libvirt-{node.number}-storage",
+                    "auto-read-only": True,
+                    "discard": "unmap",
+                }
+                why = f"'host_device' driver requires '{path}' to be either a character or block device"
+                yield disk, f"-blockdev {_written(told)}", why
+            if node.form == "qcow2" and image and not qcow2.is_one(image):
+                yield disk, _option(disk, node), _NOT_QCOW2
+
+
+def _locks(pools: Pools, definition: Definition) -> Iterator[_Lock]:
+    for position, disk, nodes in _nodes(pools, definition):
+        for node in nodes:
+            if node.held.image is None:
+                continue
+            writes, shares = node.is_top and not disk.is_read_only, False
+            option = _option(disk, node)
+            if disk.format == "raw":
+                shares = disk.is_shareable
+                option = f"-device {_written(_device(disk, node.number, definition.disk_aliases[position]))}"
+            yield _Lock(node.held.image, node.held.path, writes, shares, disk.target, option)
+
+
+def _option(disk: Disk, node: _Node) -> str:
     """Return the option that opens an image."""
     told = {
-        "node-name": f"libvirt-{number}-format",
-        "read-only": disk.is_read_only or not is_top,
+        "node-name": f"libvirt-{node.number}-format",
+        "read-only": disk.is_read_only or not node.is_top,
         "cache": _CACHES.get(_cache(disk)),
-        "driver": form,
-        "file": f"libvirt-{number}-storage",
+        "driver": node.form,
+        "file": f"libvirt-{node.number}-storage",
     }
-    node = {key: value for key, value in told.items() if value is not None}
-    return f"-blockdev {_written({**node, 'backing': beneath and f'libvirt-{beneath}-format'})}"
+    given = {key: value for key, value in told.items() if value is not None}
+    return f"-blockdev {_written({**given, 'backing': node.beneath and f'libvirt-{node.beneath}-format'})}"
 
 
 def _device(disk: Disk, number: int, alias: str) -> dict[str, object]:
