@@ -66,7 +66,8 @@ MOVED = {"instance": "web1", "source": "node1", "target": "node2", "live": True}
 PLACED = {"instance": "web1", "on": "node1", "memory": 512, "vcpus": 1}
 
 OF_BOTH = {
-    "allow": {"invariants": ["vanished"], "instance": "web1"},
+    "allow": {"invariants": ["vanished"], "instance": "web1", "volume": "a"},
+    "forbid": {"invariants": ["orphaned"]},
     "keep_apart": {"instances": ["web1", "db1"]},
     "keep_at_most": {"migrations": 1, "node": "node1"},
     "at": {"time": 30, "deed": int, "optional": False},

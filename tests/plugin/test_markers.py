@@ -23,7 +23,7 @@ NODE = (
     "cpu_sockets, tags"
 )
 INSTANCE = "name, node, memory, min_memory, vcpus, state, hvparams, tags, xml"
-FAKEHV = "backend, strict, allow, clock, seed, topology, max_calls, max_time, routes"
+FAKEHV = "backend, strict, allow, forbid, clock, seed, topology, max_calls, max_time, routes"
 CLOCKS = "'polls', 'manual', 'real', or a function that returns seconds"
 MIGRATION = "instance, outcome, at, polls, bandwidth, dirty_rate, max_downtime, postcopy, times"
 POSITIVE = "must be a positive integer, not"

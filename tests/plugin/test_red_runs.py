@@ -181,7 +181,7 @@ class TestWhatCannotBeDrawn:
     def test_the_whole_page(self, pytester):
         pytester.makeconftest(
             """
-            import pytest_fakehv.plugin.page as run
+            import pytest_fakehv.story.page.run as run
 
             def page(**keywords):
                 raise RuntimeError("no paper is left")
