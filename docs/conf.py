@@ -64,6 +64,6 @@ nitpick_ignore_regex = [
     # Types that only the package's own code names.
     (
         "py:class",
-        r"pytest_fakehv\.(calls\.(selection|within)|cluster\.migrating|storage\.(locks|memory|root))\..*",
+        r"pytest_fakehv\.(calls\.(selection|within)|cluster\.migrating|interface\.resources|storage\.(locks|memory|root))\..*",
     ),
 ]
