@@ -175,7 +175,8 @@ def newest(session: nox.Session) -> None:
     folder = Path(session.cache_dir, "sid").resolve()
     if not folder.exists():
         making = folder.with_suffix(".new")
-        shutil.rmtree(making, ignore_errors=True)
+        if making.exists():  # with the machine's own folders mounted in it, perhaps
+            session.error(f"{making} is half made: see that nothing is mounted in it, and remove it")
         packages = ",".join(f"python{each}{part}" for each in NEXT for part in ("", "-venv"))
         command = ("debootstrap", "--variant=minbase", f"--include={packages}", "sid", str(making))
         session.run(*command, external=True, silent=True)

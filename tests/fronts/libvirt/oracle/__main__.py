@@ -69,22 +69,10 @@ def on_front(names):
     """Give what the front says."""
     from oracle.standin import stand_ins
 
-    allowed = rows()
     for name in names:
-        there = records.read(name)
-        expected = [len(line.get("events", ())) for line in there]
-        # A machine that is busy with other things is late with events: what differs for that does not again.
-        for is_last in (False, False, True):
-            try:
-                with stand_ins(*HOSTS) as hosts:
-                    here = play(scripts()[name], hosts, expected)
-            except libvirt.libvirtError:
-                if is_last:
-                    raise
-                continue
-            if all(any(row.matches(each) for row in allowed) for each in compared(name, there, here)):
-                break
-        yield name, here
+        expected = [len(line.get("events", ())) for line in records.read(name)]
+        with stand_ins(*HOSTS) as hosts:
+            yield name, play(scripts()[name], hosts, expected)
 
 
 def report(said, allowed):

@@ -14,6 +14,9 @@ from oracle.normal import FLEETING, normal
 QUIET = 0.06
 """For how many seconds a real host must have said nothing to be taken to have said all."""
 
+PATIENCE = 0.01
+"""For how long nothing has to come before a second of a stand-in's clock passes."""
+
 LONGEST = 20.0
 """For how many seconds what a script waits for may not happen."""
 
@@ -377,6 +380,7 @@ class Recording:
             quiet *= 5  # the BIOS resets once more
         deadline = time.monotonic() + (LONGEST if wanted is None else 0.5)
         last, seen = time.monotonic(), len(self._events)
+        passed = last
         while time.monotonic() < deadline:
             self._pump(10 if wanted is None else 1)
             if len(self._events) != seen:
@@ -384,8 +388,10 @@ class Recording:
             if wanted is not None:
                 if seen >= wanted:
                     break
-                if until is not None:
+                # Some seconds alone: else, on a slow machine, much is over before its events are here.
+                if until is not None and time.monotonic() - max(last, passed) > PATIENCE:
                     next(iter(self.hosts.values())).let_pass()
+                    passed = time.monotonic()
             elif time.monotonic() - last > quiet and (
                 until is None or any(each.startswith(until) for each in self._events)
             ):
