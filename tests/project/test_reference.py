@@ -11,6 +11,7 @@ import pytest_fakehv
 from pytest_fakehv import FakeCluster, HoldError
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
 from pytest_fakehv.fronts.libvirt.host.apis import APIS
+from pytest_fakehv.plugin.markers import with_arguments
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -105,3 +106,21 @@ def test_what_is_documented_of_the_libvirt_front_is_there():
 def test_the_functions_of_libvirts_that_are_answered_are_all_named():
     table = (REFERENCE / "libvirt.md").read_text().partition("\n| area |")[2].partition("\n\n")[0]
     assert {*re.findall(r"`(vir\w+)`", table)} ^ APIS.keys() == set()
+
+
+def test_each_marker_has_a_table_of_its_arguments_as_pytest_lists_them():
+    page = (REFERENCE / "markers.md").read_text()
+    tables = dict(re.findall(r"^### (fakehv\w*)\n((?:(?!#).*\n)*)", page, re.MULTILINE))
+    row = re.compile(r"^\| `(\*?\w+)` \| `(.+?)` \| (?:`(.+?)`)? \| .+ \|$", re.MULTILINE)
+    shown = {
+        marker: [
+            f"{name}: {kind}" + (f" = {default}" if default else "")
+            for name, kind, default in row.findall(table.replace(r"\|", "|"))
+        ]
+        for marker, table in tables.items()
+    }
+    listed = dict(re.match(r"(\w+)\((.*?)\): ", line).groups() for line in with_arguments())
+    assert shown == {
+        marker: [each for each in re.split(r", (?=\*)|, (?=\w+: )", arguments) if each != "*"]
+        for marker, arguments in listed.items()
+    }
