@@ -55,6 +55,21 @@ LIES = [
     ),
     ("virDomainListAllCheckpoints", lambda dom: dom.listAllCheckpoints(), []),
     ("virDomainGetDiskErrors", lambda dom: dom.diskErrors(), {}),
+    (
+        "virDomainGetVcpus",
+        lambda dom: dom.vcpus(),
+        ([(0, 1, 5, 2)], [(False, False, True) + (False,) * 13]),
+    ),
+    ("virDomainGetVcpuPinInfo", lambda dom: dom.vcpuPinInfo(), [(True,) + (False,) * 14 + (True,)]),
+    ("virDomainGetEmulatorPinInfo", lambda dom: dom.emulatorPinInfo(), (False,) * 9 + (True,) * 7),
+    ("virDomainGetIOThreadInfo", lambda dom: dom.ioThreadInfo(), [(3, [True] + [False] * 15)]),
+    ("virNodeGetCPUMap", lambda dom: dom.connect().getCPUMap(), (3, [True, False, True], 2)),
+    ("virNodeGetFreePages", lambda dom: dom.connect().getFreePages([4, 2048], 0, 1), {0: {4: 9, 2048: 8}}),
+    (
+        "virConnectGetCPUModelNames",
+        lambda dom: dom.connect().getCPUModelNames("x86_64"),
+        ["qemu64", "my-own"],
+    ),
     ("virNodeGetInfo", lambda dom: dom.connect().getInfo(), ["x86_64", 1024, 1, 2400, 1, 1, 1, 1]),
     ("virConnectListDomains", lambda dom: dom.connect().listDomainsID(), [7]),
     ("virConnectGetHostname", lambda dom: dom.connect().getHostname(), "other"),
@@ -101,9 +116,16 @@ def test_a_lie_may_have_figures_of_which_the_binding_asks_first_how_many_there_a
         ("virDomainGetDiskErrors", web1.diskErrors, {"vda": libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE}),
         ("virNodeGetCPUStats", lambda: web1.connect().getCPUStats(-1), {"kernel": 5, "user": 7}),
         ("virNodeGetMemoryStats", lambda: web1.connect().getMemoryStats(-1), {"total": 5, "free": 2}),
+        ("virDomainGetCPUStats", lambda: web1.getCPUStats(True), [{"cpu_time": 7, "user_time": 5}]),
     ):
         cluster.fault(function, result=result)
         assert call() == result
+
+
+def test_a_lie_may_have_figures_of_each_cpu(cluster, web1):
+    each = [{"cpu_time": 7, "vcpu_time": 6}, {"cpu_time": 5, "vcpu_time": 4}]
+    cluster.fault("virDomainGetCPUStats", result=each)
+    assert web1.getCPUStats(False) == each
 
 
 def test_a_lie_may_have_networks(cluster, connection):

@@ -3,11 +3,12 @@
 The binding returns of many functions something else than what they answer: objects, dicts, lists.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, failure
+from pytest_fakehv.fronts.libvirt.host import cpumaps
 from pytest_fakehv.fronts.libvirt.host.apis import Api
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.networks.networks import Networks
@@ -76,10 +77,8 @@ def told(objects: Objects, api: Api, arguments: tuple[Any, ...], given: Any) -> 
     """
     kind = api.function.__annotations__["return"]
     try:
-        if api.name in _COUNTED:
-            make, place = _COUNTED[api.name]
-            figures = make(given)
-            return figures[: arguments[place]], len(figures)
+        if api.name in _ASKED:
+            return _ASKED[api.name](arguments, given)
         if api.name in _SPECIAL:
             return _SPECIAL[api.name](objects, given)
         if kind is None:
@@ -303,22 +302,101 @@ _SPECIAL: Final[dict[str, Make]] = {
 }
 """The functions of which the binding returns what isn't just their results in a list."""
 
-_COUNTED: Final[Mapping[str, tuple[Callable[[Any], list[Any]], int]]] = {
-    "virDomainGetDiskErrors": (_pairs, -2),
-    "virNodeGetCPUStats": (_pairs, -2),
-    "virNodeGetMemoryStats": (_pairs, 0),
+
+_Make = Callable[[tuple[Any, ...], Any], tuple[Any, ...]]
+"""Makes results of the call's arguments and what the binding would return."""
+
+
+def _cpus(given: Iterable[Any]) -> int:
+    """Return the CPUs of the host that are on in the binding's map of them: a truth value for each."""
+    return cpumaps.of(number for number, is_on in enumerate(given) if is_on)
+
+
+def _maps_by_vcpu(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    *_, length, _flags = arguments
+    return cpumaps.joined([_cpus(each) for each in given], length), len(given)
+
+
+def _map_of_emulator(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    return _maps_by_vcpu(arguments, [given])
+
+
+def _vcpus(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    running, maps = given
+    return [tuple(each) for each in running], cpumaps.joined([_cpus(each) for each in maps], arguments[-1])
+
+
+def _io_threads(_arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    found = [(number, cpumaps.joined([_cpus(each)], -(-len(each) // 8))) for number, each in given]
+    return found, len(found)
+
+
+def _map_of_host(_arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    cpus, each, online = given
+    return cpumaps.joined([_cpus(each)], -(-cpus // 8)), online, cpus
+
+
+def _names(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    _architecture, need_results, _flags = arguments
+    names = [_scalar(str, each) for each in given]
+    return (names if need_results else []), len(names)
+
+
+def _cpu_stats(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    """Return figures in all, or of each CPU; a client first asks how many CPUs and figures there are."""
+    _domain, count, first, cpus, _flags = arguments
+    figures = [_parameters(each) for each in given]
+    if first < 0:
+        return figures[0][:count], len(figures[0])
+    if not cpus:
+        return [], len(figures)
+    wanted = figures[first : first + cpus] if count else []
+    return [each for of_one in wanted for each in of_one], len(figures[first])
+
+
+def _free_pages(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+    sizes, start, count, _flags = arguments
+    return ([given[cell][size] for cell in range(start, start + count) for size in sizes],)
+
+
+def _counted(make: Callable[[Any], list[Any]], place: int = -2) -> _Make:
+    """Return what makes figures, of which a client asks first how many there are.
+
+    Args:
+        make: what makes them all.
+        place: which argument says for how many there is room.
+    """
+
+    def made(arguments: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+        figures = make(given)
+        return figures[: arguments[place]], len(figures)
+
+    return made
+
+
+_ASKED: Final[Mapping[str, _Make]] = {
+    "virConnectGetCPUModelNames": _names,
+    "virDomainGetCPUStats": _cpu_stats,
+    "virDomainGetDiskErrors": _counted(_pairs),
+    "virDomainGetEmulatorPinInfo": _map_of_emulator,
+    "virDomainGetIOThreadInfo": _io_threads,
+    "virDomainGetVcpuPinInfo": _maps_by_vcpu,
+    "virDomainGetVcpus": _vcpus,
+    "virNodeGetCPUMap": _map_of_host,
+    "virNodeGetCPUStats": _counted(_pairs),
+    "virNodeGetFreePages": _free_pages,
+    "virNodeGetMemoryStats": _counted(_pairs, 0),
     **dict.fromkeys(
         (
-            "virNodeGetMemoryParameters",
             "virDomainBlockStatsFlags",
             "virDomainGetBlkioParameters",
             "virDomainGetBlockIoTune",
             "virDomainGetInterfaceParameters",
             "virDomainGetMemoryParameters",
             "virDomainGetNumaParameters",
+            "virNodeGetMemoryParameters",
         ),
-        (_parameters, -2),
+        _counted(_parameters),
     ),
 }
-"""The functions of which the binding asks first how many figures they return: what makes these, and which
-argument says for how many there is room."""
+"""The functions of which the binding's answer becomes what their arguments ask for."""
