@@ -27,6 +27,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import (
     is_said,
     said_of_each,
 )
+from pytest_fakehv.fronts.libvirt.host.domainxml.firmware import check_machine_suits
 from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_nodes, memory_of_cells, size_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.metadata import tidy
 from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
@@ -272,6 +273,7 @@ def _check_for_qemu(root: Element, name: str, kind: str, os: Operating, most_vcp
     if most_vcpus > limit:
         words = f"Maximum CPUs greater than specified machine type limit {limit}"
         raise unsupported(words, Origin.QEMU)
+    check_machine_suits(os.element, root.child("features"), is_q35=os.is_q35)
 
 
 def check_file_of(name: str) -> None:
