@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes, firmware, lies, saves
+from pytest_fakehv.fronts.libvirt.host import changes, firmware, lies, needs, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
@@ -395,6 +395,11 @@ class Host(Befalling):
             self.loses_id()
             raise
 
+    @property
+    def offer(self) -> needs.Offer:
+        """What the host has that a domain may need."""
+        return needs.Offer(self.hardware, self.secrets)
+
     def loses_id(self) -> None:
         """Give a number to a domain that doesn't come to run; called under the lock."""
         self._places.lose_id()
@@ -402,6 +407,7 @@ class Host(Befalling):
     def _check_needs(self, definition: Definition) -> None:
         self.networks.check(definition)
         disks.check_there(self.pools, definition)
+        needs.check(definition, self.offer)
         firmware.check(self.pools, definition)
 
     @under_lock
