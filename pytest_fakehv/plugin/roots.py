@@ -50,7 +50,7 @@ def claim(path: Path, *, rootdir: Path) -> int:
             {
                 "/": Path("/"),
                 "the rootdir": rootdir,
-                "the home directory": Path.home(),
+                "the home directory": _home(),
                 "the current directory": Path.cwd(),
             },
         )
@@ -68,9 +68,19 @@ def claim(path: Path, *, rootdir: Path) -> int:
         raise RootError(str(error)) from None
     except OSError as error:
         raise RootError(reason(error)) from error
-    except RuntimeError as error:  # there is no home directory to compare it with
-        raise RootError(str(error)) from error
     return lock
+
+
+def _home() -> Path:
+    """Return the home directory.
+
+    Raises:
+        RootError: there is none to compare a folder with. Not each Python's `Path.home` says so.
+    """
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):
+        raise RootError("it may be the home directory, which is unknown")
+    return Path(home)
 
 
 def _refuse_place(path: Path, forbidden: Mapping[str, Path]) -> None:

@@ -1,6 +1,7 @@
 """The lock of a cluster, and what does without a lock or a finalizer of Python's own."""
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -25,7 +26,24 @@ _FEW: Final = 64
 if TYPE_CHECKING:
     Lock = threading.RLock
 else:
-    Lock = type(threading.RLock())  # a class, which `threading.RLock` is not on each Python
+
+    class Lock(type(threading.RLock())):  # a class, which `threading.RLock` is not on each Python
+        """One that a thread may take again, and that no interrupt leaves held.
+
+        From Python 3.14 on, what a signal's handler raises may come when a ``with`` has taken its lock, and
+        does not know yet that it is to give it back.
+        """
+
+        if sys.version_info >= (3, 14):
+
+            def __enter__(self) -> bool:
+                held = self._recursion_count()
+                try:
+                    return self.acquire()
+                except BaseException:
+                    if self._recursion_count() > held:
+                        self.release()
+                    raise
 
 
 _Some = TypeVar("_Some")

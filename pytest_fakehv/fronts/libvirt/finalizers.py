@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pytest_fakehv.fronts.libvirt.server.threads import is_answering
+from pytest_fakehv.storage.locks import Lock
 
 _Finalizer = Callable[[Any], None]
 
@@ -57,7 +58,7 @@ class _Reaper:
         self._thread.join()
 
 
-_lock: Final = threading.Lock()
+_lock: Final = Lock()
 _reapers: Final[dict[ModuleType, _Reaper]] = {}
 
 

@@ -13,12 +13,14 @@ from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any, Final
 
+from pytest_fakehv.storage.locks import Lock
+
 __tracebackhide__ = True  # it is shown at the line that made the call
 
 _pending: Final[dict[int, tuple[FrameType, BaseException]]] = {}
 """What is to be raised, by the number of the thread, and in which of its calls."""
 
-_lock: Final = threading.Lock()
+_lock: Final = Lock()
 _users: Final[Counter[type]] = Counter()
 
 

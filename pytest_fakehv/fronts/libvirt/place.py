@@ -16,6 +16,7 @@ from pytest_fakehv.calls.selection import STEPS_OF_A_FRONT
 from pytest_fakehv.fronts.libvirt import ssh
 from pytest_fakehv.fronts.libvirt.halts import raise_in
 from pytest_fakehv.machine import Files, Os
+from pytest_fakehv.storage.locks import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ def _frames() -> "dict[int, FrameType]":
                 gc.enable()
 
 
-_collecting: Final = threading.Lock()
+_collecting: Final = Lock()
 """Held while garbage is left alone; no child is forked meanwhile, where it would be for good."""
 
 os.register_at_fork(

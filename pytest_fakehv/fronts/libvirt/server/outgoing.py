@@ -2,13 +2,16 @@
 
 import _socket
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable
 from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_fakehv.fronts.libvirt.server.threads import made
+from pytest_fakehv.storage.locks import Lock
+
+if TYPE_CHECKING:
+    import threading
 
 MOST_UNSENT: Final = 16 * 2**20
 """In bytes: behind so many, a client has ceased to read, and is dropped."""
@@ -25,7 +28,7 @@ class Outgoing:
     def __init__(self, connected: _socket.socket, name: str) -> None:
         self._socket = connected
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = Lock()
         """Held for a step that waits for nothing."""
         self._unsent: deque[bytes] = deque()
         self._size = 0
@@ -121,7 +124,7 @@ class Outgoing:
 
     def forget(self) -> None:
         """Give this process's copy of the socket back, and send nothing, whoever held the lock."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._is_over = True
         self._socket.close()
 
