@@ -58,7 +58,8 @@ MARKERS: Final = {
     "fakehv_fault": (
         "which calls of the interface fail, lie or do harm in this test, and how; "
         "when 'before' or 'after' their effect, after how many that pass, times how many are struck then, "
-        "probability from 0 to 1, delay in seconds of the clock, crash a node that goes down, True for the called one"
+        "probability from 0 to 1, delay in seconds of the clock, "
+        "crash a node that goes down, True for the called one"
     ),
     "fakehv_apart": "instances of which never two may be on one node of this test's cluster",
     "fakehv_pool": (
