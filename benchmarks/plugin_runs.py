@@ -25,7 +25,7 @@ import json
 import os
 import sys
 import tracemalloc
-from time import perf_counter
+from time import perf_counter, process_time
 
 import pytest
 
@@ -36,20 +36,20 @@ if IS_WEIGHED := "WEIGHED" in os.environ:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session):
-    began = perf_counter()
+    began = process_time()
     result = yield
-    SPANS["collection"] = perf_counter() - began
+    SPANS["collection"] = process_time() - began
     return result
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    BEGINNINGS.append(perf_counter())
+    BEGINNINGS.append(process_time())
     if IS_WEIGHED and len(BEGINNINGS) % 100 == 1:
         gc.collect()
         SIZES.append(tracemalloc.get_traced_memory()[0])
     result = yield
     if len(BEGINNINGS) == len(item.session.items):
-        BEGINNINGS.append(perf_counter())
+        BEGINNINGS.append(process_time())
     return result
 
 def pytest_runtest_logreport(report):
@@ -81,7 +81,8 @@ def innermost(inner):
 def pytest_unconfigure(config):
     if hasattr(config, "workerinput"):
         return
-    SPANS["end"] = perf_counter() - BEGINNINGS[-1] if BEGINNINGS else 0
+    now = perf_counter if config.pluginmanager.hasplugin("dsession") else process_time
+    SPANS["end"] = now() - BEGINNINGS[-1] if BEGINNINGS else 0
     with open(os.environ["FIGURES"], "w") as file:
         json.dump(
             {
@@ -96,6 +97,14 @@ def pytest_unconfigure(config):
         )
 """
 
+INI = """
+[pytest]
+markers =
+    other_node: means nothing
+    other_instance: means nothing
+    other_migration: means nothing
+"""
+
 BARE = ("-p", "pyfakefs.pytest_plugin")
 WITH_OURS = (*BARE, "-p", "pytest_fakehv.plugin")
 
@@ -103,6 +112,10 @@ WITH_OURS = (*BARE, "-p", "pytest_fakehv.plugin")
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What was measured of a run; all times are in seconds.
+
+    They are those of the processor, as far as the run is in one process: what else the machine does meanwhile
+    would be most of the difference between two runs. What several processes do, and a single test's set-up,
+    is timed by the clock on the wall.
 
     Attributes:
         processor: how long a processor worked on it.
@@ -136,7 +149,7 @@ class Runs:
         directory.mkdir()
         self.directory = directory
         self._number = 0
-        (directory / "pytest.ini").write_text("[pytest]\n")
+        (directory / "pytest.ini").write_text(INI)
         (directory / "conftest.py").write_text(CONFTEST)
 
     def write(self, name: str, *, tests: int, fixture: str = "", body: str = "pass") -> None:
@@ -154,6 +167,9 @@ class Runs:
         all_of_it = {
             **os.environ,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            # Nothing is compiled twice, as with who has installed it all, whatever the environment says.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.directory.parent / "compiled"),
             "FIGURES": str(figures),
             **environment,
         }
