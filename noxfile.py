@@ -32,7 +32,7 @@ def runs(python: str) -> bool:
         return False
 
 
-PYTHONS = nox.project.python_versions(PYPROJECT)
+PYTHONS = [each for each in nox.project.python_versions(PYPROJECT) if each not in NEXT]
 PRESENT = [each for each in PYTHONS if runs(f"python{each}")] or PYTHONS
 NEWEST = PRESENT[-1]
 

@@ -1,7 +1,7 @@
-"""Show what the fake costs beside raw calls, other fakes, pytest's tmp_path and pyfakefs's fs.
+"""Show what the fake costs beside raw calls and other fakes.
 
     python benchmarks/bench_peers.py [--quick] [--check] [--dir DIR] [--sizes N N] [--rounds N]
-        [--seconds N] [--tests N] [--runs N] [--loads N] [--inventory N]
+        [--seconds N] [--inventory N]
 
 All that is compared takes turns in one process: in each round every contender, with few and with many
 running instances, has its turn, in random order, so that whatever else the machine does meets all alike.
@@ -10,7 +10,7 @@ not counted, and the median of the others is. Listings have turns of their own. 
 turns. A ratio is the median of those in the same rounds; beside it stand the 10 % and the 90 % of them.
 
 Ours is what a test has: a node of a cluster, with its journal, its invariants, and faults at its door.
-What the fixtures and the plugin cost is measured in runs of pytest, in processes of their own.
+What the fixtures and the plugin cost, and calls on files beside their targets, `bench_users.py` shows.
 
 The output is Markdown. It ends with the targets, each met or MISSED. With --check, the exit status is 1
 if one is missed.
@@ -31,7 +31,7 @@ from importlib.metadata import version
 from math import ceil, log, log2
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from time import perf_counter, perf_counter_ns
 
 from contenders import (
@@ -43,13 +43,14 @@ from contenders import (
     ON_FILES,
     PYFAKEFS,
     RAW,
+    SAFE,
     Contender,
     Kind,
     bytes_in_memory,
 )
-from plugin_runs import FIXTURES, fixture_costs, load_cost
+from figures import Ratio, Target, print_table, say, short
 
-KINDS = [RAW, ATOMIC, ON_FILES, PYFAKEFS, IN_PYFAKEFS, IN_MEMORY, GANETI, LIBVIRT]
+KINDS = [RAW, ATOMIC, SAFE, ON_FILES, PYFAKEFS, IN_PYFAKEFS, IN_MEMORY, GANETI, LIBVIRT]
 
 CYCLE = ("start", "balloon", "info", "stop")
 LISTINGS = ("list", "list_all")
@@ -71,18 +72,12 @@ FULL = {
     "sizes": [100, 100_000],
     "rounds": 1000,
     "seconds": 4.0,
-    "tests": 500,
-    "runs": 7,
-    "loads": 40,
     "inventory": 1_000_000,
 }
 QUICK = {
     "sizes": [100, 1_000],
     "rounds": 100,
     "seconds": 0.4,
-    "tests": 50,
-    "runs": 3,
-    "loads": 5,
     "inventory": 50_000,
 }
 
@@ -154,30 +149,6 @@ class Entrant:
         return times
 
 
-def short(figure: float) -> str:
-    """Return a figure with no more digits than say something."""
-    return f"{figure:,.{2 if figure < 10 else 1 if figure < 100 else 0}f}"
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times as much: the median of the rounds' ratios, and where most of them lie."""
-
-    middle: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, ratios: Iterable[float]) -> "Ratio":
-        """Summarise the ratios of all rounds."""
-        given = sorted(ratios)
-        tenths = quantiles(given, n=10, method="inclusive") if len(given) > 1 else given
-        return cls(median(given), tenths[0], tenths[-1])
-
-    def __str__(self) -> str:
-        return f"{short(self.middle)} ({short(self.least)}–{short(self.most)})"  # noqa: RUF001  # of figures
-
-
 class Figures:
     """What was measured of all contenders."""
 
@@ -199,6 +170,11 @@ class Figures:
         ours = self._times[kind.name, running, operation]
         theirs = self._times[other.name, running, other_operation or operation]
         return Ratio.of(ours[number] / theirs[number] for number in ours.keys() & theirs.keys())
+
+    def growth(self, kind: Kind, sizes: tuple[int, int], operation: str) -> Ratio:
+        """Compare a contender at both sizes, by the rounds in which both had a turn."""
+        few, many = (self._times[kind.name, size, operation] for size in sizes)
+        return Ratio.of(many[number] / few[number] for number in few.keys() & many.keys())
 
     def exponent(self, kind: Kind, sizes: tuple[int, int], operation: str) -> float:
         """Return the exponent of growth: 0 where it costs the same at both sizes, 1 where it is linear."""
@@ -233,52 +209,9 @@ def measure(
     return Figures(entrants)
 
 
-@dataclass(frozen=True)
-class Target:
-    """What was to be reached; a figure of at most so much meets it."""
-
-    what: str
-    figure: str
-    value: float
-    most: float
-
-    @property
-    def is_met(self) -> bool:
-        """Whether it was."""
-        return self.value <= self.most
-
-    @classmethod
-    def of(cls, what: str, ratio: Ratio, most: float) -> "Target":
-        """Judge a ratio by its middle."""
-        return cls(what, str(ratio), ratio.middle, most)
-
-    def row(self) -> list[str]:
-        """Return the line of the table."""
-        return [self.what, self.figure, f"{self.most:.3g}", "met" if self.is_met else "MISSED"]
-
-
 def engine_targets(figures: Figures, sizes: tuple[int, int]) -> list[Target]:
-    """Judge the operations: on files against raw system calls, in pyfakefs against raw calls there."""
-    few, many = sizes
+    """Judge the operations in pyfakefs against raw calls there; `bench_users.py` judges those on files."""
     targets = []
-    for running in sizes:
-        at = f", {running:,} running"
-        for operation, other, most in (
-            ("start", "start", 2.5),
-            ("balloon", "start", 2.5),
-            ("stop", "stop", 2.0),
-            ("info", "info", 2.0),
-            ("list", "list", 1.2),
-            ("list_all", "list_all", 1.5),
-        ):
-            ratio = figures.ratio(ON_FILES, RAW, running, operation, other)
-            what = COLUMNS[operation].partition(",")[0]
-            targets.append(Target.of(f"files: {what}, times raw {other.replace('_', ' ')}{at}", ratio, most))
-    for operation in ("start", "stop", "info"):
-        grown = [figures.ratio(ON_FILES, RAW, size, operation).middle for size in sizes]
-        what = f"files: growth of the ratio of {operation} from {few:,} to {many:,}"
-        value = grown[1] / grown[0]
-        targets.append(Target(what, f"{value:.2f}", value, 1.2))
     for running in sizes:
         for operation in COLUMNS:
             what = f"private pyfakefs: {operation.replace('_', ' ')}, times raw, {running:,} running"
@@ -310,40 +243,6 @@ def memory_targets(
                 what = f"memory: {operation.replace('_', ' ')}, times libvirt's, {running:,} running"
                 targets.append(Target.of(what, figures.ratio(IN_MEMORY, LIBVIRT, running, operation), 1))
     return targets
-
-
-def fixture_targets(costs: dict[str, list[float]]) -> list[Target]:
-    """Judge the fixtures, as they are and as a test uses them that starts one instance."""
-    targets = []
-    for ours, theirs, most in (
-        ("`fakehv`, files", "`tmp_path`", 1 / 2),
-        ("`fakehv`, private pyfakefs", "`fs`", 1 / 6),
-    ):
-        for use in ("", ", used"):
-            pairs = zip(costs[ours + use], costs[theirs + use], strict=True)
-            ratio = Ratio.of(one / other for one, other in pairs)
-            targets.append(Target.of(f"{ours}{use}, times {theirs}{use}", ratio, most))
-    return targets
-
-
-def load_targets(modules: Sequence[str], ratios: Sequence[float]) -> list[Target]:
-    """Judge what loading the plugin costs."""
-    count = len(modules)
-    return [
-        Target("plugin load: modules imported", f"{count}", count, 5),
-        Target.of(
-            "plugin load: processor time of a run of one test, times one without", Ratio.of(ratios), 1.05
-        ),
-    ]
-
-
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, in Markdown."""
-    print(f"| {' | '.join(head)} |")
-    print(f"|{' --- |' * len(head)}")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
-    print()
 
 
 def label(kind: Kind) -> str:
@@ -385,24 +284,6 @@ def print_figures(figures: Figures, kinds: Sequence[Kind], sizes: tuple[int, int
     )
 
 
-def print_fixtures(costs: dict[str, list[float]], tests: int) -> None:
-    """Print what a test with each fixture costs."""
-    print(
-        f"Microseconds a test, above one without a fixture, in a module of {tests} tests; *used*: the test\n"
-        "makes one file, or starts one instance:\n"
-    )
-    rows = []
-    for what, seconds in costs.items():
-        ratio = Ratio.of(1e6 * each for each in seconds)
-        rows.append([what, f"{ratio.middle:,.0f}", f"{ratio.least:,.0f}–{ratio.most:,.0f}"])  # noqa: RUF001
-    print_table(["", "median", "10 %–90 %"], rows)  # noqa: RUF001
-
-
-def say(what: str) -> None:
-    """Tell who waits how far it is."""
-    print(f"{datetime.now(UTC):%H:%M:%S} {what}", file=sys.stderr, flush=True)
-
-
 def read_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
@@ -416,11 +297,6 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help="in which all take turns")
     parser.add_argument(
         "--seconds", type=float, metavar="N", help="that each may take of all rounds, if it is slow"
-    )
-    parser.add_argument("--tests", type=int, metavar="N", help="in a module that uses a fixture")
-    parser.add_argument("--runs", type=int, metavar="N", help="of each such module")
-    parser.add_argument(
-        "--loads", type=int, metavar="N", help="how often pytest is started with and without the plugin"
     )
     parser.add_argument(
         "--inventory", type=int, metavar="N", help="instances in memory whose bytes are counted"
@@ -443,10 +319,6 @@ def main() -> int:
     began = perf_counter()
     with tempfile.TemporaryDirectory(prefix="bench_peers", dir=options.dir) as name:
         directory = Path(name)
-        say("what the plugin costs a run of pytest")
-        modules, ratios = load_cost(directory / "load", rounds=options.loads)
-        fixtures = [each for each in FIXTURES if "memory" not in each or IN_MEMORY in kinds]
-        costs = fixture_costs(directory / "fixtures", fixtures, tests=options.tests, rounds=options.runs)
         bytes_by: dict[str, float] = {}
         if IN_MEMORY in kinds:
             with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
@@ -468,13 +340,9 @@ def main() -> int:
     for kind, why in absent.items():
         if why:
             print(f"Not here: {kind.name} ({why}). This gets it:\n\n```sh\n{kind.how_to_get}\n```\n")
-    print_fixtures(costs, options.tests)
-    print("Loading the plugin imports, beside what pytest and pyfakefs's plugin import anyway:")
-    print(f"{', '.join(f'`{each}`' for each in modules)}.\n")
     targets = engine_targets(figures, sizes)
     if IN_MEMORY in kinds:
         targets += memory_targets(figures, kinds, sizes, bytes_by, options.inventory)
-    targets += [*fixture_targets(costs), *load_targets(modules, ratios)]
     print_table(["target", "is", "at most", ""], (target.row() for target in targets))
     missed = sum(not target.is_met for target in targets)
     print(f"{len(targets) - missed} of {len(targets)} targets are met.")

@@ -4,6 +4,7 @@ Each contender is a number of running instances, and the six operations on them;
 that takes an empty directory and that number.
 """
 
+import fcntl
 import gc
 import os
 from collections.abc import Callable, Sized
@@ -140,6 +141,33 @@ class AtomicRawCalls(RawCalls):
         path = f"{self._directory}/\n{next(self._numbers)}"
         self._write(path, CREATE, content)
         return path
+
+
+class SafeRawCalls(AtomicRawCalls):
+    """The same, and safe between processes, as ours are: whoever replaces or removes locks the directory.
+
+    The lock's descriptor stays open; so it is seen under the lock whether that is still the directory. What
+    is ballooned is read first: a rename would bring back what another process has just stopped.
+    """
+
+    def __init__(self, os_module: Any, directory: str, running: int) -> None:
+        super().__init__(os_module, directory, running)
+        self._lock = os_module.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def balloon(self) -> None:
+        """Do so under the lock, if it is there."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._os.stat(self._directory)
+        self._read(NEWCOMER)
+        super().balloon()
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def stop(self) -> None:
+        """Do so under the lock."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._os.stat(self._directory)
+        super().stop()
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
 
 
 class Ours:
@@ -348,8 +376,13 @@ def raw_calls(directory: Path, running: int) -> RawCalls:
 
 
 def atomic_raw_calls(directory: Path, running: int) -> AtomicRawCalls:
-    """Make the yardstick for calls that are safe between processes."""
+    """Make the yardstick for calls that nobody sees half done."""
     return AtomicRawCalls(os, _as_deep(directory), running)
+
+
+def safe_raw_calls(directory: Path, running: int) -> SafeRawCalls:
+    """Make the yardstick for calls that give the same guarantees as ours."""
+    return SafeRawCalls(os, _as_deep(directory), running)
 
 
 def _as_deep(directory: Path) -> str:
@@ -394,6 +427,7 @@ class Kind:
 
 RAW = Kind("raw system calls", raw_calls)
 ATOMIC = Kind("raw system calls, atomic", atomic_raw_calls)
+SAFE = Kind("raw system calls, atomic and locked", safe_raw_calls)
 PYFAKEFS = Kind("raw calls, pyfakefs's fake os", raw_calls_in_pyfakefs)
 ON_FILES = Kind("ours, files", Ours.on_files)
 IN_PYFAKEFS = Kind("ours, private pyfakefs", Ours.in_private_pyfakefs)

@@ -1,47 +1,17 @@
-"""What the plugin costs a run of pytest, for `bench_peers.py`: its fixtures, a test, and being loaded."""
+"""Runs of pytest in processes of their own, and what is timed of them; `user_runs.py` is made of them."""
 
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 UNCOUNTED_TESTS = 10
 """The first tests of a module import what the fixture needs."""
 
-NOTHING = "no fixture: all of the test"
-
-FIXTURES = {
-    NOTHING: ("", "pass"),
-    "three fixtures that do nothing": ("innermost", "pass"),
-    "`tmp_path`": ("tmp_path", "pass"),
-    "`fakehv`, files": ("fakehv", "pass"),
-    "`fs`": ("fs", "pass"),
-    "`fakehv`, private pyfakefs": ("fakehv", "pass"),
-    "`fakehv`, memory": ("fakehv", "pass"),
-    "`tmp_path`, used": ("tmp_path", "(tmp_path / 'web1').write_text('0')"),
-    "`fakehv`, files, used": ("fakehv", "fakehv.StartInstance(fakehv.instance('web1'), [], False)"),
-    "`fs`, used": ("fs", "fs.create_file('/web1', contents='0')"),
-    "`fakehv`, private pyfakefs, used": (
-        "fakehv",
-        "fakehv.StartInstance(fakehv.instance('web1'), [], False)",
-    ),
-    "`fakehv`, memory, used": ("fakehv", "fakehv.StartInstance(fakehv.instance('web1'), [], False)"),
-}
-"""What a test asks for, and what it does with it: nothing, or what makes one file."""
-
-OPTIONS = {
-    "private pyfakefs": ["--fakehv-backend=pyfakefs"],
-    "memory": ["--fakehv-backend=memory"],
-}
-"""The options for fixtures whose description has these words."""
-
-MODULE = """
+TESTS = """
 import pytest
 
 @pytest.mark.parametrize("number", range({tests}))
@@ -50,22 +20,48 @@ def test_it({fixture}{comma}number):
 """
 
 CONFTEST = """
+import gc
 import json
 import os
 import sys
-from time import perf_counter
+import tracemalloc
+from time import perf_counter, process_time
 
 import pytest
 
-BEGINNINGS = []
+BEGINNINGS, SETUPS, SIZES, NOTED, SPANS = [], [], [], {}, {}
+
+if IS_WEIGHED := "WEIGHED" in os.environ:
+    tracemalloc.start()
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session):
+    began = process_time()
+    result = yield
+    SPANS["collection"] = process_time() - began
+    return result
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    BEGINNINGS.append(perf_counter())
+    BEGINNINGS.append(process_time())
+    if IS_WEIGHED and len(BEGINNINGS) % 100 == 1:
+        gc.collect()
+        SIZES.append(tracemalloc.get_traced_memory()[0])
     result = yield
     if len(BEGINNINGS) == len(item.session.items):
-        BEGINNINGS.append(perf_counter())
+        BEGINNINGS.append(process_time())
     return result
+
+def pytest_runtest_logreport(report):
+    if hasattr(report, "node"):  # a worker's, as it arrives
+        if report.when == "teardown":
+            BEGINNINGS.append(perf_counter())
+    elif report.when == "setup":
+        SETUPS.append(report.duration)
+
+@pytest.fixture(scope="session")
+def noted():
+    return NOTED
 
 # What `fakehv` is made of: one of the session, and two of the test.
 
@@ -81,13 +77,69 @@ def inner(request, outermost):
 def innermost(inner):
     pass
 
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
+    if hasattr(config, "workerinput"):
+        return
+    now = perf_counter if config.pluginmanager.hasplugin("dsession") else process_time
+    SPANS["end"] = now() - BEGINNINGS[-1] if BEGINNINGS else 0
     with open(os.environ["FIGURES"], "w") as file:
-        json.dump({"beginnings": BEGINNINGS, "modules": sorted(sys.modules)}, file)
+        json.dump(
+            {
+                "beginnings": BEGINNINGS,
+                "setups": SETUPS,
+                "sizes": SIZES,
+                "noted": NOTED,
+                "spans": SPANS,
+                "modules": sorted(sys.modules),
+            },
+            file,
+        )
 """
 
-BARE = ["-p", "pyfakefs.pytest_plugin"]
-WITH_OURS = [*BARE, "-p", "pytest_fakehv.plugin"]
+INI = """
+[pytest]
+markers =
+    other_node: means nothing
+    other_instance: means nothing
+    other_migration: means nothing
+"""
+
+BARE = ("-p", "pyfakefs.pytest_plugin")
+WITH_OURS = (*BARE, "-p", "pytest_fakehv.plugin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was measured of a run; all times are in seconds.
+
+    They are those of the processor, as far as the run is in one process: what else the machine does meanwhile
+    would be most of the difference between two runs. What several processes do, and a single test's set-up,
+    is timed by the clock on the wall.
+
+    Attributes:
+        processor: how long a processor worked on it.
+        beginnings: when each test began, and the last ended; where others ran them, when each was reported.
+        setups: how long each was set up.
+        sizes: the bytes in use when it began, of the first test and each hundredth one, if they were weighed.
+        noted: what the tests themselves have noted.
+        spans: how long the collection took, and the end of the run from its last test on.
+        modules: what was imported.
+    """
+
+    processor: float
+    beginnings: list[float] = field(repr=False)
+    setups: list[float] = field(repr=False)
+    sizes: list[float]
+    noted: dict[str, list[float]]
+    spans: dict[str, float]
+    modules: list[str] = field(repr=False)
+
+    @property
+    def a_test(self) -> float:
+        """What a test takes, all in all; the first ones are not counted."""
+        began, *_, ended = self.beginnings[UNCOUNTED_TESTS:]
+        return (ended - began) / (len(self.beginnings) - 1 - UNCOUNTED_TESTS)
 
 
 class Runs:
@@ -95,95 +147,41 @@ class Runs:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
-        self._directory = directory
+        self.directory = directory
         self._number = 0
-        (directory / "pytest.ini").write_text("[pytest]\n")
+        (directory / "pytest.ini").write_text(INI)
         (directory / "conftest.py").write_text(CONFTEST)
 
     def write(self, name: str, *, tests: int, fixture: str = "", body: str = "pass") -> None:
-        """Write a module of tests."""
+        """Write a module of tests; those that are not counted come in addition."""
         comma = ", " if fixture else ""
-        text = MODULE.format(tests=tests, fixture=fixture, comma=comma, body=body)
-        (self._directory / name).write_text(text)
+        text = TESTS.format(tests=tests + UNCOUNTED_TESTS, fixture=fixture, comma=comma, body=body)
+        (self.directory / name).write_text(text)
 
-    def run(self, module: str, *options: str) -> tuple[float, list[float], list[str]]:
-        """Run it in a process of its own.
-
-        Returns:
-            How many seconds of a processor that took, when each test began and the last ended, and what
-            was imported.
-        """
+    def run(self, *arguments: str, **environment: str) -> Run:
+        """Run pytest with some arguments, in a process of its own."""
         self._number += 1
-        figures = self._directory / "figures.json"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-        command += [f"--basetemp={self._directory / f'run{self._number}'}", module]
-        environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "FIGURES": str(figures)}
+        figures = self.directory / "figures.json"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        command += [f"--basetemp={self.directory / f'run{self._number}'}"]
+        all_of_it = {
+            **os.environ,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            # Nothing is compiled twice, as with who has installed it all, whatever the environment says.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.directory.parent / "compiled"),
+            "FIGURES": str(figures),
+            **environment,
+        }
         began = _childrens_seconds()
-        subprocess.run(command, cwd=self._directory, env=environment, check=True, stdout=subprocess.DEVNULL)
-        seconds = _childrens_seconds() - began
-        read = json.loads(figures.read_text())
-        return seconds, read["beginnings"], read["modules"]
+        done = subprocess.run(
+            command, cwd=self.directory, env=all_of_it, check=False, stdout=subprocess.PIPE, text=True
+        )
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}\n{done.stdout}")
+        return Run(processor=_childrens_seconds() - began, **json.loads(figures.read_text()))
 
 
 def _childrens_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def fixture_costs(
-    directory: Path, names: Iterable[str], *, tests: int, rounds: int
-) -> dict[str, list[float]]:
-    """Measure what a test with each of the fixtures takes above one without.
-
-    A test's cost is the median of its module's.
-
-    Args:
-        directory: where to run pytest; it must not exist.
-        names: which of `FIXTURES`; `NOTHING` is one of them.
-        tests: how many tests a module has.
-        rounds: how often each module is run, all in random order.
-
-    Returns:
-        For each, seconds a test, round by round; of `NOTHING`, all that a test takes.
-    """
-    runs = Runs(directory)
-    modules = {}
-    for number, what in enumerate(names):
-        fixture, body = FIXTURES[what]
-        modules[what] = f"test_{number}.py"
-        runs.write(modules[what], tests=tests + UNCOUNTED_TESTS, fixture=fixture, body=body)
-    generator = random.Random(1)
-    costs: dict[str, list[float]] = {what: [] for what in modules}
-    for _ in range(rounds):
-        took = {}
-        for what in generator.sample([*modules], len(modules)):
-            options = [each for words in OPTIONS if words in what for each in OPTIONS[words]]
-            beginnings = runs.run(modules[what], *WITH_OURS, *options)[1][UNCOUNTED_TESTS:]
-            took[what] = median(end - began for began, end in pairwise(beginnings))
-        for what, seconds in took.items():
-            costs[what].append(seconds - (0 if what == NOTHING else took[NOTHING]))
-    return costs
-
-
-def load_cost(directory: Path, *, rounds: int) -> tuple[list[str], list[float]]:
-    """Measure what the plugin costs a run that does not use it.
-
-    Args:
-        directory: where to run pytest; it must not exist.
-        rounds: how often a run of one test is timed, with the plugin and without.
-
-    Returns:
-        The modules that only a run with the plugin imports, and how many times as long a processor works on
-        it, round by round.
-    """
-    runs = Runs(directory)
-    runs.write("test_it.py", tests=1)
-    without, with_ours = (runs.run("test_it.py", *options)[2] for options in (BARE, WITH_OURS))
-    generator = random.Random(1)
-    ratios = []
-    for _ in range(rounds):
-        seconds = {}
-        for name, options in generator.sample([("bare", BARE), ("ours", WITH_OURS)], 2):
-            seconds[name] = runs.run("test_it.py", *options)[0]
-        ratios.append(seconds["ours"] / seconds["bare"])
-    return sorted(set(with_ours) - set(without)), ratios

@@ -22,12 +22,23 @@ class Later:
 
 
 METHOD = "the interface has no method"
+SEVERAL_CALLS = (
+    "a migration is several calls: MigrationInfo, AcceptInstance, MigrateInstance, GetMigrationStatus, "
+    "FinalizeMigrationSource, FinalizeMigrationDst; through libvirt: virDomainMigrateBegin3Params, "
+    "virDomainMigratePrepare3Params, virDomainMigratePerform3Params, virDomainMigrateFinish3Params, "
+    "virDomainMigrateConfirm3Params"
+)
 GIVE = f"give what is answered, result=, or a method that has one: {', '.join(COMMANDS)}"
 DO = "do must be a function that takes the call"
 ITSELF = "give a function or a method itself, without calling it"
 NO_CRASH = "goes without a crash of the called node: what is down doesn't answer"
 WRONG = [
     (("StratInstance",), {}, f"{METHOD} 'StratInstance'; nearest: StartInstance"),
+    (("start",), {}, f"{METHOD} 'start'; nearest: StartInstance; through libvirt: virDomainCreate"),
+    (("StopVM",), {}, f"{METHOD} 'StopVM'; nearest: StopInstance"),
+    (("list_vms",), {}, f"{METHOD} 'list_vms'; nearest: ListInstances"),
+    (("finalize",), {}, f"{METHOD} 'finalize'; nearest: FinalizeMigrationSource, FinalizeMigrationDst"),
+    (("migrate",), {}, f"{METHOD} 'migrate'; {SEVERAL_CALLS}"),
     (("xyz",), {}, f"{METHOD} 'xyz'"),
     (("add_instance",), {}, f"{METHOD} 'add_instance'; nearest: StartInstance"),
     (("",), {}, f"{METHOD} ''"),

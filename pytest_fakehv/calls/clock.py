@@ -1,11 +1,12 @@
 """The time that migrations run on."""
 
 import itertools
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from math import inf
 from operator import index
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, SupportsIndex, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, SupportsFloat, SupportsIndex, get_args
 
 from pytest_fakehv.calls.events import Events, TimedEvent
 from pytest_fakehv.calls.limited import limited
@@ -29,6 +30,10 @@ CLOCK_MODES: Final[tuple[ClockMode, ...]] = get_args(ClockMode)
 
 _TOO_LONG: Final = 2**63 / 10**9
 """Seconds: so many nanoseconds `time.sleep` can't count."""
+
+_FLOATS: Final[type] = SupportsFloat if sys.version_info >= (3, 15) else float
+_KINDS: Final = "a real number" if _FLOATS is SupportsFloat else "a float or an integer"
+"""What `time.sleep` takes."""
 
 _ELSEWHERE: Final = "make the call in the loop, or have one asked from anywhere: clock.follow(loop.time)"
 """What to do where a function has no loop to ask."""
@@ -332,14 +337,12 @@ class _TooLongError(DeclarationError, OverflowError):
 
 
 def _duration(seconds: float | SupportsIndex) -> float:
-    """Return as a number what `time.sleep` takes: floats, and what can stand for an integer."""
-    if isinstance(seconds, float):
-        duration = float(seconds)
-    else:
-        try:
-            duration = int(index(seconds))
-        except TypeError:
-            raise _WrongTypeError(f"seconds must be a float or an integer, not {shown(seconds)}") from None
+    """Return as a number what `time.sleep` takes."""
+    is_float = isinstance(seconds, _FLOATS) and not isinstance(seconds, int)
+    try:
+        duration = float(seconds) if is_float else int(index(seconds))  # type: ignore[arg-type]  # no other float comes here
+    except TypeError:
+        raise _WrongTypeError(f"seconds must be {_KINDS}, not {shown(seconds)}") from None
     if duration >= _TOO_LONG:
         raise _TooLongError(f"seconds must be less than {_TOO_LONG}, not {shown(seconds)}")
     check_number("seconds", duration)

@@ -87,7 +87,8 @@ class Stage(Befalling):
             changes.setdefault("min_memory", None)
         if changes.get("hvparams") == {}:
             changes["hvparams"] = _NO_HVPARAMS
-        spec = replace(old, name=name, **changes)
+        # One that is described as before, as by each driver that is told a name, is checked already.
+        spec = replace(old, name=name, **changes) if changes or name != old.name else old
         for each in self._scope.shared.fronts:
             each.check(spec)
         self._scope.shared.declared[name] = spec

@@ -78,6 +78,16 @@ COMMANDS: Final[tuple[GanetiName, ...]] = (
 )
 """The methods that are there for their effect: each returns None where it worked. The others only tell."""
 
+MIGRATION_STEPS: Final[tuple[GanetiName, ...]] = (
+    "MigrationInfo",
+    "AcceptInstance",
+    "MigrateInstance",
+    "GetMigrationStatus",
+    "FinalizeMigrationSource",
+    "FinalizeMigrationDst",
+)
+"""The calls that make one migration, in their order."""
+
 ALL_COMMANDS: Final[frozenset[str]] = frozenset({*COMMANDS, *LIBVIRT_COMMANDS})
 """These, and libvirt's."""
 

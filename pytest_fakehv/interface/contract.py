@@ -5,12 +5,14 @@ Source of the methods, their arguments and defaults: Ganeti 3.0 and 3.1.
 
 import logging
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.interface.constants import MIGRATION_STEPS
 from pytest_fakehv.interface.errors import HotplugError, HypervisorError
 from pytest_fakehv.interface.host import read_host
 from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES, LIBVIRT_PHASES, WHOLE_MIGRATIONS, libvirt_name
@@ -391,19 +393,33 @@ def check_method(name: object) -> None:
     """Refuse what is no method of the interface, and no function of libvirt's.
 
     Raises:
-        DeclarationError: it isn't; the message names the nearest one.
+        DeclarationError: it isn't; the message names the nearest ones.
     """
     if not isinstance(name, str):
         raise DeclarationError(f"the interface has no method {shown(name)}")
     if name in INTERFACE or name in LIBVIRT_NAMES:
         return
-    # As the methods of libvirt's objects are called in Python and elsewhere: dom.create, conn.defineXML.
-    last = name.rpartition(".")[2]
-    own = {f"vir{kind}{last[:1].upper()}{last[1:]}" for kind in ("Domain", "Connect", "Node")} | {name}
-    known = LIBVIRT_NAMES.intersection(map(libvirt_name, own))
-    close = sorted(known) or nearest(name, [*INTERFACE, *LIBVIRT_NAMES])
-    hint = "".join(f"; nearest: {each}" for each in close)
-    if own & WHOLE_MIGRATIONS:
-        hint = f"; a migration is several calls: {', '.join(LIBVIRT_PHASES)}"
     what = "libvirt's front has no function" if name.startswith("vir") else "the interface has no method"
-    raise DeclarationError(f"{what} {shown(name)}{hint}")
+    raise DeclarationError(f"{what} {shown(name)}{_meant(name)}")
+
+
+def _meant(name: str) -> str:
+    """Say what was probably meant, to stand behind a message: of the interface, then of libvirt's."""
+    last = name.rpartition(".")[2]
+    # As the methods of libvirt's objects are called in Python and elsewhere: dom.create, conn.defineXML.
+    own = {f"vir{kind}{last[:1].upper()}{last[1:]}" for kind in ("Domain", "Connect", "Node")} | {name}
+    is_whole = bool(own & WHOLE_MIGRATIONS)
+    theirs = LIBVIRT_PHASES if is_whole else sorted(LIBVIRT_NAMES.intersection(map(libvirt_name, own)))
+    ours: Sequence[str] = ()
+    if last.lower() == _verb(last) or not (theirs or name.startswith("vir")):
+        alike = nearest(last, INTERFACE) or [each for each in INTERFACE if _verb(each) == _verb(last)]
+        ours = MIGRATION_STEPS if is_whole else alike
+    if not ours and not theirs:
+        theirs = nearest(name, LIBVIRT_NAMES)
+    meant = "; through libvirt: ".join(", ".join(each) for each in (ours, theirs) if each)
+    return f"; {'a migration is several calls' if is_whole else 'nearest'}: {meant}" if meant else ""
+
+
+def _verb(name: str) -> str:
+    """Return the first word of a name such as StartInstance, startVM and start_vm."""
+    return re.split("(?<=[a-z])(?![a-z])", name, maxsplit=1)[0].lower()

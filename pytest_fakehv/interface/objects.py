@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import (
     TYPE_CHECKING,
     Any,
+    Final,
     Literal,
     NamedTuple,
     NoReturn,
@@ -43,6 +44,7 @@ from pytest_fakehv.text import shown
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
 DeclaredState = Literal["running", "paused", "stopped"]
+_STATES: Final[tuple[str, ...]] = get_args(DeclaredState)
 
 
 class InstanceLike(Protocol):
@@ -153,7 +155,7 @@ class InstanceSpec:
             raise DeclarationError(f"min_memory ({self.min_memory}) is more than memory ({self.memory})")
         if self.node is not None and not isinstance(self.node, str):
             raise DeclarationError(f"node must be the name of a node, not {shown(self.node)}")
-        check_choice("state", self.state, get_args(DeclaredState))
+        check_choice("state", self.state, _STATES)
         if not isinstance(self.hvparams, Mapping):
             raise DeclarationError(f"hvparams must be a mapping by name, not {shown(self.hvparams)}")
         if self.tags != ():

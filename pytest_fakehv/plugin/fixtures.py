@@ -196,9 +196,9 @@ def fakehv_cluster(
     fakehv_topology: object,
     _fakehv_folders: "Folders",
 ) -> "FakeCluster":
-    """A fake cluster, with the nodes and instances of the test's markers and of `fakehv_topology`.
+    """A fake cluster: two equal nodes, unless markers or `fakehv_topology` declare others.
 
-    Where neither has a node it has two equal ones, "node1" and "node2".
+    The two are "node1" and "node2". The instances are those of the test's markers and of `fakehv_topology`.
     """
     load_engine()
     if "fakehv_ganeti" in request.fixturenames:

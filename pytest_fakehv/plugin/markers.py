@@ -37,17 +37,30 @@ _Made = TypeVar("_Made")
 MARKERS: Final = {
     "fakehv": (
         "the settings of this test's fake hypervisors; "
-        "allow a list of invariants, clock 'polls', 'manual', 'real' or a function that returns seconds, "
-        "topology a TOML file, max_time in seconds, "
+        "strict whether the invariants are checked at its end ({invariants}), "
+        "allow a list of those that need not hold, "
+        "forbid a list of those that hold only if it is asked for ({on_request}), "
+        "clock 'polls', 'manual', 'real' or a function that returns seconds, "
+        "topology a TOML file, max_calls of the interface, max_time in seconds of the clock, "
         "routes whether libvirt.open leads to the nodes of fakehv_libvirt"
     ),
-    "fakehv_node": "a node of this test's cluster; memory in MiB, or as '24G'",
+    "fakehv_node": "a node of this test's cluster; memory and reserved_memory in MiB, or as '24G'",
     "fakehv_instance": (
-        "an instance of this test's cluster; memory in MiB, or as '24G', "
+        "an instance of this test's cluster; memory and min_memory in MiB, or as '24G', "
         "state 'running', 'paused' or 'stopped'"
     ),
-    "fakehv_migration": "how an instance's migrations go in this test; rates in MiB a second",
-    "fakehv_fault": "which calls of the interface fail, lie or do harm in this test, and how",
+    "fakehv_migration": (
+        "how an instance's migrations go in this test; at the share of its memory, from 0 to 1, "
+        "at which one ends, or polls the number of the status call that says so, "
+        "bandwidth and dirty_rate in MiB a second, max_downtime in seconds, "
+        "postcopy the number of rounds before it goes on so, times a number of migrations"
+    ),
+    "fakehv_fault": (
+        "which calls of the interface fail, lie or do harm in this test, and how; "
+        "when 'before' or 'after' their effect, after how many that pass, times how many are struck then, "
+        "probability from 0 to 1, delay in seconds of the clock, "
+        "crash a node that goes down, True for the called one"
+    ),
     "fakehv_apart": "instances of which never two may be on one node of this test's cluster",
     "fakehv_pool": (
         "a storage pool of this test's fakehv_libvirt; nodes a list of those that share it, "
@@ -55,7 +68,7 @@ MARKERS: Final = {
     ),
     "fakehv_at_most": "how many migrations a node of this test's cluster, or each, may have at once",
 }
-"""What each is for, by its name."""
+"""What each is for, by its name; what stands in braces is put there for a reader."""
 
 _MOST_CHOICES: Final = 20
 """So many texts are shown of an argument that takes only these."""
@@ -73,11 +86,13 @@ _ASK_FOR_NONE_OF_OURS: Final = ("_pytest.", "pytest_fakehv.")
 def with_arguments() -> Iterator[str]:
     """Describe each marker with its arguments, for a reader; this imports what it makes of them."""
     from pytest_fakehv import marks
+    from pytest_fakehv.judgement.violations import INVARIANTS, ON_REQUEST
 
+    names = {"invariants": ", ".join(INVARIANTS), "on_request": ", ".join(ON_REQUEST)}
     for name, meaning in MARKERS.items():
         function = getattr(marks, name.removeprefix("fakehv_") if name != "fakehv" else "settings")
         shown = ", ".join(_shown_arguments(inspect.signature(function).parameters.values()))
-        yield f"{name}({shown}): {meaning}"
+        yield f"{name}({shown}): {meaning.format(**names)}"
 
 
 def _shown_arguments(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:

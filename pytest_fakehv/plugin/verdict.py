@@ -1,6 +1,6 @@
 """The end of a test, and of its teardown: which clusters it used, and whether the invariants hold of them."""
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +12,11 @@ from pytest_fakehv.plugin.markers import MarkerError, for_test
 from pytest_fakehv.storage.disk import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from pytest_fakehv.cluster.cluster import FakeCluster
     from pytest_fakehv.judgement.violations import Violation
+    from pytest_fakehv.plugin.settings import Settings
     from pytest_fakehv.story.timeline import Timeline
 
 _MOST_CLUSTERS: Final = 3
@@ -89,7 +90,15 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     """
     before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
-    _forbid(item, clusters)
+    settings, text = None, ""
+    if clusters:
+        try:
+            settings = for_test(item)
+        except MarkerError as problem:  # of a test that uses the factory alone
+            text = "" if before else str(problem)
+        else:
+            for cluster in clusters:
+                cluster._scope.shared.forbidden |= settings.forbid
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
     ended = (each for cluster in clusters for each in cluster._scope.halts() if each is not error)
     halts = dict.fromkeys(map(str, ended))
@@ -97,12 +106,9 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
         halts.pop(str(error), None)
     if error and len(used) > _MOST_CLUSTERS:
         news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
-    text = ""
-    try:
-        faulty = _faulty(item, news) if clusters else {}
-        text = _said(faulty) if faulty else ""
-    except MarkerError as problem:  # of a test that uses the factory alone
-        faulty, text = {}, "" if before else str(problem)
+    faulty = _faulty(settings, news) if settings else {}
+    if faulty:
+        text = _said(faulty)
     if error:
         for each in halts:
             error.add_note(each)
@@ -112,13 +118,6 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     every = dict.fromkeys([*(before.used if before else ()), *used, *faulty])
     item.stash[_VERDICT] = Verdict(used=[*every], text=text, violations=violations)
     return text
-
-
-def _forbid(item: pytest.Item, clusters: "Iterable[FakeCluster]") -> None:
-    """Let hold of a test's clusters what its settings ask for."""
-    with suppress(MarkerError):  # which is told where it is judged
-        for cluster in clusters:
-            cluster._scope.shared.forbidden |= for_test(item).forbid
 
 
 def _clusters(item: pytest.Item) -> "tuple[list[FakeCluster], list[FakeCluster]]":
@@ -136,10 +135,9 @@ def _clusters(item: pytest.Item) -> "tuple[list[FakeCluster], list[FakeCluster]]
 
 
 def _faulty(
-    item: pytest.Item, news: "Mapping[FakeCluster, list[Violation]]"
+    settings: "Settings", news: "Mapping[FakeCluster, list[Violation]]"
 ) -> "dict[FakeCluster, list[Violation]]":
     """Return what the test's settings don't allow, by cluster."""
-    settings = for_test(item)
     if not settings.strict:
         return {}
     judged = {

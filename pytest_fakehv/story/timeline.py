@@ -5,8 +5,8 @@ like calls in a row, and each deed of the test is a step. Places on the axis are
 one is between two steps, and None is before the first or after the last.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 Mark = Literal["violation", "crash", "fault", "raised", "hold", "test", "call", "gap"]
@@ -182,7 +182,15 @@ class Timeline:
 
     def data(self) -> dict[str, Any]:
         """Return it as what JSON has."""
-        return asdict(self)
+        # Not by `dataclasses.asdict`, which copies each text.
+        return {
+            **vars(self),
+            "lanes": [{**vars(each), "periods": _plain(each.periods)} for each in self.lanes],
+            "steps": _plain(self.steps),
+            "bars": _plain(self.bars),
+            "arrows": _plain(self.arrows),
+            "troubles": _plain(self.troubles),
+        }
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -204,3 +212,7 @@ class Timeline:
             calls=data["calls"],
             clock=data["clock"],
         )
+
+
+def _plain(flat: Iterable[object]) -> list[dict[str, Any]]:
+    return [dict(vars(each)) for each in flat]

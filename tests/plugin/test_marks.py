@@ -1,10 +1,11 @@
 """The markers as functions."""
 
 import re
+from typing import get_args
 
 import pytest
 
-from pytest_fakehv import marks
+from pytest_fakehv import Invariant, marks
 
 SAME = [
     (marks.settings(), pytest.mark.fakehv()),
@@ -84,7 +85,9 @@ MIGRATION = (
     "'failed_but_moved' | 'completed_but_lost' = 'completed', at: float | None = None, "
     "polls: int | None = None, bandwidth: float = 1024, dirty_rate: float = 0, max_downtime: float = 0.3, "
     "postcopy: int | None = None, times: int | None = None): how an instance's migrations go "
-    "in this test; rates in MiB a second"
+    "in this test; at the share of its memory, from 0 to 1, at which one ends, or polls the number of the "
+    "status call that says so, bandwidth and dirty_rate in MiB a second, max_downtime in seconds, postcopy "
+    "the number of rounds before it goes on so, times a number of migrations"
 )
 APART = (
     "@pytest.mark.fakehv_apart(*instances: str | InstanceLike): instances of which never two may be on one "
@@ -95,3 +98,11 @@ APART = (
 def test_pytest_tells_of_their_types_and_defaults(pytester):
     told = pytester.runpytest("--markers").stdout.str().splitlines()
     assert {MIGRATION, APART} <= set(told)
+
+
+def test_pytest_tells_of_the_invariants(pytester):
+    (told,) = (each for each in pytester.runpytest("--markers").outlines if "mark.fakehv(" in each)
+    _, _, meaning = told.partition("whether the invariants are checked at its end (")
+    shown, _, rest = meaning.partition(")")
+    assert shown.split(", ") == list(get_args(Invariant))
+    assert "forbid a list of those that hold only if it is asked for (orphaned), " in rest

@@ -146,7 +146,7 @@ def test_fixtures_say_what_they_give(pytester):
             "fakehv_factory [[]session scope[]] -- *",
             "    Builder of fake clusters, for fixtures of wider scope and for property tests.",
             "fakehv_cluster -- *",
-            "    A fake cluster, with the nodes and instances of the test's markers and of `fakehv_topo*",
+            "    A fake cluster: two equal nodes, unless markers or `fakehv_topology` declare others.",
             "fakehv -- *",
             "    A fake hypervisor: the first node of the test's cluster.",
         ]

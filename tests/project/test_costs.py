@@ -116,6 +116,39 @@ class TestMemory:
         assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 350
 
 
+def calls(function):
+    """Count the calls of Python's functions while one is called, by their names."""
+    counts = Counter()
+
+    def note(frame, event, _argument):
+        if event == "call":
+            counts[frame.f_code.co_name] += 1
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return counts
+
+
+class TestCalls:
+    @pytest.fixture
+    def cluster(self):
+        cluster = FakeCluster.in_memory()
+        cluster.add_instance("web1")
+        return cluster
+
+    def test_an_instance_that_is_described_as_before_is_not_checked_again(self, cluster):
+        assert calls(lambda: cluster.migrate("web1", to="node2"))["__post_init__"] == 0
+
+    def test_the_data_of_a_timeline_take_as_many_calls_however_much_is_in_it(self, cluster):
+        for _ in range(5):
+            cluster.migrate("web1", to="node2")
+            cluster.migrate("web1", to="node1")
+        assert calls(cluster.timeline().data).total() < 20
+
+
 COUNTING = """
     import json
     import sys
@@ -197,3 +230,33 @@ def steps_of(pytester, instances):
 def test_each_instance_of_a_topology_takes_as_many_steps_as_the_last(pytester):
     few, more, most = (steps_of(pytester, instances) for instances in (100, 200, 400))
     assert most - more < 2.1 * (more - few)
+
+
+OF_SETTINGS = """
+    import json
+    import sys
+
+    import pytest
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(item):
+        counted = 0
+
+        def note(frame, event, _argument):
+            nonlocal counted
+            counted += event == "call" and frame.f_code.co_name == "for_test"
+
+        sys.setprofile(note)
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
+            (item.config.rootpath / "counted.json").write_text(json.dumps(counted))
+"""
+
+
+def test_the_settings_of_a_test_are_made_once_in_each_phase(pytester):
+    pytester.makeconftest(OF_SETTINGS)
+    pytester.makepyfile("def test_it(fakehv_cluster): pass")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    assert json.loads((pytester.path / "counted.json").read_text()) == 3

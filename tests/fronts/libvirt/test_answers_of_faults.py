@@ -262,7 +262,7 @@ PHASES = (
         ("dom.create", "the interface has no method 'dom.create'; nearest: virDomainCreate"),
         ("virDomainMigrate3", f"libvirt's front has no function 'virDomainMigrate3'{PHASES}"),
         ("migrateToURI3", f"the interface has no method 'migrateToURI3'{PHASES}"),
-        ("start", "the interface has no method 'start'; nearest: virDomainCreate"),
+        ("getInfo", "the interface has no method 'getInfo'; nearest: virDomainGetInfo, virNodeGetInfo"),
         ("virDomainStart", "libvirt's front has no function 'virDomainStart'; nearest: virDomainCreate"),
         ("virDomainCreat", "libvirt's front has no function 'virDomainCreat'; nearest: virDomainCreate"),
     ],

@@ -1,6 +1,6 @@
 """One host: what its clients ask of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, Final, NamedTuple
 
@@ -150,7 +150,7 @@ class Host(Befalling):
             for move in (domain.outgoing, domain.incoming):
                 if move and move.session is session:
                     move.abandon()
-            if domain.is_active and domain.ends_with is session:
+            if domain.ends_with is session and domain.is_active:
                 with suppress(LibvirtError, ConnectionLost):
                     self._end(client, domain)
 
@@ -364,9 +364,9 @@ class Host(Befalling):
         own = own._replace(definition=definition or domain.definition)
         return opening.Opened(self.pools, own, tuple(map(_open, others)))
 
-    def _running(self) -> list[Domain]:
+    def _running(self) -> Iterator[Domain]:
         # One that comes here has its disks only once it is here.
-        return [each for each in self.domains if each.is_active and not each.incoming]
+        yield from (each for each in self.domains if each.is_active and not each.incoming)
 
     @under_lock
     def _check_starts(self, domain: Domain, definition: Definition) -> None:

@@ -6,8 +6,9 @@ Source: QEMU's documentation of image locking, and what a real one says.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
@@ -48,13 +49,10 @@ class _Lock(NamedTuple):
     """Whether others may write to it."""
     target: str
     """The name of the disk for which it is taken."""
-    option: str
-    """Of QEMU's command, the option that takes it."""
-
-    @property
-    def is_of_device(self) -> bool:
-        """Whether it is taken for the device alone, after all images are open."""
-        return self.option.startswith("-device")
+    is_of_device: bool
+    """Whether it is taken for the device alone, after all images are open."""
+    tell_option: Callable[[], str] = str
+    """Returns, of QEMU's command, the option that takes it: few locks are ever told of."""
 
     def hindered_by(self, taken: Iterable["_Lock"]) -> str | None:
         """Return why it can't be had beside others; None where it can."""
@@ -64,6 +62,11 @@ class _Lock(NamedTuple):
         if not self.shares and any(each.writes for each in others):
             return 'Failed to get shared "write" lock'
         return None
+
+
+def _written_to(image: Image, path: str) -> _Lock:
+    """Return the lock of a file that a job writes to, for no disk."""
+    return _Lock(image, path, writes=True, shares=False, target="", is_of_device=False)
 
 
 class Running(NamedTuple):
@@ -79,7 +82,7 @@ class Running(NamedTuple):
         yield from _locks(pools, self.definition)
         for path in self.written:
             if image := pools.image_at(path):
-                yield _Lock(image, path, writes=True, shares=False, target="", option="")
+                yield _written_to(image, path)
 
 
 class Opened(NamedTuple):
@@ -148,10 +151,9 @@ class Opened(NamedTuple):
         Raises:
             LibvirtError: it is so.
         """
-        if image := self.pools.image_at(path):
-            lock = _Lock(image, path, writes=True, shares=False, target="", option="")
-            if why := lock.hindered_by(self._taken(besides)):
-                raise _refused(command, doing + why)
+        image = self.pools.image_at(path)
+        if image and (why := _written_to(image, path).hindered_by(self._taken(besides))):
+            raise _refused(command, doing + why)
 
 
 def _refused(command: str, why: str) -> LibvirtError:
@@ -178,10 +180,12 @@ def check(pools: Pools, definition: Definition, running: Iterable[Running], now:
     """
     for _, option, why in _unsuitable(pools, definition):
         raise _ends(f"{option}: {why}", definition, now)
-    taken = [lock for each in running for lock in each.locks(pools)]
-    for lock in _in_order(_locks(pools, definition)):
+    locks = _in_order(_locks(pools, definition))
+    # Of what no pool holds, nobody needs to be asked: a host may run very many.
+    taken = [lock for each in running for lock in each.locks(pools)] if locks else []
+    for lock in locks:
         if why := lock.hindered_by(taken) or "":
-            problem = f"{lock.option}: {why}\nIs another process using the image [{lock.path}]?"
+            problem = f"{lock.tell_option()}: {why}\nIs another process using the image [{lock.path}]?"
             raise _ends(problem, definition, now)
         taken.append(lock)
 
@@ -247,12 +251,21 @@ def _locks(pools: Pools, definition: Definition) -> Iterator[_Lock]:
         for node in nodes:
             if node.held.image is None:
                 continue
-            writes, shares = node.is_top and not disk.is_read_only, False
-            option = _option(disk, node)
-            if disk.format == "raw":
-                shares = disk.is_shareable
-                option = f"-device {_written(_device(disk, node.number, definition.disk_aliases[position]))}"
-            yield _Lock(node.held.image, node.held.path, writes, shares, disk.target, option)
+            writes, is_raw = node.is_top and not disk.is_read_only, disk.format == "raw"
+            tell_option = (
+                partial(_device, disk, node.number, definition.disk_aliases[position])
+                if is_raw
+                else partial(_option, disk, node)
+            )
+            yield _Lock(
+                node.held.image,
+                node.held.path,
+                writes=writes,
+                shares=is_raw and disk.is_shareable,
+                target=disk.target,
+                is_of_device=is_raw,
+                tell_option=tell_option,
+            )
 
 
 def _option(disk: Disk, node: _Node) -> str:
@@ -268,8 +281,8 @@ def _option(disk: Disk, node: _Node) -> str:
     return f"-blockdev {_written({**given, 'backing': node.beneath and f'libvirt-{node.beneath}-format'})}"
 
 
-def _device(disk: Disk, number: int, alias: str) -> dict[str, object]:
-    """Return what QEMU is told of a disk, as far as its image's lock is shown with that."""
+def _device(disk: Disk, number: int, alias: str) -> str:
+    """Return the option that makes a disk's device, as far as its image's lock is shown with that."""
     bus, address = part_of(disk.element, "target", "bus") or "", disk.element.child("address")
     at = address.attributes if address else {}
     unit = int(at.get("unit", "0"))
@@ -293,7 +306,7 @@ def _device(disk: Disk, number: int, alias: str) -> dict[str, object]:
         where["write-cache"] = "off" if cache in _WRITES_THROUGH else "on"
     if serial:
         where["serial"] = serial.text
-    return where
+    return f"-device {_written(where)}"
 
 
 def _cache(disk: Disk) -> str:
