@@ -73,6 +73,10 @@ def _shown_argument(value: object) -> str:
     return printable(value.__qualname__) if inspect.isroutine(value) else shown(value)
 
 
+USUAL: Final = "usual"
+"""The key of a field's metadata for its value unless something is given, where its default is none."""
+
+
 def shown_arguments(declared: Any) -> str:
     """Show a dataclass's fields as the arguments that make it: the first one, and what is no default."""
     first, *others = dataclasses.fields(declared)
@@ -80,6 +84,6 @@ def shown_arguments(declared: Any) -> str:
     for field in others:
         value = getattr(declared, field.name)
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if default != value:  # it asks the default, as a value may be anything
+        if field.metadata.get(USUAL, default) != value:  # it asks the default, as a value may be anything
             named.append(f"{field.name}={_shown_argument(value)}")
     return ", ".join([shown(getattr(declared, first.name)), *named])

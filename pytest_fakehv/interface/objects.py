@@ -40,7 +40,7 @@ from pytest_fakehv.interface.constants import (
     InstanceState,
 )
 from pytest_fakehv.interface.sizes import sizes_in
-from pytest_fakehv.text import shown
+from pytest_fakehv.text import USUAL, shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
@@ -129,9 +129,9 @@ class InstanceSpec:
     name: str
     _: dataclasses.KW_ONLY
     node: str | None = None
-    memory: int = cast("int", None)  # until it is made
+    memory: int = field(default=cast("int", None), metadata={USUAL: _MEMORY})  # until it is made
     min_memory: int | None = None
-    vcpus: int = cast("int", None)
+    vcpus: int = field(default=cast("int", None), metadata={USUAL: 1})
     state: DeclaredState = "running"
     hvparams: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
