@@ -11,7 +11,7 @@ from pytest_fakehv.fronts.libvirt.host import copies
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.changes import ARRIVES
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_same
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.following import follow
@@ -105,7 +105,7 @@ def _definition(domain: Domain, asked: Asked) -> str:
     own = domain.definition
     if asked.xml is None:
         return own.xml(_XML_SECURE | _XML_MIGRATABLE)
-    check_same(Definition.parse(asked.xml, lambda: own.uuid), own)
+    Definition.parse(asked.xml, lambda: own.uuid).check_stable(own)
     return asked.xml
 
 

@@ -90,7 +90,7 @@ def _save(host: Host, domain: Domain, path: str, xml: str | None, flags: int) ->
     check_has_none(domain)
     with standing_still(host, domain) as ran:
         with host.machine.lock:
-            saved = Saved.of(domain, runs=ran).by(xml, runs=runs)
+            saved = Saved.of(domain, runs=ran).by(xml, runs=runs, is_saved=False)
             saves.write(host.pools, path, saved, host.machine.now)
             host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
             domain.completed = written(host.memory_of(domain) * 1024, SAVING)

@@ -174,6 +174,8 @@ def _redefine(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapsho
             raise _wrong_parent(f"parent {wanted.parent} would create cycle to {name}")
         above = above.parent
     snapshot = wanted.redefined(name, domain.uuid, parent)
+    if known := snapshots.by_name(name):
+        snapshot.definition.check_stable(known.definition)
     snapshots.add(snapshot)
     if flags & Snap.CURRENT:
         snapshots.current = snapshot
