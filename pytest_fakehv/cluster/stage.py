@@ -24,6 +24,7 @@ from pytest_fakehv.interface.objects import (
     options_of,
 )
 from pytest_fakehv.interface.resources import Resources
+from pytest_fakehv.interface.sizes import sizes_in
 from pytest_fakehv.judgement.apart import check_group
 from pytest_fakehv.judgement.crowd import Most
 from pytest_fakehv.judgement.violations import (
@@ -66,7 +67,8 @@ class Stage(Befalling):
         """Describe an instance, without starting it.
 
         What is not given is as it was when an instance of that name was last described or declared; at
-        first, as in `InstanceSpec`. ``min_memory`` is ``memory`` where that alone is given.
+        first, as in `InstanceSpec`; what a new ``xml`` says is taken from that. ``min_memory`` is ``memory``
+        where that alone is given.
 
         Args:
             name: its name; or an instance, whose parameters then count where the options say nothing.
@@ -83,6 +85,8 @@ class Stage(Befalling):
             changes = {**options_of(name), **changes}
             name = name_of(name)
         old = self._scope.shared.declared.get(name, _NEVER_DECLARED)
+        if "xml" in changes:
+            changes = dict.fromkeys(sizes_in(changes["xml"])) | changes
         if "memory" in changes:
             changes.setdefault("min_memory", None)
         if changes.get("hvparams") == {}:

@@ -39,12 +39,17 @@ from pytest_fakehv.interface.constants import (
     ConsoleKind,
     InstanceState,
 )
+from pytest_fakehv.interface.sizes import sizes_in
 from pytest_fakehv.text import shown
 
 __tracebackhide__ = True  # a wrong declaration is shown at the line that made it
 
 DeclaredState = Literal["running", "paused", "stopped"]
 _STATES: Final[tuple[str, ...]] = get_args(DeclaredState)
+
+
+_MEMORY: Final = 1024
+"""MiB that an instance has where nothing is said."""
 
 
 class InstanceLike(Protocol):
@@ -90,9 +95,9 @@ class Instance:
 class InstanceOptions(TypedDict, total=False):
     """The keywords of `InstanceSpec` but where it is and whether it runs, for what hands them on to it."""
 
-    memory: int | str
+    memory: int | str | None
     min_memory: int | str | None
-    vcpus: int
+    vcpus: int | None
     hvparams: Mapping[str, Any]
     tags: Collection[str]
     xml: str | None
@@ -106,9 +111,10 @@ class InstanceSpec:
         name: its name.
         node: the node it is on; None for the first.
         memory: what it may have at most, in MiB, or as a text with the unit, such as "24G"; MiB once it is
-            declared.
-        min_memory: what it must have at least, likewise; None for ``memory``.
-        vcpus: its virtual CPUs, a count.
+            declared. None: what ``xml`` says, else 1024.
+        min_memory: what it must have at least, likewise; None: ``memory``, or what ``xml`` says as
+            the current memory where it says both.
+        vcpus: its virtual CPUs, a count; None: what ``xml`` says, else 1.
         state: "running", "paused" or "stopped".
         hvparams: its hypervisor parameters, by name.
         tags: texts for the test's own use.
@@ -123,9 +129,9 @@ class InstanceSpec:
     name: str
     _: dataclasses.KW_ONLY
     node: str | None = None
-    memory: int = 1024
+    memory: int = cast("int", None)  # until it is made
     min_memory: int | None = None
-    vcpus: int = 1
+    vcpus: int = cast("int", None)
     state: DeclaredState = "running"
     hvparams: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
@@ -146,6 +152,9 @@ class InstanceSpec:
         """Check every argument."""
         if fault := name_fault(self.name):
             raise DeclarationError(f"name is invalid: {shown(self.name)}: {fault}")
+        if self.xml is not None and not isinstance(self.xml, str):
+            raise DeclarationError(f"xml must be a text, not {shown(self.xml)}")
+        self._take_sizes()
         for key in ("memory", "min_memory"):
             value = getattr(self, key)
             if not is_amount(value) and (key == "memory" or value is not None):  # as a rule, it is one
@@ -160,8 +169,19 @@ class InstanceSpec:
             raise DeclarationError(f"hvparams must be a mapping by name, not {shown(self.hvparams)}")
         if self.tags != ():
             object.__setattr__(self, "tags", checked_tags(self.tags))
-        if self.xml is not None and not isinstance(self.xml, str):
-            raise DeclarationError(f"xml must be a text, not {shown(self.xml)}")
+
+    def _take_sizes(self) -> None:
+        """Have what no argument says: what the XML does, or what is usual."""
+        sizes: tuple[int | None, ...] = (self.memory, self.vcpus)
+        if None not in sizes:
+            return
+        said = sizes_in(self.xml) if self.xml is not None else {}
+        if sizes[0] is None:
+            object.__setattr__(self, "memory", said.get("memory", _MEMORY))
+            if self.min_memory is None and said.get("min_memory", self.memory) < self.memory:
+                object.__setattr__(self, "min_memory", said["min_memory"])
+        if sizes[1] is None:
+            object.__setattr__(self, "vcpus", said.get("vcpus", 1))
 
     def instance(self) -> Instance:
         """Make the object that the interface's methods take."""

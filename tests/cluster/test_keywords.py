@@ -10,7 +10,6 @@ import pytest
 from pytest_fakehv import (
     ClusterFactory,
     ClusterOptions,
-    DeclarationError,
     FakeCluster,
     FakeHypervisor,
     FaultOptions,
@@ -31,7 +30,7 @@ def keywords(function):
     return {each.name: each.default for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
 
 
-TAKE_MORE = {"memory", "min_memory", "reserved_memory", "tags"}
+TAKE_MORE = {"memory", "min_memory", "reserved_memory", "tags", "vcpus"}
 """What is declared in more ways than it is kept."""
 
 
@@ -173,9 +172,5 @@ class TestNone:
         assert hv.instance("web1", **{key: None}) == web1
         assert hv.add_instance("web1", **{key: None}) == web1
 
-    def test_a_spec_refuses_it(self):
-        with pytest.raises(DeclarationError) as info:
-            InstanceSpec("web1", memory=None)
-        assert str(info.value) == (
-            "memory must be a positive integer, of MiB, or a text like '512M', '24G' or '1.5 TiB', not None"
-        )
+    def test_of_a_spec_it_is_what_is_usual(self):
+        assert InstanceSpec("web1", memory=None, vcpus=None) == InstanceSpec("web1", memory=1024, vcpus=1)

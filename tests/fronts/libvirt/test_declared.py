@@ -4,6 +4,7 @@ import pytest
 from documents import PLAIN, VIRT_INSTALL
 
 from pytest_fakehv.checks import DeclarationError
+from pytest_fakehv.fronts.libvirt.front import FakeLibvirt
 from pytest_fakehv.fronts.libvirt.host.declared import declared
 
 NET = "<devices><interface type='network'><source network='default'/></interface></devices>"
@@ -66,3 +67,12 @@ def test_a_users_xml_that_is_wrong_is_refused(xml, told):
     with pytest.raises(DeclarationError) as caught:
         declared("web1", memory=1024, vcpus=2, xml=xml)
     assert str(caught.value) == f"xml of instance 'web1' is wrong: {told}"
+
+
+def test_sizes_are_said_once(cluster, libvirt):
+    cluster.add_instance("job1", xml="<domain><memory unit='b'>123456789</memory><vcpu>2</vcpu></domain>")
+    with FakeLibvirt(cluster) as front:
+        connection = libvirt.open(front.uri())
+        job1 = connection.lookupByName("job1")
+        assert (cluster.instance("job1").beparams["maxmem"], job1.maxVcpus()) == (118, 2)
+        connection.close()

@@ -52,7 +52,7 @@ def declared(
         raise DeclarationError(f"xml of instance {shown(name)} is wrong: {error}") from error
     for key, said, true, unit in (
         ("name", definition.name, name, ""),
-        ("memory", definition.memory, kib, " KiB"),
+        ("memory", -(-definition.memory // 1024) * 1024, kib, " KiB"),
         ("vcpu", definition.most_vcpus, vcpus, ""),
     ):
         if key in given and said != true:

@@ -5,6 +5,7 @@ from typing import Final
 
 from pytest_fakehv.cluster.inner import NO_ROOM
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host import needs
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.attached import Disk
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_is_idle, next_index
@@ -138,7 +139,8 @@ def _check_network(host: Host, interface: Element) -> None:
 
 
 def _check_there(host: Host, device: Element) -> None:
-    """Refuse a disk that is to be in a pool, and isn't."""
+    """Refuse what its host doesn't have: a disk that is to be in a pool, and isn't, say."""
+    needs.check_device(device, host.offer)
     if device.name == "disk":
         disk = Disk.of(device.defaulting(device="disk", type="file"))
         disks.check_is_volume(host.pools, disk)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes, lies, saves
+from pytest_fakehv.fronts.libvirt.host import changes, firmware, lies, needs, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, About, Api, Progress
 from pytest_fakehv.fronts.libvirt.host.audience import Client
 from pytest_fakehv.fronts.libvirt.host.befalling import Befalling
@@ -16,6 +16,7 @@ from pytest_fakehv.fronts.libvirt.host.disks.chain import detected
 from pytest_fakehv.fronts.libvirt.host.disks.job import Stop
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.domains import Known
+from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.guests.agents import Agents
 from pytest_fakehv.fronts.libvirt.host.nodedevices.devices import NodeDevices
 from pytest_fakehv.fronts.libvirt.host.registry import no_domain
@@ -77,6 +78,10 @@ class Host(Befalling):
     def detected(self, definition: Definition) -> Definition:
         """Return by what a domain runs, as far as its pools know what is beneath its disks."""
         return detected(definition, self.pools.backing_at)
+
+    def _placed(self, definition: Definition) -> Place:
+        firmware.keep(self.pools, definition, self.machine.now)
+        return super()._placed(definition)
 
     def befell(self, what: Deed) -> None:
         """Note what the test has done to the node; called under the lock."""
@@ -390,6 +395,11 @@ class Host(Befalling):
             self.loses_id()
             raise
 
+    @property
+    def offer(self) -> needs.Offer:
+        """What the host has that a domain may need."""
+        return needs.Offer(self.hardware, self.secrets)
+
     def loses_id(self) -> None:
         """Give a number to a domain that doesn't come to run; called under the lock."""
         self._places.lose_id()
@@ -397,6 +407,8 @@ class Host(Befalling):
     def _check_needs(self, definition: Definition) -> None:
         self.networks.check(definition)
         disks.check_there(self.pools, definition)
+        needs.check(definition, self.offer)
+        firmware.check(self.pools, definition)
 
     @under_lock
     def _check_is_called_alone(self, domain: Domain) -> None:

@@ -4,17 +4,19 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host import changes, saves
+from pytest_fakehv.fronts.libvirt.host import changes, firmware, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api
 from pytest_fakehv.fronts.libvirt.host.asking import ask
 from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_running
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.host.disks.checkpoints import Checkpoints
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.ending import RESTART, boot_anew, power_off
 from pytest_fakehv.fronts.libvirt.host.guests.commands import SHUTDOWN
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.migration import destroy_incoming
 from pytest_fakehv.fronts.libvirt.host.saves import Saved
+from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshots
 from pytest_fakehv.fronts.libvirt.host.words import (
     Defined,
     EventKind,
@@ -68,8 +70,24 @@ def undefine(host: Host, _session: Session, domain: Domain, flags: int = 0) -> N
             if not flags & Undefine.MANAGED_SAVE:
                 raise _invalid("Refusing to undefine while domain managed save image exists")
             saves.remove_managed(host.pools, domain)
+        if not domain.is_active:  # also where the next is refused
+            domain.snapshots, domain.checkpoints = Snapshots(), Checkpoints()
+        _let_go_of_variables(host, domain, flags)
         host.undefine(domain)
         host.tell(domain, EventKind.LIFECYCLE, Lifecycle.UNDEFINED, Undefined.REMOVED)
+
+
+def _let_go_of_variables(host: Host, domain: Domain, flags: int) -> None:
+    """Remove what a domain with UEFI has kept, or not, as the flags say.
+
+    Raises:
+        LibvirtError: they say neither.
+    """
+    if path := firmware.variables(host.pools, domain.definition):
+        if not flags & (Undefine.NVRAM | Undefine.KEEP_NVRAM):
+            raise _invalid("cannot undefine domain with nvram")
+        if flags & Undefine.NVRAM:
+            host.pools.remove(path)
 
 
 @api("virDomainRename", has_job=True, flags=0)

@@ -5,6 +5,7 @@ from typing import Final
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.apis import api
 from pytest_fakehv.fronts.libvirt.host.capabilities import FEATURES, MODEL
+from pytest_fakehv.fronts.libvirt.host.cpumodels import MODELS, hindrance
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, words, written
 from pytest_fakehv.fronts.libvirt.host.host import Host
 from pytest_fakehv.fronts.libvirt.host.suited import domain_capabilities
@@ -13,16 +14,7 @@ from pytest_fakehv.fronts.libvirt.values import Parameter
 
 __tracebackhide__ = True  # a failed call is shown at the line that made it
 
-_OF_X86: Final = words(
-    "486 pentium pentium2 pentium3 pentiumpro coreduo n270 core2duo qemu32 kvm32 cpu64-rhel5 cpu64-rhel6 "
-    "qemu64 kvm64 Conroe Penryn Nehalem Nehalem-IBRS Westmere Westmere-IBRS SandyBridge SandyBridge-IBRS "
-    "IvyBridge IvyBridge-IBRS Haswell-noTSX Haswell-noTSX-IBRS Haswell Haswell-IBRS Broadwell-noTSX "
-    "Broadwell-noTSX-IBRS Broadwell Broadwell-IBRS Skylake-Client Skylake-Client-IBRS "
-    "Skylake-Client-noTSX-IBRS Skylake-Server Skylake-Server-IBRS Skylake-Server-noTSX-IBRS "
-    "Cascadelake-Server Cascadelake-Server-noTSX Icelake-Client Icelake-Client-noTSX Icelake-Server "
-    "Icelake-Server-noTSX Cooperlake Snowridge athlon phenom Opteron_G1 Opteron_G2 Opteron_G3 Opteron_G4 "
-    "Opteron_G5 EPYC EPYC-IBPB EPYC-Rome EPYC-Milan Dhyana"
-)
+_OF_X86: Final = tuple(MODELS)
 _OF_POWER: Final = words("POWER6 POWER7 POWER8 POWER9 POWER10 POWERPC_e5500 POWERPC_e6500")
 _MODELS: Final = {
     "x86_64": _OF_X86, "i686": _OF_X86, "ppc64": _OF_POWER, "ppc64le": _OF_POWER, "aarch64": (), "armv7l": (),
@@ -90,13 +82,13 @@ def _compared(xml: str, flags: int) -> int:
             raise failure(Code.XML_ERROR, "Missing CPU model name", origin=Origin.CPU)
         return _SUPERSET
     _check_model(model)
-    required = _features(cpu)
-    missing = sorted(required - set(FEATURES)) + ([] if model in _LINE else [f"those of {model}"])
-    if not missing:
-        return _IDENTICAL if (model, required) == (MODEL, set(FEATURES)) else _SUPERSET
+    if model not in MODELS:  # another architecture's
+        return _INCOMPATIBLE
+    if (why := hindrance(cpu)) is None:
+        own = model == MODEL and _features(cpu) == set(FEATURES)
+        return _IDENTICAL if own else _SUPERSET
     if flags & _FAIL:
-        problem = f"Host CPU does not provide required features: {', '.join(missing)}"
-        raise failure(Code.CPU_INCOMPATIBLE, problem, origin=Origin.CPU)
+        raise failure(Code.CPU_INCOMPATIBLE, why, origin=Origin.CPU)
     return _INCOMPATIBLE
 
 

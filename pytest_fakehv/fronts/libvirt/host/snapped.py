@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
+from pytest_fakehv.fronts.libvirt.host import firmware
 from pytest_fakehv.fronts.libvirt.host.attached import Disk
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.disks.chain import (
@@ -86,6 +87,9 @@ def chosen(domain: Domain, wanted: Wanted, name: str, flags: int) -> tuple[Snaps
             else "nothing selected for snapshot",
             Origin.QEMU,
         )
+    if firmware.is_flash(definition) and any(each.mode == INSIDE for each in found):
+        problem = "internal snapshots of a VM with pflash based firmware are not supported"
+        raise failure(Code.OPERATION_UNSUPPORTED, problem)
     return tuple(found)
 
 

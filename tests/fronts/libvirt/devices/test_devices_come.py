@@ -164,16 +164,33 @@ def test_a_domain_moves_with_what_was_plugged_in(libvirt, web1, connect):
     assert {"scsi0-0-0-0", "net0"} <= set(aliases(moved.XMLDesc()))
 
 
-@pytest.mark.parametrize("what", ["usb", "scsi"])
-def test_a_device_of_the_host_comes_to_none_that_runs(web1, what):
-    source = {
-        "usb": "<vendor id='0x1234'/><product id='0x5678'/>",
-        "scsi": "<adapter name='scsi_host0'/><address bus='0' target='0' unit='0'/>",
-    }[what]
+NO_FOLDER = "cannot open directory '/sys/bus/{}': No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("what", "source", "refused"),
+    [
+        ("usb", "<vendor id='0x1234'/><product id='0x5678'/>", (38, 0, NO_FOLDER.format("usb/devices"))),
+        (
+            "scsi",
+            "<adapter name='scsi_host7'/><address bus='1' target='2' unit='3'/>",
+            (38, 0, NO_FOLDER.format("scsi/devices/7:1:2:3/scsi_generic")),
+        ),
+        (
+            "mdev",
+            "<address uuid='c2177883-f1bb-47f0-914d-32a22e3a8804'/>",
+            (67, 10, "unsupported configuration: Mediated host device assignment requires VFIO support"),
+        ),
+        (
+            "scsi_host",
+            "",
+            (67, 0, "unsupported configuration: vhost-scsi device file '/dev/vhost-scsi' cannot be found"),
+        ),
+    ],
+)
+def test_a_device_of_the_host_comes_to_none_that_runs(web1, what, source, refused):
     device = f"<hostdev mode='subsystem' type='{what}'><source>{source}</source></hostdev>"
-    folder = f"/sys/bus/{what}/devices"
-    problem = f"cannot open directory '{folder}': No such file or directory"
-    assert refusal(web1.attachDevice, device) == (38, 0, problem)
+    assert refusal(web1.attachDevice, device) == refused
     web1.attachDeviceFlags(device, CONFIG)
     web1.detachDeviceFlags(device, CONFIG)
 

@@ -129,12 +129,13 @@ def test_a_disk_that_is_being_copied_stays(libvirt, stocked):
     assert targets(stocked) == ["vda"]
 
 
-def test_a_device_of_the_host_goes(node1):
+def test_a_device_of_the_host_goes(node1, cluster):
     source = "<source><address domain='0' bus='0' slot='0x1f' function='0'/></source>"
     device = f"<hostdev mode='subsystem' type='pci' managed='yes'>{source}</hostdev>"
-    web1 = node1.createXML(domain("web1", device))
-    web1.detachDevice(device)
-    assert found(web1.XMLDesc(), "hostdev") == []
+    cluster.add_instance("given1", memory=64, xml=domain("given1", device))
+    given1 = node1.lookupByName("given1")
+    given1.detachDevice(device)
+    assert found(given1.XMLDesc(), "hostdev") == []
 
 
 def test_what_is_led_over_a_screen_needs_one(node1):

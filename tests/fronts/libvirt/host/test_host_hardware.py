@@ -112,8 +112,29 @@ class TestComparing:
         assert node1.compareHypervisorCPU(None, None, None, None, xml) == found
 
     def test_what_is_incompatible_can_be_refused(self, node1):
-        xml = CPU.format("EPYC", "<feature name='svm'/>")
-        assert refusal(node1.compareCPU, xml, 1) == (91, 31, f"{NOT_FEATURES}: svm, those of EPYC")
+        xml = CPU.format("Westmere-IBRS", "<feature name='svm'/><feature name='odd'/>")
+        assert refusal(node1.compareCPU, xml, 1) == (91, 31, f"{NOT_FEATURES}: spec-ctrl, svm, odd")
+
+    def test_of_a_guests_each_policy_counts(self, node1):
+        given = "<cpu match='exact'><model>Nehalem</model>{}</cpu>"
+        svm, sse = "<feature name='svm' policy='{}'/>", "<feature name='sse2' policy='forbid'/>"
+        for policy in ("optional", "force", "disable", "forbid"):
+            assert node1.compareCPU(given.format(svm.format(policy))) == SUPERSET
+        assert node1.compareCPU(given.format(svm.format("require"))) == INCOMPATIBLE
+        words = "the CPU is incompatible with host CPU: Host CPU provides forbidden features: sse2"
+        assert refusal(node1.compareCPU, given.format(sse), 1) == (91, 31, words)
+        assert node1.compareCPU(given.format(sse).replace(" match='exact'", "")) == SUPERSET
+
+    def test_its_vendor_counts_where_it_is_said(self, node1):
+        given = CPU.format("Nehalem", "<vendor>{}</vendor>")
+        assert node1.compareCPU(given.format("Intel")) == SUPERSET
+        words = (
+            "the CPU is incompatible with host CPU: host CPU vendor does not match required CPU vendor AMD"
+        )
+        assert refusal(node1.compareCPU, given.format("AMD"), 1) == (91, 31, words)
+
+    def test_another_architectures_is_incompatible(self, node1):
+        assert node1.compareCPU("<cpu><arch>ppc64</arch><model>POWER9</model></cpu>") == INCOMPATIBLE
 
     @pytest.mark.parametrize(
         ("xml", "refused"),

@@ -281,7 +281,7 @@ class TestCpus:
         assert "<shares>9</shares>" in job1.XMLDesc()
 
     def test_pins_that_mean_nothing_here(self, node1):
-        pins = "<vcpupin vcpu='0' cpuset='8'/><vcpupin vcpu='1' cpuset='x'/><vcpupin/>"
+        pins = "<vcpupin vcpu='9' cpuset='8'/><vcpupin vcpu='1' cpuset='x'/><vcpupin/>"
         xml = domain_xml("job1", vcpus=2).replace("<os>", f"<cputune>{pins}</cputune><os>")
         job1 = node1.createXML(xml, 0)
         assert job1.vcpus()[1] == [(True,) * 4] * 2

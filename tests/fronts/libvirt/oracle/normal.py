@@ -16,6 +16,7 @@ ANYWHERE = [
     # Whether what was to arrive still has its number when its end is told, likewise.
     (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
+    (re.compile(r"(?<=on process )\d+"), "#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
     (re.compile(r"(?<=<[acm]time>)[\d.]+(?=</)"), "TIME"),
     (re.compile(r"(?<=<creationTime>)\d+"), "TIME"),

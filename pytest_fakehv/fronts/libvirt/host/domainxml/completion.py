@@ -27,7 +27,13 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.eachcpu import (
     is_said,
     said_of_each,
 )
-from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_nodes, memory_of_cells, size_of
+from pytest_fakehv.fronts.libvirt.host.domainxml.firmware import check_machine_suits
+from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import (
+    check_nodes,
+    complete_backing,
+    memory_of_cells,
+    size_of,
+)
 from pytest_fakehv.fronts.libvirt.host.domainxml.metadata import tidy
 from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
     Operating,
@@ -36,6 +42,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.operating import (
     checked_os,
     complete_os,
 )
+from pytest_fakehv.fronts.libvirt.host.domainxml.others import check_security
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import (
     check_choice,
     check_root,
@@ -272,6 +279,8 @@ def _check_for_qemu(root: Element, name: str, kind: str, os: Operating, most_vcp
     if most_vcpus > limit:
         words = f"Maximum CPUs greater than specified machine type limit {limit}"
         raise unsupported(words, Origin.QEMU)
+    check_security(root)
+    check_machine_suits(os.element, root.child("features"), is_q35=os.is_q35)
 
 
 def check_file_of(name: str) -> None:
@@ -327,12 +336,19 @@ def _complete_rest(element: Element, root: Element) -> Element:
             return element.holding(*amounts)
         case "features":
             return element.holding(*map(_complete_feature, element.children))
-        case "seclabel" if element.attributes.get("type") == "none":
-            return element.defaulting(type="none", model="none")
-        case "seclabel" if element.attributes.get("type") == "dynamic":
-            return element.holding()
+        case "memoryBacking":
+            return complete_backing(element, root.child("cpu") or Element("cpu"))
+        case "seclabel":
+            return _complete_label(element)
         case _:
             return element
+
+
+def _complete_label(label: Element) -> Element:
+    kind = label.attributes.get("type")
+    if kind == "none":
+        return label.defaulting(type="none", model="none")
+    return label.holding() if kind == "dynamic" else label
 
 
 def _complete_feature(feature: Element) -> Element:

@@ -20,6 +20,9 @@ CPUSET: Final = re.compile(r"\^?[0-9]+(?:-[0-9]+)?(?:,\^?[0-9]+(?:-[0-9]+)?)*")
 """Which CPUs of the host are meant, as users write that."""
 _MODES: Final = ("custom", "host-model", "host-passthrough", "maximum")
 _MATCHES: Final = ("minimum", "exact", "strict")
+_CHECKS: Final = ("none", "partial", "full")
+_FALLBACKS: Final = ("allow", "forbid")
+_POLICIES: Final = ("force", "require", "optional", "disable", "forbid")
 _TOPOLOGY: Final = ("sockets", "cores", "threads")
 _MODELS: Final = {"x86_64": "qemu64", "i686": "qemu32"}
 """What a domain's CPU is that names none, by architecture."""
@@ -73,6 +76,9 @@ def checked_cpu(root: Element) -> Element:
     if mode not in _MODES:
         raise unsupported(f"Invalid mode attribute '{mode}'", Origin.CPU)
     check_choice(cpu, "match", _MATCHES)
+    check_choice(cpu, "check", _CHECKS)
+    check_choice(cpu, "migratable", ("on", "off"))
+    _check_model(cpu, mode)
     if topology := cpu.child("topology"):
         for part in _TOPOLOGY:
             check_given(topology, part)
@@ -80,6 +86,26 @@ def checked_cpu(root: Element) -> Element:
                 detail = f"Invalid value for attribute '{part}' in element 'topology': Zero is not permitted"
                 raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
     return cpu
+
+
+def _check_model(cpu: Element, mode: str) -> None:
+    model, seen = cpu.child("model"), set()
+    if model and model.attributes.get("fallback", "allow") not in _FALLBACKS:
+        raise unsupported("Invalid fallback attribute", Origin.CPU)
+    features = list(cpu.named("feature"))
+    if features and mode == "custom" and model is None:
+        problem = "Non-empty feature list specified without CPU model"
+        raise failure(Code.XML_ERROR, problem, origin=Origin.CPU)
+    for feature in features:
+        if feature.attributes.get("policy", "require") not in _POLICIES:
+            raise unsupported("Invalid CPU feature policy", Origin.CPU)
+        name = feature.attributes.get("name")
+        if not name:
+            raise failure(Code.XML_ERROR, "Invalid CPU feature name", origin=Origin.CPU)
+        if name in seen:
+            problem = f"CPU feature '{name}' specified more than once"
+            raise failure(Code.XML_ERROR, problem, origin=Origin.CPU)
+        seen.add(name)
 
 
 def check_topology(cpu: Element, most: int) -> None:
@@ -105,6 +131,8 @@ def complete_cpu(cpu: Element, kind: str, architecture: str) -> Element:
     implied = {"mode": mode}
     if is_custom:
         implied["match"] = "exact"
+    else:
+        cpu = cpu.having(match=None)
     is_checked = mode == "host-model" or (is_custom and kind == "kvm" and cpu.child("model") is not None)
     implied["check"] = "partial" if is_checked else "none"
     if mode == "host-passthrough":

@@ -20,8 +20,10 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.others import (
     check_hostdev,
     check_redirdev,
     check_rng,
+    check_tpm,
     check_watchdog,
     complete_hostdev,
+    complete_tpm,
 )
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, integer, unsupported
@@ -88,6 +90,8 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     by_kind: defaultdict[str, list[Element]] = defaultdict(list)
     for device in devices:
         by_kind[device.name].append(_without_alias(device))
+    if len([each for each in by_kind["tpm"] if each.attributes.get("model") != "spapr-tpm-proxy"]) > 1:
+        raise unsupported("only a single TPM non-proxy device is supported", Origin.QEMU)
     for kind, check in CHECKS.items():
         for device in by_kind[kind]:
             check(device)
@@ -115,6 +119,7 @@ def complete(devices: Sequence[Element], machine: Machine) -> list[Element]:
     for kind, attributes in _DEFAULTS.items():
         by_kind[kind] = [each.defaulting(**attributes) for each in by_kind[kind]]
     by_kind["memory"] = complete_memory(by_kind["memory"])
+    by_kind["tpm"] = [complete_tpm(each) for each in by_kind["tpm"]]
     by_kind["hostdev"] = [complete_hostdev(each) for each in by_kind["hostdev"]]
     addressed(by_kind, has_slots=not machine.is_q35)
     return [device for kind in sorted(by_kind, key=_place) for device in by_kind[kind]]
@@ -217,5 +222,6 @@ CHECKS: Final[dict[str, Callable[[Element], None]]] = {
     "watchdog": check_watchdog,
     "rng": check_rng,
     "memory": check_memory,
+    "tpm": check_tpm,
 }
 """The checks of each kind, in the order in which a daemon makes them."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
+from pytest_fakehv.fronts.libvirt.host.domainxml.credentials import check_credentials, complete_credentials
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import (
     attributes_in_order,
     check_boot,
@@ -44,6 +45,7 @@ def check_disk(disk: Element) -> None:
         check_choice(driver, "cache", _CACHES)
         if (kind := driver.attributes.get("type", "raw")) not in _FORMATS:
             raise unsupported(f"unknown driver format value '{kind}'")
+    check_credentials(disk)
     check_boot(disk)
 
 
@@ -61,7 +63,7 @@ def _complete_disk(disk: Element) -> Element:
     disk = with_part(disk, "driver", name="qemu", **form)
     if found := _name(disk):
         disk = with_part(disk, "target", dev=found[0], bus=_BUSES[found[1]])
-    disk = undetected(disk)
+    disk = complete_credentials(undetected(disk))
     if disk.attributes["device"] == "cdrom":
         disk = with_part(disk, "readonly")
     parts = (

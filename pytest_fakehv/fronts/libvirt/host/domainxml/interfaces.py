@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
+from pytest_fakehv.fronts.libvirt.host.domainxml.others import long_source
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import check_boot, parts_in_order, with_part
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, check_given, wrong
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, ranks, words
@@ -20,6 +21,8 @@ ORDER_OF_INTERFACE: Final = ranks(
     "mac source vlan virtualport bandwidth backenddomain script target guest model driver backend filterref "
     "tune teaming link mtu coalesce ip route boot alias rom"
 )
+_FILTERED: Final = ("network", "bridge", "ethernet")
+"""The types of those that can be filtered; of others a filter is forgotten."""
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
 _MODEL: Final = re.compile(r"[-A-Za-z0-9_]*")
 FOR_RUNNING: Final = ("vnet", "vif", "macvtap", "macvlan")
@@ -41,6 +44,10 @@ def check_interface(interface: Element) -> None:
         if source is None:
             raise wrong(f"interface type='{kind}' requires a 'source' element")
         check_given(source, needed)
+    if kind == "hostdev":
+        place = interface.at("source/address")
+        if place is None or "type" not in place.attributes:
+            raise wrong("missing source address type")
     model = interface.child("model")
     if model and not _MODEL.fullmatch(model.attributes.get("type", "")):
         raise failure(Code.INVALID_ARG, "Model name contains invalid characters", origin=Origin.DOMAIN)
@@ -87,13 +94,19 @@ def complete_interface(interface: Element, place: int, uuid: bytes) -> Element:
     drawn = _drawn(uuid, place)
     interface = interface.defaulting(type="user")
     interface = with_part(interface, "mac", address=_mac(drawn))
-    interface = with_part(interface, "model", type="rtl8139")
+    kind = interface.attributes["type"]
+    if kind != "hostdev":
+        interface = with_part(interface, "model", type="rtl8139")
     parts = []
     for part in interface.children:
         match part.name:
             case "mac":
                 parts.append(part.having(address=written_mac(part.attributes["address"])))
-            case "source" if interface.attributes["type"] == "direct":
+            case "filterref" if kind not in _FILTERED:
+                pass
+            case "source" if kind == "hostdev":
+                parts.append(long_source(part))
+            case "source" if kind == "direct":
                 parts.append(
                     part._replace(attributes={**part.attributes, "mode": part.attributes.get("mode", "vepa")})
                 )

@@ -84,6 +84,39 @@ def _complete_cell(cell: Element) -> Element:
     return cell.having(memory=str(kib), unit="KiB")
 
 
+def complete_backing(backing: Element, cpu: Element) -> Element:
+    """Return what a domain's memory is made of, with sizes of large pages in KiB.
+
+    Args:
+        backing: It, as it is written.
+        cpu: The domain's CPU: of whose parts some may have such pages, and not others.
+
+    Raises:
+        LibvirtError: A size is none.
+    """
+    pages = backing.child("hugepages")
+    if pages is None:
+        return backing
+    has_cells = bool(cells_of(cpu))
+    sized = (_sized_page(each, has_cells=has_cells) for each in pages.named("page"))
+    return backing.exchanging(pages, pages.holding(*sized))
+
+
+def _sized_page(page: Element, *, has_cells: bool) -> Element:
+    said = page.attributes.get("size")
+    if said is None:
+        detail = "missing element or attribute './@size'"
+        raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
+    if (size := integer(said)) is None:
+        detail = f"Invalid value '{said}' for element or attribute './@size'"
+        raise failure(Code.XML_ERROR, detail, origin=Origin.XML)
+    kib = scaled(size, page.attributes.get("unit", ""), default="KiB") // 1024
+    if not kib:
+        raise _detail("hugepage size can't be zero")
+    nodes = page.attributes.get("nodeset") if has_cells else None
+    return Element("page", {"size": str(kib), "unit": "KiB"}).having(nodeset=nodes)
+
+
 def memory_of_cells(cpu: Element) -> int:
     """Return how much memory a completed CPU's parts have, in KiB; 0 where there are none."""
     return sum(int(each.attributes.get("memory", "0")) for each in cells_of(cpu))

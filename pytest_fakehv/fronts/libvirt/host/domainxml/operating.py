@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin
+from pytest_fakehv.fronts.libvirt.host.domainxml.firmware import check_loader, complete_firmware
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import check_choice, unsupported, wrong
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, in_order, ranks, words
 
@@ -24,7 +25,7 @@ _KNOWN_MACHINE: Final = re.compile(r"(?:pc|q35|isapc|microvm|virt|pseries|s390-c
 _BOOTS: Final = ("fd", "hd", "cdrom", "network")
 _FIRMWARES: Final = ("bios", "efi")
 _PLACES: Final = ranks(
-    "type loader nvram init initarg initenv kernel initrd cmdline dtb acpi boot bootmenu bios smbios"
+    "type firmware loader nvram init initarg initenv kernel initrd cmdline dtb acpi boot bootmenu bios smbios"
 )
 
 
@@ -86,13 +87,12 @@ def complete_os(os: Operating, name: str, *, boots_by_device: bool) -> Element:
     firmware = written.attributes.get("firmware", "bios")
     if firmware not in _FIRMWARES:
         raise wrong(f"unknown firmware value {firmware}")
-    loader = written.child("loader")
+    check_loader(written)
+    written = complete_firmware(written, name)
     said = (each for each in written.children if each.content or each.attributes)
     parts = [each for each in said if each.name != "type"]
     attributes = {"arch": os.architecture, "machine": os.machine}
     parts.append(Element("type", attributes, (os.type,)))
-    if loader and loader.attributes.get("type") == "pflash" and written.child("nvram") is None:
-        parts.append(Element("nvram", {}, (f"/var/lib/libvirt/qemu/nvram/{name}_VARS.fd",)))
     if not boots_by_device and written.child("boot") is None:
         parts.append(Element("boot", {"dev": "hd"}))
     return written.holding(*in_order(parts, _PLACES))

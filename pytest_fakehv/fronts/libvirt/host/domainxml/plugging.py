@@ -9,7 +9,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.addresses import takes_slot, wi
 from pytest_fakehv.fronts.libvirt.host.domainxml.devices import CHECKS, Machine, check_together, complete
 from pytest_fakehv.fronts.libvirt.host.domainxml.disks import check_disk_names, check_disks, disk_index
 from pytest_fakehv.fronts.libvirt.host.domainxml.memorydevices import check_nodes, complete_memory, size_of
-from pytest_fakehv.fronts.libvirt.host.domainxml.others import check_address
+from pytest_fakehv.fronts.libvirt.host.domainxml.others import check_address, no_hostdev
 from pytest_fakehv.fronts.libvirt.host.domainxml.parts import part_of
 from pytest_fakehv.fronts.libvirt.host.domainxml.refusals import unsupported
 from pytest_fakehv.fronts.libvirt.host.domainxml.running import at_rest, devices_of, is_twin
@@ -342,11 +342,12 @@ def _refuse_filesystem(_domain: Element, _device: Element) -> None:
 
 def _refuse_hostdev(_domain: Element, device: Element) -> None:
     """Refuse a device of a host that has none to give away."""
-    if device.attributes["type"] == "pci":
-        raise unsupported("host doesn't support passthrough of host PCI devices", Origin.QEMU)
-    where = {"usb": "/sys/bus/usb/devices"}.get(device.attributes["type"], "/sys/bus/scsi/devices")
-    problem = f"cannot open directory '{where}': No such file or directory"
-    raise LibvirtError(Code.SYSTEM_ERROR, Origin.NONE, problem, "%s", problem, int1=2)
+    raise no_hostdev(device)
+
+
+def _check_live_interface(_domain: Element, interface: Element) -> None:
+    if interface.attributes["type"] == "hostdev":
+        raise no_hostdev(interface)
 
 
 _LIVE: Final[Mapping[str, Callable[[Element, Element], None]]] = {
@@ -357,6 +358,7 @@ _LIVE: Final[Mapping[str, Callable[[Element, Element], None]]] = {
     "memory": _check_live_memory,
     "filesystem": _refuse_filesystem,
     "hostdev": _refuse_hostdev,
+    "interface": _check_live_interface,
 }
 
 

@@ -30,6 +30,12 @@ _USAGES: Final[Mapping[str, _Usage]] = {
     "vtpm": _Usage(5, "name", "vTPM usage specified, but name is missing"),
 }
 
+
+def number_of(usage: str) -> int:
+    """Return the number of what a secret can be for, such as ``ceph``."""
+    return _USAGES[usage].number
+
+
 _NONE: Final = "none"
 """Of a secret that is for nothing in particular."""
 

@@ -30,6 +30,17 @@ class Secret:
         return self.definition.ref
 
     @property
+    def known(self) -> bytes:
+        """Its value, for the host itself.
+
+        Raises:
+            LibvirtError: it has none.
+        """
+        if self.value is None:
+            raise _none(f"secret '{UUID(bytes=self.definition.uuid)}' does not have a value")
+        return self.value
+
+    @property
     def shown(self) -> bytes:
         """Its value, for clients.
 
@@ -38,9 +49,7 @@ class Secret:
         """
         if self.definition.is_private:
             raise failure(Code.INVALID_SECRET, "secret is private", origin=Origin.SECRET)
-        if self.value is None:
-            raise _none(f"secret '{UUID(bytes=self.definition.uuid)}' does not have a value")
-        return self.value
+        return self.known
 
 
 class Secrets:
