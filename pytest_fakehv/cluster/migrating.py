@@ -101,7 +101,7 @@ class Migrating(NodeStage, Hooks):
             with shared.lock:
                 inner.check_up()
                 node = self._target(target)  # until the migration has begun, it doesn't go down
-                if node and (record := inner.store.read(place)):
+                if node and node.is_strict and (record := inner.store.read(place)):
                     node.refuse_overcommit(record.memory)
                 crowded = shared.crowd.enters(name, inner, node)
                 shared.traffic.begin(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cache, partial
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Unpack, cast
 
 import pytest
@@ -372,21 +373,21 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
     """
     from pytest_fakehv.checks import DeclarationError
 
-    follow: list[Callable[[], object]] = []
+    follow: list[tuple[str, Callable[[], object]]] = []
     if callable(settings.clock):
-        follow = [partial(cluster.clock.follow, settings.clock)]
+        follow = [("fakehv()", partial(cluster.clock.follow, settings.clock))]
     of_file = {id(each) for each in settings.topology.instances} if settings.topology else ()
-    declarations: list[tuple[str, Callable[[], object]]] = [
-        *(("fakehv()", each) for each in follow),
-        *(
-            (
-                f"topology: [[instance]] {spec.name!r}"
-                if id(spec) in of_file
-                else f"fakehv_instance({spec.name!r})",
-                partial(cluster.add_instance, **vars(spec)),
-            )
-            for spec in declared_instances(item, settings.topology)
-        ),
+    # One after another: of very many, a list would be looked through for garbage again and again.
+    instances: Iterator[tuple[str, Callable[[], object]]] = (
+        (
+            f"topology: [[instance]] {spec.name!r}"
+            if id(spec) in of_file
+            else f"fakehv_instance({spec.name!r})",
+            partial(cluster.add_instance, **vars(spec)),
+        )
+        for spec in declared_instances(item, settings.topology)
+    )
+    others: list[tuple[str, Callable[[], object]]] = [
         *(
             (f"fakehv_migration({spec.instance!r})", partial(cluster._script, spec, place))
             for place, spec in declared_migrations(item)
@@ -398,7 +399,7 @@ def _set_the_scene(cluster: "FakeCluster", item: pytest.Item, settings: Settings
         *(("fakehv_apart", partial(cluster.keep_apart, *names)) for names in declared_groups(item)),
         *(("fakehv_at_most", partial(cluster.keep_at_most, **vars(most))) for most in declared_limits(item)),
     ]
-    for label, declare in declarations:
+    for label, declare in chain(follow, instances, others):
         try:
             declare()
         except DeclarationError as error:

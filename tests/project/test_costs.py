@@ -122,7 +122,7 @@ def calls(function):
 
     def note(frame, event, _argument):
         if event == "call":
-            counts[frame.f_code.co_name] += 1
+            counts[frame.f_code.co_qualname] += 1
 
     sys.setprofile(note)
     try:
@@ -140,7 +140,13 @@ class TestCalls:
         return cluster
 
     def test_an_instance_that_is_described_as_before_is_not_checked_again(self, cluster):
-        assert calls(lambda: cluster.migrate("web1", to="node2"))["__post_init__"] == 0
+        assert calls(lambda: cluster.migrate("web1", to="node2"))["InstanceSpec.__post_init__"] == 0
+
+    def test_a_migration_to_a_node_that_overcommits_reads_the_file_three_times(self, tmp_path):
+        """As it begins, as it ends, and as it is finalized."""
+        cluster = FakeCluster(tmp_path)
+        cluster.add_instance("web1")
+        assert calls(lambda: cluster.migrate("web1", to="node2"))["Disk.read"] == 3
 
     def test_the_data_of_a_timeline_take_as_many_calls_however_much_is_in_it(self, cluster):
         for _ in range(5):
@@ -230,6 +236,35 @@ def steps_of(pytester, instances):
 def test_each_instance_of_a_topology_takes_as_many_steps_as_the_last(pytester):
     few, more, most = (steps_of(pytester, instances) for instances in (100, 200, 400))
     assert most - more < 2.1 * (more - few)
+
+
+KEPT = """
+    import gc
+    import json
+    from functools import partial
+
+    from pytest_fakehv import FakeCluster
+
+    add_instance = FakeCluster.add_instance
+
+    def counting(self, name, **options):
+        if name == "web99":
+            partials = [each for each in gc.get_objects() if type(each) is partial]
+            kept = [each for each in partials if each.func == self.add_instance]
+            with open("counted.json", "w") as file:
+                json.dump(len(kept), file)
+        return add_instance(self, name, **options)
+
+    FakeCluster.add_instance = counting
+"""
+
+
+def test_what_adds_an_instance_of_a_topology_is_kept_for_none_but_this_one(pytester):
+    pytester.makefile(".toml", topology='[[instance]]\nname = "web{n}"\ncount = 100\nmemory = 1')
+    pytester.makeconftest(KEPT)
+    pytester.makepyfile("def test_it(fakehv_cluster): pass")
+    pytester.runpytest_subprocess("--fakehv-topology=topology.toml").assert_outcomes(passed=1)
+    assert json.loads((pytester.path / "counted.json").read_text()) == 1
 
 
 OF_SETTINGS = """

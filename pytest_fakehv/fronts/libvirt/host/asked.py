@@ -20,10 +20,9 @@ _FIELDS: Final = {
 DISKS: Final = "migrate_disks"
 """The parameter that names one disk, and may be there several times."""
 
-_IGNORED: Final = frozenset({
+_TUNING: Final = frozenset({
     "graphics_uri",
     "listen_address",
-    "migrate_disks_detect_zeroes",
     "disks_port",
     "disks_uri",
     "compression",
@@ -31,15 +30,16 @@ _IGNORED: Final = frozenset({
     "compression.mt.threads",
     "compression.mt.dthreads",
     "compression.xbzrle.cache",
-    "compression.zlib.level",
-    "compression.zstd.level",
     "auto_converge.initial",
     "auto_converge.increment",
     "bandwidth.postcopy",
     "parallel.connections",
     "tls.destination",
 })  # fmt: skip
-"""What a migration here has no use for."""
+"""What a migration here has no use for, and only checks."""
+
+_REPEATED: Final = frozenset({DISKS, "compression"})
+"""What may be there several times."""
 
 ALL_FLAGS: Final = sum(Migrate)
 
@@ -55,6 +55,7 @@ class Asked:
         persistent_xml: its persistent definition there, likewise.
         uri: where its memory is sent to, as the caller names it.
         bandwidth: at most how much is sent in a second, in MiB; 0 for as much as goes.
+        tuning: what makes no difference here, as it was given.
         disks: which of its disks are copied, by their names, where any are; none for all that can be.
     """
 
@@ -64,6 +65,7 @@ class Asked:
     persistent_xml: str | None = None
     uri: str | None = None
     bandwidth: int = 0
+    tuning: tuple[Parameter, ...] = ()
     disks: tuple[str, ...] = ()
 
     @classmethod
@@ -75,12 +77,19 @@ class Asked:
         """
         check_flags(flags, function)
         given: dict[str, Any] = {}
+        seen: set[str] = set()
         for each in parameters:
+            if each.field in seen - _REPEATED:
+                problem = f"parameter '{each.field}' occurs multiple times"
+                raise failure(Code.INVALID_ARG, problem, origin=Origin.NONE)
+            seen.add(each.field)
             if each.field in _FIELDS:
                 given[_FIELDS[each.field]] = each.value
             elif each.field == DISKS:
                 given["disks"] = (*given.get("disks", ()), each.value)
-            elif each.field not in _IGNORED:
+            elif each.field in _TUNING:
+                given["tuning"] = (*given.get("tuning", ()), each)
+            else:
                 raise failure(
                     Code.ARGUMENT_UNSUPPORTED, f"parameter '{each.field}' not supported", origin=Origin.NONE
                 )
@@ -90,6 +99,10 @@ class Asked:
     def copies_disks(self) -> bool:
         """Whether disks that hosts don't share are copied."""
         return self.has(Migrate.NON_SHARED_DISK) or self.has(Migrate.NON_SHARED_INC)
+
+    def tuned(self, name: str, default: int) -> int:
+        """Return a figure of its tuning; the default where it isn't given."""
+        return next((each.value for each in self.tuning if each.field == name), default)
 
     def has(self, flag: Migrate) -> bool:
         """Tell whether a flag is set."""

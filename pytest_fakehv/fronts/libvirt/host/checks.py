@@ -1,7 +1,6 @@
 """What is refused of a call, whatever it is: a domain in the wrong state, and definitions that it has not."""
 
 from typing import NamedTuple
-from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
@@ -41,32 +40,6 @@ def check_running(domain: Domain) -> None:
     """
     if domain.state != State.RUNNING:
         raise not_running(Origin.QEMU)
-
-
-def check_same(given: Definition, own: Definition) -> None:
-    """Refuse another definition in place of the one by which a guest that goes on has begun.
-
-    Args:
-        given: the other one.
-        own: that one.
-
-    Raises:
-        LibvirtError: it is another domain's, or a guest would see another machine.
-    """
-    pairs = (
-        ("uuid", UUID(bytes=given.uuid), UUID(bytes=own.uuid)),
-        ("name", f"'{given.name}'", f"'{own.name}'"),
-        ("max memory", given.memory, own.memory),
-        ("vCPU max", given.most_vcpus, own.most_vcpus),
-        ("architecture", given.architecture, own.architecture),
-    )
-    for what, there, here in pairs:
-        if there != here:
-            raise failure(
-                Code.CONFIG_UNSUPPORTED,
-                f"Target domain {what} {there} does not match source {here}",
-                origin=Origin.DOMAIN,
-            )
 
 
 def affected(domain: Domain, flags: int) -> Affected:

@@ -38,6 +38,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.running import (
     needs_terminal,
     running,
 )
+from pytest_fakehv.fronts.libvirt.host.domainxml.stability import check_stable
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element, read, written
 
 SECURE: Final = 1
@@ -257,6 +258,18 @@ class Definition:
     def metadata(self, uri: str) -> str | None:
         """Return the metadata's element of a namespace as a text; None: there is none."""
         return metadata.found(self.root.child("metadata"), uri)
+
+    def check_stable(self, own: "Definition", *, is_saved: bool = False) -> None:
+        """Refuse this definition in place of the one by which a guest that goes on has begun.
+
+        Args:
+            own: that one.
+            is_saved: as for `stability.check_stable`.
+
+        Raises:
+            LibvirtError: it is another domain's, or a guest would see another machine.
+        """
+        check_stable(self.root, own.root, is_saved=is_saved)
 
     # -- What differs
 

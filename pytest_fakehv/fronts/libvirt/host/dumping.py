@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import saves
+from pytest_fakehv.fronts.libvirt.host import immovable, saves
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
@@ -46,6 +46,7 @@ def _dump(host: Host, domain: Domain, path: str, form: int, flags: int) -> None:
         _check_format(form, only_memory=only_memory)
         if not only_memory:
             check_has_none(domain)
+            immovable.check(domain.definition)
         with host.machine.lock:
             size = host.memory_of(domain) * 1024
             saves.write_file(host.pools, path, size, None, host.machine.now)

@@ -3,15 +3,14 @@
 import errno
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import copies
+from pytest_fakehv.fronts.libvirt.host import copies, fitting, immovable
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.changes import ARRIVES
-from pytest_fakehv.fronts.libvirt.host.checks import check_active, check_same
+from pytest_fakehv.fronts.libvirt.host.checks import check_active
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.following import follow
@@ -62,11 +61,14 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
     """
     if domain.outgoing or domain.incoming or domain.is_stranded:
         raise invalid(f"another migration job is already running for domain '{domain.name}'")
+    if asked.has(Migrate.POSTCOPY_RESUME):
+        raise invalid(f"domain '{domain.name}' is not being migrated")
     if asked.has(Migrate.OFFLINE):
         _check_offline(asked)
     else:
         check_active(domain)
         check_has_none(domain)
+        immovable.check(domain.definition)
     if count := len(domain.snapshots):
         raise invalid(f"cannot migrate domain with {count} snapshots")
     if not asked.has(Migrate.OFFLINE):
@@ -105,7 +107,7 @@ def _definition(domain: Domain, asked: Asked) -> str:
     own = domain.definition
     if asked.xml is None:
         return own.xml(_XML_SECURE | _XML_MIGRATABLE)
-    check_same(Definition.parse(asked.xml, lambda: own.uuid), own)
+    Definition.parse(asked.xml, lambda: own.uuid).check_stable(own)
     return asked.xml
 
 
@@ -139,6 +141,7 @@ def _send(
         Definition.parse(asked.persistent_xml, lambda: domain.uuid)
     with host.machine.lock:
         copied = copies.between(host, peer, domain.definition, asked) if peer else []
+    fitting.check_on_source(asked)
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     with host.machine.lock:
         if peer and (problem := _why_nothing_arrives(peer, domain)):  # by now
@@ -296,8 +299,8 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
         raise failure(Code.INTERNAL_ERROR, f"Attempt to migrate guest to the same host {host.hardware.uuid}")
     if asked.xml is None:
         raise failure(Code.INTERNAL_ERROR, "no domain XML passed")
-    _check_uri(asked.uri)
     definition = Definition.parse(asked.xml, host.new_uuid)
+    fitting.check_uri(asked.uri, definition)
     instance = definition.name
     if asked.name is not None:
         definition = definition.renamed(asked.name)
@@ -343,16 +346,15 @@ def _make_room(host: Host, definition: Definition, asked: Asked, source: str | N
         if origin:
             copies.make(host, definition, asked, origin)
         host.check_can_come(definition)
+        try:
+            fitting.check_on_target(asked)
+        except LibvirtError:
+            host.loses_id()
+            raise
         if asked.copies_disks and asked.has(Migrate.TUNNELLED):
             host.loses_id()
             problem = "argument key 'host' must not have null value"
             raise failure(Code.INTERNAL_ERROR, problem, origin=Origin.NONE)
-
-
-def _check_uri(uri: str | None) -> None:
-    scheme = urlsplit(uri).scheme if uri else "tcp"
-    if scheme not in {"tcp", "rdma", "unix"}:
-        raise failure(Code.ARGUMENT_UNSUPPORTED, f"unsupported scheme {scheme} in migration URI {uri}")
 
 
 def _arrives(host: Host, domain: Domain, asked: Asked) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.host import fitting
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, Progress, api
 from pytest_fakehv.fronts.libvirt.host.asked import DISKS, Asked, cookie, told_by
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
@@ -96,6 +97,7 @@ def begin_params(
 ) -> tuple[bytes, str]:
     """Begin, on the source."""
     asked = Asked.by(params, flags, _checker(_BEGIN))
+    fitting.check(asked)
     return cookie(node=host.name), Xml(begin(host, domain, asked, APIS[_BEGIN].remote_name, session))
 
 
@@ -173,6 +175,8 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
     """
     if not asked.has(Migrate.OFFLINE):
         check_active(domain)
+    fitting.check(asked)
+    fitting.check_driver(target)
     peer = host.find_peer(target)
     if peer is None or not peer.is_up:
         raise _unreachable(target, is_there=peer is not None)
@@ -186,6 +190,9 @@ def _all_phases(host: Host, domain: Domain, target: str, asked: Asked) -> None:
         Parameter("destination_xml", Kind.STRING, xml),
     ]
     params += [Parameter(DISKS, Kind.STRING, each) for each in asked.disks]
+    params += asked.tuning
+    if asked.uri is not None:
+        params.append(Parameter("migrate_uri", Kind.STRING, asked.uri))
     if asked.persistent_xml is not None:
         params.append(Parameter("persistent_xml", Kind.STRING, asked.persistent_xml))
     try:

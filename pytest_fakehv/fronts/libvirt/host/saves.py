@@ -12,7 +12,6 @@ from typing import Final, Self
 from uuid import UUID
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure, system_failure
-from pytest_fakehv.fronts.libvirt.host.checks import check_same
 from pytest_fakehv.fronts.libvirt.host.definition import MIGRATABLE, SECURE, Definition
 from pytest_fakehv.fronts.libvirt.host.domain import Domain
 from pytest_fakehv.fronts.libvirt.host.storage.content import Content
@@ -59,16 +58,22 @@ class Saved:
         """Its definition."""
         return Definition.parse(self.xml, lambda: b"")
 
-    def by(self, xml: str | None, *, runs: bool | None) -> "Saved":
+    def by(self, xml: str | None, *, runs: bool | None, is_saved: bool = True) -> "Saved":
         """Return it with another definition and another state, where a client gives these.
 
+        Args:
+            xml: the definition; None for none.
+            runs: whether it is to run once it goes on; None where that isn't said.
+            is_saved: whether it lies in a file; it doesn't yet while its domain is saved.
+
         Raises:
-            LibvirtError: the definition is another domain's, or of another size.
+            LibvirtError: the definition is another domain's, or another machine's.
         """
         if xml is not None:
             own = self.definition
             given = Definition.parse(xml, lambda: own.uuid)
-            check_same(given, own)
+            given.check_stable(own, is_saved=is_saved)
+            given = given.with_current_memory(own.current_memory)
             xml = given.xml(SECURE)
         return Saved(self.xml if xml is None else xml, self.runs if runs is None else runs)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, Origin, failure
-from pytest_fakehv.fronts.libvirt.host import changes, saves
+from pytest_fakehv.fronts.libvirt.host import changes, immovable, saves
 from pytest_fakehv.fronts.libvirt.host.apis import APIS, api, check_flags
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
 from pytest_fakehv.fronts.libvirt.host.checks import check_active
@@ -88,9 +88,10 @@ def _save(host: Host, domain: Domain, path: str, xml: str | None, flags: int) ->
     runs = _state(flags)
     check_active(domain)
     check_has_none(domain)
+    immovable.check(domain.definition)
     with standing_still(host, domain) as ran:
         with host.machine.lock:
-            saved = Saved.of(domain, runs=ran).by(xml, runs=runs)
+            saved = Saved.of(domain, runs=ran).by(xml, runs=runs, is_saved=False)
             saves.write(host.pools, path, saved, host.machine.now)
             host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
             domain.completed = written(host.memory_of(domain) * 1024, SAVING)

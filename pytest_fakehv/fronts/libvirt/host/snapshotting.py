@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
-from pytest_fakehv.fronts.libvirt.host import changes, saves, snapped
+from pytest_fakehv.fronts.libvirt.host import changes, immovable, saves, snapped
 from pytest_fakehv.fronts.libvirt.host.apis import api, check_flags
 from pytest_fakehv.fronts.libvirt.host.asking import ask
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none, check_is_idle, next_index
@@ -59,6 +59,8 @@ def create(host: Host, _session: Session, domain: Domain, xml: str, flags: int) 
     if flags & Snap.LIVE:
         with host.machine.lock:
             host.tell(domain, EventKind.MIGRATION_ITERATION, 1)
+    if snapshot.is_active and snapshot.file is None:
+        immovable.check(domain.definition)
     with standing_still(host, domain) if snapshot.is_active else nullcontext():
         with _quiesced(host, domain, flags), host.machine.lock:
             _take(host, domain, snapshot, flags)
@@ -141,6 +143,7 @@ def _take(host: Host, domain: Domain, snapshot: Snapshot, flags: int) -> None:
     """Have what there is of a snapshot; called under the lock."""
     now = host.machine.now
     if snapshot.is_active:
+        immovable.check(domain.definition)
         host.tell(domain, EventKind.MIGRATION_ITERATION, 2 if flags & Snap.LIVE else 1)
     if snapshot.file:
         saved = Saved.of(domain, runs=snapshot.state == "running")
@@ -174,6 +177,8 @@ def _redefine(host: Host, domain: Domain, wanted: Wanted, flags: int) -> Snapsho
             raise _wrong_parent(f"parent {wanted.parent} would create cycle to {name}")
         above = above.parent
     snapshot = wanted.redefined(name, domain.uuid, parent)
+    if known := snapshots.by_name(name):
+        snapshot.definition.check_stable(known.definition)
     snapshots.add(snapshot)
     if flags & Snap.CURRENT:
         snapshots.current = snapshot

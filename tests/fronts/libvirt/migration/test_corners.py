@@ -308,8 +308,9 @@ def test_parameters_that_count_for_nothing_here(pair):
 
 def test_a_definition_of_its_own_from_peer_to_peer(pair):
     domain = pair.domain()
-    other = domain.XMLDesc().replace("<vcpu", "<title>kept</title><vcpu")
-    pair.move(domain, "p2p", LIVE | PERSIST, {"persistent_xml": other, "destination_xml": domain.XMLDesc()})
+    own = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
+    other = own.replace("<vcpu", "<title>kept</title><vcpu")
+    pair.move(domain, "p2p", LIVE | PERSIST, {"persistent_xml": other, "destination_xml": own})
     assert "<title>kept</title>" in pair.b.lookupByName("web1").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 

@@ -28,7 +28,7 @@ OLD = {
     "migrate2": lambda domain, pair: domain.migrate2(pair.b, None, LIVE, None, "tcp:B:49152", 0),
     "migrateToURI": lambda domain, pair: domain.migrateToURI(pair.front.uri("B"), LIVE | P2P, None, 0),
     "migrateToURI2": lambda domain, pair: domain.migrateToURI2(
-        pair.front.uri("B"), None, domain.XMLDesc(), LIVE | P2P, None, 0
+        pair.front.uri("B"), None, domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE), LIVE | P2P, None, 0
     ),
 }
 

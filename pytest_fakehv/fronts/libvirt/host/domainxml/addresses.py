@@ -213,6 +213,7 @@ _TAKES_SLOT: Final[Mapping[str, Callable[[Element], bool]]] = {
     "rng": _always,
     "watchdog": lambda each: each.attributes["model"] == "i6300esb",
     "video": _is_card,
+    "shmem": _always,
     "input": lambda each: each.attributes.get("bus") == "virtio",
     "serial": lambda each: part_of(each, "target", "type") == "pci-serial",
     "vsock": _always,
