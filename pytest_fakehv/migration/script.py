@@ -200,6 +200,7 @@ class Course:
         sent_before: what was sent by then, in MiB.
         rounds_before: how many rounds were over by then.
         copying: until when disks are copied, before any RAM is sent.
+        stilled_after: when the instance was paused, and so writes no more; None for never.
     """
 
     model: Precopy
@@ -210,6 +211,7 @@ class Course:
     sent_before: Fraction = Fraction(0)
     rounds_before: int = 0
     copying: Fraction = Fraction(0)
+    stilled_after: Fraction | None = None
 
     def sent_at(self, time: Fraction) -> Fraction:
         """Return what is sent by a time, in MiB."""
@@ -225,7 +227,25 @@ class Course:
 
     def rest_at(self, time: Fraction) -> Fraction:
         """Return what would be left to send at a time if the instance wrote no more from then on, in MiB."""
-        return self.model.rest_at(max(Fraction(0), time - self.since))
+        still = self._still_from
+        if still is None or time <= still:
+            return self.model.rest_at(max(Fraction(0), time - self.since))
+        still = max(still, self.since)
+        return max(
+            Fraction(0), self.model.rest_at(still - self.since) - (time - still) * self.model.bandwidth
+        )
+
+    def writes_at(self, time: Fraction) -> Fraction:
+        """Return what the instance writes to in a second at a time, on the source, in MiB."""
+        still = self._still_from
+        return self.model.dirty_rate if still is None or time < still else Fraction(0)
+
+    @property
+    def _still_from(self) -> Fraction | None:
+        """When the instance writes no more on the source: it is paused, or runs on the target."""
+        return min(
+            (each for each in (self.stilled_after, self.postcopy_after) if each is not None), default=None
+        )
 
     def rounds_at(self, time: Fraction) -> int:
         """Return how many rounds in which the instance runs are over at a time."""
@@ -281,7 +301,8 @@ class Course:
         if self._stops is not None and after >= self._stops:  # it writes nothing as it is
             return self
         after = max(after, self.since)
-        return replace(self, lasts=after + self.rest_at(after) / self.model.bandwidth, downtime=None)
+        lasts = after + self.rest_at(after) / self.model.bandwidth
+        return replace(self, lasts=lasts, downtime=None, stilled_after=after)
 
     def cut_short(self) -> "Course":
         """Return the same, but ending half-way through its postcopy or, if it has none, through the RAM."""

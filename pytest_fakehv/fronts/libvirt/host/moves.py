@@ -129,12 +129,12 @@ def figures(run: Run | None, elapsed: float, operation: int = OUTGOING) -> list[
     if run is None or run.is_copying:
         return found + _amounts((0, 0, 0), disks) + _memory(0, 0) + _disk(disks)
     record, course = run.snapshot(), run.course
-    is_over = not run.is_active
+    is_over = run.outcome == "completed"  # what has failed says how far it came
     total = run.total_ram * _MIB
     processed = total if course is None else int(course.sent_at(run.elapsed) * _MIB)
     remaining = 0 if is_over or course is None else int(course.rest_at(run.elapsed) * _MIB)
     bandwidth = 0 if course is None else int(course.model.bandwidth * _MIB)
-    dirtied = 0 if course is None or is_over else int(course.model.dirty_rate * _MIB / _PAGE)
+    dirtied = 0 if course is None or is_over else int(course.writes_at(run.elapsed) * _MIB / _PAGE)
     downtime = record.downtime if is_over else float(course.model.max_downtime) if course else 0.3
     if is_over:
         found.append(_ullong("time_elapsed_net", elapsed * _MS))

@@ -151,3 +151,11 @@ def test_what_the_target_lacks(pair, devices, lacks):
     pair.cluster.add_instance("web1", node="A", xml=with_devices(devices))
     with pytest.raises(libvirt.libvirtError, match=lacks):
         pair.a.lookupByName("web1").migrate3(pair.b, {}, LIVE)
+
+
+@pytest.mark.parametrize("devices", [USB, TEAMED, MASTER])
+def test_what_qemu_lets_go(pair, devices):
+    pair.cluster.add_instance("web1", node="A", xml=with_devices(devices))
+    domain = pair.a.lookupByName("web1")
+    domain.managedSave(0)
+    assert domain.hasManagedSaveImage()
