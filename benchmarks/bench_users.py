@@ -7,10 +7,9 @@ whatever else the machine does meets all alike. A ratio is the median of the rou
 and the 90 % of them. What has a size is measured at 1/100 of it, too; what a piece costs must not grow.
 
 A test takes what a processor works from its beginning to the next one's, pytest's own work included, on
-average over the suite; the start of the run is left out. By the clock on the wall is timed what several
-processes do, such as xdist's, and what pytest takes to set up an inventory. The real libvirtd is Debian's,
-on a socket of its own (see ``bench_libvirt.py``); where it or libvirt's Python binding is absent, that part
-says how to get it.
+average over the suite; the start of the run is left out. What several processes do, such as xdist's, is
+timed by the clock on the wall. The real libvirtd is Debian's, on a socket of its own (see
+``bench_libvirt.py``); where it or libvirt's Python binding is absent, that part says how to get it.
 
 The output is Markdown. It ends with the targets, each met or MISSED. With --check, the exit status is 1
 if one is missed.

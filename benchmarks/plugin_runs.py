@@ -53,11 +53,15 @@ def pytest_runtest_protocol(item):
     return result
 
 def pytest_runtest_logreport(report):
-    if hasattr(report, "node"):  # a worker's, as it arrives
-        if report.when == "teardown":
-            BEGINNINGS.append(perf_counter())
-    elif report.when == "setup":
-        SETUPS.append(report.duration)
+    if hasattr(report, "node") and report.when == "teardown":  # a worker's, as it arrives
+        BEGINNINGS.append(perf_counter())
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    began = process_time()
+    result = yield
+    SETUPS.append(process_time() - began)
+    return result
 
 @pytest.fixture(scope="session")
 def noted():
@@ -114,8 +118,8 @@ class Run:
     """What was measured of a run; all times are in seconds.
 
     They are those of the processor, as far as the run is in one process: what else the machine does meanwhile
-    would be most of the difference between two runs. What several processes do, and a single test's set-up,
-    is timed by the clock on the wall.
+    would be most of the difference between two runs. What several processes do is timed by the clock on the
+    wall.
 
     Attributes:
         processor: how long a processor worked on it.

@@ -133,7 +133,7 @@ def engine(fakehv_topology{tmp_path}):
 def topologies(directory: Path, *, sizes: Sequence[int], backend: str, rounds: int) -> Measured:
     """Measure the instances of a topology file: read, added by the engine alone, and through the fixture.
 
-    Each is what pytest says that it takes to set up: by turns, in one process for each size.
+    Each is what pytest takes to set it up: by turns, in one process for each size.
     """
     runs = Runs(directory)
     make, tmp_path = (

@@ -17,6 +17,7 @@ from pytest_fakehv.interface.errors import HotplugError, HypervisorError
 from pytest_fakehv.interface.host import read_host
 from pytest_fakehv.interface.libvirt import LIBVIRT_NAMES, LIBVIRT_PHASES, WHOLE_MIGRATIONS, libvirt_name
 from pytest_fakehv.interface.objects import (
+    Instance,
     InstanceConsole,
     InstanceInfo,
     InstanceLike,
@@ -366,6 +367,8 @@ def check_instance(method: str, given: object) -> None:
     Raises:
         TypeError: it is no instance; the message says how to make one.
     """
+    if type(given) is Instance:  # as a rule
+        return
     is_ours = isinstance(given, BaseHypervisor) or type(given).__module__.partition(".")[0] == "pytest_fakehv"
     needed = ("name", "beparams") if is_ours else ("name",)
     if isinstance(given, type) or not all(hasattr(given, each) for each in needed):

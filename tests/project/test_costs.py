@@ -142,6 +142,10 @@ class TestCalls:
     def test_an_instance_that_is_described_as_before_is_not_checked_again(self, cluster):
         assert calls(lambda: cluster.migrate("web1", to="node2"))["InstanceSpec.__post_init__"] == 0
 
+    def test_an_instance_of_our_own_is_seen_by_its_class(self, cluster):
+        node, web1 = cluster.nodes[0], cluster.nodes[0].instance("web1")
+        assert not any("genexpr" in name for name in calls(lambda: node.StopInstance(web1)))
+
     def test_a_migration_to_a_node_that_overcommits_reads_the_file_three_times(self, tmp_path):
         """As it begins, as it ends, and as it is finalized."""
         cluster = FakeCluster(tmp_path)
