@@ -174,15 +174,20 @@ def test_the_least_and_the_most():
     assert NodeSpec("n", memory=2**63 - 1, cpus=1).memory == 2**63 - 1
 
 
-@pytest.mark.parametrize("value", AMOUNTS)
+@pytest.mark.parametrize("value", [each for each in AMOUNTS if each is not None])
 @pytest.mark.parametrize("key", ["memory", "vcpus"])
 def test_instance_amounts(key, value, hv):
     text = f"{key} must be a positive integer, {f'{MIB}, ' if key == 'memory' else ''}not {value!r}"
     assert message(DeclarationError, InstanceSpec, "web1", **{key: value}) == text
-    if value is not None:
-        assert message(DeclarationError, hv.instance, "web1", **{key: value}) == text
-        assert message(DeclarationError, hv.add_instance, "web1", **{key: value}) == text
+    assert message(DeclarationError, hv.instance, "web1", **{key: value}) == text
+    assert message(DeclarationError, hv.add_instance, "web1", **{key: value}) == text
     assert hv.ListInstances() == []
+
+
+def test_what_an_instance_has_of_which_nothing_is_said():
+    web1 = InstanceSpec("web1", memory=None, vcpus=None)
+    assert (web1.memory, web1.min_memory, web1.vcpus) == (1024, None, 1)
+    assert web1 == InstanceSpec("web1")
 
 
 @pytest.mark.parametrize(
