@@ -40,7 +40,8 @@ def test_instances(cluster: FakeCluster, hv: FakeHypervisor) -> None:
     InstanceSpec("web1", tags=5)  # type: ignore[arg-type]
     cluster.add_instance("web1", node="node1", memory=1024, state="paused")
     cluster.add_instance("web1", mem=1024)  # type: ignore[call-arg]
-    cluster.add_instance("web1", memory=None)  # type: ignore[arg-type]
+    cluster.add_instance("web1", memory=None, vcpus=None)
+    cluster.add_instance("web1", vcpus="2")  # type: ignore[arg-type]
     hv.add_instance("web1", memory=1024, min_memory=None, state="paused")
     hv.add_instance("web1", node="node1")  # type: ignore[call-arg]
     hv.add_instance("web1", memory="24G", tags=["web"])
