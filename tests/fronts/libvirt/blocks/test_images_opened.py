@@ -257,3 +257,9 @@ class TestWrittenByJobs:
         given = f"<domainsnapshot><name>a</name><disks>{above}</disks></domainsnapshot>"
         web2.snapshotCreateXML(given, 48)
         assert chain_of(web2) == "own raw2 |"
+
+
+def test_what_is_gone_beneath_a_disk_is_in_nobody_s_way(node1, images, web1):
+    images.storageVolLookupByName("base").delete(0)
+    node1.createXML(domain_xml("web3", devices=disk_xml("raw3", form="raw")), 0)
+    assert sorted(each.name() for each in node1.listAllDomains()) == ["web1", "web3"]

@@ -42,3 +42,11 @@ def test_no_options_are_written_that_nobody_is_told_of(node1, images, count):
         images.createXML(volume_xml(name))
         node1.createXML(domain_xml(name, "volume", f"pool='images' volume='{name}'"))
     assert options() == 0
+
+
+def test_what_a_pool_holds_may_be_opened_beside_what_runs_and_is_copied_elsewhere(node1, images):
+    images.createXML(volume_xml("web2"))
+    elsewhere = node1.createXML(domain_xml("web1", "file", "file='/elsewhere/web1.img'"))
+    elsewhere.blockCopy("vda", "<disk type='file'><source file='/elsewhere/copy.img'/></disk>", {}, 0)
+    node1.createXML(domain_xml("web2", "volume", "pool='images' volume='web2'"))
+    assert sorted(each.name() for each in node1.listAllDomains()) == ["web1", "web2"]
