@@ -83,6 +83,14 @@ NEEDS_VIRSH = pytest.mark.skipif(
 )
 
 
+END_OF_FILE = 38, 7, "End of file while reading data: Input/output error"
+HUNG_UP = [
+    (1, 7, f"internal error: received {what} event on socket")
+    for what in ("hangup", "hangup / error", "error")
+]
+"""What libvirt's library says, too, of a connection that is gone, as its threads come to it."""
+
+
 class Begun:
     """What another thread does meanwhile, and how that ended."""
 
@@ -108,7 +116,8 @@ class Begun:
         """Wait until it is done, and return how that failed, if it did: code, domain, message."""
         self._thread.join(WAIT)
         assert not self._thread.is_alive()
-        return said(self.error) if self.error else None
+        found = said(self.error) if self.error else None
+        return END_OF_FILE if found in HUNG_UP else found
 
 
 class Ear:

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from moving import Begun, Ear, libvirt, refused
+from moving import END_OF_FILE, Begun, Ear, libvirt, refused
 
 LIVE, PERSIST, POSTCOPY, OFFLINE = (
     libvirt.VIR_MIGRATE_LIVE,
@@ -13,7 +13,7 @@ LIVE, PERSIST, POSTCOPY, OFFLINE = (
 )
 
 
-BROKEN = 38, 7, "End of file while reading data: Input/output error"
+BROKEN = END_OF_FILE
 LOST = 9, 10, "operation failed: Lost connection to destination host"
 NO_WAY = 38, 7, "unable to connect to server at 'B:49152': No route to host"
 FAILED = 9, 10, "operation failed: job 'migration out' failed: Unable to write to socket: Bad file descriptor"
