@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from bench_cluster import TOPOLOGY
 from figures import Measured, take_turns
 from plugin_runs import BARE, WITH_OURS, Runs
 
@@ -101,18 +102,6 @@ def weights(directory: Path, *, tests: int) -> dict[str, tuple[float, float]]:
     return found
 
 
-TOPOLOGY = """
-[[node]]
-name = "node{{n}}"
-count = {nodes}
-memory = 1048576
-
-[[instance]]
-name = "vm{{n}}"
-count = {instances}
-node = "node*"
-memory = 1024
-"""
 MOST_NODES = 1000
 
 ENGINE = """

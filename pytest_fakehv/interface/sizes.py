@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_UNITS: Final[dict[str, int]] = {"b": 1, "byte": 1, "bytes": 1} | {
+UNITS: Final[dict[str, int]] = {"b": 1, "byte": 1, "bytes": 1} | {
     f"{letter}{rest}": base**power
     for power, letter in enumerate("kmgtpe", 1)
     for rest, base in (("", 1024), ("ib", 1024), ("b", 1000))
 }
-"""Bytes, by the unit's name in small letters."""
+"""Bytes, by the name in small letters of a unit of libvirt's."""
 _MIB: Final = 2**20
+_MOST_DIGITS: Final = 100
+"""Of a number that anybody means; Python itself reads no more than some thousand."""
 
 
 def sizes_in(xml: str) -> dict[str, int]:
@@ -39,10 +41,11 @@ def sizes_in(xml: str) -> dict[str, int]:
 
 def _number(element: "Element | None") -> int:
     text = (element.text or "").strip() if element is not None else ""
-    return int(text) if text.isascii() and text.isdecimal() else 0
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else 0
 
 
 def _mebibytes(element: "Element | None") -> int:
     if element is None:
         return 0
-    return -(-_number(element) * _UNITS.get(element.get("unit", "KiB").lower(), 0) // _MIB)
+    return -(-_number(element) * UNITS.get(element.get("unit", "KiB").lower(), 0) // _MIB)

@@ -190,6 +190,12 @@ def test_what_an_instance_has_of_which_nothing_is_said():
     assert web1 == InstanceSpec("web1")
 
 
+def test_a_size_in_the_xml_that_no_number_can_be_says_nothing():
+    xml = f"<domain><memory>{'9' * 5000}</memory><vcpu>{'9' * 5000}</vcpu></domain>"
+    web1 = InstanceSpec("web1", xml=xml)
+    assert (web1.memory, web1.vcpus) == (1024, 1)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "text"),
     [

@@ -6,18 +6,13 @@ from typing import Final
 
 from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host.domainxml.tree import Element
+from pytest_fakehv.interface.sizes import UNITS
 
 LARGEST_KIB: Final = 2**53 - 1
 
 _INTEGER: Final = re.compile(r"[ \t\n]*\+?([0-9]+)")
 _LARGEST_INT: Final = 2**32 - 1
 _LARGEST_LONG: Final = 2**64 - 1
-
-_UNITS: Final[dict[str, int]] = {"b": 1, "byte": 1, "bytes": 1}
-"""Bytes, by the unit's name in small letters."""
-for _power, _letter in enumerate("kmgtpe", 1):
-    _UNITS[_letter] = _UNITS[f"{_letter}ib"] = 1024**_power
-    _UNITS[f"{_letter}b"] = 1000**_power
 
 
 def wrong(detail: str) -> LibvirtError:
@@ -131,7 +126,7 @@ def scaled(value: int, unit: str, *, default: str, most: int = 2**63 - 1) -> int
     Raises:
         LibvirtError: There is no such unit; or it is too much.
     """
-    factor = _UNITS.get((unit or default).lower())
+    factor = UNITS.get((unit or default).lower())
     if factor is None:
         raise failure(Code.INVALID_ARG, f"unknown suffix '{unit}'", origin=Origin.NONE)
     if value * factor > most:
