@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Final, Self
 
 from pytest_fakehv.calls.callers import called_from, caller
 from pytest_fakehv.checks import DeclarationError
-from pytest_fakehv.machine import Os
+from pytest_fakehv.machine import Os, Time
 from pytest_fakehv.storage.locks import Living, found_once
 from pytest_fakehv.storage.temporary import temporary_directory
 from pytest_fakehv.text import shown
@@ -35,6 +35,9 @@ _SPECIAL: Final = ("__contains__", "__getitem__", "__len__", "__repr__")
 """The methods with two underscores that a proxy asks for, where the object has them."""
 
 _MOST_WAITING: Final = 128
+
+_THREADS: Final = "/proc/self/task"
+"""Where Linux has a directory for each thread of the process that looks, by its number."""
 
 _LONGEST_DIRECTORY: Final = 96
 """Bytes that the path of a socket's directory may have: of the whole, systems take 104 and more."""
@@ -257,6 +260,7 @@ class _Server:
         self._socket.bind(self.address)
         self._socket.listen(_MOST_WAITING)
         self._thread: threading.Thread | None = None
+        self._answers: list[_Answer] = []
         self._is_paused, self._pause = Os.pipe()
         atexit.register(self._left.close)
 
@@ -274,10 +278,13 @@ class _Server:
             self._thread.start()
 
     def pause(self) -> None:
-        """Let who asks wait, and have no thread that waits for them."""
+        """Let who asks wait, and have no thread that waits for them, nor one that is done with them."""
         if (thread := self._thread) is not None:
             Os.write(self._pause, b"x")
-            thread.join()
+            for each in (thread, *(answer for answer in self._answers if answer.is_over)):
+                each.join()
+                while _is_counted(each):  # the last of what ends a thread is done by the system
+                    Time.sleep(0)
             self._thread = None
 
     def leave(self) -> None:
@@ -292,14 +299,38 @@ class _Server:
         while self._is_paused not in select.select(asked, [], [])[0]:
             with suppress(OSError):  # who asked has gone already
                 descriptor, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as `socket`
-                threading.Thread(target=_answer, args=(SocketType(fileno=descriptor),), daemon=True).start()
+                self._answers = [each for each in self._answers if _is_counted(each)]
+                self._answers.append(_Answer(SocketType(fileno=descriptor)))
+                self._answers[-1].start()
         Os.read(self._is_paused, 1)
 
 
-def _answer(connection: SocketType) -> None:
-    """Do what another process asks for, and tell it what came of it."""
-    with closing(connection), suppress(OSError):  # it may be gone
-        connection.sendall(_reply(_received(connection)))
+class _Answer(threading.Thread):
+    """What does for another process what it asks for, and tells it what came of it.
+
+    Attributes:
+        is_over: whether nothing is left to do but to end: it is so before the other process goes on.
+    """
+
+    def __init__(self, connection: SocketType) -> None:
+        super().__init__(name="fakehv's answer", daemon=True)
+        self._connection = connection
+        self.is_over = False
+
+    def run(self) -> None:
+        """Read, do, and tell."""
+        with closing(self._connection):
+            with suppress(OSError):  # who asks may be gone
+                self._connection.sendall(_reply(_received(self._connection)))
+            self.is_over = True
+
+
+def _is_counted(thread: threading.Thread) -> bool:
+    """Say whether the system has a thread yet: a moment longer than Python has it, where the system tells."""
+    try:
+        return str(thread.native_id) in Os.listdir(_THREADS)
+    except OSError:
+        return thread.is_alive()
 
 
 def _reply(request: bytes) -> bytes:

@@ -298,9 +298,9 @@ cluster = FakeCluster.in_memory()
 """
 
 
-def run(code, *arguments, **keywords):
+def run(code, *arguments, first="", **keywords):
     return subprocess.run(
-        [sys.executable, *arguments, "-c", PRELUDE + code],
+        [sys.executable, *arguments, "-c", first + PRELUDE + code],
         capture_output=True,
         check=True,
         timeout=60,
@@ -366,6 +366,32 @@ for number in range(3):
 print(len(cluster.journal))
 """
     assert run(code, "-W", "error") == b"3\n"
+
+
+def test_a_thread_that_is_slow_to_end_when_it_has_answered_is_waited_for():
+    """It has told the child, which has ended: so the next fork comes while that thread still does."""
+    first = """
+import os, threading, time
+os.register_at_fork(before=lambda: print(threading.active_count(), flush=True))  # after what we do
+"""
+    code = """
+def be_slow(frame, event, argument):
+    is_end = event == "return" and frame.f_code.co_name == "run"
+    if is_end and frame.f_locals["self"].name != "fakehv":  # so is called the one that lets others ask
+        next_fork.wait()
+        time.sleep(0.1)
+
+next_fork = threading.Event()
+threading.setprofile(be_slow)
+for number in range(2):
+    child = os.fork()
+    if not child:
+        cluster["node1"].ListInstances()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    os.register_at_fork(before=next_fork.set)  # before what we do
+"""
+    assert run(code, first=first) == b"1\n1\n"
 
 
 def test_nothing_is_left_behind():
