@@ -6,9 +6,9 @@ places, the closest to the test counts.
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
@@ -207,7 +207,7 @@ def for_test(item: pytest.Item, **given: Any) -> Settings:
     for marks in _levels(item, "fakehv"):
         here: dict[str, Any] = {}
         for mark in marks:
-            arguments = _call(mark, partial(_fakehv_arguments, item.config))
+            arguments = _call(mark, _fakehv_arguments, item.config)
             for key in arguments.keys() & here.keys():
                 raise MarkerError(f"{_label(mark)}: {key} is given twice, by two markers in one place")
             here |= arguments
@@ -425,11 +425,17 @@ def _taken(marks: list[pytest.Mark], chosen: Any) -> list[pytest.Mark]:
     return taken
 
 
-def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
-    """Call a function with a marker's arguments, and say of a wrong one which marker and what is valid."""
+def _call(mark: pytest.Mark, function: Callable[..., _Made], *first: object) -> _Made:
+    """Call a function with a marker's arguments, and say of a wrong one which marker and what is valid.
+
+    Args:
+        mark: the marker.
+        function: one of ours.
+        *first: what it takes before these.
+    """
     from pytest_fakehv.text import shown
 
-    every = inspect.signature(function).parameters.values()
+    every = _parameters(function)[len(first) :]
     parameters = {each.name: each for each in every if each.kind is not each.VAR_POSITIONAL}
     takes_more = len(parameters) < len(every)
     positional = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
@@ -448,9 +454,15 @@ def _call(mark: pytest.Mark, function: Callable[..., _Made]) -> _Made:
         valid = [f"*{each.name}" if each.kind is each.VAR_POSITIONAL else each.name for each in every]
         raise MarkerError(f"{_label(mark)}: {problem}; valid: {', '.join(valid)}")
     try:
-        return function(*mark.args, **mark.kwargs)
+        return function(*first, *mark.args, **mark.kwargs)
     except ValueError as error:
         raise MarkerError(f"{_label(mark)}: {error}") from None
+
+
+@cache
+def _parameters(function: Callable[..., object]) -> Sequence[inspect.Parameter]:
+    """Return what a function takes; each marker of each test asks."""
+    return tuple(inspect.signature(function).parameters.values())
 
 
 def _label(mark: pytest.Mark) -> str:

@@ -90,6 +90,8 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     """
     before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
+    if not clusters and before is None:  # as of each test that doesn't use us
+        return ""
     settings, text = None, ""
     if clusters:
         try:
@@ -100,10 +102,7 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
             for cluster in clusters:
                 cluster._scope.shared.forbidden |= settings.forbid
     news = {cluster: found for cluster in clusters if (found := cluster._scope.news())}
-    ended = (each for cluster in clusters for each in cluster._scope.halts() if each is not error)
-    halts = dict.fromkeys(map(str, ended))
-    if isinstance(error, Halt):  # what else says, no text of it may be asked for
-        halts.pop(str(error), None)
+    halts = _halts(clusters, error)
     if error and len(used) > _MOST_CLUSTERS:
         news = {cluster: news[cluster] for cluster in used[-1:] if cluster in news}
     faulty = _faulty(settings, news) if settings else {}
@@ -118,6 +117,15 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
     every = dict.fromkeys([*(before.used if before else ()), *used, *faulty])
     item.stash[_VERDICT] = Verdict(used=[*every], text=text, violations=violations)
     return text
+
+
+def _halts(clusters: "list[FakeCluster]", error: BaseException | None) -> list[str]:
+    """Return what was to end the test beside an error, in words, each once."""
+    ended = (each for cluster in clusters for each in cluster._scope.halts() if each is not error)
+    halts = dict.fromkeys(map(str, ended))
+    if isinstance(error, Halt):  # what else says, no text of it may be asked for
+        halts.pop(str(error), None)
+    return [*halts]
 
 
 def _clusters(item: pytest.Item) -> "tuple[list[FakeCluster], list[FakeCluster]]":
@@ -167,7 +175,7 @@ def is_expected(item: pytest.Item) -> bool:
 
     That believes that the test has passed, as it looks at the test alone.
     """
-    if not (isinstance(item, pytest.Function) and item.cls and item.stash[_VERDICT].text):
+    if not (isinstance(item, pytest.Function) and item.cls and verdict(item).text):
         return False
     decorated = item.cls, getattr(item.cls, item.name, None)
     return any(getattr(each, "__unittest_expecting_failure__", False) for each in decorated)

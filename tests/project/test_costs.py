@@ -299,3 +299,52 @@ def test_the_settings_of_a_test_are_made_once_in_each_phase(pytester):
     pytester.makepyfile("def test_it(fakehv_cluster): pass")
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
     assert json.loads((pytester.path / "counted.json").read_text()) == 3
+
+
+OF_SIGNATURES = """
+    import json
+    import sys
+    import pytest
+
+    counted = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(item):
+        def profile(frame, event, argument):
+            is_look = event == "call" and frame.f_code.co_name == "signature"
+            counted[item.name] += is_look and frame.f_globals["__name__"] == "inspect"
+
+        counted[item.name] = 0
+        sys.setprofile(profile)
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
+            (item.config.rootpath / "counted.json").write_text(json.dumps(counted))
+"""
+
+
+def test_the_signatures_that_a_test_looks_at(pytester):
+    """Of the fixtures, one asks for ``request``, which makes pytest look; of markers, each kind is known."""
+    pytester.makeconftest(OF_SIGNATURES)
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture
+        def asking(request): pass
+
+        @pytest.fixture
+        def other(asking): pass
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_other(other, number): pass
+
+        @pytest.mark.fakehv(strict=True)
+        @pytest.mark.fakehv_instance("web1")
+        @pytest.mark.fakehv_instance("web2")
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_ours(fakehv, number): pass
+    """)
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=4)
+    counted = json.loads((pytester.path / "counted.json").read_text())
+    assert counted["test_ours[2]"] == counted["test_other[2]"]
