@@ -14,6 +14,7 @@ from pytest_fakehv.fronts.libvirt.host.domainxml.running import Place
 from pytest_fakehv.fronts.libvirt.host.moves import Incoming, Outgoing
 from pytest_fakehv.fronts.libvirt.host.snapshots.tree import Snapshots
 from pytest_fakehv.fronts.libvirt.host.words import Paused, Running, Shutoff, State
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import NO_ID, DomainRef, Parameter
 
 
@@ -87,7 +88,7 @@ class Domain:
     is_tainted: bool = False
     lagging: int | None = None
     wanted: int | None = None
-    ends_with: object | None = None
+    ends_with: Session | None = None
     job: Lock = field(default_factory=Lock)
     doing: str = ""
     lines: dict[str, Callable[[], object]] = field(default_factory=dict)

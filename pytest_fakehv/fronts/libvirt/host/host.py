@@ -69,6 +69,7 @@ class Host(Befalling):
     def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
         self.pools = Pools(machine, spaces, self._tell_of_pool)
         super().__init__(machine, known, agents)  # which looks at what runs there by now
+        self._tied: dict[Session, dict[Domain, None]] = {}
         self.secrets = Secrets(self.audience.tell)
         self.devices = NodeDevices(self.hardware, self.audience.tell)
 
@@ -141,12 +142,17 @@ class Host(Befalling):
             self.audience.remove(session)
             raise
 
+    def tie(self, session: Session | None, domain: Domain) -> None:
+        """Note that something of a domain may end with a client, in the order of this; None: with nobody."""
+        if session and self.audience.find(session):
+            self._tied.setdefault(session, {})[domain] = None
+
     def closed(self, session: Session) -> None:
         """Note that a client is gone, by whoever's doing; what was to end with it ends."""
-        client = self.audience.remove(session)
+        client, tied = self.audience.remove(session), self._tied.pop(session, {})
         if client is None:  # its host went down before
             return
-        for domain in self._registry:
+        for domain in filter(self.has, tied):
             for move in (domain.outgoing, domain.incoming):
                 if move and move.session is session:
                     move.abandon()
@@ -331,6 +337,7 @@ class Host(Befalling):
         with self._lock:
             definition = disks.without_missing(self.pools, definition)
         domain.starting, domain.starts_by, domain.ends_with = definition, by, ends_with
+        self.tie(ends_with, domain)
         try:
             self._check_is_called_alone(domain)
             self._check_starts(domain, definition)

@@ -26,6 +26,7 @@ from pytest_fakehv.fronts.libvirt.host.words import (
     Running,
     Suspended,
 )
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import DomainRef
 from pytest_fakehv.interface.constants import MIGRATION_FAILED_STATES
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
@@ -46,7 +47,7 @@ def invalid(detail: str, origin: Origin = Origin.QEMU) -> LibvirtError:
 # On the source
 
 
-def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object | None) -> str:
+def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: Session | None) -> str:
     """Begin to migrate a domain, and return by what it is to be defined on the target.
 
     Args:
@@ -86,6 +87,7 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: object 
         abandon=partial(_abandon, host, domain),
         holds_job=holds_job,
     )
+    host.tie(session, domain)
     return xml
 
 
@@ -281,7 +283,7 @@ def give_up(host: Host, domain: Domain) -> None:
 # On the target
 
 
-def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: object | None) -> str:
+def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: Session | None) -> str:
     """Get ready for a domain, and return where its memory is to be sent.
 
     Args:
@@ -323,6 +325,7 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: o
             session=session,
             abandon=partial(turn_away, host, domain.name),
         )
+        host.tie(session, domain)
     if not asked.has(Migrate.OFFLINE):
         try:
             _make_room(host, definition, asked, source)

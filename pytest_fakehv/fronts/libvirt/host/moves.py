@@ -6,6 +6,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.host.definition import Definition
+from pytest_fakehv.fronts.libvirt.session import Session
 from pytest_fakehv.fronts.libvirt.values import Kind, Parameter
 from pytest_fakehv.migration.run import Run
 
@@ -50,7 +51,7 @@ class Outgoing:
     flags: int
     began: float
     name_there: str
-    session: object | None = None
+    session: Session | None = None
     abandon: Callable[[], None] = lambda: None
     holds_job: bool = True
     speed: int | None = None
@@ -106,7 +107,7 @@ class Incoming:
     definition: Definition
     arrives: Callable[[], None]
     keep: Callable[[], None]
-    session: object | None = None
+    session: Session | None = None
     abandon: Callable[[], None] = lambda: None
     is_postcopy: bool = False
     is_kept: bool = False

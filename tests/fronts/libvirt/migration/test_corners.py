@@ -33,7 +33,8 @@ class Client:
     def call(self, name, function, *arguments):
         """Call a function of a host; where it is refused, return the error's code and message."""
         host = self._pair.front._hosts[name]
-        host.audience.add(self)
+        if not host.audience.find(self):
+            host.audience.add(self)
         try:
             return host.answer(self, function, arguments)
         except LibvirtError as error:
