@@ -1,7 +1,7 @@
 """What was called, in order, with what result."""
 
 import itertools
-from collections import deque
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -108,8 +108,10 @@ class Journal(Referent):
 
     def __init__(self) -> None:
         super().__init__()
-        # Without a lock, which a fork could leave held: both the counter and the queue are atomic.
-        self._calls: deque[Call] = deque()
+        # Without a lock, which a fork could leave held: what is done with the counter and the list is atomic,
+        # also where Python has no lock of its own. There are up to twice as many calls as are kept.
+        self._calls: list[Call] = []
+        self._most = sys.maxsize
         self._every_number = itertools.count(1)
         self._numbers: Iterator[int] = self._every_number
         self._total_before = 0
@@ -118,7 +120,7 @@ class Journal(Referent):
 
     def __len__(self) -> int:
         """Return how many calls it has."""
-        return len(self._calls)
+        return min(len(self._calls), self._most)
 
     def __repr__(self) -> str:
         """Say how many calls it has."""
@@ -134,7 +136,7 @@ class Journal(Referent):
 
     def __iter__(self) -> Iterator[Call]:
         """Go through the calls so far, in the order in which they began."""
-        return iter(sorted(self._calls.copy(), key=attrgetter("number")))
+        return iter(sorted(self._kept(), key=attrgetter("number")))
 
     @property
     def total(self) -> int:
@@ -150,7 +152,7 @@ class Journal(Referent):
     def _first(self) -> int:
         """The number of the first call that it has; with none, that of the next one."""
         with suppress(IndexError):
-            return self._calls[0].number
+            return self._calls[-len(self)].number if self._calls else self._total_before + 1
         return self._total_before + 1
 
     def calls(
@@ -206,7 +208,10 @@ class Journal(Referent):
             DeclarationError: it is no such number.
         """
         check_amount("most", most)
-        self._calls = deque(self._calls.copy(), maxlen=most)
+        self._most = most
+
+    def _kept(self) -> list[Call]:
+        return self._calls[-self._most :]
 
     def _limit(self, most: int, on_many: Callable[[], NoReturn]) -> None:
         """Take so many calls from now on.
@@ -235,12 +240,14 @@ class Journal(Referent):
         if resources is not NO_RESOURCES:
             call.resources = resources
         self._calls.append(call)
+        if len(self._calls) >= 2 * self._most:
+            del self._calls[: -self._most]
         return call
 
     def _since(self, number: int) -> list[Call]:
         """Return the calls after a number, the newest first: they are not sorted, so that it costs little."""
         found = []
-        for call in reversed(self._calls.copy()):
+        for call in reversed(self._kept()):
             if call.number <= number - _MOST_AT_ONCE:
                 break
             if call.number > number:

@@ -1,6 +1,5 @@
 """What happened beside the calls: where instances came and went, and what the test itself did."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -145,7 +144,7 @@ class Chronicle:
         self._door = door
         self.deeds = 0
         self.listeners: list[Listener] = []
-        self._events: deque[Event | _Changed] = deque()
+        self._events: list[Event | _Changed] = []  # as the journal's, also added to without the lock
         self._before = Scene()
         self._paused_before: set[tuple[str | None, str | None]] = set()  # by node and instance
         self._many = _FEW
@@ -233,12 +232,12 @@ class Chronicle:
     @under_lock
     def _forget(self) -> None:
         """Keep no event from before the calls that the journal still has."""
-        first = self._door.journal._first
-        while self._events:
-            oldest = self._events[0]
+        first, gone = self._door.journal._first, 0
+        while gone < len(self._events):
+            oldest = self._events[gone]
             if (oldest.after if isinstance(oldest, Event) else oldest[0].number) >= first - 1:
                 break
-            self._events.popleft()
+            gone += 1
             what: Change | Deed
             if isinstance(oldest, Event):
                 self._before.apply(oldest)
@@ -249,6 +248,7 @@ class Chronicle:
                 self._paused_before.add(place)
             elif what in CHANGES:
                 self._paused_before.discard(place)
+        del self._events[:gone]
         self._many = 2 * len(self._events) + _FEW
 
 

@@ -113,6 +113,9 @@ class TestMemory:
     def test_a_call_in_the_journal(self, hv):
         web1 = hv.add_instance("web1")
         assert traced(lambda _number: hv.GetMigrationStatus(web1), 5000) < 350
+
+    def test_a_call_that_returns_something_in_the_journal(self, hv):
+        hv.add_instance("web1")
         assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 350
 
 

@@ -3,7 +3,6 @@
 import argparse
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,12 +33,15 @@ def serve(arguments: Sequence[str], program: str) -> None:
     topology = read_topology(given.topology) if given.topology is not None else Topology()
     nodes = [*topology.nodes, *map(NodeSpec, given.node)]
     cluster = FakeCluster.in_memory(*nodes, instances=topology.instances, clock=given.clock)
-    ended = threading.Event()
-    for each in _ENDING:
-        signal.signal(each, lambda *_: ended.set())
-    with FakeLibvirt(cluster, directory=given.dir) as front:
-        _say("".join(f"{node.name} {front.uri(node)}\n" for node in cluster))
-        ended.wait()
+    # Blocked, here and in the front's threads, and waited for: a handler could come while the lock is held
+    # that it needs to wake us.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        with FakeLibvirt(cluster, directory=given.dir) as front:
+            _say("".join(f"{node.name} {front.uri(node)}\n" for node in cluster))
+            signal.sigwait(_ENDING)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _say(text: str) -> None:
