@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -108,10 +109,11 @@ class Journal(Referent):
 
     def __init__(self) -> None:
         super().__init__()
-        # Without a lock, which a fork could leave held: what is done with the counter and the list is atomic,
-        # also where Python has no lock of its own. There are up to twice as many calls as are kept.
+        # Without a lock, which a fork could leave held: adding, and taking a slice, are atomic, also where
+        # Python has no lock of its own. There are up to twice as many calls as are kept.
         self._calls: list[Call] = []
         self._most = sys.maxsize
+        self._trimming = threading.Lock()
         self._every_number = itertools.count(1)
         self._numbers: Iterator[int] = self._every_number
         self._total_before = 0
@@ -142,17 +144,14 @@ class Journal(Referent):
     def total(self) -> int:
         """How many calls there were in all, those that it no longer has included."""
         # Calls of several threads may come in another order than their numbers, but not by much.
-        total = self._total_before
-        with suppress(IndexError):  # there are fewer
-            for place in range(1, _MOST_AT_ONCE):
-                total = max(total, self._calls[-place].number)
-        return total
+        return max([self._total_before, *(call.number for call in self._calls[-_MOST_AT_ONCE:])])
 
     @property
     def _first(self) -> int:
         """The number of the first call that it has; with none, that of the next one."""
         with suppress(IndexError):
-            return self._calls[-len(self)].number if self._calls else self._total_before + 1
+            many = len(self._calls) >= self._most
+            return self._calls[-self._most if many else 0].number
         return self._total_before + 1
 
     def calls(
@@ -209,6 +208,15 @@ class Journal(Referent):
         """
         check_amount("most", most)
         self._most = most
+        self._trim()
+
+    def _trim(self) -> None:
+        """Let go of the calls that are not kept, if nobody else is at it."""
+        if self._trimming.acquire(blocking=False):
+            try:
+                del self._calls[: -self._most]
+            finally:
+                self._trimming.release()
 
     def _kept(self) -> list[Call]:
         return self._calls[-self._most :]
@@ -241,7 +249,7 @@ class Journal(Referent):
             call.resources = resources
         self._calls.append(call)
         if len(self._calls) >= 2 * self._most:
-            del self._calls[: -self._most]
+            self._trim()
         return call
 
     def _since(self, number: int) -> list[Call]:

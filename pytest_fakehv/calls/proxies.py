@@ -39,6 +39,9 @@ _MOST_WAITING: Final = 128
 _THREADS: Final = "/proc/self/task"
 """Where Linux has a directory for each thread of the process that looks, by its number."""
 
+_LONGEST_END: Final = 10_000
+"""So often is looked there, at most, for a thread that is ending: another may have its number by now."""
+
 _LONGEST_DIRECTORY: Final = 96
 """Bytes that the path of a socket's directory may have: of the whole, systems take 104 and more."""
 
@@ -279,13 +282,21 @@ class _Server:
 
     def pause(self) -> None:
         """Let who asks wait, and have no thread that waits for them, nor one that is done with them."""
-        if (thread := self._thread) is not None:
-            Os.write(self._pause, b"x")
-            for each in (thread, *(answer for answer in self._answers if answer.is_over)):
-                each.join()
-                while _is_counted(each):  # the last of what ends a thread is done by the system
-                    Time.sleep(0)
+        if (thread := self._thread) is None:
+            return
+        Os.write(self._pause, b"x")
+        try:
+            thread.join()
+        finally:  # also where somebody interrupts it
             self._thread = None
+        over = [each for each in self._answers if each.is_over]
+        self._answers = [each for each in self._answers if each not in over]
+        for each in (thread, *over):
+            each.join()
+            for _ in range(_LONGEST_END):
+                if not _is_there(each):
+                    break
+                Time.sleep(0)
 
     def leave(self) -> None:
         """Let it be, in a forked child."""
@@ -299,7 +310,7 @@ class _Server:
         while self._is_paused not in select.select(asked, [], [])[0]:
             with suppress(OSError):  # who asked has gone already
                 descriptor, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001  # as `socket`
-                self._answers = [each for each in self._answers if _is_counted(each)]
+                self._answers = [each for each in self._answers if not each.is_over or _is_there(each)]
                 self._answers.append(_Answer(SocketType(fileno=descriptor)))
                 self._answers[-1].start()
         Os.read(self._is_paused, 1)
@@ -323,14 +334,18 @@ class _Answer(threading.Thread):
             with suppress(OSError):  # who asks may be gone
                 self._connection.sendall(_reply(_received(self._connection)))
             self.is_over = True
+            with suppress(OSError):
+                self._connection.shutdown(SHUT_WR)  # not just closed: a child forked meanwhile has it, too
 
 
-def _is_counted(thread: threading.Thread) -> bool:
-    """Say whether the system has a thread yet: a moment longer than Python has it, where the system tells."""
+def _is_there(thread: threading.Thread) -> bool:
+    """Tell whether a thread is there, if only for the system, for which it ends a moment later."""
+    if thread.is_alive():
+        return True
     try:
         return str(thread.native_id) in Os.listdir(_THREADS)
     except OSError:
-        return thread.is_alive()
+        return False
 
 
 def _reply(request: bytes) -> bytes:

@@ -22,8 +22,9 @@ from pytest_fakehv.plugin.fixtures import (
     fakehv_factory,
     fakehv_ganeti,
     fakehv_libvirt,
+    fakehv_topology,
+    folders,
     load_engine,
-    of_run,
     refuse_parameter,
 )
 from pytest_fakehv.plugin.markers import (
@@ -50,6 +51,8 @@ __all__ = [
     "fakehv_factory",
     "fakehv_ganeti",
     "fakehv_libvirt",
+    "fakehv_topology",
+    "folders",
 ]
 
 
@@ -65,7 +68,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in with_arguments() if config.getoption("markers") else MARKERS:
         config.addinivalue_line("markers", marker)
     settings = config.stash[SETTINGS] = read_options(config)
-    config.pluginmanager.register(of_run(config), "fakehv-run")
     if settings.root is not None and not _is_worker(config):
         from pytest_fakehv.plugin.roots import RootError, claim
 
@@ -158,12 +160,11 @@ def pytest_fixture_setup(
     refuse_parameter(fixturedef, request)
     built = request.session.stash.get(BUILT, None)
     before = len(built.new) if built else 0
-    asking = request.config.stash.setdefault(ASKING, [])
-    asking.append(request)
+    ASKING.append(request)
     try:
         result = yield
     finally:
-        asking.pop()
+        ASKING.pop()
     if built := request.session.stash.get(BUILT, None):
         built.set_up(fixturedef, before)
     return result

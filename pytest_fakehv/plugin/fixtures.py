@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from functools import cache, partial
 from importlib import import_module
 from itertools import chain
-from types import ModuleType
 from typing import TYPE_CHECKING, Final, Unpack, cast
 
 import pytest
@@ -65,8 +64,8 @@ BUILT: "Final[pytest.StashKey[Built]]" = pytest.StashKey()
 RUNNING: Final = pytest.StashKey[pytest.Item]()
 """On the session: the test that runs."""
 
-ASKING: Final = pytest.StashKey[list[pytest.FixtureRequest]]()
-"""On the configuration: what the fixtures that are being set up ask by, the innermost one's last."""
+ASKING: Final[list[pytest.FixtureRequest]] = []
+"""What the fixtures that are being set up ask by, the innermost one's last, of runs within runs, too."""
 
 
 def load_engine() -> None:
@@ -82,47 +81,40 @@ def load_engine() -> None:
             import_module(name)
 
 
-def of_run(config: pytest.Config) -> ModuleType:
-    """Return a plugin with the fixtures that only need to know the run.
+# These two ask for nothing, neither ``request`` nor what does: pytest makes that, and looks at its signature,
+# for each test anew, even where a fixture has its value.
 
-    Made for it, they ask for nothing, neither ``request`` nor what does: pytest makes that, and looks at its
-    signature, for each test anew, even where a fixture has its value. A module it is, as pytest looks for
-    functions nowhere else.
+
+@pytest.fixture(scope="session", name="_fakehv_folders")
+def folders() -> "Folders":
+    """What hands out this worker's folders."""
+    load_engine()
+    from pytest_fakehv.plugin.roots import Folders
+
+    request = ASKING[-1]
+    settings = request.config.stash[SETTINGS]
+
+    @cache
+    def find_base() -> str:
+        if settings.root is None:
+            with real_filesystem():
+                return f"{request.getfixturevalue('tmp_path_factory').getbasetemp()}/fakehv"
+        worker = getattr(request.config, "workerinput", {"workerid": "main"})["workerid"]
+        return f"{settings.root}/{worker}"
+
+    if settings.backend == "tmp_path":
+        find_base()  # now: pytest makes its temporary directory by functions that a test may patch
+    return Folders(find_base)
+
+
+@pytest.fixture(scope="session")
+def fakehv_topology() -> "Topology | Mapping[str, object] | str | os.PathLike[str] | None":
+    """The nodes and instances beside those of the markers: override it to declare them in code.
+
+    Return a `Topology`, tables such as a topology file has, or such a file's path; this one returns what
+    ``--fakehv-topology`` names, and else None.
     """
-    settings = config.stash[SETTINGS]
-
-    @pytest.fixture(scope="session")
-    def _fakehv_folders() -> "Folders":
-        """What hands out this worker's folders."""
-        load_engine()
-        from pytest_fakehv.plugin.roots import Folders
-
-        request = config.stash[ASKING][-1]
-
-        @cache
-        def find_base() -> str:
-            if settings.root is None:
-                with real_filesystem():
-                    return f"{request.getfixturevalue('tmp_path_factory').getbasetemp()}/fakehv"
-            worker = getattr(config, "workerinput", {"workerid": "main"})["workerid"]
-            return f"{settings.root}/{worker}"
-
-        if settings.backend == "tmp_path":
-            find_base()  # now: pytest makes its temporary directory by functions that a test may patch
-        return Folders(find_base)
-
-    @pytest.fixture(scope="session")
-    def fakehv_topology() -> "Topology | Mapping[str, object] | str | os.PathLike[str] | None":
-        """The nodes and instances beside those of the markers: override it to declare them in code.
-
-        Return a `Topology`, tables such as a topology file has, or such a file's path; this one returns what
-        ``--fakehv-topology`` names, and else None.
-        """
-        return settings.topology
-
-    plugin = ModuleType(f"{__name__}.of_run")
-    vars(plugin).update(_fakehv_folders=_fakehv_folders, fakehv_topology=fakehv_topology)
-    return plugin
+    return ASKING[-1].config.stash[SETTINGS].topology
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +153,7 @@ def _topology_of_asker(session: pytest.Session) -> "Topology | None":
     Raises:
         DeclarationError: it is none; the message says what is wrong.
     """
-    asking = session.config.stash.get(ASKING, [])
+    asking = [each for each in ASKING if each.config is session.config]
     request = asking[-1] if asking else getattr(session.stash.get(RUNNING, None), "_request", None)
     if request is None:  # a test of a kind that has no fixtures
         return session.config.stash[SETTINGS].topology

@@ -145,6 +145,13 @@ class TestJournal:
         assert (len(hv.journal), hv.journal.total) == (3, 6)
         assert "calls, the last 3 of 6:" in hv.describe()
 
+    def test_what_it_has_let_go_of_does_not_come_back(self, hv):
+        for _ in range(10):
+            hv.ListInstances()
+        hv.journal.keep(3)
+        hv.journal.keep(8)
+        assert [call.number for call in hv.journal] == [8, 9, 10]
+
     @pytest.mark.parametrize("most", [0, -1, 1.5, True, "3"])
     def test_a_wrong_bound(self, hv, most):
         assert message(hv.journal.keep, most) == f"most must be a positive integer, not {most!r}"

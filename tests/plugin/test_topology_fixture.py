@@ -56,6 +56,24 @@ def test_what_it_may_give(run, pytester, given, scope):
     run(given, TWO, scope=scope).assert_outcomes(passed=4)
 
 
+@pytest.mark.parametrize("how", ["pytest_plugins = ['shared']", "from shared import fakehv_topology"])
+def test_one_that_several_projects_share(pytester, how):
+    pytester.makepyfile(
+        shared="""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def fakehv_topology():
+            return {"node": [{"name": "mine"}]}
+    """
+    )
+    pytester.makeconftest(how)
+    pytester.makepyfile(
+        "def test_it(fakehv_cluster): assert [each.name for each in fakehv_cluster] == ['mine']"
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_none_is_none(run):
     run("None", "def test_it(fakehv): assert fakehv.name == 'node1'").assert_outcomes(passed=1)
 

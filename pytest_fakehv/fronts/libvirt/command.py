@@ -34,7 +34,9 @@ def serve(arguments: Sequence[str], program: str) -> None:
     nodes = [*topology.nodes, *map(NodeSpec, given.node)]
     cluster = FakeCluster.in_memory(*nodes, instances=topology.instances, clock=given.clock)
     # Blocked, here and in the front's threads, and waited for: a handler could come while the lock is held
-    # that it needs to wake us.
+    # that it needs to wake us. It is there for a second signal, which changes nothing.
+    for each in _ENDING:
+        signal.signal(each, lambda *_: None)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         with FakeLibvirt(cluster, directory=given.dir) as front:
@@ -50,8 +52,9 @@ def _say(text: str) -> None:
     Raises:
         DeclarationError: it can't be written.
     """
-    try:
-        Os.write(sys.stdout.fileno(), text.encode())
+    closed = -1
+    try:  # Python has None for one that is closed
+        Os.write(sys.stdout.fileno() if sys.stdout else closed, text.encode())
     except OSError as error:
         raise DeclarationError(f"the nodes can't be said on stdout: {reason(error)}") from error
 

@@ -54,6 +54,24 @@ def test_it_says_where_the_nodes_are_and_ends_in_silence(folder, number):
     assert os.listdir(folder) == []
 
 
+def test_a_second_signal_changes_nothing(folder):
+    with served("--dir", folder) as (process, _):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=ENDS_WITHIN) == ("", "")
+        assert process.returncode == 0
+    assert os.listdir(folder) == []
+
+
+def test_there_must_be_somebody_to_tell(folder):
+    command = " ".join([*COMMAND, "--dir", f"{folder}/s", ">&-"])
+    ended = subprocess.run(
+        command, shell=True, stderr=subprocess.PIPE, text=True, timeout=ENDS_WITHIN, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (2, "the nodes can't be said on stdout: Bad file descriptor\n")
+    assert os.listdir(folder) == []
+
+
 def test_a_folder_that_was_there_stays(folder):
     with served("--dir", folder) as (process, _):
         process.terminate()

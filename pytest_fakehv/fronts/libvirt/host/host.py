@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from pytest_fakehv.calls.callers import called_from
 from pytest_fakehv.checks import DeclarationError
@@ -69,7 +70,7 @@ class Host(Befalling):
     def __init__(self, machine: Machine, known: Known, agents: Agents, spaces: Spaces) -> None:
         self.pools = Pools(machine, spaces, self._tell_of_pool)
         super().__init__(machine, known, agents)  # which looks at what runs there by now
-        self._tied: dict[Session, dict[Domain, None]] = {}
+        self._tied: dict[Session, WeakKeyDictionary[Domain, None]] = {}
         self.secrets = Secrets(self.audience.tell)
         self.devices = NodeDevices(self.hardware, self.audience.tell)
 
@@ -143,13 +144,15 @@ class Host(Befalling):
             raise
 
     def tie(self, session: Session | None, domain: Domain) -> None:
-        """Note that something of a domain may end with a client, in the order of this; None: with nobody."""
-        if session and self.audience.find(session):
-            self._tied.setdefault(session, {})[domain] = None
+        """Note that the end of a client may be that of something of a domain; None for no client's."""
+        with self._lock:
+            if session and self.audience.find(session):
+                self._tied.setdefault(session, WeakKeyDictionary())[domain] = None
 
     def closed(self, session: Session) -> None:
         """Note that a client is gone, by whoever's doing; what was to end with it ends."""
-        client, tied = self.audience.remove(session), self._tied.pop(session, {})
+        with self._lock:
+            client, tied = self.audience.remove(session), list(self._tied.pop(session, ()))
         if client is None:  # its host went down before
             return
         for domain in filter(self.has, tied):
