@@ -330,7 +330,7 @@ def test_a_hypervisor_that_is_no_node_of_ours(monkeypatch):
 
     monkeypatch.setattr(Own, "__abstractmethods__", frozenset())
     assert asyncio.run(Own().RebootInstance("web1")) == "web1"
-    assert asyncio.run(Own().RebootInstance(instance="web1")) == "web1"
+    assert Own().VerifyInstance(instance="web1")
 
 
 class Lazy(FakeHypervisor):

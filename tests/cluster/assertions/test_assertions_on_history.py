@@ -33,6 +33,7 @@ class TestMigrations:
         moved.assert_migration_cancelled("web2", target="node2", live=False)
         moved.assert_not_migrated("web3")
         moved.assert_not_migrated("web1", source="node2")
+        moved.assert_not_migrated("web1", live=False)
         moved["node1"].assert_migrated("web1")
         moved["node2"].assert_not_migrated("web3", target="node1")
 
@@ -48,16 +49,23 @@ class TestMigrations:
             "  it is running on node2\n"
             "  last call: FinalizeMigrationDst('web1', '', True) at LINE"
         )
-        assert failed(moved.assert_migration_failed, "web2", source="node1", target="node2") == (
-            "web2 has no failed migration from node1 to node2\n"
+        assert failed(moved.assert_migration_failed, "web2", source="node1", target="node2", live=False) == (
+            "web2 has no failed migration from node1 to node2 non-live\n"
             "  its migrations:\n"
             "    web2 node1 -> node2 non-live: 20 % at poll 1, cancelled, aborted\n"
             "    web2 node1 -> node2 non-live: completed at poll 1\n"
             "  it is running on node2\n"
             "  last call: FinalizeMigrationDst('web2', '', True) at LINE"
         )
-        assert failed(moved.assert_migration_cancelled, "web1").startswith(
-            "web1 has no cancelled migration\n  its migrations:\n"
+        assert failed(
+            moved.assert_migration_cancelled, "web2", source="node2", target="node1", live=True
+        ) == (
+            "web2 has no cancelled migration from node2 to node1 live\n"
+            "  its migrations:\n"
+            "    web2 node1 -> node2 non-live: 20 % at poll 1, cancelled, aborted\n"
+            "    web2 node1 -> node2 non-live: completed at poll 1\n"
+            "  it is running on node2\n"
+            "  last call: FinalizeMigrationDst('web2', '', True) at LINE"
         )
         assert failed(moved.assert_not_migrated, "web1", target="node2") == (
             "web1 migrated\n"
