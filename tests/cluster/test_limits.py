@@ -308,8 +308,9 @@ def test_wider_2(wider):
     spin(wider, 30)
 
 def test_wider_too_often(wider):
-    with pytest.raises(LimitError):
+    with pytest.raises(LimitError) as caught:
         spin(wider)
+    assert "\\n  50 times ListInstances() on node1 at " in str(caught.value)
 
 def test_wider_3(wider):
     spin(wider, 30)

@@ -109,6 +109,16 @@ def test_wrong_figures(hv):
     )
 
 
+def test_wrong_figures_of_one_that_is_paused(cluster):
+    cluster.add_instance("web1", memory=512, vcpus=3, state="paused")
+    assert failure(cluster.assert_paused, "web1", memory=256, vcpus=1) == (
+        "web1 has on node1 memory 512, not 256 and vcpus 3, not 1; no call was about it"
+    )
+    assert failure(cluster.assert_paused, "web1", on="node2") == (
+        "web1 is not paused on node2, but is paused on node1; no call was about it"
+    )
+
+
 def test_long_lists_are_cut(hv):
     for number in range(11):
         hv.add_instance(f"i{number}")

@@ -41,14 +41,19 @@ class TestMigrations:
         def failed(*args, **kwargs):
             return re.sub(r" at \S+test_assertions_on_history.py:\d+", " at LINE", failure(*args, **kwargs))
 
-        assert failed(moved.assert_migrated, "web1", live=False) == (
-            "web1 did not migrate non-live\n"
-            "  its migrations:\n"
-            "    web1 node1 -> node2 live: 60 % at poll 3, failed, aborted\n"
-            "    web1 node1 -> node2 live: completed at poll 1\n"
-            "  it is running on node2\n"
-            "  last call: FinalizeMigrationDst('web1', '', True) at LINE"
-        )
+        for asked, said in (
+            ({"source": "node2"}, "from node2"),
+            ({"target": "node1"}, "to node1"),
+            ({"live": False}, "non-live"),
+        ):
+            assert failed(moved.assert_migrated, "web1", **asked) == (
+                f"web1 did not migrate {said}\n"
+                "  its migrations:\n"
+                "    web1 node1 -> node2 live: 60 % at poll 3, failed, aborted\n"
+                "    web1 node1 -> node2 live: completed at poll 1\n"
+                "  it is running on node2\n"
+                "  last call: FinalizeMigrationDst('web1', '', True) at LINE"
+            )
         assert failed(moved.assert_migration_failed, "web2", source="node1", target="node2", live=False) == (
             "web2 has no failed migration from node1 to node2 non-live\n"
             "  its migrations:\n"
