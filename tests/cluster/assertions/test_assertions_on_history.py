@@ -126,6 +126,13 @@ class TestMigrations:
                 function("web1", target="node9")
             assert str(caught.value) == "no node is named 'node9'; there are: node1, node2"
 
+    def test_live_or_not(self, cluster):
+        cluster.instance("web1")
+        for function in (cluster.assert_migrated, cluster.assert_not_migrated):
+            with pytest.raises(DeclarationError) as caught:
+                function("web1", live=1)
+            assert str(caught.value) == "live must be one of True, False, not 1"
+
     def test_a_node_that_is_gone_has_a_past(self, cluster):
         cluster.add_instance("web1")
         cluster.migrate("web1", to="node2")
