@@ -1,6 +1,7 @@
 """Faults that are wrongly declared, and what is said of each."""
 
 from pytest_fakehv.interface.constants import COMMANDS
+from pytest_fakehv.interface.libvirt import LIBVIRT_COMMANDS
 
 
 def nothing():
@@ -28,7 +29,7 @@ SEVERAL_CALLS = (
     "virDomainMigratePrepare3Params, virDomainMigratePerform3Params, virDomainMigrateFinish3Params, "
     "virDomainMigrateConfirm3Params"
 )
-GIVE = f"give what is answered, result=, or a method that has one: {', '.join(COMMANDS)}"
+GIVE = "give what is answered, result=, or a method that has one:"
 DO = "do must be a function that takes the call"
 ITSELF = "give a function or a method itself, without calling it"
 NO_CRASH = "goes without a crash of the called node: what is down doesn't answer"
@@ -41,6 +42,9 @@ WRONG = [
     (("migrate",), {}, f"{METHOD} 'migrate'; {SEVERAL_CALLS}"),
     (("xyz",), {}, f"{METHOD} 'xyz'"),
     (("add_instance",), {}, f"{METHOD} 'add_instance'; nearest: StartInstance"),
+    (("conn.getInfo",), {}, f"{METHOD} 'conn.getInfo'; nearest: virDomainGetInfo, virNodeGetInfo"),
+    (("getVersion",), {}, f"{METHOD} 'getVersion'; nearest: virConnectGetVersion"),
+    (("virGetNodeInfo",), {}, "libvirt's front has no function 'virGetNodeInfo'; nearest: virNodeGetInfo"),
     (("",), {}, f"{METHOD} ''"),
     ((5,), {}, f"{METHOD} 5"),
     (([],), {}, f"{METHOD} []"),
@@ -153,9 +157,18 @@ WRONG = [
     (
         ("GetInstanceInfo",),
         {"effect": False},
-        f"effect=False can't be: GetInstanceInfo has none; {GIVE}",
+        f"effect=False can't be: GetInstanceInfo has none; {GIVE} {', '.join(COMMANDS)}",
     ),
-    (("*",), {"effect": False}, f"effect=False can't be: some methods have none; {GIVE}"),
+    (
+        ("virDomainGetInfo",),
+        {"effect": False},
+        f"effect=False can't be: virDomainGetInfo has none; {GIVE} {', '.join(LIBVIRT_COMMANDS)}",
+    ),
+    (
+        ("*",),
+        {"effect": False},
+        f"effect=False can't be: some methods have none; {GIVE} {', '.join(COMMANDS)}",
+    ),
     (
         ("StopInstance",),
         {"effect": False, "result": None},

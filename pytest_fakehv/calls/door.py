@@ -391,7 +391,6 @@ class _OnNode:
     def __init__(self, method: Method, inner: Any) -> None:
         self._method = method
         self._inner = inner
-        self.__doc__ = inner.__doc__
         self.__wrapped__ = inner
         setattr(self, BEHIND_DOOR, True)
 

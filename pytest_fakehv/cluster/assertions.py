@@ -177,7 +177,7 @@ class Assertions(History):
     # Inside
 
     def _places(self, instance: str, where: "_Places") -> str | tuple[str, ...] | None:
-        """Return where an instance is expected, as `placement` would say it."""
+        """Return where an instance is expected."""
         if not where:
             self._scope.check_instance(instance)
         if isinstance(where, str | BaseHypervisor | None):
@@ -185,8 +185,8 @@ class Assertions(History):
         given: object = where
         if not isinstance(given, Collection):
             raise DeclarationError(f"the place of {instance} is a node, several, or None, not {shown(where)}")
-        nodes = tuple(sorted((self._scope.own_node_name(each) or "" for each in where), key=natural_order))
-        return nodes if len(nodes) > 1 else nodes[0] if nodes else None
+        names = map(self._scope.name_of_node, where)
+        return tuple(sorted(filter(None, map(self._scope.own_node_name, names)), key=natural_order))
 
     def _assert_state(
         self,

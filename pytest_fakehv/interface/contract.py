@@ -425,4 +425,4 @@ def _meant(name: str) -> str:
 
 def _verb(name: str) -> str:
     """Return the first word of a name such as StartInstance, startVM and start_vm."""
-    return re.split("(?<=[a-z])(?![a-z])", name, maxsplit=1)[0].lower()
+    return re.split("(?<=[a-z])(?![a-z])", name)[0].lower()

@@ -79,6 +79,12 @@ def test_what_a_function_says_counts_more_than_what_its_module_says(hv):
     assert places(hv) == [("shown.py", 3), (__file__, line() - 1)]
 
 
+def test_a_helper_that_is_called_in_no_module(hv):
+    """As by what a template engine makes."""
+    exec(compile("\n\nhelper(call)", "page.html", "exec"), {"helper": retry, "call": hv.ListInstances})
+    assert places(hv) == [("page.html", 3)]
+
+
 def test_a_helper_between_two_that_are_shown(hv):
     """The innermost one that is shown has made the call."""
 

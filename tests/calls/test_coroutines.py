@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import inspect
+import threading
 import warnings
 from contextlib import suppress
 
@@ -328,6 +330,7 @@ def test_a_hypervisor_that_is_no_node_of_ours(monkeypatch):
 
     monkeypatch.setattr(Own, "__abstractmethods__", frozenset())
     assert asyncio.run(Own().RebootInstance("web1")) == "web1"
+    assert Own().VerifyInstance(instance="web1")
 
 
 class Lazy(FakeHypervisor):
@@ -346,11 +349,11 @@ class TestGenerators:
         return hv
 
     def test_it_is_one_call(self, hv):
-        names = hv.ListInstances()
+        names, line = hv.ListInstances(), inspect.currentframe().f_lineno
         assert len(hv.journal) == 0
         assert next(names) == "web0"
         (call,) = hv.journal
-        assert not call.ended
+        assert (call.filename, call.line, call.ended) == (__file__, line, False)
         hv.GetNodeInfo()
         assert list(names) == ["web1", "web2"]
         assert call.ended
@@ -367,3 +370,41 @@ class TestGenerators:
         hv.crash()
         with pytest.raises(NodeDownError):
             next(names)
+
+    def test_it_is_held_before_it_begins(self, hv):
+        names = []
+        thread = threading.Thread(target=lambda: names.extend(hv.ListInstances()))
+        with hv.hold("ListInstances") as hold:
+            thread.start()
+            assert hold.wait() is hv.journal[0]
+            assert names == []
+        thread.join()
+        assert names == ["web0", "web1", "web2"]
+
+    def test_one_from_a_plain_function(self, root):
+        """It has come once it was called: what is held from then on does not hold it."""
+
+        class Plain(Lazy):
+            def ListInstances(self, hvparams=None):
+                return super().ListInstances(hvparams)
+
+        hv = Plain(root, spec=NodeSpec("node1"))
+        hv.add_instance("web1")
+        names = hv.ListInstances()
+        with pytest.raises(HoldError) as caught, hv.hold("*"):
+            assert list(names) == ["web1"]
+        assert str(caught.value) == ("hold('*', node='node1'): no such call came before the end of the block")
+
+    def test_one_within_a_call_of_another_node(self, root):
+        """The other call goes on between its steps, and after them."""
+
+        class Counting(Lazy):
+            def VerifyInstance(self, instance):
+                return len(list(self.cluster["node2"].ListInstances())) == len(self.GetAllInstancesInfo())
+
+        cluster = make(root, Counting)
+        assert not cluster["node1"].VerifyInstance(cluster.instance("web1"))
+        assert [(call.method, call.node) for call in cluster.journal] == [
+            ("VerifyInstance", "node1"),
+            ("ListInstances", "node2"),
+        ]

@@ -491,6 +491,7 @@ def test_not_swallowed(fakehv_cluster):
 def test_nobody_looks(fakehv_cluster, monkeypatch):
     from pytest_fakehv.machine import Time
     fakehv_cluster.at(10, fail)
+    fakehv_cluster.at(10, fail)
     now = Time.monotonic()
     monkeypatch.setattr(Time, "monotonic", lambda: now + 20)
 
@@ -555,7 +556,8 @@ def test_what_one_raises_fails_the_test_whoever_catches_it(pytester):
             (21, "E   "),
             (26, "E   pytest_fakehv.EventError: "),
             (32, ""),
-            (38, ""),
+            (33, ""),
+            (39, ""),
         ]
     ]
 

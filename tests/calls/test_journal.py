@@ -156,6 +156,12 @@ class TestJournal:
     def test_a_wrong_bound(self, hv, most):
         assert message(hv.journal.keep, most) == f"most must be a positive integer, not {most!r}"
 
+    @pytest.mark.parametrize("count", [-1, 1.5, True, "3"])
+    def test_a_wrong_count(self, hv, count):
+        assert message(hv.journal.last, count) == (
+            f"count must be an integer that is not negative, not {count!r}"
+        )
+
     def test_threads(self, root):
         """Each call is there once, under a number of its own."""
         cluster = FakeCluster(root)

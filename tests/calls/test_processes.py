@@ -97,13 +97,14 @@ def test_what_is_public_is_there(cluster, method):
         "len": 2,
         "contains": (True, False, True),
         "iter": ["node1", "node2"],
+        "again": ["node1", "node2"],
         "is one": True,
         "isinstance": True,
         "spec": 65536,
-        "class": ("FakeHypervisor", True, True, ([], [])),
+        "class": ("FakeHypervisor", True, True, ([], []), ([], [])),
         "cluster": True,
         "free": 64512,
-        "journal": (["StartInstance", "GetNodeInfo"], 2),
+        "journal": (["StartInstance", "GetAncillaryFiles", "GetNodeInfo"], 3),
         "clock": ("polls", 0),
     }
 

@@ -136,10 +136,11 @@ class TestWrong:
         assert said.startswith("clock must be callable without arguments, not <function ")
         assert said.endswith(">: missing a required argument: 'loop'")
 
-    @pytest.mark.parametrize("value", ["noon", None, True, float("nan"), float("inf")])
+    @pytest.mark.parametrize("value", ["noon", None, True, float("nan"), float("inf"), 2**63])
     def test_what_returns_no_number(self, value):
         text = f"clock must be a function that returns seconds, not {value!r}"
         assert message(FakeCluster.in_memory, clock=lambda: value) == text
+        assert FakeCluster.in_memory(clock=lambda: 2**63 - 1).clock.now == 0
 
     @pytest.mark.parametrize(
         ("said", "problem"),

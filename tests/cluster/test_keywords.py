@@ -131,11 +131,16 @@ def test_an_unknown_one_is_refused_as_python_does(entrance, name):
     assert (cluster.placement(), cluster.faults, len(cluster)) == ({}, [], 2)
 
 
+class Own(FakeCluster):
+    """One of a test's own."""
+
+
+@pytest.mark.parametrize("cls", [FakeCluster, Own])
 @pytest.mark.parametrize("name", ["temporary", "in_memory"])
-def test_so_it_is_for_a_cluster_before_there_is_any(name):
+def test_so_it_is_for_a_cluster_before_there_is_any(name, cls):
     with pytest.raises(TypeError) as info:
-        getattr(FakeCluster, name)(sed=1)
-    assert str(info.value) == f"FakeCluster.{name}() got an unexpected keyword argument 'sed'"
+        getattr(cls, name)(sed=1)
+    assert str(info.value) == f"{cls.__name__}.{name}() got an unexpected keyword argument 'sed'"
 
 
 def test_so_it_is_for_the_factory(fakehv_factory):

@@ -62,6 +62,41 @@ class TestCalls:
             MORE_CALLS,
         ]
 
+    def test_of_the_migrations_that_have_not_ended_it_says_which_never_does(self):
+        cluster = make(max_calls=20, clock="manual")
+        scripts = {
+            "unscripted": None,
+            "ends": {"bandwidth": 100},
+            "polled": {"bandwidth": 100, "dirty_rate": 200, "polls": 9},
+            "endless": {"bandwidth": 100, "dirty_rate": 200},
+            "cancelled": {"bandwidth": 100, "dirty_rate": 200},
+        }
+        for name, script in scripts.items():
+            instance = cluster.add_instance(name, memory=1024)
+            if script:
+                cluster.script_migration(name, **script)
+            cluster["node1"].MigrateInstance("cluster", instance, "node2", True)
+        cluster.cancel_migration("cancelled")
+
+        def look():
+            while True:
+                cluster["node2"].ListInstances()
+
+        said = [re.sub(r"the script at \S+:\d+", "a script", line) for line in stopped(look)]
+        assert [line for line in said if " -> node2 " in line] == [
+            "  unscripted node1 -> node2 live: under way before any poll",
+            "  ends node1 -> node2 live: 0 % before any poll, under way, by a script",
+            "  polled node1 -> node2 live: 0 % before any poll, under way, by a script",
+            (
+                "  endless node1 -> node2 live: 0 % before any poll, under way, by a script, "
+                "which never converges"
+            ),
+            (
+                "  cancelled node1 -> node2 live: 0 % before any poll, cancelled (cancelled by the test), "
+                "not finalized, by a script"
+            ),
+        ]
+
     def test_of_what_takes_turns_it_says_each(self):
         cluster = make(max_calls=1500)
         cluster["node2"].ListInstances()
@@ -273,8 +308,9 @@ def test_wider_2(wider):
     spin(wider, 30)
 
 def test_wider_too_often(wider):
-    with pytest.raises(LimitError):
+    with pytest.raises(LimitError) as caught:
         spin(wider)
+    assert "\\n  50 times ListInstances() on node1 at " in str(caught.value)
 
 def test_wider_3(wider):
     spin(wider, 30)

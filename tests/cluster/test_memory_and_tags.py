@@ -33,6 +33,7 @@ class TestMemory:
             ("1.5G", 1536),
             ("0.25 TiB", 262144),
             ("007M", 7),
+            ("1M", 1),
         ],
     )
     def test_a_text_is_mib_everywhere(self, text, mib):

@@ -72,6 +72,10 @@ def test_an_empty_file(read):
     assert read("").nodes == read("").instances == ()
 
 
+def test_a_count_of_one_needs_no_number(read):
+    assert read("[[node]]\nname='a'\ncount=1").nodes == (NodeSpec("a"),)
+
+
 def test_an_instance_with_the_number_of_its_node(read):
     topology = read(
         "[[node]]\nname='n{n:02}'\ncount=12\n[[instance]]\nname='vm{n}'\ncount=12\nnode='n{n:02}'\n"
@@ -124,6 +128,7 @@ BAD = [
         "[[node]]\nname='a{n}'\ncount=4000000000",
         "[[node]] number 1: count must be at most 1000000, not 4000000000",
     ),
+    ("[[node]]\nname='a'\ncount=1000000", "[[node]] number 1: name 'a' needs a {n}, as count is 1000000"),
     ("a = " + "[" * 50_000, "it is nested too deep"),
     ("[[node]]\nname='a{n}'\ncount=0", "[[node]] number 1: count must be a positive integer, not 0"),
     ("[[node]]\nname='a{n}'\ncount='x'", "[[node]] number 1: count must be a positive integer, not 'x'"),

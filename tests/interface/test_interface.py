@@ -289,7 +289,7 @@ class TestNode:
 
 
 class TestLinuxNodeInfo:
-    MEMINFO = "MemTotal:  2048 kB\nMemFree: 1 kB\nMemAvailable:    1024 kB\n"
+    MEMINFO = "MemTotal:  2049 kB\nMemFree: 1 kB\nMemAvailable:    1025 kB\n"
     CPUINFO = "processor\t: 0\nvendor_id\t: x\n\nprocessor\t: 1\nmodel name\t: processor\n"
 
     @pytest.fixture
@@ -309,6 +309,12 @@ class TestLinuxNodeInfo:
             "cpu_nodes": 1,
             "cpu_sockets": 1,
         }
+
+    def test_what_an_editor_made_of_them(self, files):
+        expected = FakeHypervisor.GetLinuxNodeInfo(*files)
+        files[0].write_bytes(self.MEMINFO.replace("\n", "\r\n").encode())
+        files[1].write_bytes(b"\xff\n" + self.CPUINFO.encode())
+        assert FakeHypervisor.GetLinuxNodeInfo(*files) == expected
 
     def test_the_machine_itself(self):
         assert FakeHypervisor.GetLinuxNodeInfo()["cpu_total"] > 0

@@ -102,7 +102,7 @@ def test_entries_are_plain_five_tuples():
     assert parameters.MIGRATION_MODE_CHECK.required
 
 
-PATHS = (["/etc/fstab", "/", "/a b/c"], ["etc/fstab", "/etc/../x", "/etc/", "//etc", "", 5, None])
+PATHS = (["/etc/fstab", "/", "/a b/c"], ["etc/fstab", "/etc/../x", "/etc/./x", "/etc/", "//etc", "", 5, None])
 CPUS = (["0", "0-3", "1,3-5,7", "4-4"], ["", "3-1", "1-", "-1", "a", "1,,2", "1-2-3", "all", "²", 3])
 
 

@@ -100,6 +100,7 @@ class TestSubclass:
                 message(hv.StartInstance, make(name), [], False) == f"Failed to start instance {name}: {why}"
             )
         hv.StopInstance(make("web1"))
+        assert message(hv.StopInstance, make("web1")) == "Failed to stop instance web1: not running"
         assert message(hv.BalloonInstanceMemory, make("web1"), 5) == (
             "Failed to balloon memory for web1: not running"
         )

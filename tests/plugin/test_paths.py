@@ -419,18 +419,20 @@ class TestNoPath:
             save(path)
         assert str(caught.value) == f"path must be the path of a file, not {path!r}"
 
+    @pytest.mark.parametrize("key", ["meminfo", "cpuinfo"])
     @pytest.mark.parametrize("path", [0, None, b"x"])
-    def test_of_figures_that_is_no_text(self, path):
+    def test_of_figures_that_is_no_text(self, path, key):
         with pytest.raises(TypeError) as caught:
-            FakeHypervisor.GetLinuxNodeInfo(path)
-        assert str(caught.value) == f"meminfo must be the path of a file, not {path!r}"
+            FakeHypervisor.GetLinuxNodeInfo(**{key: path})
+        assert str(caught.value) == f"{key} must be the path of a file, not {path!r}"
 
+    @pytest.mark.parametrize("key", ["meminfo", "cpuinfo"])
     @pytest.mark.parametrize("path", ["", "a\0b"])
-    def test_of_figures(self, path):
+    def test_of_figures(self, path, key):
         with pytest.raises(HypervisorError) as caught:
-            FakeHypervisor.GetLinuxNodeInfo(path)
+            FakeHypervisor.GetLinuxNodeInfo(**{key: path})
         assert str(caught.value) == (
-            f"Failed to get node info: meminfo must be the path of a file, not {path!r}"
+            f"Failed to get node info: {key} must be the path of a file, not {path!r}"
         )
 
     @pytest.mark.parametrize("name", ["report", "root"])

@@ -109,6 +109,16 @@ def test_wrong_figures(hv):
     )
 
 
+def test_wrong_figures_of_one_that_is_paused(cluster):
+    cluster.add_instance("web1", memory=512, vcpus=3, state="paused")
+    assert failure(cluster.assert_paused, "web1", memory=256, vcpus=1) == (
+        "web1 has on node1 memory 512, not 256 and vcpus 3, not 1; no call was about it"
+    )
+    assert failure(cluster.assert_paused, "web1", on="node2") == (
+        "web1 is not paused on node2, but is paused on node1; no call was about it"
+    )
+
+
 def test_long_lists_are_cut(hv):
     for number in range(11):
         hv.add_instance(f"i{number}")
@@ -236,6 +246,13 @@ class TestPlacement:
         with pytest.raises(AssertionError):
             cluster.assert_placement({"web1": names[0]})
 
+    def test_several_nodes_are_said_in_their_order(self):
+        cluster = FakeCluster.in_memory(NodeSpec("node10"), NodeSpec("node9"))
+        cluster.instance("web1")
+        assert failure(cluster.assert_placement, {"web1": ("node10", "node9")}) == (
+            "the placement is not as expected:\n  web1: nowhere, expected on node9 and node10"
+        )
+
     def test_placement(self, placed):
         placement = placed.placement()
         assert placement == {"both": ("node1", "node2"), "web2": "node1", "web10": "node2"}
@@ -308,6 +325,10 @@ class TestPlacement:
         cluster.assert_placement({"web1": "192.0.2.1"})
         for wrong, text in (
             ({"web1": "c"}, "no node is named 'c'; there are: a, b"),
+            (
+                {"web1": ["a", None]},
+                "a node is given by its name or address, or as itself, not as None",
+            ),
             ([("web1", "a")], "a placement is a mapping of instances to nodes, not [('web1', 'a')]"),
         ):
             with pytest.raises(DeclarationError) as caught:

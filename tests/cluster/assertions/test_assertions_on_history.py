@@ -33,6 +33,7 @@ class TestMigrations:
         moved.assert_migration_cancelled("web2", target="node2", live=False)
         moved.assert_not_migrated("web3")
         moved.assert_not_migrated("web1", source="node2")
+        moved.assert_not_migrated("web1", live=False)
         moved["node1"].assert_migrated("web1")
         moved["node2"].assert_not_migrated("web3", target="node1")
 
@@ -40,24 +41,36 @@ class TestMigrations:
         def failed(*args, **kwargs):
             return re.sub(r" at \S+test_assertions_on_history.py:\d+", " at LINE", failure(*args, **kwargs))
 
-        assert failed(moved.assert_migrated, "web1", live=False) == (
-            "web1 did not migrate non-live\n"
-            "  its migrations:\n"
-            "    web1 node1 -> node2 live: 60 % at poll 3, failed, aborted\n"
-            "    web1 node1 -> node2 live: completed at poll 1\n"
-            "  it is running on node2\n"
-            "  last call: FinalizeMigrationDst('web1', '', True) at LINE"
-        )
-        assert failed(moved.assert_migration_failed, "web2", source="node1", target="node2") == (
-            "web2 has no failed migration from node1 to node2\n"
+        for asked, said in (
+            ({"source": "node2"}, "from node2"),
+            ({"target": "node1"}, "to node1"),
+            ({"live": False}, "non-live"),
+        ):
+            assert failed(moved.assert_migrated, "web1", **asked) == (
+                f"web1 did not migrate {said}\n"
+                "  its migrations:\n"
+                "    web1 node1 -> node2 live: 60 % at poll 3, failed, aborted\n"
+                "    web1 node1 -> node2 live: completed at poll 1\n"
+                "  it is running on node2\n"
+                "  last call: FinalizeMigrationDst('web1', '', True) at LINE"
+            )
+        assert failed(moved.assert_migration_failed, "web2", source="node1", target="node2", live=False) == (
+            "web2 has no failed migration from node1 to node2 non-live\n"
             "  its migrations:\n"
             "    web2 node1 -> node2 non-live: 20 % at poll 1, cancelled, aborted\n"
             "    web2 node1 -> node2 non-live: completed at poll 1\n"
             "  it is running on node2\n"
             "  last call: FinalizeMigrationDst('web2', '', True) at LINE"
         )
-        assert failed(moved.assert_migration_cancelled, "web1").startswith(
-            "web1 has no cancelled migration\n  its migrations:\n"
+        assert failed(
+            moved.assert_migration_cancelled, "web2", source="node2", target="node1", live=True
+        ) == (
+            "web2 has no cancelled migration from node2 to node1 live\n"
+            "  its migrations:\n"
+            "    web2 node1 -> node2 non-live: 20 % at poll 1, cancelled, aborted\n"
+            "    web2 node1 -> node2 non-live: completed at poll 1\n"
+            "  it is running on node2\n"
+            "  last call: FinalizeMigrationDst('web2', '', True) at LINE"
         )
         assert failed(moved.assert_not_migrated, "web1", target="node2") == (
             "web1 migrated\n"
@@ -112,6 +125,13 @@ class TestMigrations:
             with pytest.raises(DeclarationError) as caught:
                 function("web1", target="node9")
             assert str(caught.value) == "no node is named 'node9'; there are: node1, node2"
+
+    def test_live_or_not(self, cluster):
+        cluster.instance("web1")
+        for function in (cluster.assert_migrated, cluster.assert_not_migrated):
+            with pytest.raises(DeclarationError) as caught:
+                function("web1", live=1)
+            assert str(caught.value) == "live must be one of True, False, not 1"
 
     def test_a_node_that_is_gone_has_a_past(self, cluster):
         cluster.add_instance("web1")

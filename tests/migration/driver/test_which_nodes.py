@@ -98,3 +98,11 @@ def test_an_instance_that_has_moved_does_not_move_there_again(cluster, before, o
     )
     assert cluster.placement() == {"web1": "node2"}
     assert calls(cluster) == []
+
+
+@pytest.mark.parametrize("operation", ["migrate", "clean_up"])
+def test_live_is_yes_or_no(cluster, operation):
+    assert message(getattr(cluster, operation), "web1", to="node2", live=None) == (
+        "live must be one of True, False, not None"
+    )
+    assert calls(cluster) == []
