@@ -199,11 +199,13 @@ class TestPicture:
 
     @pytest.mark.parametrize("name", ["x.svg", "x.html", "X.SVG"])
     def test_save(self, root, tmp_path, name):
-        busy_cluster(root).timeline().save(tmp_path / name)
+        timeline = busy_cluster(root).timeline()
+        timeline.save(tmp_path / name)
         text = (tmp_path / name).read_text(encoding="utf-8")
         if name == "x.html":
             assert text.startswith("<!doctype html>")
-            Page(text)
+            title = "3 nodes, 28 calls"
+            assert Page(text).words == f"{title}\n{title}\n{Page(timeline._repr_html_()).words}"
         else:
             ET.fromstring(text)
 

@@ -106,6 +106,13 @@ class TestMigrations:
         assert text.splitlines()[1] == "  its migrations, the last 5 of 7:"
         assert len(text.splitlines()) == 9
 
+    def test_five_are_not_cut(self, cluster):
+        cluster.add_instance("web1")
+        for number in range(5):
+            cluster.migrate("web1", to=f"node{2 - number % 2}")
+        lines = failure(cluster.assert_migration_failed, "web1").splitlines()
+        assert (lines[1], len(lines)) == ("  its migrations:", 9)
+
     def test_no_such_node(self, cluster):
         cluster.instance("web1")
         for function in (cluster.assert_migrated, cluster.assert_not_migrated):
@@ -285,6 +292,12 @@ class TestCalls:
         lines = failure(cluster.assert_not_called, "ListInstances").splitlines()
         assert lines[1] == "  the calls, the last 5 of 8:"
         assert len(lines) == 7
+
+    def test_five_are_not_cut(self, cluster):
+        for _ in range(5):
+            cluster["node1"].ListInstances()
+        lines = failure(cluster.assert_not_called, "ListInstances").splitlines()
+        assert (lines[1], len(lines)) == ("  the calls:", 7)
 
     def test_not_in_that_order(self, called):
         assert failure(called.assert_call_order, "StartInstance", "StopInstance", "GetNodeInfo") == (
