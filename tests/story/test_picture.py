@@ -1,6 +1,9 @@
 """The picture as SVG and HTML."""
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -215,9 +218,16 @@ class TestPicture:
             FakeCluster(root).timeline().save(name)
         assert str(caught.value) == f"path must end in .svg or .html, not {name!r}"
 
-    def test_without_jinja(self, root, monkeypatch):
-        import sys
+    def test_where_the_locale_is_not_utf_8(self):
+        picture = "FakeCluster.in_memory().timeline()._repr_html_()"
+        code = f"from pytest_fakehv import FakeCluster; print(ascii({picture}))"
+        env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        )
+        assert "the caller\\u2019s line" in done.stdout
 
+    def test_without_jinja(self, root, monkeypatch):
         monkeypatch.setitem(sys.modules, "jinja2", None)
         for name in [
             each

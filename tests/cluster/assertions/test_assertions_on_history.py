@@ -56,6 +56,7 @@ class TestMigrations:
             "  it is running on node2\n"
             "  last call: FinalizeMigrationDst('web2', '', True) at LINE"
         )
+        assert failed(moved.assert_migrated, "web2", live=True).startswith("web2 did not migrate live\n")
         assert failed(moved.assert_migration_cancelled, "web1").startswith(
             "web1 has no cancelled migration\n  its migrations:\n"
         )
