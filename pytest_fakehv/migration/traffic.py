@@ -207,9 +207,9 @@ class Traffic:
             if not run.is_reported:
                 run.polls += 1
                 if run.is_active and (run.spec is None or run.spec.polls == run.polls):
-                    self._finish(run, self.clock.exact_now)
+                    self._finish(run)
                 if run.is_active and not run.is_still_there:
-                    self._lose(run, self.clock.exact_now)
+                    self._lose(run)
                 run.is_reported = not run.is_active
             return run.status
 
@@ -278,7 +278,7 @@ class Traffic:
     def instance_stopped(self, run: Run) -> None:
         """Note that an instance was stopped on the source: even if it is started again, that is another."""
         if run.is_active and not run.is_still_there:
-            self._lose(run, self.clock.exact_now)
+            self._lose(run)
 
     # The test's side
 
@@ -303,7 +303,7 @@ class Traffic:
             if run.is_still_there:
                 self._end(run, "completed", "completed by the test")
             else:
-                self._lose(run, self.clock.exact_now)
+                self._lose(run)
 
     def start_postcopy(self, instance: str) -> None:
         """Let a scripted migration go on as postcopy from now on."""
@@ -357,7 +357,7 @@ class Traffic:
             raise DeclarationError(f"{shown(instance)} is not migrating; {others}")
         return self._active[instance]
 
-    def _finish(self, run: Run, when: Fraction) -> None:
+    def _finish(self, run: Run, when: Fraction | None = None) -> None:
         """Let a migration end as it was to end."""
         outcome: Outcome = run.spec.outcome if run.spec else "completed"
         if not run.is_still_there:
@@ -372,7 +372,7 @@ class Traffic:
         finally:
             self.is_acting = False
 
-    def _lose(self, run: Run, when: Fraction) -> None:
+    def _lose(self, run: Run, when: Fraction | None = None) -> None:
         self._end(run, "failed", f"{run.instance} no longer runs on {run.source_name}", when, is_wanted=False)
 
     def _move(self, run: Run) -> bool:

@@ -68,14 +68,14 @@ class TestWhoBringsThemTogether:
 
     def test_one_that_came_where_several_are(self, cluster):
         cluster.keep_apart("web10", "web1", "db1")
-        cluster.keep_apart("web10", "web2")
-        for name in ("web2", "db1"):
+        cluster.keep_apart("web10", "web2", "web11")
+        for name in ("web2", "web11", "db1"):
             cluster.add_instance(name, node="node1")
         node1 = cluster["node1"]
         node1.StartInstance(node1.instance("web10"), [], False)
-        assert together(cluster) == [("web10 came to node1 while db1, web1, web2 ran there", 1)]
+        assert together(cluster) == [("web10 came to node1 while db1, web1, web2, web11 ran there", 1)]
         (violation,) = [each for each in cluster.violations() if each.invariant == "together"]
-        assert (violation.instance, violation.others) == ("web10", ("db1", "web1", "web2"))
+        assert (violation.instance, violation.others) == ("web10", ("db1", "web1", "web2", "web11"))
         assert violation.nodes == ("node1",)
 
     def test_of_two_groups_only_those_in_one_meet(self, cluster):

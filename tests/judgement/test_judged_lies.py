@@ -243,6 +243,18 @@ class TestWhatItWasTold:
         master.end_target()
         assert broken(cluster) == []
 
+    def test_the_first_call_that_is_not_forgotten(self, cluster, master):
+        cluster.fault("GetMigrationStatus", result=MigrationStatus(status="failed"), times=1)
+        master.begin()
+        cluster.journal.keep(3)
+        master.end_source()
+        master.end_target()
+        assert cluster.journal[0].method == "GetMigrationStatus"
+        assert whats(cluster) == [
+            f"the migration of web1 was finalized with success on {node}, though its status said 'failed'"
+            for node in ("node1", "node2")
+        ]
+
     def test_a_lie_that_got_lost(self, cluster, master):
         cluster.fault(
             "GetMigrationStatus", result=COMPLETED, when="after", times=1, do=lambda _: reset(master.source)

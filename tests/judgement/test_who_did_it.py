@@ -411,6 +411,25 @@ class TestForgottenCalls:
         cluster["node3"].StartInstance(master.web1, [], False)
         assert [each[0] for each in wrong(cluster)] == ["unfinished"]
 
+    def test_nothing_that_matters_is_forgotten(self, cluster, master):
+        master.begin()
+        master.end_source()
+        cluster.journal.keep(2)
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert cluster.journal[0].method == "FinalizeMigrationSource"
+        assert [each[0] for each in wrong(cluster)] == ["double-start", "unfinished"]
+
+
+def test_what_the_target_has_refused_before_the_source_let_it_go(cluster, master):
+    """Since then, it may arrive: nobody was told that it won't."""
+    cluster.fault("FinalizeMigrationDst", times=1)
+    master.begin()
+    with pytest.raises(HypervisorError):
+        master.end_target()
+    master.end_source()
+    cluster["node3"].StartInstance(master.web1, [], False)
+    assert [each[0] for each in wrong(cluster)] == ["double-start", "unfinished"]
+
 
 class TestWhatFailed:
     """A call that could not do it has not done it."""

@@ -378,15 +378,34 @@ def test_the_folder_of_a_picture_must_be_there(theirs):
 
 
 class TestWhatIsOurs:
-    @pytest.mark.parametrize("name", ["it.svg", "it.html"])
-    def test_an_earlier_picture_is_replaced(self, theirs, name):
+    @pytest.mark.parametrize(("name", "mode"), [("it.svg", 0o600), ("it.html", 0o460), ("it.svg", 0o406)])
+    def test_an_earlier_picture_is_replaced(self, theirs, name, mode):
         save(theirs / name)
-        (theirs / name).chmod(0o600)
+        (theirs / name).chmod(mode)
         before = (theirs / name).stat()
         save(theirs / name)
         after = (theirs / name).stat()
         assert (after.st_mode, after.st_ino == before.st_ino) == (before.st_mode, False)
         assert os.listdir(theirs) == [name]
+
+    def test_a_new_one_has_the_mode_of_any_new_file(self, theirs):
+        old = os.umask(0o002)
+        try:
+            save(theirs / "it.svg")
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE((theirs / "it.svg").stat().st_mode) == 0o664
+
+    def test_it_is_hidden_until_it_is_whole(self, theirs, monkeypatch):
+        link, seen = Os.link, []
+
+        def look(source, target):
+            seen.extend(os.listdir(theirs))
+            link(source, target)
+
+        monkeypatch.setattr(Os, "link", staticmethod(look))
+        save(theirs / "it.svg")
+        assert [name.rpartition("-")[0] for name in seen] == [".pytest-fakehv"]
 
     def test_in_a_fake_filesystem(self, fs):
         for _ in range(2):

@@ -144,6 +144,37 @@ class TestTooMuch:
         steps = cluster.timeline().steps
         assert [step.mark for step in steps[:7]] == ["call", "call", "gap", "call", "fault", "call", "gap"]
 
+    def test_one_call_that_is_not_shown(self, root):
+        cluster = FakeCluster(root)
+        for _ in range(2):
+            for node in cluster:
+                node.ListInstances()
+        with cluster.fault("GetNodeInfo"), pytest.raises(HypervisorError):
+            cluster["node1"].GetNodeInfo()
+        for _ in range(200):
+            for node in cluster:
+                node.ListInstances()
+        steps = cluster.timeline().steps
+        assert [step.text for step in steps[:4]] == [
+            "ListInstances()",
+            "ListInstances()",
+            "1 call not shown",
+            "ListInstances()",
+        ]
+
+    def test_a_fault_among_many_of_another(self, root):
+        """It is told, though both raise the same."""
+        cluster = FakeCluster(root)
+        node1, node2 = cluster
+        cluster.fault("GetNodeInfo", error="once", after=150, times=1)
+        cluster.fault("GetNodeInfo", error="often")
+        for _ in range(300):
+            node1.ListInstances()
+            with pytest.raises(HypervisorError):
+                node2.GetNodeInfo()
+        told = [step.result.partition(" (")[0] for step in cluster.timeline().steps]
+        assert told.count("HypervisorError: once") == 1
+
     def test_too_many_of_those_that_tell_most(self, root):
         cluster = FakeCluster(root)
         for _ in range(150):

@@ -1,6 +1,9 @@
 """The picture as SVG and HTML."""
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -199,11 +202,13 @@ class TestPicture:
 
     @pytest.mark.parametrize("name", ["x.svg", "x.html", "X.SVG"])
     def test_save(self, root, tmp_path, name):
-        busy_cluster(root).timeline().save(tmp_path / name)
+        timeline = busy_cluster(root).timeline()
+        timeline.save(tmp_path / name)
         text = (tmp_path / name).read_text(encoding="utf-8")
         if name == "x.html":
             assert text.startswith("<!doctype html>")
-            Page(text)
+            title = "3 nodes, 28 calls"
+            assert Page(text).words == f"{title}\n{title}\n{Page(timeline._repr_html_()).words}"
         else:
             ET.fromstring(text)
 
@@ -213,9 +218,16 @@ class TestPicture:
             FakeCluster(root).timeline().save(name)
         assert str(caught.value) == f"path must end in .svg or .html, not {name!r}"
 
-    def test_without_jinja(self, root, monkeypatch):
-        import sys
+    def test_where_the_locale_is_not_utf_8(self):
+        picture = "FakeCluster.in_memory().timeline()._repr_html_()"
+        code = f"from pytest_fakehv import FakeCluster; print(ascii({picture}))"
+        env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        )
+        assert "the caller\\u2019s line" in done.stdout
 
+    def test_without_jinja(self, root, monkeypatch):
         monkeypatch.setitem(sys.modules, "jinja2", None)
         for name in [
             each

@@ -137,6 +137,26 @@ class TestText:
             *["  0 s *disconnect", "  0 s *reconnect"] * 2,
         ]
 
+    def test_one_deed_that_is_not_shown(self, root):
+        cluster = FakeCluster(root)
+        node1, node2 = cluster
+        for _ in range(10):
+            for node in [node1] * 10 + [node2] * 10:
+                node.ListInstances()
+            node1.crash()
+            node2.ListInstances()
+            node1.boot()
+        node1.ListInstances()
+        node1.crash()
+        assert str(cluster.timeline()).splitlines()[14:20] == [
+            "  ... 20 calls ...",
+            "  ... 1 deed of the test ...",
+            "  0 s                                ListInstances",
+            "  0 s *boot",
+            "  0 s ListInstances x10",
+            "  0 s                                ListInstances x10",
+        ]
+
     def test_calls_that_are_not_shown_at_its_end(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
         for node in cluster:

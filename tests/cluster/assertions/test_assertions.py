@@ -253,6 +253,13 @@ class TestPlacement:
             "the placement is not as expected:\n  web1: nowhere, expected on node9 and node10"
         )
 
+    def test_nodes_whose_names_have_the_same_letters(self):
+        cluster = FakeCluster.in_memory(NodeSpec("node12"), NodeSpec("node21"))
+        cluster["node12"].add_instance("web1")
+        assert failure(cluster.assert_placement, {"web1": "node21"}) == (
+            "the placement is not as expected:\n  web1: on node12, expected on node21"
+        )
+
     def test_placement(self, placed):
         placement = placed.placement()
         assert placement == {"both": ("node1", "node2"), "web2": "node1", "web10": "node2"}
@@ -382,10 +389,13 @@ def test_plain_comparisons_explain_themselves(pytester):
 
         def test_plain_tuples(cluster):
             assert (1, 2) == (1, 3)
+
+        def test_plain_tuples_of_six(cluster):
+            assert (1, 2, 3, 4, 5, 6) == (1, 2, 3, 4, 5, 7)
         """
     )
     result = pytester.runpytest("-p", "no:randomly")
-    result.assert_outcomes(failed=8)
+    result.assert_outcomes(failed=9)
     result.stdout.fnmatch_lines(
         [
             "E  *assert InstanceInfo('web1', memory=512, vcpus=1) == ('web1', '0', 1024, 1, 0, 0)",
@@ -406,5 +416,7 @@ def test_plain_comparisons_explain_themselves(pytester):
             "E           polls: 1 != 3",
             "E  *assert [[]Migration(* == 5",
             "E       assert (1, 2) == (1, 3)",
+            "E       assert (1, 2, 3, 4, 5, 6) == (1, 2, 3, 4, 5, 7)",
+            "E         At index 5 diff: 6 != 7",
         ]
     )

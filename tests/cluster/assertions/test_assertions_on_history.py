@@ -72,6 +72,10 @@ class TestMigrations:
             "  it is running on node2\n"
             "  last call: FinalizeMigrationDst('web2', '', True) at LINE"
         )
+        assert failed(moved.assert_migrated, "web2", live=True).startswith("web2 did not migrate live\n")
+        assert failed(moved.assert_migration_cancelled, "web1").startswith(
+            "web1 has no cancelled migration\n  its migrations:\n"
+        )
         assert failed(moved.assert_not_migrated, "web1", target="node2") == (
             "web1 migrated\n"
             "  its migrations:\n"
@@ -118,6 +122,13 @@ class TestMigrations:
         text = failure(cluster.assert_migration_failed, "web1")
         assert text.splitlines()[1] == "  its migrations, the last 5 of 7:"
         assert len(text.splitlines()) == 9
+
+    def test_five_are_not_cut(self, cluster):
+        cluster.add_instance("web1")
+        for number in range(5):
+            cluster.migrate("web1", to=f"node{2 - number % 2}")
+        lines = failure(cluster.assert_migration_failed, "web1").splitlines()
+        assert (lines[1], len(lines)) == ("  its migrations:", 9)
 
     def test_no_such_node(self, cluster):
         cluster.instance("web1")
@@ -305,6 +316,12 @@ class TestCalls:
         lines = failure(cluster.assert_not_called, "ListInstances").splitlines()
         assert lines[1] == "  the calls, the last 5 of 8:"
         assert len(lines) == 7
+
+    def test_five_are_not_cut(self, cluster):
+        for _ in range(5):
+            cluster["node1"].ListInstances()
+        lines = failure(cluster.assert_not_called, "ListInstances").splitlines()
+        assert (lines[1], len(lines)) == ("  the calls:", 7)
 
     def test_not_in_that_order(self, called):
         assert failure(called.assert_call_order, "StartInstance", "StopInstance", "GetNodeInfo") == (
