@@ -145,6 +145,15 @@ class TestJournal:
         assert (len(hv.journal), hv.journal.total) == (3, 6)
         assert "calls, the last 3 of 6:" in hv.describe()
 
+    def test_whoever_is_letting_calls_go_meanwhile_is_not_waited_for(self, hv):
+        for _ in range(5):
+            hv.ListInstances()
+        with hv.journal._trimming:  # as another thread has it
+            hv.journal.keep(3)
+            assert [call.number for call in hv.journal] == [3, 4, 5]
+        hv.ListInstances()
+        assert [call.number for call in hv.journal] == [4, 5, 6]
+
     def test_what_it_has_let_go_of_does_not_come_back(self, hv):
         for _ in range(10):
             hv.ListInstances()
