@@ -11,6 +11,7 @@ cluster = FakeCluster.in_memory()
 
 
 def run(code, *arguments, first="", **keywords):
+    """Run code in one that has a cluster, and return its output; `first` is run before it is imported."""
     return subprocess.run(
         [sys.executable, *arguments, "-c", first + PRELUDE + code],
         capture_output=True,

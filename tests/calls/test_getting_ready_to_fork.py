@@ -12,18 +12,25 @@ from pytest_fakehv.calls import proxies
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
 
 
-def test_python_has_no_reason_to_warn_of_forks():
-    """As it does from 3.12 on where a process that has threads forks."""
-    code = """
-for number in range(3):
+FORK = """
+def fork():
     child = os.fork()
     if not child:
         cluster["node1"].ListInstances()
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+"""
+"""What lets a child ask for something, and end."""
+
+
+def test_python_has_no_reason_to_warn_of_forks():
+    """As it does from 3.12 on where a process that has threads forks."""
+    code = """
+for number in range(3):
+    fork()
 print(len(cluster.journal))
 """
-    assert run(code, "-W", "error") == b"3\n"
+    assert run(FORK + code, "-W", "error") == b"3\n"
 
 
 def test_a_thread_that_is_slow_to_end_when_it_has_answered_is_waited_for():
@@ -42,14 +49,10 @@ def be_slow(frame, event, argument):
 next_fork = threading.Event()
 threading.setprofile(be_slow)
 for number in range(2):
-    child = os.fork()
-    if not child:
-        cluster["node1"].ListInstances()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    fork()
     os.register_at_fork(before=next_fork.set)  # before what we do
 """
-    assert run(code, first=first) == b"1\n1\n"
+    assert run(FORK + code, first=first) == b"1\n1\n"
 
 
 def test_whoever_interrupts_that_leaves_others_their_answers():
@@ -70,16 +73,12 @@ interrupted = threading.Event()
 threading.setprofile(be_slow)
 signal.signal(signal.SIGALRM, interrupt)
 for number in range(3):
-    child = os.fork()
-    if not child:
-        cluster["node1"].ListInstances()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    fork()
     if not number:
         os.register_at_fork(before=lambda: interrupted.is_set() or signal.setitimer(signal.ITIMER_REAL, 0.1))
 print(len(cluster.journal))
 """
-    assert run(code) == b"3\n"
+    assert run(FORK + code) == b"3\n"
 
 
 @pytest.mark.parametrize(
