@@ -402,3 +402,24 @@ def test_an_instance_that_was_stopped_once_and_comes_back_is_seen_when_it_is_sto
     file.write_text("0\n1024\n1\n")
     node1.StopInstance(web1)
     assert [each.invariant for each in cluster.violations()] == ["unearned"]
+
+
+def test_where_another_program_stopped_one_and_brought_it_back_nobody_has_stopped_it(tmp_path):
+    cluster = FakeCluster(tmp_path, clock="manual")
+    cluster.add_instance("web1")
+    node1, node2 = cluster
+    web1 = cluster.instance("web1")
+    node2.AcceptInstance(web1, node1.MigrationInfo(web1), "node2")
+    node1.MigrateInstance("c", web1, "node2", True)
+    cluster.clock.advance(100)
+    node1.GetMigrationStatus(web1)
+    node2.FinalizeMigrationDst(web1, b"", True)
+    file = tmp_path / "node2" / "web1"
+    content = file.read_text()
+    file.unlink()
+    assert [each.invariant for each in cluster.violations()] == ["unfinished"]
+    file.write_text(content)
+    assert [each.invariant for each in cluster.violations()] == ["split-brain", "unfinished"]
+    node2.FinalizeMigrationDst(web1, b"", False)
+    node1.FinalizeMigrationSource(web1, True, True)
+    assert [each.invariant for each in cluster.violations()] == ["split-brain", "vanished"]

@@ -53,6 +53,14 @@ class TestTooMuch:
         timeline = cluster.timeline()
         assert periods(timeline) == {"node1": [("down", None, None)], "node2": [("cut off", None, 1)]}
 
+    def test_what_another_program_stopped_since_then(self, tmp_path):
+        cluster = FakeCluster(tmp_path)
+        start(cluster["node1"], "web1")
+        cluster.journal.clear()
+        (tmp_path / "node1" / "web1").unlink()
+        cluster["node1"].GetNodeInfo()
+        assert bars(cluster.timeline()) == [("web1", "node1", "running", None, 0)]
+
     def test_what_was_paused_before_what_is_kept(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web0"), InstanceSpec("web1", state="paused")])
         cluster.add_instance("web2", state="paused")
@@ -175,17 +183,58 @@ class TestTooMuch:
         told = [step.result.partition(" (")[0] for step in cluster.timeline().steps]
         assert told.count("HypervisorError: once") == 1
 
+    def test_an_error_among_many_of_another_type(self, root):
+        """It is told, though it is of the same call, and no fault."""
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        node1, node2 = cluster
+
+        def work(times, error):
+            for _ in range(times):
+                node2.ListInstances()
+                node2.GetNodeInfo()
+                with pytest.raises(error):
+                    node1.StartInstance(cluster.instance("web1"), [], False)
+
+        def rest():  # so that what comes next is not told as the neighbour of what is
+            for _ in range(2):
+                node2.ListInstances()
+                node2.GetNodeInfo()
+
+        work(150, HypervisorError)
+        node1.crash()
+        rest()
+        work(1, NodeDownError)
+        rest()
+        node1.boot()
+        cluster.add_instance("web1")
+        work(150, HypervisorError)
+        told = [step.result.partition(":")[0] for step in cluster.timeline().steps]
+        assert told.count("NodeDownError") == 1
+
     def test_too_many_of_those_that_tell_most(self, root):
-        cluster = FakeCluster(root)
+        cluster = FakeCluster(root, clock="manual")
         for _ in range(150):
             for node in cluster:
-                node.disconnect()
-                node.reconnect()
+                for deed in node.disconnect, node.reconnect:
+                    cluster.clock.advance(1)
+                    deed()
         timeline = cluster.timeline()
         assert len(timeline.steps) <= 200
-        assert [step.text for step in timeline.steps if step.mark == "gap"] == [
-            "462 deeds of the test not shown"
-        ]
+        (gap,) = [step for step in timeline.steps if step.mark == "gap"]
+        assert gap.text == "462 deeds of the test not shown"
+        assert gap.time == timeline.steps[timeline.steps.index(gap) - 1].time + 1
+
+    def test_one_deed_that_is_not_shown(self, root):
+        cluster = FakeCluster(root)
+        node1, node2 = cluster
+        for _ in range(13):
+            for deed in node1.disconnect, node1.reconnect:
+                deed()
+                for _ in range(5):
+                    node2.ListInstances()
+                    node2.GetNodeInfo()
+        (gap,) = [step for step in cluster.timeline().steps if step.deeds and step.mark == "gap"]
+        assert gap.text == "18 calls and 1 deed of the test not shown"
 
     def test_migrations_in_a_gap_have_no_arrow(self, root):
         names = [f"web{number}" for number in range(60)]
