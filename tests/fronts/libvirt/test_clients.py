@@ -217,6 +217,44 @@ def test_connections_may_be_dropped_under_garbage_collection_at_every_allocation
     assert run_program(DROPPED) == (0, "", "")
 
 
+IN_A_DEED = """
+import gc, itertools, sys, libvirt
+from pytest_fakehv import FakeCluster
+from pytest_fakehv.fronts.libvirt import FakeLibvirt
+
+cluster = FakeCluster.in_memory()
+node, web1 = cluster["node1"], cluster.instance("web1")
+gc.disable()
+with FakeLibvirt(cluster) as front:
+    for number in itertools.count(1, 7):
+        connection = libvirt.open(front.uri("node1"))
+        connection.itself = connection
+        del connection
+        passed = 0
+
+        def collect(frame, event, _):
+            global passed
+            if event == "call" and frame.f_globals["__name__"].startswith("pytest_fakehv."):
+                passed += 1
+                if passed == number:
+                    gc.collect()
+
+        sys.setprofile(collect)
+        node.StartInstance(web1, [], False)
+        node.StopInstance(web1)
+        node.disconnect()
+        node.reconnect()
+        sys.setprofile(None)
+        if passed < number:
+            break
+"""
+
+
+def test_a_connection_may_be_dropped_while_the_test_does_something_to_its_host_wherever_in_that():
+    """Under its locks, too, which the end of the connection waits for."""
+    assert run_program(IN_A_DEED) == (0, "", "")
+
+
 IN_ITS_READER = """
 import gc, os, socket, sys, libvirt, small_host
 from contextlib import nullcontext

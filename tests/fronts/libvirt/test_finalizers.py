@@ -1,4 +1,4 @@
-"""Objects of libvirt-python end in a thread of their own where they die in a server's."""
+"""Objects of libvirt-python end in a thread of their own where they die in code of ours."""
 
 import _thread
 import queue
@@ -8,8 +8,9 @@ import types
 import pytest
 from small_host import STARTED_AT_MOST
 
+from pytest_fakehv.calls.clock import Clock
 from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
-from pytest_fakehv.fronts.libvirt.server.threads import answering, is_answering, made
+from pytest_fakehv.fronts.libvirt.server.threads import is_answering, made
 
 
 @pytest.fixture
@@ -33,24 +34,61 @@ def libvirt():
     return module
 
 
-def test_in_a_thread_that_answers_their_end_is_another_threads(libvirt):
-    with kept_off_servers(libvirt):
-        with answering():
+def die_in_ours(libvirt, times=1):
+    """Let objects die in code of ours: where a clock asks what time it is."""
+
+    def now():
+        for _ in range(times):
             libvirt.virConnect()
+        return 0.0
+
+    Clock(now)
+
+
+def test_in_code_of_ours_their_end_is_another_threads(libvirt):
+    with kept_off_servers(libvirt):
+        die_in_ours(libvirt)
         assert libvirt.done.acquire(timeout=STARTED_AT_MOST)
     assert libvirt.ended == ["fakehv-libvirt reaper"]
 
 
-def test_in_any_other_thread_it_is_at_once(libvirt):
+def test_in_a_thread_of_a_servers_it_is_too(libvirt):
+    with kept_off_servers(libvirt):
+        thread = made("node1", libvirt.virConnect)
+        thread.start()
+        thread.join()
+        assert libvirt.done.acquire(timeout=STARTED_AT_MOST)
+    assert libvirt.ended == ["fakehv-libvirt reaper"]
+
+
+def test_anywhere_else_it_is_at_once(libvirt):
     with kept_off_servers(libvirt):
         libvirt.virConnect()
     assert libvirt.ended == ["MainThread"]
 
 
+def test_what_one_ends_with_itself_ends_at_once(libvirt):
+    ends_first = threading.Event()
+
+    class Domain:
+        def __del__(self):
+            del self.connection
+            ends_first.set()
+
+    libvirt.virDomain = Domain
+    with kept_off_servers(libvirt):
+        domain = Domain()
+        domain.connection = libvirt.virConnect()
+        holder = [domain]
+        del domain
+        Clock(lambda: holder.clear() or 0.0)
+        assert ends_first.wait(STARTED_AT_MOST)
+        assert libvirt.ended == ["fakehv-libvirt reaper"]
+
+
 def test_what_has_died_has_ended_when_the_front_has(libvirt):
-    with kept_off_servers(libvirt), answering():
-        for _ in range(100):
-            libvirt.virConnect()
+    with kept_off_servers(libvirt):
+        die_in_ours(libvirt, times=100)
     assert libvirt.ended == ["fakehv-libvirt reaper"] * 100
 
 
@@ -58,25 +96,14 @@ def test_it_is_undone_when_the_last_front_ends(libvirt):
     first, second = kept_off_servers(libvirt), kept_off_servers(libvirt)
     with first:
         second.__enter__()
-    with answering():
-        libvirt.virConnect()
+    die_in_ours(libvirt)
     second.__exit__(None, None, None)
     assert libvirt.ended == ["fakehv-libvirt reaper"]
     assert vars(libvirt.virConnect)["__del__"] is libvirt.original
     assert not hasattr(libvirt.virPlain, "__del__")
-    with answering():
-        libvirt.virConnect()
+    die_in_ours(libvirt)
     assert libvirt.ended[1:] == ["MainThread"]
     assert [each for each in threading.enumerate() if each.name == "fakehv-libvirt reaper"] == []
-
-
-def test_a_thread_that_answers_does_so_until_its_outermost_block_ends(libvirt):
-    with kept_off_servers(libvirt), answering():
-        with answering():
-            pass
-        libvirt.virConnect()
-        assert libvirt.done.acquire(timeout=STARTED_AT_MOST)
-    assert libvirt.ended == ["fakehv-libvirt reaper"]
 
 
 def test_which_threads_answers_may_depend_on():

@@ -14,7 +14,6 @@ from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtErr
 from pytest_fakehv.fronts.libvirt.server.contract import Host
 from pytest_fakehv.fronts.libvirt.server.outgoing import Outgoing
 from pytest_fakehv.fronts.libvirt.server.streams import Streams
-from pytest_fakehv.fronts.libvirt.server.threads import answering
 from pytest_fakehv.fronts.libvirt.server.workers import TooManyError, Workers
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Notice
 from pytest_fakehv.fronts.libvirt.wire.errors import error_bytes
@@ -146,31 +145,27 @@ class Connection:
         It may be called in any thread and under any lock. Raises what Python raises where the table of events
         has no such event, or its details are others.
         """
-        with answering():
-            self._outgoing.send(_event(callback_id, event), provided=lambda: callback_id in self._callbacks)
+        self._outgoing.send(_event(callback_id, event), provided=lambda: callback_id in self._callbacks)
 
     def drop(self) -> None:
         """Break the connection, as that to a crashed host breaks; never waits."""
-        with answering():
-            self._outgoing.drop()
-            self._hears.set()
+        self._outgoing.drop()
+        self._hears.set()
 
     def silence(self) -> None:
         """Neither hear nor say anything, as a host whose cable is pulled out, until `speak`; never waits."""
-        with answering():
-            self._hears.clear()
-            self._outgoing.hold()
+        self._hears.clear()
+        self._outgoing.hold()
 
     def speak(self) -> None:
         """Hear what came meanwhile, say what there was to say, and go on; never waits.
 
         Where a call has got no answer, break the connection: else its client would wait for that for ever.
         """
-        with answering():
-            self._outgoing.release()
-            self._hears.set()
-            if self._has_lost_answers:
-                self._outgoing.drop()
+        self._outgoing.release()
+        self._hears.set()
+        if self._has_lost_answers:
+            self._outgoing.drop()
 
     # --- the reader ---
 

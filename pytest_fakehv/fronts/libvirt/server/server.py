@@ -160,7 +160,6 @@ def _close_all() -> None:
 
 
 def _forget_all() -> None:
-    threads.forget_all()
     for server in list(_servers):
         server.forget()
     _servers.clear()

@@ -1,16 +1,11 @@
 """The server's threads, known as such.
 
-Whatever runs in one of them must not wait for an answer of the server: garbage collection above all, which
-ends dead objects in any thread that allocates.
+Whatever runs in one of them must not wait for an answer of the server.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
-
-_ANSWERING: Final[set[int]] = set()
-"""The identities of others' threads on which answers depend just now."""
+from collections.abc import Callable
+from typing import Any
 
 
 class _Thread(threading.Thread):
@@ -22,30 +17,10 @@ def is_answering() -> bool:
 
     Of a thread that has hardly begun, or is about to end, nobody knows whose it is: it may be one of ours.
     """
-    me = threading.get_ident()
-    thread = vars(threading)["_active"].get(me)  # `current_thread` takes a lock, and makes one up
-    return thread is None or isinstance(thread, _Thread) or me in _ANSWERING
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Let this thread, which may be anybody's, count as one on which answers depend."""
-    me = threading.get_ident()
-    if me in _ANSWERING:
-        yield
-        return
-    _ANSWERING.add(me)
-    try:
-        yield
-    finally:
-        _ANSWERING.discard(me)
+    thread = vars(threading)["_active"].get(threading.get_ident())  # `current_thread` takes a lock
+    return thread is None or isinstance(thread, _Thread)
 
 
 def made(name: str, target: Callable[..., object], *arguments: Any) -> threading.Thread:
     """Return a new thread of the server's, to be started; nothing waits for it at the interpreter's exit."""
     return _Thread(target=target, args=arguments, name=f"fakehv-libvirt {name}", daemon=True)
-
-
-def forget_all() -> None:
-    """Forget, in a forked child, the threads that it doesn't have."""
-    _ANSWERING.clear()
