@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import cache, partial
 from importlib import import_module
 from itertools import chain
-from typing import TYPE_CHECKING, Final, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 import pytest
 
@@ -428,11 +428,14 @@ def refuse_parameter(fixturedef: pytest.FixtureDef[object], request: pytest.Fixt
         return
     name = fixturedef.argname
     if request._arg2fixturedefs[name][-1] is fixturedef:  # noqa: SLF001  # nothing else tells of overrides
-        pytest.fail(
+        refused = pytest.fail.Exception(
             f"{name} takes no parameter; give each case its markers: "
             "pytest.param(..., marks=pytest.mark.fakehv_node(...))",
             pytrace=False,
         )
+        # As pytest remembers what a fixture raises; else it would trip over this where the next test asks.
+        fixturedef.cached_result = None, fixturedef.cache_key(cast("Any", request)), (refused, None)
+        raise refused
 
 
 def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":

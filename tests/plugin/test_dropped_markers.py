@@ -297,6 +297,22 @@ def test_direct_{name}({name}):
     assert told(result) == {f"test_{name}[1]": [f"{name} takes no parameter; {cure}"] for name in names}
 
 
+def test_a_parameter_of_a_fixture_of_the_whole_session_fails_no_other_test(run):
+    result = run("""
+@mark.parametrize("fakehv_topology", [1, 2], indirect=True)
+def test_first(fakehv): pass
+
+@mark.parametrize("fakehv_topology", [1], indirect=True)
+def test_second(fakehv_topology): pass
+
+def test_other(fakehv_topology): pass
+""")
+    result.assert_outcomes(passed=1, errors=3)
+    cure = "give each case its markers: pytest.param(..., marks=pytest.mark.fakehv_node(...))"
+    tests = ["test_first[1]", "test_first[2]", "test_second[1]"]
+    assert told(result) == {name: [f"fakehv_topology takes no parameter; {cure}"] for name in tests}
+
+
 def test_a_parameter_of_a_fixture_that_overrides_ours(run):
     run("""
 @pytest.fixture
