@@ -143,11 +143,14 @@ class Host(Befalling):
             self.audience.remove(session)
             raise
 
-    def tie(self, session: Session | None, domain: Domain) -> None:
-        """Note that the end of a client may be that of something of a domain; None for no client's."""
+    def tie(self, session: Session | None, domain: Domain) -> bool:
+        """Note what of a domain may end with a client, None for none; tell whether that is still there."""
         with self._lock:
-            if session and self.audience.find(session):
+            if session and not self.audience.find(session):
+                return False
+            if session:
                 self._tied.setdefault(session, WeakKeyDictionary())[domain] = None
+            return True
 
     def closed(self, session: Session) -> None:
         """Note that a client is gone, by whoever's doing; what was to end with it ends."""

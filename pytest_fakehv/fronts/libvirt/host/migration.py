@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure
+from pytest_fakehv.fronts.libvirt.errors import Code, ConnectionLost, LibvirtError, Origin, failure
 from pytest_fakehv.fronts.libvirt.host import copies, fitting, immovable
 from pytest_fakehv.fronts.libvirt.host.asked import Asked
 from pytest_fakehv.fronts.libvirt.host.blocks.jobs import check_has_none
@@ -87,8 +87,22 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: Session
         abandon=partial(_abandon, host, domain),
         holds_job=holds_job,
     )
-    host.tie(session, domain)
+    try:
+        _is_led(host, domain, session)
+    except ConnectionLost:
+        give_up(host, domain)
+        raise
     return xml
+
+
+def _is_led(host: Host, domain: Domain, session: Session | None) -> None:
+    """Let a migration that begins end with the client that leads it; None where a host does.
+
+    Raises:
+        ConnectionLost: that is gone, while its call waited.
+    """
+    if not host.tie(session, domain):
+        raise ConnectionLost(f"the client is gone that was to migrate '{domain.name}'")
 
 
 def _check_offline(asked: Asked) -> None:
@@ -325,14 +339,15 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: S
             session=session,
             abandon=partial(turn_away, host, domain.name),
         )
-        host.tie(session, domain)
-    if not asked.has(Migrate.OFFLINE):
-        try:
+    try:
+        _is_led(host, domain, session)
+        if not asked.has(Migrate.OFFLINE):
             _make_room(host, definition, asked, source)
             Crossing(host.machine, instance).accept()
-        except BaseException:
-            turn_away(host, domain.name)
-            raise
+    except BaseException:
+        turn_away(host, domain.name)
+        raise
+    if not asked.has(Migrate.OFFLINE):
         with host.machine.lock:
             host.prepares(domain, definition)
     return asked.uri or f"tcp:{host.name}:{_PORT}"

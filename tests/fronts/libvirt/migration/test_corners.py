@@ -1,12 +1,13 @@
 """What happens rarely: lies, answers that come late, and clients that ask for what no library asks for."""
 
 import subprocess
+from contextlib import suppress
 
 import pytest
 from moving import NEEDS_VIRSH, Begun, libvirt, refused
 
 from pytest_fakehv.fronts.libvirt.crossing import Crossing
-from pytest_fakehv.fronts.libvirt.errors import LibvirtError
+from pytest_fakehv.fronts.libvirt.errors import ConnectionLost, LibvirtError
 from pytest_fakehv.fronts.libvirt.host import moves
 from pytest_fakehv.fronts.libvirt.host.waiting import acquired
 from pytest_fakehv.fronts.libvirt.values import DomainRef, Kind, Parameter
@@ -91,6 +92,31 @@ def test_a_client_that_is_gone_before_anything_is_sent(pair):
     client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
     assert pair.on(pair.b) == [3, 2, False]
     client.goes()
+    assert pair.ends == ([1, 1, True], None)
+    pair.move(pair.a.lookupByName("web1"))
+    assert pair.ends == MOVED
+    pair.cluster.assert_consistent()
+
+
+@pytest.mark.parametrize(
+    "held", ["virDomainMigrateBegin3Params", "virDomainMigratePrepare3Params", "AcceptInstance"]
+)
+def test_a_client_that_is_gone_while_its_call_waits(pair, held):
+    domain = known(pair.domain())
+    client = Client(pair)
+
+    def prepare():
+        with suppress(ConnectionLost):
+            cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+            xml = Parameter("destination_xml", Kind.STRING, xml)
+            client.call("B", "virDomainMigratePrepare3Params", [xml], cookie, LIVE)
+
+    with pair.cluster.hold(held) as stop:
+        begun = Begun(prepare)
+        stop.wait()
+        client.goes()
+        stop.release()
+        begun.wait()
     assert pair.ends == ([1, 1, True], None)
     pair.move(pair.a.lookupByName("web1"))
     assert pair.ends == MOVED
