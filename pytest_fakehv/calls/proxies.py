@@ -392,6 +392,7 @@ def _expect_fork() -> None:
     for kind in kinds:
         with suppress(Exception):  # whatever a metaclass of the user's own raises
             _proxy_class(kind)
+    if kinds or _Server.current:  # which answers on where the last of them has gone
         with suppress(OSError):  # then the child is told
             _Server.begun().pause()
 

@@ -33,26 +33,108 @@ print(len(cluster.journal))
     assert run(FORK + code, "-W", "error") == b"3\n"
 
 
-def test_a_thread_that_is_slow_to_end_when_it_has_answered_is_waited_for():
-    """It has told the child, which has ended: so the next fork comes while that thread still does."""
-    first = """
+COUNT = """
 import os, threading, time
 os.register_at_fork(before=lambda: print(threading.active_count(), flush=True))  # after what we do
 """
-    code = """
+"""What tells how many threads are there at each fork."""
+
+
+SLOW = """
 def be_slow(frame, event, argument):
     is_end = event == "return" and frame.f_code.co_name == "run"
-    if is_end and frame.f_locals["self"].name != "fakehv":  # so is called the one that lets others ask
+    if is_end and is_slow(frame.f_locals["self"]):
         next_fork.wait()
         time.sleep(0.1)
 
 next_fork = threading.Event()
 threading.setprofile(be_slow)
+"""
+"""What lets some threads still end when the process forks, to be set as its first deed then."""
+
+
+@pytest.mark.parametrize(
+    "which",
+    ['thread.name != "fakehv"', "answers.setdefault(thread.name, thread) is thread"],
+    ids=["each", "the first"],
+)
+def test_a_thread_that_is_slow_to_end_when_it_has_answered_is_waited_for(which):
+    """It has told the child, which has ended: so the next fork comes while that thread still does."""
+    code = f"""
+def is_slow(thread):
+    return {which}
+
+answers = {{"fakehv": None}}  # so is called the one that lets others ask
 for number in range(2):
     fork()
     os.register_at_fork(before=next_fork.set)  # before what we do
 """
-    assert run(FORK + code, first=first) == b"1\n1\n"
+    assert run(FORK + SLOW + code, first=COUNT) == b"1\n1\n"
+
+
+def test_so_is_one_that_was_still_to_answer_at_the_fork_before():
+    code = """
+from pytest_fakehv import FakeHypervisor
+
+class Forking(FakeHypervisor):
+    def ListInstances(self, hvparams=None):
+        forking.append(threading.current_thread())
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        return []
+
+def is_slow(thread):
+    return thread in forking
+
+forking = []
+cluster = FakeCluster.in_memory(hypervisor=Forking)
+fork()
+os.register_at_fork(before=next_fork.set)
+if not os.fork():
+    os._exit(0)
+"""
+    assert run(FORK + SLOW + code, first=COUNT) == b"1\n2\n1\n"
+
+
+def test_where_nothing_is_left_to_ask_for_no_thread_is_left_either():
+    code = """
+import gc
+pickle.dumps(cluster)
+del cluster
+gc.collect()
+if not os.fork():
+    os._exit(0)
+"""
+    assert run(code, first=COUNT) == b"1\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "looks"),
+    [(["threads", "threads", []], 3), ([None], 1)],
+    ids=["there for a moment", "unknown"],
+)
+def test_of_a_thread_that_has_ended_the_system_is_asked_until_it_is_there_no_more(told, looks):
+    code = f"""
+from pytest_fakehv.machine import Os
+
+def listdir(path):
+    asked.append(path)
+    what = told[len(asked) - 1]
+    if what is None:
+        raise PermissionError
+    return what and [str(each.native_id) for each in threads]
+
+asked, told = [], {told}
+pickle.dumps(cluster)
+threads = threading.enumerate()
+Os.listdir = listdir
+if not os.fork():
+    os._exit(0)
+print(asked)
+"""
+    assert run(code, first="import threading") == f"{looks * ['/proc/self/task']}\n".encode()
 
 
 def test_whoever_interrupts_that_leaves_others_their_answers():
