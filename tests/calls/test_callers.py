@@ -1,6 +1,8 @@
 """Where a call came from: the line of the code under test, not of the helper that makes all its calls."""
 
+import _thread
 import asyncio
+import re
 import subprocess
 import sys
 import threading
@@ -187,6 +189,16 @@ def test_the_report_names_the_line_that_used_the_helper(pytester):
             "> 1 node2 StartInstance('db1', [[]], False) at test_it.py:6 -> None",
         ]
     )
+
+
+def test_what_nobody_but_a_thread_declares():
+    """Which is then the outermost call of it."""
+    cluster = FakeCluster.in_memory()
+    ended = threading.Event()
+    _thread.start_new_thread(cluster.at, (0, ended.set))
+    assert ended.wait(10)
+    (rule,) = cluster.timeline().rules
+    assert re.fullmatch(r"at\(0, set\) at thread [^:]+: came due", rule)
 
 
 def test_a_failed_call_says_so_too(hv):

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import sys
 import tempfile
 import threading
 
@@ -190,6 +191,34 @@ def test_a_class_that_cannot_be_found_by_its_name(tmp_path, method):
     assert cluster["node1"].started == ["web1"]
 
 
+def test_a_context_manager_of_the_user_s_own():
+    """It learns how the block ended, but for the exception itself."""
+
+    class Told(FakeHypervisor):
+        def __enter__(self):
+            told.append("begun")
+
+        def __exit__(self, kind, error, trace):
+            told.append((kind, str(error), trace))
+
+    def use():
+        with node as entered:
+            assert entered is node
+        with node:
+            raise LookupError("of the child")
+
+    told = []
+    node = FakeCluster.in_memory(hypervisor=Told)["node1"]
+    with pytest.raises(LookupError, match=r"^of the child$"):
+        done_by("fork", use)
+    assert told == [
+        "begun",
+        (None, "None", None),
+        "begun",
+        (RuntimeError, "LookupError('of the child')", None),
+    ]
+
+
 class Final(type(FakeHypervisor)):
     def __new__(cls, name, bases, body):
         if any(isinstance(each, Final) for each in bases):
@@ -216,17 +245,21 @@ def test_a_node_on_its_own(tmp_path, method):
 
 
 def test_who_is_handed_a_node_hands_it_on(cluster, method):
-    assert done_by(method, hand_on, method, cluster["node1"]) is None
+    assert done_by(method, hand_on, method, cluster["node1"]) == "FakeHypervisor"
     cluster.assert_running("web1", on="node1")
 
 
 def test_a_method_that_a_process_is_begun_with(cluster, method):
     process = multiprocessing.get_context(method).Process(
-        target=cluster["node1"].StartInstance, args=(web(), [], False), name="worker"
+        target=cluster["node1"].StartInstance,
+        args=(web(), []),
+        kwargs={"startup_paused": False},
+        name="worker",
     )
     process.start()
     process.join()
     assert [each.place for each in cluster.journal] == ["process worker"]
+    cluster.assert_running("web1", on="node1")
 
 
 class TestWhatCannotBeHandedOn:
@@ -291,33 +324,16 @@ def test_one_whose_test_is_over():
         pickle.loads(pickled)
 
 
-def test_a_process_that_has_ended(tmp_path):
-    node = pickle.loads(run("sys.stdout.buffer.write(pickle.dumps(cluster['node1']))"))
-    with pytest.raises(
-        DeclarationError, match=r"^FakeHypervisor\.ListInstances: the process that has the cluster has ended$"
-    ):
-        node.ListInstances()
+def test_what_is_long(cluster):
+    """Longer than what is read at once."""
+    device = "/dev/" + "x" * 100_000
 
+    def tell():
+        start_with(cluster["node1"], device)
+        return cluster.journal[0].arguments
 
-def test_a_process_that_ends_in_the_middle_of_a_call():
-    code = """
-from pytest_fakehv import DeclarationError, FakeHypervisor
-
-class Dying(FakeHypervisor):
-    def ListInstances(self, hvparams=None):
-        os._exit(0)
-
-cluster = FakeCluster.in_memory(hypervisor=Dying)
-child = os.fork()
-if not child:
-    try:
-        cluster["node1"].ListInstances()
-    except DeclarationError as error:
-        print(error, flush=True)
-    os._exit(0)
-os.waitpid(child, 0)
-"""
-    assert run(code) == b"Dying.ListInstances: the process that has the cluster has ended\n"
+    assert done_by("fork", tell)[1:] == ([device], False)
+    assert cluster.journal[0].arguments[1:] == ([device], False)
 
 
 def test_no_socket_can_be_made(monkeypatch):
@@ -327,13 +343,18 @@ def test_no_socket_can_be_made(monkeypatch):
         def refuse(*arguments):
             raise PermissionError(13, "Permission denied")
 
+        unseen = []
+        monkeypatch.setattr(sys, "unraisablehook", lambda raised: unseen.append(repr(raised.exc_value)))
         monkeypatch.setattr(Os, "mkdir", refuse)
         node = FakeCluster.in_memory()["node1"]
-        return done_by("fork", lambda: texts(node.ListInstances))
+        return done_by("fork", lambda: texts(node.ListInstances)), unseen
 
     assert done_by("fork", ask) == (
-        "DeclarationError: FakeHypervisor.ListInstances: the process that has the cluster could make no "
-        "socket before it forked"
+        (
+            "DeclarationError: FakeHypervisor.ListInstances: the process that has the cluster could make no "
+            "socket before it forked"
+        ),
+        [],
     )
 
 

@@ -108,8 +108,13 @@ def raise_in_a_hold(cluster):
 
 
 def hand_on(method, node):
-    """Let a process of this one start something."""
-    return done_by(method, try_to_start, node)
+    """Let a process of this one start something, and tell the class of what it has in hand."""
+    return done_by(method, start_and_tell, node)
+
+
+def start_and_tell(node):
+    start(node)
+    return type(node).__name__
 
 
 def private(node):
