@@ -60,6 +60,7 @@ def test_a_process_that_was_killed_before_a_call():
     code = """
 from pytest_fakehv import DeclarationError
 
+sys.unraisablehook = lambda raised: print(repr(raised.exc_value), flush=True)
 ended, ends = os.pipe()
 if not os.fork():
     os.close(ends)
