@@ -119,6 +119,41 @@ def test_wrong_figures_of_one_that_is_paused(cluster):
     )
 
 
+def test_figures_that_no_instance_has(hv):
+    """Nothing is a figure, too: a wrong one."""
+    hv.add_instance("web1", memory=512, vcpus=3)
+    for figures, text in (
+        ({"memory": 0}, "memory 512, not 0"),
+        ({"memory": "0M"}, "memory 512, not 0"),
+        ({"vcpus": 0}, "vcpus 3, not 0"),
+    ):
+        assert failure(hv.assert_running, "web1", **figures) == (
+            f"web1 has on node1 {text}; no call was about it"
+        )
+
+
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [
+        (
+            {"memory": "much"},
+            (
+                "memory must be an integer that is not negative, of MiB, or a text like '512M', '24G' or "
+                "'1.5 TiB', not 'much'"
+            ),
+        ),
+        ({"vcpus": "2"}, "vcpus must be an integer that is not negative, not '2'"),
+        ({"vcpus": -1}, "vcpus must be an integer that is not negative, not -1"),
+    ],
+)
+def test_what_is_no_figure(hv, figures, text):
+    hv.add_instance("web1")
+    for function in (hv.assert_running, hv.assert_paused):
+        with pytest.raises(DeclarationError) as caught:
+            function("web1", **figures)
+        assert str(caught.value) == text
+
+
 def test_long_lists_are_cut(hv):
     for number in range(11):
         hv.add_instance(f"i{number}")
@@ -341,6 +376,11 @@ class TestPlacement:
             with pytest.raises(DeclarationError) as caught:
                 cluster.assert_placement(wrong)
             assert str(caught.value) == text
+
+    def test_partial_is_a_truth_value(self, placed):
+        with pytest.raises(DeclarationError) as caught:
+            placed.assert_placement({"web2": "node1"}, partial="yes")
+        assert str(caught.value) == "partial must be one of True, False, not 'yes'"
 
     def test_a_node_knows_of_itself_alone(self, placed):
         for function in (
