@@ -1,6 +1,7 @@
 """What a test lets befall one instance: on a node, on a cluster, and what is said where it can't be."""
 
 import inspect
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,37 @@ class TestWhere:
         assert message(getattr(cluster, deed), "web1", node="node3") == "node3 is no longer in the cluster"
         assert message(getattr(cluster, deed), "web1").startswith(
             "web1 runs nowhere; it went down with node2; nothing runs; "
+        )
+
+    def test_nowhere_in_a_cluster_whose_first_node_is_down(self, cluster, deed):
+        cluster["node1"].crash()
+        cluster["node2"].StopInstance(cluster.instance("web1"))
+        assert message(getattr(cluster, deed), "web1").startswith(
+            "web1 runs nowhere; nothing runs; last call: "
+        )
+
+    def test_nowhere_while_others_run(self, cluster, deed):
+        cluster.add_instance("web2", node="node1")
+        cluster.add_instance("web3", node="node3")
+        cluster.add_instance("web4", state="stopped")
+        assert message(getattr(cluster, deed), "web4") == (
+            "web4 runs nowhere; running: web1, web2, web3; no call was about it"
+        )
+        assert message(getattr(cluster, deed), "web4", node="node3") == (
+            "web4 does not run on node3; running there: web3; no call was about it"
+        )
+
+    def test_where_nobody_can_tell(self, tmp_path, deed):
+        node1 = FakeCluster(tmp_path)["node1"]
+        node1.add_instance("web1")
+        shutil.rmtree(node1.root)
+        Path(node1.root).touch()
+        reason = f"Not a directory: '{node1.root}/web1'"
+        assert message(getattr(node1, deed), "web1", error=HypervisorError) == (
+            f"Failed to {deed} web1 on node1: {reason}"
+        )
+        assert message(node1.runs, "web1", error=HypervisorError) == (
+            f"Failed to look for instance web1: {reason}"
         )
 
     def test_on_a_node_that_is_cut_off(self, cluster, deed):

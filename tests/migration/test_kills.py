@@ -65,6 +65,16 @@ def test_where_nothing_is(cluster, stage, side):
     assert cluster.placement() == before
 
 
+@pytest.mark.parametrize("stage", ["precopy", "postcopy", "completed, not finalized"], ids=named)
+def test_nothing_is_on_a_node_that_it_does_not_concern(cluster, stage):
+    web1 = reach(cluster, stage)
+    status = cluster["node1"].GetMigrationStatus(web1).status
+    for kill_there in (cluster["node3"].kill, lambda name: cluster.kill(name, node="node3")):
+        assert message(kill_there, "web1") == "'web1' does not run on node3, but on node1"
+    assert cluster.placement() == {"web1": "node1"}
+    assert cluster["node1"].GetMigrationStatus(web1).status == status
+
+
 @pytest.mark.parametrize("order", ["source", "target"])
 @pytest.mark.parametrize(("stage", "side"), SOMEWHERE, ids=named)
 def test_a_program_that_ends_it_is_blamed_for_nothing(cluster, stage, side, order):
