@@ -1,6 +1,8 @@
 """A domain is called something else where it goes: what goes by which name, on hosts and in the cluster."""
 
 import contextlib
+import inspect
+import os
 import subprocess
 
 import pytest
@@ -313,10 +315,16 @@ def test_a_host_that_crashes_in_the_end(pair, phase, when, node):
 def test_a_guest_that_hangs_does_so_by_its_new_name(pair):
     domain = pair.domain()
     pair.cluster.hang("web1")
+    line = inspect.currentframe().f_lineno - 1
     pair.move(domain, "managed", LIVE, AS_WEB2)
     there = pair.b.lookupByName("web2")
     there.shutdown()
     assert pair.on(pair.b, "web2") == [1, 2, False]
+    with pytest.raises(AssertionError) as caught:
+        pair.cluster.assert_stopped("web2")
+    state, hangs, *_ = str(caught.value).split("; ")
+    assert state == "web2 is running on B, not stopped"
+    assert hangs == f"its guest hangs since {os.path.relpath(__file__)}:{line}"
     there.destroy()
     assert names(pair.b) == []
     pair.cluster.assert_consistent()
