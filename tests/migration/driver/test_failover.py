@@ -1,9 +1,11 @@
 """The reference driver fails over: it stops here and starts there."""
 
+from types import SimpleNamespace
+
 import pytest
 from breakable import BEGIN, LIST, START, STOP, Slow, broke, calls, interrupt, make_fail, polled, result
 
-from pytest_fakehv import FakeCluster, InstanceSpec, NodeSpec
+from pytest_fakehv import DeclarationError, FakeCluster, InstanceSpec, NodeSpec
 
 
 class TestFailover:
@@ -67,6 +69,19 @@ class TestFailover:
         assert cluster.failover("web1", to="node2", source_is_down=True) == result("completed", live=False)
         assert cluster.placement() == {"web1": "node2"}
         assert calls(cluster) == [LIST[0], START]
+
+    def test_what_does_not_say_whether_the_source_is_down(self, cluster):
+        with pytest.raises(DeclarationError) as caught:
+            cluster.failover("web1", to="node2", source_is_down="no")
+        assert str(caught.value) == "source_is_down must be one of True, False, not 'no'"
+        assert len(cluster.journal) == 0
+
+    def test_an_object_of_the_code_under_test_is_handed_on_as_it_is(self, cluster):
+        """Its parameters count, whatever the test has declared."""
+        beparams = {"minmem": 256, "maxmem": 256, "vcpus": 3}
+        web1 = SimpleNamespace(name="web1", hvparams={}, beparams=beparams)
+        cluster.failover(web1, to="node2")
+        cluster.assert_running("web1", on="node2", memory=256, vcpus=3)
 
     def test_a_source_wrongly_said_to_be_down_splits_the_brain(self, cluster):
         cluster["node1"].disconnect()
