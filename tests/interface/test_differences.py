@@ -114,6 +114,24 @@ def test_a_failed_start_leaves_no_trace(hv, files, key, value):
     assert files() == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "beparams"),
+    [
+        ("minmem", {"minmem": 1024.5}),
+        ("minmem", {"minmem": 1024.0, "maxmem": 1024.0}),
+        ("minmem", {"minmem": 1024.0, "maxmem": 1024.0, "vcpus": 2.0}),
+        ("maxmem", {"minmem": 1024, "maxmem": 0}),
+        ("vcpus", {"minmem": 1024, "vcpus": 0}),
+    ],
+)
+def test_so_does_one_that_would_get_its_minimum_whatever_is_free(hv, files, wrong, beparams):
+    assert str(failure(hv.StartInstance, make(**beparams), [], False)) == (
+        f"Failed to start instance web1: beparams[{wrong!r}] must be a positive integer, "
+        f"not {beparams[wrong]!r}"
+    )
+    assert files() == []
+
+
 @pytest.mark.parametrize("value", [0, -5, True, 1.5, "1024", None, 2**63])
 def test_a_failed_balloon_leaves_the_instance_as_it_was(hv, files, value):
     hv.StartInstance(make(), [], True)

@@ -105,6 +105,40 @@ class TestSubclass:
             "Failed to balloon memory for web1: not running"
         )
 
+    def test_a_balloon_on_a_node_that_does_not_overcommit(self, root):
+        """What fits is seen before the class is asked, and again when its memory changes."""
+
+        class Own(FakeHypervisor):
+            def _MarkUp(self, instance, memory):
+                if memory == 900:
+                    self.add_instance("web2", memory=300)
+                super()._MarkUp(instance, memory)
+
+        hv = Own(root, spec=NodeSpec("node1", memory=1000, overcommit=False))
+        start(hv, "web1", minmem=600, maxmem=600)
+        hv.BalloonInstanceMemory(make("web1"), 700)
+        assert hv.instances["web1"].memory == 700
+        for memory, why in (
+            (1001, "node1 does not overcommit: 301 MiB are needed, 300 MiB are free"),
+            (900, "node1 does not overcommit: 200 MiB are needed, 0 MiB are free"),
+            (0, "memory must be a positive integer, not 0"),
+        ):
+            assert message(hv.BalloonInstanceMemory, make("web1"), memory) == (
+                f"Failed to balloon memory for web1: {why}"
+            )
+        assert {name: info.memory for name, info in hv.instances.items()} == {"web1": 700, "web2": 300}
+
+    def test_an_own_startup_memory_that_is_none(self, root):
+        class Own(FakeHypervisor):
+            def _InstanceStartupMemory(self, instance, hvparams=None):
+                return 0
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        assert message(hv.StartInstance, make(), [], False) == (
+            "Failed to start instance web1: memory must be a positive integer, not 0"
+        )
+        assert hv.ListInstances() == []
+
     def test_an_own_mark_up_of_what_arrives(self, root):
         class Own(FakeHypervisor):
             def _MarkUp(self, instance, memory):
@@ -219,6 +253,21 @@ class TestSubclass:
         hv.add_instance("web2")
         assert hv.instances["web2"].memory == 1024
         assert [call.method for call in hv.journal] == ["StartInstance"]
+
+    def test_own_node_info_is_asked_with_the_hvparams_that_count(self, root):
+        """Those that are given, or else the instance's."""
+        seen = []
+
+        class Own(FakeHypervisor):
+            def GetNodeInfo(self, hvparams=None):
+                seen.append(hvparams)
+                return super().GetNodeInfo(hvparams)
+
+        hv = Own(root, spec=NodeSpec("node1"))
+        web1 = hv.instance("web1", hvparams={"a": 1})
+        hv.StartInstance(web1, [], False)
+        assert hv._InstanceStartupMemory(web1, {"b": 2}) == 1024
+        assert seen == [{"a": 1}, {"b": 2}]
 
     def test_overrides_of_other_kinds(self, root):
         class Own(FakeHypervisor):
