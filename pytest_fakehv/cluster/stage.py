@@ -359,7 +359,7 @@ class Stage(Befalling):
             there = f"there are: {listed(declared)}" if declared else "none is declared"
             raise DeclarationError(f"no instance is named {shown(name)}; {there}")
         if spec.postcopy is not None and name in declared:
-            mode = declared[name].hvparams.get(HV_MIGRATION_MODE, "live")
+            mode = declared[name].hvparams.get(HV_MIGRATION_MODE)
             if mode == "non-live":
                 raise DeclarationError(
                     f"postcopy needs a live migration, but {name} has {HV_MIGRATION_MODE}={mode!r}"
