@@ -344,6 +344,7 @@ def test_a_name_that_is_not_there():
     assert missing(node1, "crsh") == "'Bad' object has no attribute 'crsh'; nearest: crash"
     assert missing(node1, "qqqqqqqq") == "'Bad' object has no attribute 'qqqqqqqq'"
     assert missing(node1, "_crsh") == "'Bad' object has no attribute '_crsh'"
+    assert missing(node1, "door") == "'Bad' object has no attribute 'door'"
     assert missing(node1, "remove_node") == (
         "'Bad' object has no attribute 'remove_node'; its cluster has it: fakehv.cluster.remove_node"
     )

@@ -145,6 +145,12 @@ def test_a_failed_balloon_leaves_the_instance_as_it_was(hv, files, value):
     assert hv.instances == {"web1": ("web1", "0", 1024, 2, 0, 0)}
 
 
+def test_a_balloon_needs_no_other_beparams(hv):
+    hv.StartInstance(make(), [], False)
+    hv.BalloonInstanceMemory(Instance("web1", beparams={"vcpus": 3}), 5)
+    assert hv.instances == {"web1": ("web1", "0", 5, 3, 0, 0)}
+
+
 NAMES = [
     ("a/b", "'a/b': it contains '/'"),
     ("../x", "'../x': it contains '/'"),

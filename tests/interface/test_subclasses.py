@@ -8,6 +8,7 @@ from calling import make, message, start
 
 from pytest_fakehv import (
     BaseHypervisor,
+    DeclarationError,
     FakeCluster,
     FakeHypervisor,
     HypervisorError,
@@ -320,6 +321,9 @@ class TestSubclass:
             ListInstances = GetInstanceInfo = GetAllInstancesInfo = GetNodeInfo = lambda self, *args: args
             GetInstanceConsole = Verify = MigrateInstance = GetMigrationStatus = lambda self, *args: args
 
+            def __repr__(self):
+                return "<Own>"
+
         hv = Own()
         assert hv.unreachable is None
         assert hv.ListInstances(5) == (5,)
@@ -328,6 +332,9 @@ class TestSubclass:
         assert hv.FinalizeMigrationSource(make(), True, True) is None
         assert hv.FinalizeMigrationDst(make(), "", True) is None
         assert hv.PowercycleNode() is None
+        with pytest.raises(DeclarationError) as caught:
+            FakeCluster.in_memory().assert_running("web1", on=hv)
+        assert str(caught.value) == "<Own> is a node of another cluster"
 
     def test_inner_methods_called_alone_raise_hypervisor_errors(self, hv):
         with pytest.raises(HypervisorError) as caught:

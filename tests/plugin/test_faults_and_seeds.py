@@ -72,6 +72,24 @@ def test_it(fakehv, fakehv_cluster):
     ).assert_outcomes(passed=1)
 
 
+def test_a_marker_may_name_nodes_by_their_addresses(pytester):
+    run(
+        pytester,
+        """
+@mark.fakehv_node("node1", address="10.0.0.1")
+@mark.fakehv_node("node2", address="10.0.0.2")
+@mark.fakehv_fault("GetNodeInfo", node="10.0.0.1", crash="10.0.0.2")
+def test_it(fakehv_cluster):
+    node1, node2 = fakehv_cluster
+    node2.GetNodeInfo()
+    node1.GetNodeInfo()
+    assert node2.is_down
+    (fault,) = fakehv_cluster.faults
+    assert (fault.spec.node, fault.spec.crash) == ("node1", "node2")
+""",
+    ).assert_outcomes(passed=1)
+
+
 FAULT = (
     "method, node, instance, phase, side, pool, volume, network, error, code, result, effect, do, when, "
     "after, times, probability, delay, crash, optional"

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +89,21 @@ def test_one_that_can_not_be_read_is_one_problem(place):
     cluster.assert_consistent()
     node1.StopInstance(make("bad"))
     assert node1.GetAllInstancesInfo() == []
+
+
+def test_a_status_call_says_what_it_could_not_take_away(tmp_path):
+    """In postcopy, what is no longer on its source is lost, and nothing of it may stay there."""
+    cluster = FakeCluster(tmp_path, *NODES)
+    node1 = cluster["node1"]
+    web1 = cluster.add_instance("web1", memory=4096)
+    cluster.script_migration(web1, dirty_rate=5000, postcopy=0)
+    node1.MigrateInstance("", web1, "node2", True)
+    root = node1.root
+    shutil.rmtree(root)
+    Path(root).touch()
+    assert str(failure(node1.GetMigrationStatus, web1)) == (
+        f"Failed to get the migration status of web1: Not a directory: '{root}'"
+    )
 
 
 def test_any_error_of_the_fake_filesystem_is_the_systems(fs, monkeypatch):

@@ -214,6 +214,13 @@ class TestDescribe:
             "  3 s                                *disconnect",
         ]
 
+    def test_a_node_has_the_migrations_from_it_and_to_it(self, root):
+        cluster = FakeCluster(root, NodeSpec("node1"), NodeSpec("node2"), NodeSpec("node3"))
+        cluster.add_instance("web1")
+        cluster.migrate("web1", to="node2")
+        of_which = {node.name: node.describe().splitlines().count("migrations:") for node in cluster}
+        assert of_which == {"node1": 1, "node2": 1, "node3": 0}
+
     def test_a_timeline_of_several_instances_and_nodes(self, root):
         cluster = FakeCluster(root, *[NodeSpec(f"node{number}") for number in range(1, 4)])
         for number, node in enumerate(cluster):

@@ -6,7 +6,14 @@ import os
 import pytest
 from failing import failure, line
 
-from pytest_fakehv import DeclarationError, FakeCluster, FakeHypervisor, HypervisorError, NodeSpec
+from pytest_fakehv import (
+    DeclarationError,
+    FakeCluster,
+    FakeHypervisor,
+    HypervisorError,
+    Instance,
+    NodeSpec,
+)
 
 HERE = os.path.relpath(__file__)
 """This file as messages show it: from where the run began."""
@@ -225,6 +232,29 @@ def test_what_is_said_of_an_unknown_instance_would_test_nothing(cluster):
         assert str(caught.value) == "no instance is named 'wbe1'; nearest: web1"
 
 
+def test_where_nothing_is_known_it_says_what_is(cluster):
+    with pytest.raises(DeclarationError) as caught:
+        cluster.assert_stopped("zzz")
+    assert str(caught.value) == "no instance is named 'zzz'; none is declared"
+    cluster.add_instance("web1")
+    cluster["node1"].ListInstances()
+    with pytest.raises(DeclarationError) as caught:
+        cluster.assert_stopped("zzz")
+    assert str(caught.value) == "no instance is named 'zzz'; there are: web1"
+
+
+def test_what_ran_or_was_asked_for_is_known_though_never_declared(cluster):
+    node1 = cluster["node1"]
+    node1.GetInstanceInfo("web1")
+    cluster.assert_stopped("web1")
+    web2 = Instance("web2", beparams={"minmem": 512, "maxmem": 512, "vcpus": 1})
+    node1.StartInstance(web2, [], False)
+    node1.StopInstance(web2)
+    cluster.journal.keep(1)
+    node1.ListInstances()
+    cluster.assert_stopped("web2")
+
+
 class TestOn:
     """``on`` names the one node of a cluster where an instance must be."""
 
@@ -255,6 +285,7 @@ class TestOn:
         )
 
     def test_no_such_node(self, cluster):
+        cluster["node1"].ListInstances()
         with pytest.raises(DeclarationError) as caught:
             cluster.assert_running("web1", on="node9")
         assert str(caught.value) == "no node is named 'node9'; there are: node1, node2"
