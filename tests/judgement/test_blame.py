@@ -116,6 +116,17 @@ def test_a_new_accept_is_not_covered_by_a_migration_that_was_aborted_there(clust
     ]
 
 
+def test_a_second_finalize_on_the_source_ends_no_accept_there(cluster, master):
+    """It is of the way there; what was accepted since is for the way back."""
+    cluster.migrate("web1", to="node2")
+    master.source.AcceptInstance(master.web1, "", "node1")
+    for success in (True, False):
+        master.end_source(success=success)
+        assert [each.what for each in cluster.violations()] == [
+            "web1 was accepted on node1 and neither migrated nor aborted"
+        ]
+
+
 def test_an_accept_that_went_down_with_its_node_counts_once(cluster, master):
     master.accept()
     cluster["node2"].crash()

@@ -377,6 +377,10 @@ class TestScripts:
         assert [each.what for each in cluster.violations()] == [
             "node2 has 4096 MiB for instances, and they have 8000 MiB"
         ]
+        cluster["node2"].StopInstance(master.web1)  # which excuses nothing once it is gone
+        assert [each.what for each in cluster.violations()] == [
+            "node2 has 4096 MiB for instances, and they have 5000 MiB"
+        ]
 
     def test_what_one_does_while_the_program_calls_something_else(self, tmp_path, monkeypatch):
         """The machine's time goes on by itself: a start of web9 is what meets the script."""
