@@ -1,13 +1,16 @@
 """Who is to blame, where it is not plain: calls that come late or twice, other programs, lost nodes."""
 
+import errno
 import os
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pytest_fakehv import FakeCluster, FakeHypervisor, HypervisorError, InstanceSpec, NodeSpec
+from pytest_fakehv.storage.disk import Disk
 
 
 def test_an_instance_that_arrived_and_was_aborted_is_still_missed(cluster, master):
@@ -350,3 +353,25 @@ def test_a_power_cycle_that_failed_for_lack_of_a_root_excuses_nothing(cluster, m
     assert [each.what for each in cluster.violations()] == [
         "web1 was accepted on node2 and neither migrated nor aborted"
     ]
+
+
+def test_what_a_power_cycle_took_before_it_failed_went_down_with_the_node(cluster, master, monkeypatch):
+    """What can't be removed runs on; in which order it is removed, nobody knows."""
+    cluster.add_instance("web2", node="node1")
+    gone = []
+
+    def unlink(path):
+        if gone:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        os.unlink(path)
+        gone.append(Path(path).name)
+
+    monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "unlink": unlink}))
+    with pytest.raises(HypervisorError, match=r"^Failed to powercycle the node: Permission denied: "):
+        master.source.PowercycleNode()
+    with pytest.raises(AssertionError) as caught:
+        cluster.assert_placement({"web1": "node1", "web2": "node1"})
+    assert str(caught.value) == (
+        "the placement is not as expected:\n"
+        f"  {gone[0]}: nowhere (it went down with node1), expected on node1"
+    )

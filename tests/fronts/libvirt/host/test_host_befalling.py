@@ -82,6 +82,13 @@ class TestDeeds:
         assert connection.lookupByName("web2").ID() == 1
         connection.close()
 
+    def test_one_that_is_up_does_not_boot_and_starts_nothing(self, libvirt, front, cluster):
+        connection = libvirt.open(front.uri("node1"))
+        connection.defineXML(domain_xml("web1")).setAutostart(1)
+        cluster["node1"].boot()
+        assert listed(connection) == {"web1": (5, 0, 1)}
+        connection.close()
+
     def test_what_can_not_start_with_its_host_does_not(self, libvirt, cluster):
         cluster.add_node("small", memory=128, overcommit=False)
         with FakeLibvirt(cluster) as front:
