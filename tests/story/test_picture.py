@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from pytest_fakehv import (
     NodeDownError,
     NodeSpec,
 )
+from pytest_fakehv.machine import Time
 
 pytest.importorskip("jinja2")
 from parsed_page import ATTACKS, Page
@@ -192,6 +194,23 @@ class TestPicture:
         assert len(drawn) == len([bar for bar in timeline.bars if bar.node in lanes]) < len(timeline.bars)
         assert not [each for each in svg.iter(f"{SVG}path") if each.get("class", "").startswith("sent")]
         assert "web29 node29 -> node30 live: completed at poll 1" in Page(timeline._repr_html_()).words
+
+    @pytest.mark.parametrize(
+        ("clock", "times"),
+        [("real", ["0 s", "0.123 s"]), ("manual", ["0 s", "0.123456 s"])],
+    )
+    def test_of_the_machines_time_no_more_is_written_than_can_be_told(self, clock, times, monkeypatch):
+        machine = SimpleNamespace(now=5.0)
+        monkeypatch.setattr(Time, "monotonic", lambda: machine.now)
+        cluster = FakeCluster.in_memory(clock=clock)
+        cluster["node1"].ListInstances()
+        if clock == "manual":
+            cluster.clock.advance(0.123456)
+        machine.now += 0.123456
+        cluster["node1"].GetNodeInfo()
+        svg = ET.fromstring(cluster.timeline()._repr_svg_())
+        texts = ["".join(each.itertext()) for each in svg.iter(f"{SVG}text")]
+        assert [text for text in texts if text.endswith(" s")] == times
 
     def test_a_lane_is_as_high_as_what_is_said_of_its_node(self, root):
         limited = NodeSpec("node2", overcommit=False, max_migrations=1)
