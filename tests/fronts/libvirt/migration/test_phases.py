@@ -113,6 +113,29 @@ def test_a_lie_in_the_interface_s_words_strikes_inside_a_phase(pair):
     pair.cluster.assert_consistent()
 
 
+def test_a_lie_in_the_interface_s_words_is_told_beside_what_is_true(pair):
+    domain = pair.domain()
+    failed = pair.cluster.nodes[0].GetMigrationStatus(pair.cluster.nodes[0].instance("web1")).Copy()
+    failed.status = "failed"
+    pair.cluster.fault("GetMigrationStatus", result=failed, when="after", times=1)
+    refused(pair.move, domain, "managed")
+    (call,) = pair.cluster.journal.calls("virDomainMigratePerform3Params")
+    assert call.lie == "in truth MigrationStatus(status='completed')"
+
+
+def test_a_step_inside_a_phase_is_seen_as_a_call_of_the_same_number(pair):
+    domain = pair.domain()
+    seen = []
+    fault = pair.cluster.fault("MigrateInstance", do=seen.append, error="it can't be")
+    assert refused(pair.move, domain, "managed") == (9, 10, INJECTED)
+    (phase,) = pair.cluster.journal.calls("virDomainMigratePerform3Params")
+    (step,) = seen
+    assert str(step) == "MigrateInstance('libvirt', 'web1', 'B', True)"
+    assert (step.number, step.time, step.node, step.place) == (phase.number, phase.time, "A", phase.place)
+    assert (step.instance, step.ended, str(step.error)) == ("web1", True, "it can't be")
+    assert step.fault == phase.fault == f"fault at {fault.origin}"
+
+
 @pytest.mark.parametrize("way", ["managed", "p2p"])
 @pytest.mark.parametrize("outcome", ["failed", "cancelled", "failed_but_moved", "completed_but_lost"])
 def test_a_scripted_end(pair, way, outcome):
@@ -168,7 +191,7 @@ def test_a_phase_is_held_by_the_interface_s_word(pair):
     domain = pair.domain()
     with pair.cluster.hold("MigrateInstance", instance="web1") as held:
         begun = Begun(pair.move, domain, "managed")
-        held.wait()
+        assert held.wait().node == "A"
         assert pair.on(pair.b) == [3, 2, False]
         assert pair.connect("A").lookupByName("web1").jobStats()["type"] == libvirt.VIR_DOMAIN_JOB_UNBOUNDED
     assert begun.wait() is None
