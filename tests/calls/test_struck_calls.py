@@ -159,6 +159,16 @@ class TestHowOften:
             found.append(fails(cluster["node1"].ListInstances))
         assert found == [True, True, False, True, False, True, True, False, True, True]
 
+    def test_a_call_that_is_struck_anyway_takes_no_decision(self, root):
+        cluster = FakeCluster(root, seed=7)
+        cluster.fault("ListInstances", probability=0.5)
+        cluster.fault("GetNodeInfo", probability=1)
+        found = []
+        for _ in range(10):
+            assert fails(cluster["node2"].GetNodeInfo)
+            found.append(fails(cluster["node1"].ListInstances))
+        assert found == [True, True, False, True, False, True, True, False, True, True]
+
     def test_a_call_that_passes_anyway_takes_no_decision(self, root):
         cluster = FakeCluster(root, seed=7)
         cluster.fault("ListInstances", probability=0.5, after=3, times=2)
@@ -243,6 +253,11 @@ class TestWhichOfSeveral:
         cluster.fault("*", error="any")
         said = [self.said(node1.ListInstances) for _ in range(3)]
         assert said == ["first", "second", "any"]
+
+    def test_a_late_one_that_is_used_up_gives_way(self, cluster, node1):
+        cluster.fault("ListInstances", when="after", times=1, error="late")
+        cluster.fault("*", error="any")
+        assert [self.said(node1.ListInstances) for _ in range(2)] == ["late", "any"]
 
     def test_one_whose_turn_has_not_come_gives_way(self, cluster, node1):
         narrow = cluster.fault("ListInstances", after=1, error="narrow")
