@@ -55,6 +55,15 @@ class TestWhatItRaises:
             node1.ListInstances()
         assert caught.value.args == ("silent",)
 
+    def test_a_class_that_works_on_its_text(self, cluster, node1):
+        class Prefixed(Exception):  # noqa: N818
+            def __init__(self, text):
+                super().__init__("virt: " + text)
+
+        cluster.fault("ListInstances", error=Prefixed)
+        with pytest.raises(Prefixed, match=r"^virt: Injected fault: ListInstances on node1$"):
+            node1.ListInstances()
+
     def test_a_class_that_needs_more_is_refused(self, cluster):
         assert declared(cluster.fault, "ListInstances", error=UnicodeDecodeError) == (
             "error: a UnicodeDecodeError needs arguments; give one that is made already"
