@@ -51,6 +51,7 @@ class TestJournal:
             ("ListInstances", (), {}, None),
             ("CheckParameterSyntax", ({"migration_mode": "live"},), {}, None),
             ("VersionsSafeForMigration", (1, 1), {}, None),
+            ("VersionsSafeForMigration", (), {"src": 1, "target": 1}, None),
         ],
     )
     def test_which_instance(self, hv, method, args, kwargs, instance):
@@ -64,6 +65,11 @@ class TestJournal:
         hv.StopInstance(hv.instance("web1"), name="web2")
         hv.StopInstance(None, False, False, "web1")
         assert [call.instance for call in hv.journal] == ["web2", "web1"]
+
+    def test_an_instance_that_is_given_by_keyword(self, hv):
+        hv.StartInstance(instance=hv.instance("web1"), block_devices=[], startup_paused=False)
+        (call,) = hv.journal
+        assert (call.instance, call.arguments, call.keywords["instance"]) == ("web1", (), "web1")
 
     def test_it_keeps_what_was_asked_whatever_its_owner_does_later(self, hv):
         disks = ["/dev/vda"]
@@ -111,6 +117,22 @@ class TestJournal:
         _thread.start_new_thread(hv.RebootInstance, (hv.instance("web1"),))
         ended.wait()
         assert re.fullmatch(r"thread .+", hv.journal[0].place)
+
+    def test_a_call_that_is_interrupted_as_it_begins(self, root):
+        """It is raised as it is, whatever of the call was there already."""
+
+        class Interrupted(list):
+            """The calls that the thread is in."""
+
+            def append(self, call):
+                raise KeyboardInterrupt
+
+        hv = FakeCluster(root)["node1"]
+        hv._shared.door.within.thread.calls = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            hv.ListInstances()
+        hv._shared.door.within.thread.calls = []
+        assert [call.ended for call in hv.journal] == [True]
 
     def test_calls_of_a_kind(self, root):
         cluster = FakeCluster(root)

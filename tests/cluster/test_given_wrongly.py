@@ -284,6 +284,12 @@ def test_the_cure():
     assert said(node1.StopInstance, cluster["node2"], error=TypeError).endswith(
         ", an object with name, hvparams and beparams, not <FakeHypervisor node2>"
     )
+    assert said(node1.StopInstance, instance="web1", error=TypeError).endswith(
+        ", not 'web1'; make one: fakehv.instance('web1')"
+    )
+    assert said(node1.GetInstanceInfo, 5, error=TypeError) == (
+        "GetInstanceInfo takes the name of an instance, not 5"
+    )
     text = said(node1.GetInstanceInfo, web1, error=TypeError)
     assert text.startswith("GetInstanceInfo takes the name of an instance, not Instance(name='web1', ")
     assert text.endswith("; give its name, 'web1'")

@@ -210,6 +210,7 @@ def test_a_name_that_is_a_text_of_a_kind_of_its_own(hv, files):
     assert files() == ["web1", "web2"]
     hv.assert_running("web2")
     assert [call.instance for call in hv.journal] == ["web1", "web2"]
+    assert {type(call.instance) for call in hv.journal} == {str}
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "..a", "a b", "-rf", "*", "\t"])
