@@ -52,6 +52,10 @@ class FromPlainFunction(Async):
         return super().StartInstance(instance, block_devices, startup_paused)
 
 
+class Heir(Async):
+    """One that has all of that from its base class."""
+
+
 def calls(cluster):
     return [(call.method, call.node, call.instance, call.ended, call.error) for call in cluster.journal]
 
@@ -134,12 +138,19 @@ def test_a_call_of_another_node_is_one_of_its_own(tmp_path):
     node2.assert_running("web2")
 
 
-def test_nothing_happens_of_one_that_is_not_awaited(cluster, node1, web2):
-    fault = cluster.fault("StartInstance", optional=True)
+@pytest.mark.parametrize("cls", [Async, Heir])
+def test_nothing_happens_of_one_that_is_not_awaited(root, cls):
+    cluster = make(root, cls)
+    node1 = cluster["node1"]
+    fault = cluster.fault("*", optional=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        node1.StartInstance(web2, [], False)
-    assert [str(each.message) for each in caught] == ["coroutine 'StartInstance' was never awaited"]
+        node1.StartInstance(node1.instance("web2"), [], False)
+        node1.AssessParameters({})
+    assert [str(each.message) for each in caught] == [
+        "coroutine 'StartInstance' was never awaited",
+        "coroutine 'AssessParameters' was never awaited",
+    ]
     assert (calls(cluster), fault.seen) == ([], 0)
 
 

@@ -265,6 +265,12 @@ class TestStepByStep:
         assert list(node1.StartInstance(node1.instance("web2"), [], False)) == []
         assert (node1.runs("web2"), told(cluster)) == (False, NOTHING)
 
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_node_that_went_down_meanwhile_does_not_answer(self, cluster, node1, lie, when):
+        lie("StopInstance", result="done", when=when, do=lambda call: node1.crash())
+        with pytest.raises(NodeDownError, match=r"^node1 does not answer$"):
+            asyncio.run(node1.StopInstance(node1.instance("web1")))
+
     def test_it_may_be_held(self, cluster, node1, lie):
         lie("StopInstance", effect=False)
 
