@@ -151,6 +151,19 @@ class TestHolding:
 
         assert [each.end() for each in [Caller(work) for _ in range(8)]] == [["web1", "web2"]] * 8
 
+    def test_a_released_hold_that_another_thread_has_just_put_away(self, cluster, node1):
+        class Emptied(list):
+            """The holds, which another thread goes through at the same time."""
+
+            def copy(self):
+                found = super().copy()
+                self.clear()
+                return found
+
+        cluster._shared.door.holds = Emptied()
+        cluster.hold("StopInstance").release()
+        assert sorted(node1.ListInstances()) == ["web1", "web2"]
+
     def test_several_holds_at_once(self, cluster, node1, node2, web1):
         with cluster.hold("ListInstances") as first, cluster.hold("StopInstance") as second:
             stop = Caller(node1.StopInstance, web1)
