@@ -110,6 +110,21 @@ def test_a_cluster_of_an_earlier_example_draws_nothing():
     assert len({cluster.seed for cluster in kept}) == 1
 
 
+def test_a_fault_that_always_strikes_draws_nothing():
+    """Hypothesis has seen all that there is to see after one example."""
+    struck = []
+
+    @STILL
+    @given(number=st.just(1))
+    def test(number):
+        cluster = FakeCluster.in_memory()
+        cluster.fault("ListInstances")
+        struck.append(decisions(cluster, 2))
+
+    test()
+    assert struck == ["xx"]
+
+
 def test_an_example_that_the_test_gives():
     numbers = []
 
