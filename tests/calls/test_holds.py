@@ -121,7 +121,7 @@ class TestHolding:
         with cluster.hold("ListInstances") as hold:
             first = Caller(node1.ListInstances)
             hold.wait()
-            assert not hold.is_over
+            assert hold.is_over is False
             hold.release()
             assert hold.is_over
             assert sorted(node1.ListInstances()) == sorted(first.end())
@@ -544,3 +544,10 @@ class TestSeveral:
         with pytest.raises(DeclarationError) as caught:
             held.wait(count=count)
         assert str(caught.value) == f"count must be a positive integer, not {count!r}"
+
+    @pytest.mark.parametrize("timeout", [-1, True, "2"])
+    def test_what_is_no_timeout(self, cluster, timeout):
+        held = cluster.hold("ListInstances")
+        with pytest.raises(DeclarationError) as caught:
+            held.wait(timeout)
+        assert str(caught.value) == f"timeout must be a number that is not negative, not {timeout!r}"

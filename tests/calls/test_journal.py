@@ -148,6 +148,9 @@ class TestJournal:
         assert [call.number for call in journal.calls("StartInstance", node="node1", instance="web2")] == [3]
         assert [call.number for call in journal.calls()] == [1, 2, 3, 4]
 
+    def test_calls_of_what_is_no_method(self, hv):
+        assert message(hv.journal.calls, 5) == "method must be a method's name, not 5"
+
     def test_clearing_forgets_but_numbers_go_on(self, hv):
         for _ in range(3):
             hv.ListInstances()

@@ -230,7 +230,9 @@ class TestTime:
         cluster = make(clock="real", max_time=100)
         web1 = cluster.add_instance("web1")
         cluster["node1"].GetMigrationStatus(web1)
-        machine.now += 101
+        machine.now += 100
+        cluster["node1"].GetMigrationStatus(web1)
+        machine.now += 1
         assert stopped(cluster["node1"].GetMigrationStatus, web1)[0].startswith("100 s passed in this test")
 
 

@@ -508,6 +508,12 @@ class TestWhatIsNoInstance:
         foreign = SimpleNamespace(name="web1", hvparams={}, beparams=beparams, disks=(), nics=())
         hv.StartInstance(foreign, [], False)
         assert hv.GetInstanceInfo("web1") == ("web1", "0", 2, 3, 0, 0)
+        assert (hv.journal[0].instance, hv.journal[0].arguments) == ("web1", ("web1", [], False))
+
+    def test_any_object_with_a_name_will_do_where_no_more_is_needed(self, hv):
+        start(hv, "web1")
+        hv.StopInstance(SimpleNamespace(name="web1"))
+        hv.assert_stopped("web1")
 
     def test_a_missing_argument_is_pythons_own_error(self, hv):
         with pytest.raises(TypeError, match="missing 3 required positional arguments"):

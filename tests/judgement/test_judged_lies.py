@@ -159,6 +159,16 @@ class TestWhatItWasTold:
         assert broken(cluster) == []
         assert str(cluster.migrations[0].outcome) == "failed"
 
+    def test_what_it_was_told_after_many_calls(self, cluster, master):
+        for _ in range(100):
+            master.source.GetNodeInfo()
+        cluster.fault("AcceptInstance", effect=False)
+        cluster.fault("GetMigrationStatus", result=MigrationStatus(status="failed"))
+        master.begin()
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert (broken(cluster), cluster.placement()) == ([], {"web1": "node1"})
+
     def test_that_it_completed_and_it_aborts(self, cluster, master):
         cluster.script_migration("web1", bandwidth=1)
         cluster.fault("GetMigrationStatus", result=COMPLETED)
