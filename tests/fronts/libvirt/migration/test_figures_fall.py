@@ -51,6 +51,23 @@ def test_what_is_suspended_is_written_to_no_more(watch):
     assert watched.ended() is None
 
 
+def test_what_is_suspended_at_another_speed(watch):
+    watched = watch(bandwidth=8, dirty_rate=2)
+    assert watched.seen(2) == [(64, 2), (58, 2)]
+    watched.domain.migrateSetMaxSpeed(4)
+    assert watched.seen(2) == [(52, 2), (50, 2)]
+    watched.domain.suspend()
+    assert watched.seen(3) == [(48, 0), (44, 0), (40, 0)]
+    assert watched.ended() is None
+
+
+def test_where_all_is_sent_nothing_is_left_though_it_goes_on(watch):
+    watched = watch(bandwidth=32, postcopy=0, polls=10_000)
+    assert watched.seen(4) == [(64, 0), (32, 0), (0, 0), (0, 0)]
+    watched.cluster.complete_migration("web1")
+    assert watched.ended() is None
+
+
 def test_what_goes_on_as_postcopy_is_sent_once(watch):
     watched = watch(bandwidth=8, dirty_rate=16)
     assert watched.seen(1) == [(64, 16)]

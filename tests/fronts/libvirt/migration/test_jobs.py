@@ -190,17 +190,19 @@ def test_a_lower_speed_slows_it_down_from_then_on(pair_of):
     assert pair.cluster.migrations[0].duration == 4.75
 
 
-def test_the_last_pass_is_held_to_no_limit_and_nothing_changes_it(pair_of):
+@pytest.mark.parametrize("sent", [0, 2])
+def test_the_last_pass_is_held_to_no_limit_and_nothing_changes_it(pair_of, sent):
     """At 16 MiB a second the rounds take 4, 2, 1 and 0.5 s; then 4 MiB are left, which go at 64."""
     pair = pair_of("manual")
     begun, here = under_way_on_a_clock_that_stands(pair, bandwidth=64, dirty_rate=8)
     here.migrateSetMaxSpeed(16)
-    pair.cluster.clock.advance(7.5 + 1 / 32)
+    pair.cluster.clock.advance(7.5 + sent / 64)
     stats = here.jobStats()
-    assert (stats["memory_processed"], stats["memory_remaining"]) == (122 * 2**20, 2 * 2**20)
+    found = stats["memory_processed"] // 2**20, stats["memory_remaining"] // 2**20
+    assert found == (120 + sent, 4 - sent)
     here.migrateSetMaxSpeed(1)
     here.suspend()
-    pair.cluster.clock.advance(1 / 32)
+    pair.cluster.clock.advance((4 - sent) / 64)
     assert begun.wait() is None
     [migration] = pair.cluster.migrations
     assert (migration.duration, migration.downtime, migration.rounds) == (7.5625, 0.0625, 4)
@@ -267,6 +269,49 @@ def test_a_speed_counts_in_postcopy_too(pair_of):
     assert begun.wait() is None
     [migration] = pair.cluster.migrations
     assert (migration.rounds, migration.duration) == (1, 9.5)
+
+
+def test_a_speed_counts_where_postcopy_begins_with_it(pair_of):
+    """Though at that speed, precopy would never end."""
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(
+        pair, LIVE | libvirt.VIR_MIGRATE_POSTCOPY, bandwidth=16, dirty_rate=8, postcopy=0
+    )
+    here.migrateSetMaxSpeed(8)
+    pair.cluster.clock.advance(8)
+    assert begun.wait() is None
+    [migration] = pair.cluster.migrations
+    assert (migration.rounds, migration.duration, migration.postcopy) == (0, 8, True)
+
+
+def test_a_speed_in_postcopy_makes_no_round_of_what_was_none(pair_of):
+    """After 2 s of the first round, which would take 4, 48 MiB are left to send: 3 s."""
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(
+        pair, LIVE | libvirt.VIR_MIGRATE_POSTCOPY, bandwidth=16, dirty_rate=8
+    )
+    pair.cluster.clock.advance(2)
+    here.migrateStartPostCopy()
+    pair.cluster.clock.advance(2.5)
+    here.migrateSetMaxSpeed(8)
+    pair.cluster.clock.advance(1)
+    assert begun.wait() is None
+    [migration] = pair.cluster.migrations
+    assert (migration.rounds, migration.duration) == (0, 5.5)
+
+
+def test_a_speed_counts_in_what_fails_half_way(pair_of):
+    """Half of 64 MiB: a second at 16 MiB a second, and two at 8. The downtime would be longer than that."""
+    pair = pair_of("manual")
+    begun, here = under_way_on_a_clock_that_stands(
+        pair, bandwidth=16, dirty_rate=8, max_downtime=4, outcome="failed"
+    )
+    pair.cluster.clock.advance(1)
+    here.migrateSetMaxSpeed(8)
+    pair.cluster.clock.advance(2)
+    assert begun.wait()
+    [migration] = pair.cluster.migrations
+    assert (migration.outcome, migration.duration) == ("failed", 3)
 
 
 def test_a_speed_of_what_ends_by_polls_or_is_paused_changes_nothing_of_its_end(pair_of):

@@ -364,10 +364,12 @@ class TestUnderWay:
         assert figures(domain, *DISK, *DATA) == [128, 64, 64] * 2
         assert domain.jobInfo()[3:9] == [128 * MIB, 64 * MIB, 64 * MIB, 0, 0, 0]
         assert len(domain.jobStats()) == 15
+        assert manual.cluster.migrations[0].rounds == 0
         manual.cluster.clock.advance(1.5)
         assert figures(domain, *DISK) == [128, 128, 0]
         assert figures(domain, "memory_total", "memory_processed") == [64, 32]
         assert figures(domain, *DATA) == [192, 160, 36]  # 4 of which are written to again
+        assert manual.cluster.migrations[0].rounds == 0
         while begun.is_alive:
             manual.cluster.clock.advance(1)
         assert begun.wait() is None
@@ -447,12 +449,14 @@ class TestUnderWay:
         assert manual.cluster.migrations[0].postcopy
 
     @pytest.mark.parametrize(
-        ("script", "takes"), [({"at": 0.5}, 2.5), ({"postcopy": 1, "dirty_rate": 64}, 4), ({"polls": 3}, 0)]
+        ("script", "takes", "rounds"),
+        [({"at": 0.5}, 2.5, 0), ({"postcopy": 1, "dirty_rate": 64}, 4, 1), ({"polls": 3}, 0, 0)],
     )
-    def test_as_it_is_scripted(self, manual, script, takes):
+    def test_as_it_is_scripted(self, manual, script, takes, rounds):
         _, begun = copying(manual, **script)
         while begun.is_alive:
             if takes:
                 manual.cluster.clock.advance(0.5)
         assert begun.wait() is None
-        assert manual.cluster.migrations[0].duration == takes
+        [record] = manual.cluster.migrations
+        assert (record.duration, record.rounds, record.postcopy) == (takes, rounds, "postcopy" in script)
