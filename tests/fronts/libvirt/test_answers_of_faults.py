@@ -238,10 +238,15 @@ def test_the_journal_shows_domains_by_their_names(cluster, web1):
 @pytest.mark.fakehv(strict=False)
 @pytest.mark.parametrize(
     ("method", "called"),
-    [("virDomainDestroyFlags", "virDomainDestroy"), ("StopInstance", "virDomainDestroy")],
+    [
+        ("virDomainDestroyFlags", "virDomainDestroy"),
+        ("StopInstance", "virDomainDestroy"),
+        ("virDomainSetVcpusFlags", "virDomainSetVcpus"),
+    ],
 )
 def test_a_fault_that_never_fired_names_the_call_that_came_instead(cluster, web1, method, called):
     cluster.fault(method, error="no")
+    web1.setVcpus(1)
     web1.destroy()
     (violation,) = cluster.violations()
     assert violation.what.endswith(
