@@ -146,6 +146,14 @@ def test_an_accept_that_went_down_with_its_node_counts_once(cluster, master):
     ]
 
 
+def test_an_abort_is_quiet_though_the_status_of_an_earlier_migration_said_completed(cluster):
+    cluster.migrate("web1", to="node2")
+    cluster.migrate("web1", to="node1")
+    cluster.script_migration("web1", outcome="failed")
+    assert cluster.migrate("web1", to="node2").outcome == "failed"
+    cluster.assert_consistent()
+
+
 def test_a_late_second_finalize_of_an_earlier_migration_is_quiet(cluster, master):
     """It comes while the next migration is between its two finalizes."""
     assert cluster.migrate("web1", to="node2").outcome == "completed"

@@ -368,6 +368,13 @@ class TestWhenItIsOver:
         end_source(cluster, "web1", success=success)
         assert self.is_over(cluster) == (True, False)
 
+    def test_on_the_source_whose_finalize_completes_it(self, cluster):
+        """One without a script, whose status nobody has asked for."""
+        cluster.add_instance("unscripted", node="node1")
+        begin(cluster, "unscripted")
+        end_source(cluster, "unscripted", success=True)
+        assert self.is_over(cluster) == (True, False)
+
     @pytest.mark.parametrize("success", [True, False])
     def test_on_the_target_alone(self, cluster, success):
         begin(cluster, "web1")

@@ -120,6 +120,28 @@ class TestWhatItWasTold:
         master.end_source()
         assert "unearned" in dict(broken(cluster))
 
+    def test_an_accept_after_an_end(self, cluster, master):
+        """What was ended before says nothing of it."""
+        cluster.fault("AcceptInstance", effect=False)
+        master.end_target(success=False)
+        master.begin()
+        master.end_source()
+        master.end_target()
+        assert (broken(cluster), cluster.placement()) == ([], {"web1": "node2"})
+
+    def test_an_accept_whose_end_failed(self, cluster, master):
+        """As far as it knows, the target is still ready."""
+        cluster.fault("AcceptInstance", effect=False)
+        cluster.fault("FinalizeMigrationDst", times=1)
+        master.accept()
+        with pytest.raises(HypervisorError):
+            master.end_target(success=False)
+        master.migrate()
+        master.status()
+        master.end_source()
+        master.end_target()
+        assert (broken(cluster), cluster.placement()) == ([], {"web1": "node2"})
+
     def test_a_migration_that_never_began(self, cluster, master):
         cluster.fault("MigrateInstance", effect=False)
         assert master.begin() == "completed"  # as Ganeti's fake says of what never migrated
