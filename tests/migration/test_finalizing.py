@@ -1,9 +1,14 @@
 """What a migration leaves where once it is finalized on both sides."""
 
-import pytest
-from migrating import ABORTED, FINALIZED, begin, finalize, poll, record
+import errno
+import os
+from types import SimpleNamespace
 
-from pytest_fakehv import MigrationStatus
+import pytest
+from migrating import ABORTED, FINALIZED, NODES, WEB1, begin, finalize, poll, record
+
+from pytest_fakehv import FakeCluster, MigrationStatus
+from pytest_fakehv.storage.disk import Disk
 
 ORDERS = pytest.mark.parametrize("order", [("source", "target"), ("target", "source")])
 
@@ -120,6 +125,40 @@ class TestFinalizing:
         assert hv.GetMigrationStatus(web1) == MigrationStatus(status="completed")
         hv.FinalizeMigrationSource(web1, True, True)
         assert hv.ListInstances() == []
+
+    def test_nor_does_it_stop_an_abort_that_would_let_it_run_again(self, hv, put):
+        web1 = hv.add_instance("web1")
+        hv.MigrateInstance("cluster", web1, "node2", False)
+        put("web1", b"")
+        hv.FinalizeMigrationSource(web1, False, False)
+        assert hv.migrations[0].finalized_on_source is False
+
+    def test_nor_does_an_instance_that_goes_meanwhile(self, cluster, web1, monkeypatch):
+        begin(cluster, web1, live=False)
+        store = cluster["node1"]._inner.store
+
+        def change(path, decide):
+            store.remove(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+        monkeypatch.setattr(store, "change", change)
+        finalize(cluster, web1, success=False, live=False)
+        assert cluster.placement() == {}
+
+    def test_a_file_that_can_not_be_read_stops_no_migration(self, tmp_path, monkeypatch):
+        """What the instance was before arrives."""
+        cluster = FakeCluster(tmp_path, *NODES, instances=[WEB1])
+        web1 = cluster.instance("web1")
+        begin(cluster, web1)
+
+        def fail(*_arguments):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(Disk, "os", SimpleNamespace(**{**vars(os), "pread": fail}))
+        assert poll(cluster, web1) == [("completed", None, None, None)]
+        monkeypatch.undo()
+        finalize(cluster, web1, success=True)
+        cluster.assert_running("web1", on="node2", memory=4096, vcpus=2)
 
     @pytest.mark.parametrize("live", [True, False])
     def test_an_instance_that_was_paused_before_stays_so(self, cluster, live):

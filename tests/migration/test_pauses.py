@@ -20,6 +20,16 @@ class TestConverging:
         (migration,) = cluster.migrations
         assert (migration.duration, migration.transferred_ram, migration.downtime) == (9, 9216, 0)
 
+    def test_one_that_would_have_stopped_it_in_the_end(self, cluster, web1):
+        """Of the first 1024 MiB, 512 are to be sent again: 3584 are left, and it is paused anyway."""
+        cluster.script_migration("web1", dirty_rate=512)
+        begin(cluster, web1)
+        poll(cluster, web1)
+        cluster.pause("web1")
+        assert [each[0] for each in poll(cluster, web1, 4)] == ["active", "active", "active", "completed"]
+        (migration,) = cluster.migrations
+        assert (migration.duration, migration.transferred_ram, migration.downtime) == (4.5, 4608, 0)
+
     def test_resumed_it_goes_on_as_before(self, cluster, web1):
         cluster.script_migration("web1", dirty_rate=2048)
         begin(cluster, web1)
@@ -148,6 +158,14 @@ class TestNonLive:
         cluster.pause("web1")
         cluster.resume("web1")
         cluster.assert_running("web1", on="node2")
+
+    def test_after_one_that_nobody_has_ended_it_arrives_paused(self, cluster, web1):
+        begin(cluster, web1, live=False)
+        cluster.fail_migration("web1")
+        begin(cluster, web1)
+        poll(cluster, web1)
+        finalize(cluster, web1, success=True)
+        cluster.assert_paused("web1", on="node2")
 
     def test_what_nobody_is_to_finalize_can_be_resumed(self, tmp_path):
         """What a file says of a migration that nobody knows of."""
