@@ -77,6 +77,10 @@ class TestCalls:
                 cluster.script_migration(name, **script)
             cluster["node1"].MigrateInstance("cluster", instance, "node2", True)
         cluster.cancel_migration("cancelled")
+        killed = cluster.add_instance("killed")
+        cluster["node1"].MigrateInstance("cluster", killed, "node2", True)
+        cluster["node1"].FinalizeMigrationSource(killed, True, True)
+        cluster["node2"].kill("killed")  # so that nothing is left to end
 
         def look():
             while True:
