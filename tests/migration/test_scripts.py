@@ -127,10 +127,11 @@ class TestScript:
         cluster["node1"].FinalizeMigrationSource(web1, False, live)
         assert not cluster["node1"].instances["web1"].paused
 
-    def test_one_that_failed_but_moved_takes_memory_and_state_along(self, cluster):
+    @pytest.mark.parametrize("live", [True, False])
+    def test_one_that_failed_but_moved_takes_memory_and_state_along(self, cluster, live):
         web2 = cluster.add_instance("web2", memory=2048, min_memory=512, vcpus=3, state="paused")
         cluster.script_migration("web2", outcome="failed_but_moved", polls=1)
-        begin(cluster, web2)
+        begin(cluster, web2, live=live)
         web2.beparams["vcpus"] = 5
         cluster["node1"].BalloonInstanceMemory(web2, 700)
         poll(cluster, web2)
@@ -142,6 +143,9 @@ class TestScript:
         cluster["node2"].StartInstance(web1, [], False)
         poll(cluster, web1)
         assert cluster.placement() == {"web1": "node2"}
+        assert cluster.migrations == [
+            record("failed", polls=1, duration=1.0, transferred_ram=1024, migrated=True)
+        ]
 
     @pytest.mark.parametrize("order", [("source", "target"), ("target", "source")])
     def test_one_that_completed_but_was_lost_can_not_be_finalized_on_the_target(self, cluster, web1, order):
@@ -330,6 +334,9 @@ class TestWrongScripts:
             postcopy=None,
             times=None,
         )
+
+    def test_a_spec_takes_the_instance_itself_for_its_name(self):
+        assert MigrationSpec(WEB1.instance()) == MigrationSpec("web1")
 
     def test_a_spec_is_frozen_and_its_arguments_have_names(self):
         with pytest.raises(FrozenInstanceError):
