@@ -154,6 +154,16 @@ def test_an_abort_is_quiet_though_the_status_of_an_earlier_migration_said_comple
     cluster.assert_consistent()
 
 
+def test_what_is_lost_in_postcopy_with_a_power_cycle_of_the_target_has_not_vanished(cluster, master):
+    cluster.script_migration("web1", bandwidth=1, postcopy=0)
+    master.accept()
+    master.migrate()
+    master.target.PowercycleNode()
+    master.end_source(success=False)
+    assert cluster.placement() == {}
+    cluster.assert_consistent()
+
+
 def test_a_late_second_finalize_of_an_earlier_migration_is_quiet(cluster, master):
     """It comes while the next migration is between its two finalizes."""
     assert cluster.migrate("web1", to="node2").outcome == "completed"
