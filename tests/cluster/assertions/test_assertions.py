@@ -385,10 +385,11 @@ class TestPlacement:
             "the placement is not as expected:\n  web10: on node2, expected nowhere"
         )
 
-    def test_many_differences_are_cut(self, cluster):
-        expected = {f"web{number}": "node1" for number in range(30)}
+    @pytest.mark.parametrize(("count", "cut"), [(20, []), (21, ["  and 1 more"]), (30, ["  and 10 more"])])
+    def test_many_differences_are_cut(self, cluster, count, cut):
+        expected = {f"web{number}": "node1" for number in range(count)}
         lines = failure(cluster.assert_placement, expected).splitlines()
-        assert lines[20:] == ["  web19: nowhere, expected on node1", "  and 10 more"]
+        assert lines[20:] == ["  web19: nowhere, expected on node1", *cut]
 
     def test_other_ways_to_say_it(self, root):
         cluster = FakeCluster(root, NodeSpec("a", address="192.0.2.1"), NodeSpec("b"))
