@@ -157,7 +157,7 @@ class InstanceSpec:
         self._take_sizes()
         for key in ("memory", "min_memory"):
             value = getattr(self, key)
-            if not is_amount(value) and (key == "memory" or value is not None):  # as a rule, it is one
+            if value is not None and not is_amount(value):  # as a rule, it is one
                 object.__setattr__(self, key, memory_amount(key, value))
         check_amount("vcpus", self.vcpus)
         if self.min_memory is not None and self.min_memory > self.memory:
