@@ -84,7 +84,6 @@ class Watcher:
         with self._lock:
             self.events += 1
             if gone := self._gone.pop(instance, None):
-                self._overtaken.pop(instance, None)
                 self._arrives(node, instance, gone, call)
             if self._stopped:
                 self._stopped.discard((node, instance))
@@ -383,6 +382,7 @@ class Watcher:
             self._where[instance] = tuple(each for each in places if each != node)
         else:
             self._departed[instance] = Departure(node, f"went down with {node}") if took_it else None
+            self._overtaken.pop(instance, None)
         self.kin.ended(node, instance)
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:

@@ -40,6 +40,22 @@ class TestInFlight:
             ("double-start", what, "StartInstance", node),
             *([] if node == "node2" else [split]),
         ]
+        assert {each.instance for each in cluster.violations()} == {"web1"}
+
+    def test_a_second_start_after_it_has_arrived(self, cluster, master):
+        """What the first one has started is stopped by then, and splits nothing."""
+        master.begin()
+        master.end_source()
+        for ends in (lambda: cluster["node3"].StopInstance(master.web1), lambda: None):
+            cluster["node3"].StartInstance(master.web1, [], False)
+            ends()
+            master.end_target()
+        first, second = (call.number for call in cluster.journal.calls("StartInstance"))
+        assert [(each.what, each.call.number) for each in cluster.violations()] == [
+            ("web1 was started on node3 while it was on its way to node2", first),
+            ("web1 was started on node3 while it ran on node2", second),
+            ("web1 ran on node2 and node3 at once", second),
+        ]
 
     def test_a_start_where_the_target_has_refused_it(self, cluster, master):
         """Somebody was told that it won't arrive; that a person should look is not said by a violation."""
@@ -50,6 +66,13 @@ class TestInFlight:
             master.end_target()
         cluster["node3"].StartInstance(master.web1, [], False)
         assert [each[0] for each in wrong(cluster)] == ["unfinished"]
+
+    def test_a_start_once_the_target_was_aborted(self, cluster, master):
+        master.begin()
+        master.end_source()
+        master.end_target(success=False)
+        cluster["node3"].StartInstance(master.web1, [], False)
+        cluster.assert_consistent()
 
     def test_a_start_once_the_target_went_down(self, cluster, master):
         master.begin()
@@ -171,6 +194,7 @@ class TestAbortOfWhatCompleted:
         }[first]
         what = f"the migration of web1 was aborted on {node}, though its status said completed"
         assert wrong(cluster) == [("unearned", what, method, node)]
+        assert [(each.instance, each.nodes) for each in cluster.violations()] == [("web1", (node,))]
 
     def test_by_who_could_not_know(self, cluster, master):
         """The status call had its effect, and its caller was told that it failed."""
@@ -206,6 +230,14 @@ class TestAbortOfWhatCompleted:
         master.end_source(success=False)
         cluster.assert_running("web1", on="node1")
         cluster.assert_consistent()
+
+    def test_where_the_target_has_refused_an_earlier_one(self, cluster, master):
+        self.test_where_the_target_has_refused_it(cluster, master)
+        cluster.script_migration("web1")
+        assert master.begin() == "completed"
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert [each[0] for each in wrong(cluster)] == ["unearned"]
 
     def test_where_the_target_went_down(self, cluster, master):
         master.begin()
@@ -557,6 +589,21 @@ class TestWhatAnotherProgramPutOnTheTarget:
             cluster.violations()
         master.target.StopInstance(master.web1)
         assert [each.invariant for each in cluster.violations()] == ["unfinished"]
+
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_and_the_program_stops_before_it_left_its_source(self, cluster, master, foreign, looks):
+        """It had arrived and was aborted there before."""
+        master.begin()
+        master.end_target()
+        master.end_target(success=False)
+        foreign.StartInstance(master.web1, [], False)
+        if looks:
+            cluster.violations()
+        master.target.StopInstance(master.web1)
+        master.end_source()
+        assert [(each.invariant, each.call) for each in cluster.violations()] == (
+            [("split-brain", None)] if looks else []
+        )
 
     @pytest.mark.parametrize("looks", [False, True])
     def test_and_the_program_aborts(self, cluster, master, foreign, looks):
