@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fakehv import FakeCluster, InstanceInfo, Placement
+from pytest_fakehv import FakeCluster, InstanceInfo, InstanceSpec, Placement
 
 HERE = "tests/cluster/test_not_there.py"
 
@@ -48,6 +48,30 @@ def test_an_instance_that_went_down_with_its_node(cluster):
     text = "db1 runs nowhere; it went down with node1; nothing runs; no call was about it"
     assert said(cluster.placement().__getitem__, "db1") == text
     assert "it went down" not in said(cluster["node2"].instances.__getitem__, "db1")
+    cluster["node1"].boot()
+    cluster["node2"].add_instance("db1")
+    text = "db1 does not run on node1; nothing runs there; no call was about it"
+    assert said(cluster["node1"].instances.__getitem__, "db1") == text
+
+
+def test_an_instance_that_was_killed_on_its_way(cluster):
+    web1 = cluster.add_instance("web1")
+    cluster["node2"].AcceptInstance(web1, "", "node2")
+    cluster["node1"].MigrateInstance("c", web1, "node2", True)
+    cluster["node1"].GetMigrationStatus(web1)
+    cluster.kill("web1")
+    line = inspect.currentframe().f_lineno - 1
+    with pytest.raises(AssertionError) as caught:
+        cluster.assert_running("web1")
+    assert f"; it was killed on node1 at {HERE}:{line}; " in str(caught.value)
+
+
+def test_an_instance_that_runs_and_of_which_nothing_else_is_known(cluster):
+    cluster["node1"].StartInstance(InstanceSpec("db1").instance(), [], False)
+    cluster.journal.clear()
+    with pytest.raises(AssertionError) as caught:
+        cluster.assert_stopped("db1")
+    assert str(caught.value) == "db1 is running on node1, not stopped; no call was about it"
 
 
 def test_an_instance_that_never_was(cluster):

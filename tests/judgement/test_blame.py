@@ -146,6 +146,7 @@ def test_an_accept_that_went_down_with_its_node_counts_once(cluster, master):
     ]
 
 
+<<<<<<< HEAD
 def test_an_abort_is_quiet_though_the_status_of_an_earlier_migration_said_completed(cluster):
     cluster.migrate("web1", to="node2")
     cluster.migrate("web1", to="node1")
@@ -162,6 +163,21 @@ def test_what_is_lost_in_postcopy_with_a_power_cycle_of_the_target_has_not_vanis
     master.end_source(success=False)
     assert cluster.placement() == {}
     cluster.assert_consistent()
+=======
+def test_an_accept_that_went_down_with_its_node_does_not_count_once_it_is_aborted(cluster, master):
+    master.accept()
+    cluster["node2"].crash()
+    cluster["node2"].boot()
+    master.end_target(success=False)
+    master.migrate()
+    assert master.status() == "completed"
+    master.end_target()
+    master.end_source()
+    why = "though node2 had not accepted the instance"
+    assert [each.what for each in cluster.violations()] == [
+        f"the migration of web1 was finalized with success on {node}, {why}" for node in ("node2", "node1")
+    ]
+>>>>>>> 0b4685f (Test whom other names, what is left behind, limits and losses are told of)
 
 
 def test_a_late_second_finalize_of_an_earlier_migration_is_quiet(cluster, master):
@@ -315,6 +331,23 @@ def test_what_other_programs_do_to_the_files_is_nobodys_fault(cluster):
     Path(cluster["node1"].root, "web1").unlink()
     Path(cluster["node2"].root, "web2").write_text("0\n512\n1\n")
     Path(cluster["node2"].root, "bad").write_text("?")
+    cluster.assert_consistent()
+
+
+def test_a_node_goes_down_with_what_another_program_has_put_there(cluster):
+    Path(cluster["node1"].root, "db1").write_text("0\n512\n1\n")
+    cluster["node1"].crash()
+    assert cluster.placement() == {}
+    cluster.assert_consistent()
+
+
+def test_an_abort_of_what_another_program_has_taken_away_everywhere_is_quiet(cluster, master):
+    master.begin()
+    master.end_target()
+    for node in ("node1", "node2"):
+        Path(cluster[node].root, "web1").unlink()
+    master.end_source(success=False)
+    assert cluster.placement() == {}
     cluster.assert_consistent()
 
 

@@ -98,6 +98,24 @@ class TestANodeThatTakesNoMore:
         )
         assert strict.migrations == []
 
+    def test_the_target_alone_has_a_limit(self, root):
+        cluster = make(root)
+        cluster.add_node("node4", max_migrations=1)
+        accept(cluster, "db1", "node4")
+        assert self.refused(migrate, cluster, "web1", "node1", "node4") == (
+            "Failed to migrate instance web1: node4 takes 1 migration at once and has db1 accepted"
+        )
+
+    def test_what_the_source_has_begun_may_be_too_much_for_another_target(self, strict):
+        begin(strict, "web1")
+        strict.fail_migration("web1")
+        for name in ("db1", "db2"):
+            accept(strict, name, "node3")
+        assert self.refused(migrate, strict, "web1", "node1", "node3") == (
+            "Failed to migrate instance web1: node3 takes 2 migrations at once and has db1 accepted, "
+            "db2 accepted"
+        )
+
     def test_it_is_no_violation_of_its_own(self, strict):
         for name in ("web1", "web2"):
             begin(strict, name)

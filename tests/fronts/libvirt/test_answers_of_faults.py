@@ -254,6 +254,25 @@ def test_a_fault_that_never_fired_names_the_call_that_came_instead(cluster, web1
     )
 
 
+@pytest.mark.fakehv(strict=False)
+@pytest.mark.parametrize(
+    ("method", "called"),
+    [
+        ("virDomainSetMemoryFlags", "virDomainSetMemory"),
+        ("virDomainSetMemory", "virDomainSetMemoryFlags"),
+    ],
+)
+def test_a_fault_that_never_fired_names_the_function_that_differs_in_flags_alone(
+    cluster, web1, method, called
+):
+    cluster.fault(method, error="no")
+    {"virDomainSetMemory": web1.setMemory, "virDomainSetMemoryFlags": web1.setMemoryFlags}[called](65536)
+    (violation,) = cluster.violations()
+    assert violation.what.endswith(
+        f"never fired: no such call came, though {called} was called about web1 on node1"
+    )
+
+
 PHASES = (
     "; a migration is several calls: virDomainMigrateBegin3Params, virDomainMigratePrepare3Params, "
     "virDomainMigratePerform3Params, virDomainMigrateFinish3Params, virDomainMigrateConfirm3Params"

@@ -1,7 +1,7 @@
 """What a migration leaves behind that fails in the end, and what becomes of it."""
 
 import pytest
-from moving import Begun, Ear, libvirt, refused
+from moving import XML, Begun, Ear, libvirt, refused
 
 from pytest_fakehv import FakeCluster, NodeSpec
 from pytest_fakehv.fronts.libvirt import FakeLibvirt
@@ -34,6 +34,11 @@ def wrong(pair):
     return [(each.invariant, each.what) for each in pair.cluster.violations()]
 
 
+def about(pair):
+    """Return of what is wrong which domain, hosts and call it is about."""
+    return [(each.instance, each.nodes, each.call.method) for each in pair.cluster.violations()]
+
+
 LEFT_PAUSED = "left-paused", "web1 ran on A before its migration, which left it paused there"
 SPLIT = "split-brain", "web1 ran on A and B at once"
 
@@ -47,6 +52,7 @@ def test_what_is_left_paused_and_runs_elsewhere_must_not_be_resumed(pair, flags)
     pair.cluster.fault(CONFIRM, error="it can't be")
     pair.move(domain, "managed", flags)
     assert wrong(pair) == [LEFT_PAUSED]
+    assert about(pair) == [("web1", ("A",), CONFIRM)]
     domain.resume()
     assert wrong(pair) == [SPLIT]
     (violation,) = pair.cluster.violations()
@@ -63,6 +69,27 @@ def test_what_is_left_paused_is_destroyed(pair):
     domain.destroy()
     pair.b.lookupByName("web1").suspend()
     pair.b.lookupByName("web1").resume()
+    pair.cluster.assert_consistent()
+
+
+def test_what_is_left_paused_stays_so_whatever_another_one_does(pair):
+    pair.cluster.fault(CONFIRM, error="it can't be", instance="web1")
+    pair.move(pair.domain())
+    other = pair.domain(name="web3")
+    other.suspend()
+    other.resume()
+    other.destroy()
+    assert wrong(pair) == [LEFT_PAUSED]
+
+
+def test_what_is_destroyed_where_it_has_arrived_is_nobody_s_loss(pair):
+    domain = pair.domain()
+    with pair.cluster.hold(CONFIRM) as held:
+        begun = Begun(pair.move, domain)
+        held.wait()
+        pair.connect("B").lookupByName("web1").destroy()
+    assert begun.wait() is None
+    assert pair.ends == ([5, 4, True], None)
     pair.cluster.assert_consistent()
 
 
@@ -85,17 +112,32 @@ def test_an_operator_must_not_resume_it_either(pair):
     assert wrong(pair) == [SPLIT]
 
 
-def test_what_got_another_name_must_not_be_resumed_by_the_old_one(pair):
+@pytest.mark.parametrize("name", ["web2", "db1"])
+def test_what_got_another_name_must_not_be_resumed_by_the_old_one(pair, name):
     domain = pair.domain()
     pair.cluster.fault(CONFIRM, error="it can't be")
-    pair.move(domain, "managed", LIVE, {"destination_name": "web2"})
+    pair.move(domain, "managed", LIVE, {"destination_name": name})
     assert wrong(pair) == [LEFT_PAUSED]
     domain.resume()
-    there = "split-brain", "web1 ran on A, and on B as web2"
+    there = "split-brain", f"web1 ran on A, and on B as {name}"
     assert wrong(pair) == [there]
+    assert about(pair) == [("web1", ("A", "B"), "virDomainResume")]
     domain.suspend()
     domain.resume()
     assert wrong(pair) == [there]
+    pair.b.lookupByName(name).destroy()
+    pair.move(domain, "managed", LIVE, {"destination_name": name})
+    domain.resume()
+    assert wrong(pair) == [there, there]
+
+
+def test_nor_while_another_one_has_that_name(pair):
+    domain = pair.domain()
+    pair.cluster.fault(CONFIRM, error="it can't be")
+    pair.move(domain, "managed", LIVE, {"destination_name": "web2"})
+    pair.b.defineXML(XML.format("web1"))
+    domain.resume()
+    assert wrong(pair) == [("split-brain", "web1 ran on A, and on B as web2")]
 
 
 def test_of_two_that_are_paused_one_may_be_resumed(pair):

@@ -64,6 +64,8 @@ def test_a_domain_gets_another_name_where_it_goes(pair, way, flags, is_persisten
 def test_a_definition_that_was_taken_away_is_missed_by_its_new_name(pair):
     pair.move(pair.domain(), "managed", LIVE | UNDEFINE, AS_WEB2)
     (violation,) = pair.cluster.violations()
+    assert (violation.instance, violation.nodes) == ("web2", ("A",))
+    assert violation.call.method == "virDomainMigrateConfirm3Params"
     assert violation.what == (
         "the definition of web2 is nowhere any more: its migration undefined it on A, and did not make it "
         "persistent where it went"
@@ -330,6 +332,15 @@ def test_a_guest_that_hangs_does_so_by_its_new_name(pair):
     pair.cluster.assert_consistent()
 
 
+def test_it_is_paused_and_goes_on_by_its_new_name(pair):
+    pair.move(pair.domain(), "managed", LIVE, AS_WEB2)
+    there = pair.b.lookupByName("web2")
+    there.suspend()
+    there.resume()
+    assert pair.on(pair.b, "web2") == [1, 5, False]
+    pair.cluster.assert_consistent()
+
+
 def test_in_postcopy(pair):
     domain = pair.domain()
     pair.cluster.script_migration("web1", bandwidth=8, dirty_rate=16, postcopy=1)
@@ -347,9 +358,21 @@ def test_it_is_started_by_its_old_name(pair):
     pair.move(domain, "managed", LIVE, AS_WEB2)
     domain.create()
     (violation,) = pair.cluster.violations()
-    assert (violation.invariant, violation.nodes) == ("double-start", ("B", "A"))
+    assert (violation.invariant, violation.instance, violation.nodes) == ("double-start", "web1", ("B", "A"))
     assert violation.what == "web1 was started on A while it ran on B as web2"
     assert violation.call.method == "virDomainCreate"
+
+
+@pytest.mark.parametrize("name", ["web2", "db1"])
+def test_its_host_starts_it_by_its_old_name_as_it_boots(pair, name):
+    domain = pair.domain()
+    domain.setAutostart(True)
+    pair.move(domain, "managed", LIVE, {"destination_name": name})
+    pair.cluster["A"].crash()
+    pair.cluster["A"].boot()
+    (violation,) = pair.cluster.violations()
+    assert (violation.invariant, violation.instance, violation.nodes) == ("split-brain", "web1", ("A", "B"))
+    assert violation.what == f"web1 ran on A, and on B as {name}: A started it by itself as it booted"
 
 
 def test_another_one_of_its_old_name_may_be_started(pair):
