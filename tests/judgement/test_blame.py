@@ -146,7 +146,6 @@ def test_an_accept_that_went_down_with_its_node_counts_once(cluster, master):
     ]
 
 
-<<<<<<< HEAD
 def test_an_abort_is_quiet_though_the_status_of_an_earlier_migration_said_completed(cluster):
     cluster.migrate("web1", to="node2")
     cluster.migrate("web1", to="node1")
@@ -163,7 +162,8 @@ def test_what_is_lost_in_postcopy_with_a_power_cycle_of_the_target_has_not_vanis
     master.end_source(success=False)
     assert cluster.placement() == {}
     cluster.assert_consistent()
-=======
+
+
 def test_an_accept_that_went_down_with_its_node_does_not_count_once_it_is_aborted(cluster, master):
     master.accept()
     cluster["node2"].crash()
@@ -177,7 +177,6 @@ def test_an_accept_that_went_down_with_its_node_does_not_count_once_it_is_aborte
     assert [each.what for each in cluster.violations()] == [
         f"the migration of web1 was finalized with success on {node}, {why}" for node in ("node2", "node1")
     ]
->>>>>>> 0b4685f (Test whom other names, what is left behind, limits and losses are told of)
 
 
 def test_a_late_second_finalize_of_an_earlier_migration_is_quiet(cluster, master):
