@@ -9,6 +9,7 @@ from pytest_fakehv import FakeCluster, FakeHypervisor, read_topology
 from pytest_fakehv.parameters import OPT_DIR_CHECK, OPT_FILE_CHECK
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.filesystem import make_directories
+from pytest_fakehv.storage.temporary import temporary_directory
 
 
 class TestTemporary:
@@ -62,11 +63,34 @@ class TestTemporary:
             assert cluster.nodes[0].root.startswith(f"{tmp_path}/relative/fakehv-")
         assert [*(tmp_path / "relative").iterdir()] == []
 
-    def test_nowhere(self, fs):
+    @pytest.mark.parametrize("name", ["TMPDIR", "TEMP", "TMP"])
+    def test_where_the_environment_names_a_place(self, tmp_path, monkeypatch, name):
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        for each in ("TMPDIR", "TEMP", "TMP"):
+            monkeypatch.delenv(each, raising=False)
+        monkeypatch.setenv(name, str(tmp_path))
+        with FakeCluster.temporary() as cluster:
+            assert cluster.nodes[0].root.startswith(f"{tmp_path}/fakehv-")
+
+    @pytest.mark.parametrize("place", ["/tmp", "/var/tmp"])
+    def test_where_nothing_names_a_place(self, fs, monkeypatch, place):
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            monkeypatch.delenv(name, raising=False)
         fs.remove_object("/tmp")
         with pytest.raises(FileNotFoundError) as caught, FakeCluster.temporary():
             pass
-        assert caught.value.strerror.startswith("No usable temporary directory found in ['/tmp'")
+        assert str(caught.value) == ("[Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp']")
+        os.makedirs(place)
+        with FakeCluster.temporary() as cluster:
+            assert cluster.nodes[0].root.startswith(f"{place}/fakehv-")
+
+    def test_one_whose_path_is_as_long_as_it_may_be(self, place):
+        most = len(f"{place}/it-0123456789abcdef")
+        with temporary_directory("it-", longest=most) as path:
+            assert path.startswith(f"{place}/it-")
+        with temporary_directory("it-", longest=most - 1) as path:
+            assert not path.startswith(str(place))
 
     def test_in_a_fake_filesystem(self, fs):
         before = os.listdir("/tmp")

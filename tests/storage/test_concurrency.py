@@ -14,6 +14,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
 
 from pytest_fakehv import DeclarationError, FakeHypervisor, HypervisorError, Instance, NodeSpec
+from pytest_fakehv.machine import Os
 from pytest_fakehv.storage.disk import Disk
 from pytest_fakehv.storage.fakedisk import PrivateDisk
 from pytest_fakehv.storage.root import Root
@@ -206,6 +207,24 @@ def test_a_loser_says_why_even_when_the_winner_has_stopped_meanwhile(hv, monkeyp
     monkeypatch.setattr(hv._inner.store, "holds_something_else", stop_first)
     assert str(failure(hv.StartInstance, web1, [], False)) == (
         "Failed to start instance web1: already running"
+    )
+
+
+@pytest.mark.parametrize("deed", ["pause", "kill"])
+def test_an_instance_that_another_process_stops_just_before(tmp_path, monkeypatch, deed):
+    hv = FakeHypervisor(tmp_path, spec=SPEC)
+    hv.StartInstance(make(), [], False)
+    lock = Os.flock
+
+    def wait_for_it(descriptor, operation):
+        (tmp_path / "web1").unlink(missing_ok=True)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(Os, "flock", wait_for_it)
+    with pytest.raises((DeclarationError, HypervisorError)) as caught:
+        getattr(hv, deed)("web1")
+    assert str(caught.value) == (
+        f"Failed to {deed} web1 on node1: No such file or directory: '{tmp_path}/web1'"
     )
 
 

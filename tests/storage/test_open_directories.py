@@ -102,6 +102,7 @@ class TestOpenDirectories:
     def test_one_that_the_program_has_closed_is_opened_again(self, tmp_path, monkeypatch):
         """As a program does that closes all descriptors which it has, when it becomes a daemon."""
         monkeypatch.setattr(Disk, "_idle", {})
+        monkeypatch.setattr(Disk, "_locks", {})
         hv = FakeHypervisor(tmp_path, spec=SPEC)
         hv.StartInstance(make(), [], False)
         hv.BalloonInstanceMemory(make(), 5)
@@ -110,11 +111,13 @@ class TestOpenDirectories:
         assert str(failure(hv.BalloonInstanceMemory, make(), 6)) == (
             f"Failed to balloon memory for web1: Bad file descriptor: '{tmp_path}'"
         )
+        assert Disk._locks == {}  # a forked child would close what the program opens under that number
         hv.BalloonInstanceMemory(make(), 7)
         assert hv.instances["web1"].memory == 7
 
     def test_two_nodes_on_one_directory_wait_for_one_another(self, tmp_path, monkeypatch):
         monkeypatch.setattr(Disk, "_idle", {})
+        monkeypatch.setattr(Disk, "_locks", {})
         first, second = (FakeHypervisor(tmp_path, spec=SPEC) for _ in range(2))
         first.StartInstance(make(), [], False)
         second.StartInstance(make("web2"), [], False)
@@ -142,6 +145,7 @@ class TestOpenDirectories:
         assert sorted(seen) == ["web1", "web2"]
         assert first.ListInstances() == ["web1"]
         assert self.inodes().count(os.stat(tmp_path).st_ino) == 1
+        assert Disk._locks.keys() == {*Disk._idle.values()}  # as a forked child closes them all
 
     def test_one_that_is_made_again_is_opened_again(self, tmp_path):
         hv = FakeHypervisor(tmp_path / "root", spec=SPEC)

@@ -85,6 +85,17 @@ def test_a_subclass_that_names_an_instances_file_by_another_path(tmp_path):
     assert hv.violations() == []
 
 
+def test_an_error_without_a_number_in_a_subclass_is_said_in_its_own_words(tmp_path):
+    class Own(FakeHypervisor):
+        def _MarkUp(self, instance, memory):
+            raise OSError("the disk is on fire")
+
+    hv = Own(tmp_path, spec=SPEC)
+    assert str(failure(hv.StartInstance, make(), [], False)) == (
+        f"Failed to start instance web1: the disk is on fire: '{tmp_path}'"
+    )
+
+
 def test_a_subclass_that_starts_one_instance_while_another_is_ballooned(tmp_path):
     inside, done = threading.Event(), threading.Event()
 
@@ -197,6 +208,22 @@ class TestSomebodyElsesFiles:
         hv.StartInstance(make("web2", 100), [], False)
         hv.StartInstance(Instance("web3", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
         assert hv.instances["web3"].memory == 68
+
+    def test_a_start_counts_what_was_taken_out_after_one_that_counted_nothing(self, hv, filesystem):
+        """Also where as many files as before are there again."""
+        hv.StartInstance(Instance("web1", beparams={"minmem": 1, "maxmem": 1000, "vcpus": 1}), [], False)
+        hv.StartInstance(make("web2", 100), [], False)
+        filesystem.os.unlink(f"{hv.root}/web1")
+        hv.StartInstance(Instance("web3", beparams={"minmem": 1, "maxmem": 7168, "vcpus": 1}), [], False)
+        assert hv.instances["web3"].memory == 7168 - 100
+
+    def test_a_start_counts_what_was_put_there_after_a_stop(self, hv, put):
+        for name in ("web1", "web2"):
+            hv.StartInstance(Instance(name, beparams={"minmem": 1, "maxmem": 1000, "vcpus": 1}), [], False)
+        hv.StopInstance(make("web2"))
+        put("foreign", b"0\n6000\n1\n")
+        hv.StartInstance(Instance("web3", beparams={"minmem": 1, "maxmem": 7168, "vcpus": 1}), [], False)
+        assert hv.instances["web3"].memory == 7168 - 1000 - 6000
 
     def test_what_was_seen_of_them_is_in_the_description(self, hv, put, filesystem):
         hv.StartInstance(make("web1"), [], False)
@@ -427,6 +454,12 @@ def test_where_times_are_kept_coarsely_starts_are_counted_all_the_same(tmp_path,
     assert str(failure(hv.StartInstance, make("web5"), [], False)) == (
         "Failed to start instance web5: node1 does not overcommit: 1024 MiB are needed, 0 MiB are free"
     )
+
+
+def test_the_roots_time_is_never_set_back(tmp_path):
+    before = os.stat(tmp_path).st_mtime_ns
+    FakeHypervisor(tmp_path, spec=NodeSpec("node1", overcommit=False)).StartInstance(make(), [], False)
+    assert os.stat(tmp_path).st_mtime_ns >= before
 
 
 def test_where_an_instance_has_arrived_starts_still_wait_for_nobody(tmp_path, monkeypatch):
