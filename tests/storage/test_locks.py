@@ -62,10 +62,3 @@ class TestLiving:
         gc.collect()
         assert len(living._every) < 200
         assert (living.find(number), list(living)) == (first, [first])
-
-    def test_when_all_have_gone_others_can_come(self):
-        living = Living()
-        for _ in range(100):
-            living.add(Thing())
-        last = Thing()
-        assert living.find(living.add(last)) is last

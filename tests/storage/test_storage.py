@@ -217,6 +217,12 @@ class TestSomebodyElsesFiles:
         hv.StartInstance(Instance("web3", beparams={"minmem": 1, "maxmem": 7168, "vcpus": 1}), [], False)
         assert hv.instances["web3"].memory == 7168 - 100
 
+    def test_a_start_counts_what_was_taken_out_right_after_another(self, hv, filesystem):
+        for name in ("web1", "web2"):
+            hv.StartInstance(Instance(name, beparams={"minmem": 1, "maxmem": 7168, "vcpus": 1}), [], False)
+            assert hv.GetInstanceInfo(name).memory == 7168
+            filesystem.os.unlink(f"{hv.root}/{name}")
+
     def test_a_start_counts_what_was_put_there_after_a_stop(self, hv, put):
         for name in ("web1", "web2"):
             hv.StartInstance(Instance(name, beparams={"minmem": 1, "maxmem": 1000, "vcpus": 1}), [], False)
