@@ -63,6 +63,26 @@ def test_a_class_of_the_users_own_is_told_the_name_for_the_path():
     assert set(asked) == {"web1"}
 
 
+def test_a_name_that_no_file_could_have_is_refused_all_the_same(hv):
+    for call in (lambda: hv.StartInstance(make("a/b"), [], False), lambda: hv.GetInstanceInfo("a/b")):
+        with pytest.raises(HypervisorError) as caught:
+            call()
+        assert str(caught.value) == "Invalid instance name 'a/b': it contains '/'"
+
+
+def test_a_name_that_is_a_text_of_a_kind_of_its_own(hv):
+    class Own(str):
+        __slots__ = ()
+        __hash__ = None
+
+        def __str__(self):
+            return "other"
+
+    hv.StartInstance(make(Own("web1")), [], False)
+    assert hv.ListInstances() == ["web1"]
+    hv.StopInstance(make("web1"))
+
+
 def test_an_interrupted_start_is_counted_as_it_ended(hv):
     """Ctrl-C may come between the instance and the sum."""
 
