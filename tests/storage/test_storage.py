@@ -202,6 +202,14 @@ class TestSomebodyElsesFiles:
         hv.StartInstance(Instance("web2", beparams={"minmem": 1, "maxmem": 7000, "vcpus": 1}), [], False)
         assert hv.instances["web2"].memory == 7000
 
+    def test_a_start_counts_what_was_put_there_after_one_that_was_refused(self, tmp_path):
+        hv = FakeHypervisor(tmp_path, spec=NodeSpec("node1", memory=4096, overcommit=False))
+        failure(hv.StartInstance, make("web1", 5000), [], False)
+        (tmp_path / "foreign").write_bytes(b"0\n4000\n1\n")
+        assert str(failure(hv.StartInstance, make("web1", 1000), [], False)) == (
+            "Failed to start instance web1: node1 does not overcommit: 1000 MiB are needed, 96 MiB are free"
+        )
+
     def test_a_start_that_counts_nothing_hides_nothing(self, hv, put):
         hv.StartInstance(Instance("web1", beparams={"minmem": 1, "maxmem": 1000, "vcpus": 1}), [], False)
         put("foreign", b"0\n6000\n1\n")
