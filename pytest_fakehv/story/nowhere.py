@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MOST: Final = 8
 
+_TAKES_AWAY: Final = frozenset({"crash", "kill", "fail_migration"})
+"""What the test does by which an instance may end."""
+
 
 def told(
     nodes: Sequence["NodeView"],
@@ -49,8 +52,14 @@ def _why(index: int, calls: "dict[int, Call]", events: Sequence["Event"]) -> str
     number = "" if event.call is None else f"call {event.call}"
     where = f", {call} on {call.node} at {printable(call.place)}" if call else ""
     later = (each for each in events[index:] if not each.is_change and each.call == event.call)
-    deed = next((each for each in later if each.node == event.node or each.instance == event.instance), None)
-    if deed is None:
+    deed = next(later, None)
+    if deed is None or not _has_taken(deed, event):
         return f"since {number}{where}" if number else f"which was on {node}"
     at = f" in {number}{where}" if number else f" at {printable(place_text(*deed.origin or ('', 0)))}"
     return f"since {deed.what} {'on' if deed.instance else 'of'} {node}{at}"
+
+
+def _has_taken(deed: "Event", change: "Event") -> bool:
+    """Tell whether the next deed that was noted after a change brought it about: no call came in between."""
+    is_about_it = deed.instance == change.instance if deed.instance else deed.node == change.node
+    return is_about_it and deed.after == change.after and deed.what in _TAKES_AWAY

@@ -1,4 +1,4 @@
-"""What a timeline shows, as plain tuples."""
+"""What a timeline shows, as plain tuples, and what a section says."""
 
 from pytest_fakehv import NodeSpec
 
@@ -23,3 +23,16 @@ def periods(timeline):
 
 def start(node, name, *, paused=False):
     node.StartInstance(node.instance(name), [], paused)
+
+
+def described(cluster):
+    """Return a failed test's section."""
+    return cluster._scope.describe(cluster.timeline())
+
+
+def part(text, begin, end):
+    """Return the lines of a section from a title up to another."""
+    lines = text.splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith(begin))
+    last = next((index for index, line in enumerate(lines) if line.startswith(end)), None)
+    return lines[first:last]

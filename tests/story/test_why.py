@@ -1,24 +1,15 @@
 """What is never folded: what raised, what a fault struck, what a violation names, and what that is about."""
 
-import inspect
 import os
 import threading
 
 import pytest
-from shown import numbered, start
+from shown import described, numbered, part, start
 
 from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeDownError, NodeSpec
 from pytest_fakehv.story.labels import short_names
 
 HERE = os.path.relpath(__file__)
-
-
-def part(text, begin, end):
-    """Return the lines of a section from a title up to another."""
-    lines = text.splitlines()
-    first = next(index for index, line in enumerate(lines) if line.startswith(begin))
-    last = next((index for index, line in enumerate(lines) if line.startswith(end)), None)
-    return lines[first:last]
 
 
 def evacuated():
@@ -38,16 +29,6 @@ def evacuated():
 
 SCRIPT = evacuated.__code__.co_firstlineno + 5
 """The line that scripts a migration there; the next one declares a fault."""
-
-
-def described(cluster):
-    return cluster._scope.describe(cluster.timeline())
-
-
-def crashed(node):
-    """Let it crash; return where that stands."""
-    node.crash()
-    return f"{HERE}:{inspect.currentframe().f_lineno - 1}"
 
 
 class TestOf61Instances:
@@ -102,70 +83,6 @@ class TestOf61Instances:
             "  fault('MigrateInstance', instance='web9', error='no route to host', times=1) at",
             f"         {HERE}:{SCRIPT + 1}: fired once, used up",
         ]
-
-
-class TestNowhere:
-    """What runs nowhere any more, with what took it away."""
-
-    def told(self, cluster):
-        return [*cluster.timeline().nowhere]
-
-    def test_what_calls_took_away(self, root):
-        cluster = FakeCluster(
-            root, instances=[InstanceSpec("web1"), InstanceSpec("web2"), InstanceSpec("web3")]
-        )
-        node1, node2 = cluster
-        node1.StopInstance(cluster.instance("web1"), force=True)
-        node1.StopInstance(cluster.instance("web2"))
-        start(node2, "web2")
-        cluster.migrate("web3", to="node2")
-        line = cluster.journal[0].line
-        text = f"web1, since call 1, StopInstance('web1', force=True) on node1 at {HERE}:{line}"
-        assert self.told(cluster) == [text]
-        lines = part(described(cluster), "running nowhere", "migrations")
-        assert " ".join(" ".join(lines).split()) == f"running nowhere any more: {text}"
-
-    def test_what_the_test_took_away(self, root):
-        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2", node="node2")])
-        cluster["node1"].ListInstances()
-        place = crashed(cluster["node1"])
-        assert self.told(cluster) == [f"web1, since crash of node1 at {place}"]
-
-    def test_what_a_fault_took_away(self, root):
-        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
-        cluster.fault("StopInstance", crash=True)
-        with pytest.raises(NodeDownError):
-            cluster["node1"].StopInstance(cluster.instance("web2"))
-        line = cluster.journal[0].line
-        call = f"call 1, StopInstance('web2') on node1 at {HERE}:{line}"
-        assert self.told(cluster) == [f"web1, since crash of node1 in {call}"]
-
-    def test_what_the_journal_no_longer_has(self, root):
-        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
-        cluster["node1"].StopInstance(cluster.instance("web1"))
-        cluster.journal.clear()
-        assert self.told(cluster) == ["web1, since call 1"]
-
-    def test_what_another_program_took_away(self, tmp_path):
-        cluster = FakeCluster(tmp_path, instances=[InstanceSpec("web1")])
-        cluster["node1"].ListInstances()
-        (tmp_path / "node1" / "web1").unlink()
-        cluster.assert_consistent()
-        assert self.told(cluster) == []
-
-    def test_of_many_the_involved_and_the_last_ones(self, root):
-        cluster = FakeCluster(root, instances=[InstanceSpec(f"web{number}") for number in range(12)])
-        node1, node2 = cluster
-        start(node2, "web1")
-        for number in range(12):
-            node1.StopInstance(cluster.instance(f"web{number}"))
-        node2.StopInstance(cluster.instance("web1"))
-        told = cluster._scope.timeline(cluster.violations()).nowhere
-        assert [line.split(",")[0] for line in told[:-1]] == [
-            *[f"web{each}" for each in range(5, 12)],
-            "web1",
-        ]
-        assert told[-1] == "and 4 more: web0, web2, web3, web4"
 
 
 class TestCallsThatRaised:
@@ -317,6 +234,24 @@ class TestNodes:
         assert [each.invariant for each in timeline.troubles] == ["overcommit"]
         assert (timeline.involved, timeline.involved_nodes) == (["db1", "db2"], ["node2"])
 
+    @pytest.mark.parametrize("end", ["fail_migration", "cancel_migration"])
+    def test_a_migration_that_did_not_work_is_about_both_its_ends(self, root, end):
+        """And a fault that never struck is about what it is for."""
+        cluster = FakeCluster(root, *numbered(4), instances=[InstanceSpec("web1")])
+        node1, node2, *_ = cluster
+        web1 = cluster.instance("web1")
+        cluster.fault("StopInstance", instance="db1", node="node3")
+        cluster.script_migration("web1", dirty_rate=5000)
+        node2.AcceptInstance(web1, "", "node2")
+        node1.MigrateInstance("c", web1, "node2", True)
+        getattr(cluster, end)("web1")
+        node1.GetMigrationStatus(web1)
+        node2.FinalizeMigrationDst(web1, "", False)
+        node1.FinalizeMigrationSource(web1, False, True)
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["unfired"]
+        assert (timeline.involved, timeline.involved_nodes) == (["db1", "web1"], ["node1", "node2", "node3"])
+
     def test_being_together_is_about_who_was_there_too(self, root):
         cluster = FakeCluster(root)
         for name in ("web1", "db1"):
@@ -444,6 +379,27 @@ class TestArrows:
         node1.ListInstances()
         assert cluster.timeline().arrows == []
 
+    def test_one_whose_instance_was_stopped_there_before(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")], clock="manual")
+        cluster.script_migration("web1", outcome="failed_but_moved", at=0.5)
+        node1, node2 = cluster
+        start(node2, "web1")
+        node1.MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        node2.StopInstance(cluster.instance("web1"))
+        cluster.clock.advance(10)
+        (arrow,) = cluster.timeline().arrows
+        assert (arrow.begin, arrow.end, arrow.arrived, arrow.is_hidden) == (1, 2.5, True, True)
+
+    def test_one_that_pauses_on_its_source_has_not_arrived_by_that(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")], clock="manual")
+        cluster.script_migration("web1", outcome="failed_but_moved", at=0.5)
+        node1, node2 = cluster
+        node2.AcceptInstance(cluster.instance("web1"), "", "node2")
+        node1.MigrateInstance("c", cluster.instance("web1"), "node2", False)
+        cluster.clock.advance(10)
+        (arrow,) = cluster.timeline().arrows
+        assert (arrow.begin, arrow.end, arrow.arrived, arrow.is_hidden) == (1, 1.5, True, True)
+
     def test_one_that_was_started_on_its_target_has_not_arrived(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
         node1, node2 = cluster
@@ -472,6 +428,16 @@ class TestArrows:
         (arrow,) = cluster.timeline().arrows
         assert (arrow.begin, arrow.end, arrow.arrived) == (0, 3, False)
 
+    def test_one_ends_with_the_call_that_says_so_and_not_with_what_comes_then(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        cluster.script_migration("web1", outcome="failed", polls=1)
+        node1, node2 = cluster
+        node1.MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        node1.GetMigrationStatus(cluster.instance("web1"))
+        node2.crash()
+        (arrow,) = cluster.timeline().arrows
+        assert (arrow.begin, arrow.end, arrow.arrived) == (0, 1, False)
+
     def test_one_whose_end_nobody_saw(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")], clock="manual")
         cluster.script_migration("web1", outcome="failed", at=0.5)
@@ -488,6 +454,11 @@ class TestArrows:
         (["web1", "web2"], 4, ["web1", "web2"]),
         (["web1.example.com", "db"], 6, ["web1.~", "db"]),
         (["customer-web-1", "customer-web-2"], 9, ["cust~eb-1", "cust~eb-2"]),
+        (["web1.example.com", "customer-db"], 10, ["web1.exam~", "customer-~"]),
+        (["customer-web-1", "customer-web-2", "customer"], 9, ["cust~eb-1", "cust~eb-2", "customer"]),
+        (["customer-web-1", "customer-web-2", "customers"], 9, ["cust~eb-1", "cust~eb-2", "customers"]),
+        (["customer-web-1", "customer-web-2", "customer10"], 9, ["cust~eb-1", "cust~eb-2", "cust~er10"]),
+        (["aaaa", "aaab"], 3, ["a~a", "a~b"]),
         (["aaaa", "aaab"], 2, ["a~", "a~"]),
         (["aaaa", "b"], 1, ["~", "b"]),
         (["aaaa", "b"], 0, ["~", "b"]),
