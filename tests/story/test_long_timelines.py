@@ -4,6 +4,7 @@ import pytest
 from shown import bars, marks, numbered, periods, start
 
 from pytest_fakehv import FakeCluster, HypervisorError, InstanceSpec, NodeDownError
+from pytest_fakehv.story.choice import by_turns
 
 
 class TestTooMuch:
@@ -272,3 +273,21 @@ class TestTooMuch:
             cluster["node1"].ListInstances()
         (step,) = cluster.timeline().steps
         assert step.result == f"HypervisorError: {'x' * 282}…"
+
+
+@pytest.mark.parametrize(
+    ("counts", "most", "chosen"),
+    [
+        ([40], 20, [0, 39, 1, 38, 2, 37, 3, 36, 4, 35]),
+        ([40], 4, [0, 39, 1, 38]),
+        ([9], 10, [0, 8, 1, 7, 2, 6]),
+        ([5, 2], 10, [0, 5, 4, 6, 1, 3, 2]),
+        ([5, 2], 3, [0, 5, 4]),
+    ],
+)
+def test_of_each_kind_as_many_are_chosen_but_of_one_no_more_than_half_or_a_few(counts, most, chosen):
+    kinds, first = {}, 0
+    for count in counts:
+        kinds[first] = range(first, first + count)
+        first += count
+    assert by_turns(kinds, most) == chosen

@@ -156,6 +156,14 @@ class TestDeeds:
         assert timeline.lanes[3].about == "no longer in the cluster"
         assert all(step.place.startswith("tests/story/test_timeline.py:") for step in timeline.steps)
 
+    def test_after_each_there_is_something_new_to_look_at(self, root):
+        cluster = FakeCluster(root)
+        for deed in cluster["node1"].crash, cluster["node1"].boot:
+            assert cluster._scope.news() == []
+            assert not cluster._scope.is_stirred
+            deed()
+            assert cluster._scope.is_stirred
+
     @pytest.mark.parametrize(
         ("befall", "undo"), [("crash", "boot"), ("disconnect", "reconnect"), ("crash", "PowercycleNode")]
     )
@@ -233,6 +241,12 @@ class TestBars:
             ("web1", "node1", "paused", 0, 2),
             ("web2", "node2", "running", 1, None),
         ]
+
+    def test_one_that_ran_before_the_test_let_it_hang(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
+        cluster.hang("web1")
+        cluster["node1"].StopInstance(cluster.instance("web1"), force=True)
+        assert bars(cluster.timeline()) == [("web1", "node1", "running", None, 1)]
 
     def test_a_migration_that_pauses(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
