@@ -6,7 +6,7 @@ import os
 import pytest
 from shown import described, part, start
 
-from pytest_fakehv import FakeCluster, InstanceSpec, NodeDownError
+from pytest_fakehv import FakeCluster, FakeHypervisor, InstanceSpec, NodeDownError
 
 HERE = os.path.relpath(__file__)
 
@@ -63,6 +63,17 @@ class TestNowhere:
         line = cluster.journal[0].line
         call = f"call 1, StopInstance('web2') on node1 at {HERE}:{line}"
         assert self.told(cluster) == [f"web1, since crash of node1 in {call}"]
+
+    def test_what_the_test_took_away_in_a_call_around_others(self, root):
+        class Own(FakeHypervisor):
+            def RebootInstance(self, instance):
+                self.cluster["node2"].ListInstances()
+                self.cluster["node2"].crash()
+
+        cluster = FakeCluster(root, hypervisor=Own, instances=[InstanceSpec("web1", node="node2")])
+        cluster["node1"].RebootInstance(cluster.instance("web1"))
+        call = f"call 1, RebootInstance('web1') on node1 at {HERE}:{cluster.journal[0].line}"
+        assert self.told(cluster) == [f"web1, since crash of node2 in {call}"]
 
     def test_what_the_journal_no_longer_has(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")])
