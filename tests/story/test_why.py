@@ -252,6 +252,16 @@ class TestNodes:
         assert [each.invariant for each in timeline.troubles] == ["unfired"]
         assert (timeline.involved, timeline.involved_nodes) == (["db1", "web1"], ["node1", "node2", "node3"])
 
+    def test_an_open_end_is_about_the_node_where_that_began_too(self, root):
+        cluster = FakeCluster(root, *numbered(3), instances=[InstanceSpec("web1")])
+        node1, node2, _ = cluster
+        node2.AcceptInstance(cluster.instance("web1"), "", "node2")
+        node1.MigrateInstance("c", cluster.instance("web1"), "node2", True)
+        node1.disconnect()
+        timeline = cluster.timeline()
+        assert [each.invariant for each in timeline.troubles] == ["unfinished"]
+        assert (timeline.involved, timeline.involved_nodes) == (["web1"], ["node1", "node2"])
+
     def test_being_together_is_about_who_was_there_too(self, root):
         cluster = FakeCluster(root)
         for name in ("web1", "db1"):
