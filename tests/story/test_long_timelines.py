@@ -252,6 +252,83 @@ class TestTooMuch:
             "the arrows of 44 of 60 migrations",
         ]
 
+    def test_a_migration_outside_a_gap_has_its_arrow(self, root):
+        """One before it, and one that began in it and ended after it."""
+        names = [f"web{number}" for number in range(60)]
+        cluster = FakeCluster(root, instances=map(InstanceSpec, names))
+        cluster.script_migration("web0", outcome="failed", at=0.5)
+        cluster.migrate("web0", to="node2")
+        node1, node2 = cluster
+        for name in names[1:20]:
+            cluster.migrate(name, to="node2")
+        cluster.script_migration("web20", dirty_rate=5000)
+        node2.AcceptInstance(cluster.instance("web20"), "", "node2")
+        node1.MigrateInstance("c", cluster.instance("web20"), "node2", True)
+        for name in names[21:]:
+            cluster.migrate(name, to="node2")
+        cluster.complete_migration("web20")
+        node1.GetMigrationStatus(cluster.instance("web20"))
+        node2.FinalizeMigrationDst(cluster.instance("web20"), "", True)
+        node1.FinalizeMigrationSource(cluster.instance("web20"), True, True)
+        timeline = cluster.timeline()
+        arrows = {each.instance: timeline.steps[each.begin].mark for each in timeline.arrows}
+        assert (arrows["web0"], arrows["web20"]) == ("call", "gap")
+
+    def test_as_many_instances_as_there_is_room_for(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec(f"web{number}") for number in range(24)])
+        timeline = cluster.timeline()
+        assert (len(timeline.bars), timeline.left_out) == (24, [])
+
+    def test_of_too_many_instances_those_of_the_last_steps_and_the_first_ones(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec(f"web{number}") for number in range(1, 26)])
+        start(cluster["node1"], "web26")
+        timeline = cluster.timeline()
+        assert [each.instance for each in timeline.bars] == [
+            *(f"web{number}" for number in range(1, 24)),
+            "web26",
+        ]
+        assert [lane.crowd for lane in timeline.lanes] == [2, 0]
+        assert timeline.left_out == ["the bars of 2 of 26 instances"]
+
+    def test_of_those_that_what_went_wrong_is_about_too_many(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec(f"web{number}") for number in range(40)])
+        for number in range(30):
+            with pytest.raises(HypervisorError):
+                start(cluster["node1"], f"web{number}")
+        timeline = cluster.timeline()
+        assert len(timeline.bars) == 24
+        assert timeline.left_out == [
+            "the bars of 16 of 40 instances, 6 of which what went wrong is about, too"
+        ]
+
+    def test_as_many_nodes_as_there_is_room_for(self, root):
+        timeline = FakeCluster(root, *numbered(16)).timeline()
+        assert [lane.name for lane in timeline.lanes] == [f"node{number}" for number in range(1, 17)]
+        assert timeline.left_out == []
+
+    def test_of_many_nodes_those_that_something_is_on(self, root):
+        cluster = FakeCluster(root, *numbered(20))
+        cluster.add_instance("web1", node="node20")
+        lanes = cluster.timeline().lanes
+        assert [lane.name for lane in lanes] == [*(f"node{number}" for number in range(1, 15)), "node20", ""]
+
+    def test_of_many_nodes_those_that_something_befell_or_that_broke_an_invariant(self, root):
+        cluster = FakeCluster(root, *numbered(20))
+        cluster.add_instance("web1", node="node20")
+        for number in range(1, 17):
+            cluster[f"node{number}"].ListInstances()
+        cluster["node17"].disconnect()
+        start(cluster["node19"], "web1")
+        timeline = cluster.timeline()
+        assert [lane.name for lane in timeline.lanes] == [
+            *(f"node{number}" for number in range(1, 13)),
+            "node17",
+            "node19",
+            "node20",
+            "",
+        ]
+        assert timeline.left_out == ["the lanes of 5 of 20 nodes: node13, node14, node15, node16, node18"]
+
     def test_many_nodes(self, root):
         cluster = FakeCluster(root, *numbered(30))
         for number in range(1, 31):
@@ -264,6 +341,7 @@ class TestTooMuch:
         assert len(names) == 16
         assert {"node28", "node29", "node30"} < {*names}
         assert (names[-1], timeline.lanes[-1].about) == ("", "15 more nodes")
+        assert timeline.lanes[-1].crowd == 4
         assert timeline.left_out[1].startswith("the lanes of 15 of 30 nodes: ")
 
     def test_a_long_text(self, root):

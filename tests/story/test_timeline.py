@@ -80,6 +80,13 @@ class TestSteps:
         assert bars(timeline) == [("web1", "node1", "running", None, 0)]
         assert periods(timeline) == {"node1": [("down", 0, None)], "node2": []}
 
+    def test_one_that_started_what_its_fault_took_away(self, root):
+        cluster = FakeCluster(root)
+        cluster.fault("StartInstance", when="after", crash=True)
+        with pytest.raises(NodeDownError):
+            start(cluster["node1"], "web1")
+        assert bars(cluster.timeline()) == [("web1", "node1", "running", 0, 0)]
+
     def test_one_that_was_held(self, root):
         cluster = FakeCluster(root)
         with cluster.hold("ListInstances") as held:
@@ -106,6 +113,7 @@ class TestSteps:
             ("double-start", 0),
             ("split-brain", 0),
         ]
+        assert [each.advice for each in timeline.troubles] == [each.advice for each in cluster.violations()]
 
     def test_what_broke_with_no_call(self, root):
         cluster = FakeCluster(root)
@@ -163,6 +171,13 @@ class TestDeeds:
             assert not cluster._scope.is_stirred
             deed()
             assert cluster._scope.is_stirred
+
+    def test_of_two_things_wrong_with_a_node_the_worse_is_told(self, root):
+        cluster = FakeCluster(root)
+        node1 = cluster["node1"]
+        for deed in node1.crash, node1.disconnect, node1.boot, node1.reconnect:
+            deed()
+        assert periods(cluster.timeline())["node1"] == [("down", 0, 2), ("cut off", 2, 3)]
 
     @pytest.mark.parametrize(
         ("befall", "undo"), [("crash", "boot"), ("disconnect", "reconnect"), ("crash", "PowercycleNode")]
@@ -371,8 +386,13 @@ class TestBars:
         cluster = FakeCluster(tmp_path)
         start(cluster["node1"], "web1")
         (tmp_path / "node1" / "web1").unlink()
-        start(cluster["node1"], "web1")
-        assert bars(cluster.timeline()) == [("web1", "node1", "running", 0, None)]
+        for name in ("web2", "web1", "web3"):
+            start(cluster["node1"], name)
+        assert bars(cluster.timeline()) == [
+            ("web1", "node1", "running", 0, None),
+            ("web2", "node1", "running", 1, None),
+            ("web3", "node1", "running", 3, None),
+        ]
 
     def test_what_was_over_before_the_first_step(self, root):
         cluster = FakeCluster(root, instances=[InstanceSpec("web1")], clock="manual")

@@ -214,6 +214,19 @@ class TestText:
             * 9,
         ]
 
+    def test_a_call_that_broke_one_after_what_the_test_did_broke_it(self, root):
+        cluster = FakeCluster(root, instances=[InstanceSpec("web1"), InstanceSpec("web2")])
+        node1, node2 = cluster
+        node1.ListInstances()
+        cluster.add_instance("web1", node="node2")
+        start(node2, "web2")
+        for _ in range(15):
+            for node in cluster:
+                node.GetNodeInfo()
+        timeline = cluster.timeline()
+        assert timeline.troubles[0].step is None
+        assert "  0 s web2                                StartInstance" in str(timeline).splitlines()
+
     def test_one_call_after_very_many_that_broke_another_invariant(self, root):
         names = [f"web{number}" for number in range(100)]
         cluster = FakeCluster(root, instances=[InstanceSpec(name, memory=1) for name in names])
