@@ -301,7 +301,7 @@ class _Painter:
             if event.what == "add_node" and when:
                 before = ("not there yet", None)
             scene.apply(event)
-            now = _worst(scene.nodes.get(event.node, set()))
+            now = _worst(scene.nodes[event.node])
             if now == before[0]:
                 continue
             if before[0]:
