@@ -222,7 +222,7 @@ class TestText:
         start(node2, "web2")
         for _ in range(15):
             for node in cluster:
-                node.GetNodeInfo()
+                node.GetInstanceInfo("web2")
         timeline = cluster.timeline()
         assert timeline.troubles[0].step is None
         assert "  0 s web2                                StartInstance" in str(timeline).splitlines()
