@@ -205,6 +205,8 @@ class TestLanes:
         assert y + height < words["and 5 more instances"] - 8
         assert words["and 5 more instances"] < words["cut off"] - 8
         assert words["cut off"] < end
+        picture = Picture(lanes=lanes("node1", periods=periods), bars=[bar("web1", 0, None)])
+        assert y + height < picture.texts("quiet")[0][1] - 8
 
 
 class TestBars:
@@ -224,6 +226,9 @@ class TestBars:
             ([bar("web1", 0, 5), bar("web2", 3, None)], [39, 61]),
             # A name beside a short bar needs room too.
             ([bar("n" * 22, 0, 0.5), bar("web2", 2, None)], [39, 61]),
+            ([bar("n" * 20, 0, 1), bar("web2", 2, None)], [39, 61]),
+            ([bar("n" * 20, 0, 1), bar("web2", 4, None)], [39, 39]),
+            ([bar("n" * 99, 0, 4), bar("web2", 5, None)], [39, 39]),
             # What begins first is above, whatever its name.
             ([bar("web1", 5, None), bar("web2", 1, None)], [61, 39]),
         ],
@@ -282,6 +287,7 @@ class TestBars:
             left, _, width, _ = rects[name]
             xs = names[name if name in names else f"{'n' * 54}…"]
             assert len(xs) == inside
+            assert [left + 6 + 280 * number for number in range(inside)] == [about(x) for x, _ in xs]
             assert [left < x and x + len(text) * LETTER <= left + width for x, text in xs] == [True] * inside
         left, _, width, _ = rects["b" * 23]
         assert left + width < names["b" * 23][0][0] < left + width + 9
@@ -344,6 +350,16 @@ class TestMigrations:
         assert [text for _, text in labels] == [label] * (label is not None)
         (_, _, reached_x, _), *_ = picture.ways()
         assert [x for x, _ in labels] == [about(reached_x + 9)] * len(labels)
+
+    @pytest.mark.parametrize("down", [True, False])
+    def test_the_label_is_not_on_the_bar_where_it_arrived(self, down):
+        source, target = NODES if down else NODES[::-1]
+        bars = [bar("web1", None, 4, node=source), bar("web1", 4, None, node=target)]
+        own = arrow("web1", 2, 4, source=source, target=target, outcome="failed")
+        picture = Picture(bars=bars, arrows=[own])
+        (_, top, _, height) = picture.rects("bar")[1]
+        (label,) = [y for _, y, text in picture.texts("said") if text == "web1: failed"]
+        assert top - 8 < label < top if down else top + height + 8 < label < top + height + 16
 
     @pytest.mark.parametrize("down", [True, False])
     def test_at_the_edge_the_label_is_on_the_left_beyond_the_tip(self, down):

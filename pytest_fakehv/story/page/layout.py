@@ -116,11 +116,9 @@ class Drawing:
     """The picture.
 
     Attributes:
-        timeline: what it shows.
         width: all of it.
         height: all of it.
         head: what the steps' labels have, above the lanes.
-        step: what a step has, across.
         lanes: the nodes.
         bars: the instances.
         arrows: the migrations.
@@ -128,11 +126,9 @@ class Drawing:
         ticks: the times.
     """
 
-    timeline: Timeline
     width: float
     height: float
     head: float
-    step: float
     lanes: Sequence[LaneBox]
     bars: Sequence[BarBox]
     arrows: Sequence[ArrowBox]
@@ -188,11 +184,9 @@ class _Layout:
             for index, step in enumerate(self._timeline.steps)
         ]
         return Drawing(
-            timeline=self._timeline,
             width=round(self._end),
             height=round(lanes[-1].y + lanes[-1].height + 1) if lanes else round(self._head),
             head=self._head,
-            step=self._step,
             lanes=lanes,
             bars=self._bar_boxes(tops),
             arrows=self._arrow_boxes(tops, marks),
@@ -211,8 +205,11 @@ class _Layout:
         spans: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         for bar in self._timeline.bars:
             begin = self._x(bar.begin)
-            end = max(self._x(bar.end, edge=self._end), begin + len(bar.instance) * _LETTER + 16)
-            spans[bar.node, bar.instance].append((begin, end))
+            end = max(self._x(bar.end, edge=self._end), begin + _SHORTEST_BAR)
+            name = len(bar.instance) * _LETTER + 8
+            # Beside a short bar stands its name.
+            beside = name + 8 if end - begin < name and end - begin <= self._step * 3 else 0
+            spans[bar.node, bar.instance].append((begin, end + beside))
         # Where a migration is to arrive there is room too.
         for arrow in self._timeline.arrows:
             for node in (arrow.source, arrow.target):
@@ -318,8 +315,8 @@ class _Layout:
             share = 1.0 if arrow.arrived else 0.5 if arrow.share is None else min(arrow.share, _FARTHEST)
             label = _arrow_label(arrow)
             reached_x, reached_y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
-            # Where it has moved there is a bar, with a name.
-            beside_y = reached_y - (5 if arrow.arrived else 0)
+            # Where it has moved there is a bar, with a name: not on that, but on the side that it comes from.
+            beside_y = reached_y - down * ((5 if down > 0 else 12) if arrow.arrived else 0)
             label_x, label_y = self._beside(label, reached_x, beside_y, down, marks)
             boxes.append(
                 ArrowBox(
@@ -346,7 +343,7 @@ class _Layout:
         width = len(label) * _LETTER
         begin = x + 9
         if begin + width > self._end:  # to the left, where the arrow comes from
-            begin, y = x - 9 - width, y + down * 13
+            begin, y = x - 9 - width, y + down * (13 if down > 0 else 20)
         hides = [
             mark.y - 12
             for mark in marks
