@@ -228,6 +228,8 @@ class TestBars:
             ([bar("n" * 22, 0, 0.5), bar("web2", 2, None)], [39, 61]),
             ([bar("n" * 20, 0, 1), bar("web2", 2, None)], [39, 61]),
             ([bar("n" * 20, 0, 1), bar("web2", 4, None)], [39, 39]),
+            ([bar("n" * 14, 0, 1), bar("web2", 2.5, None)], [39, 39]),
+            ([bar("n" * 14, 0, 1, state="paused"), bar("web2", 2.5, None)], [39, 61]),
             ([bar("n" * 99, 0, 4), bar("web2", 5, None)], [39, 39]),
             # What begins first is above, whatever its name.
             ([bar("web1", 5, None), bar("web2", 1, None)], [61, 39]),

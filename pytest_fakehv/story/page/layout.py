@@ -206,7 +206,8 @@ class _Layout:
         for bar in self._timeline.bars:
             begin = self._x(bar.begin)
             end = max(self._x(bar.end, edge=self._end), begin + _SHORTEST_BAR)
-            name = len(bar.instance) * _LETTER + 8
+            words = f"{bar.instance} paused" if bar.state == "paused" else bar.instance
+            name = len(words) * _LETTER + 8
             # Beside a short bar stands its name.
             beside = name + 8 if end - begin < name and end - begin <= self._step * 3 else 0
             spans[bar.node, bar.instance].append((begin, end + beside))
