@@ -224,6 +224,7 @@ class TestTooMuch:
         (gap,) = [step for step in timeline.steps if step.mark == "gap"]
         assert gap.text == "462 deeds of the test not shown"
         assert gap.time == timeline.steps[timeline.steps.index(gap) - 1].time + 1
+        assert (gap.first, gap.last) == (0, 0)
 
     def test_one_deed_that_is_not_shown(self, root):
         cluster = FakeCluster(root)
