@@ -117,6 +117,13 @@ def test_names_are_never_broken(root):
     assert any(f"'{name}'" in line for line in lines)
 
 
+def test_names_are_not_broken_at_a_hyphen(root):
+    cluster = FakeCluster(root)
+    name = "-".join(["web"] * 19)
+    start(cluster["node1"], name)
+    assert any(f"StartInstance('{name}'," in line for line in cluster.describe().splitlines())
+
+
 def test_three_nodes_stay_in_order(root):
     cluster = FakeCluster(root, *numbered(3), instances=[InstanceSpec("web1")])
     with pytest.raises(HypervisorError):
@@ -136,3 +143,72 @@ def test_twenty_instances_all_have_lines(root):
 
 def test_of_names_with_a_domain_the_first_one_is_near():
     assert nearest("web1", ["web1.org", "web1.com"]) == ["web1.com"]
+
+
+def test_calls_that_are_not_shown_before_the_first_that_is(root):
+    cluster = FakeCluster(root)
+    node1 = cluster["node1"]
+    for number in range(5):
+        node1.GetInstanceInfo(f"web{number}")
+    with pytest.raises(HypervisorError):
+        node1.StopInstance(cluster.instance("db1"))
+    for number in range(30):
+        node1.GetInstanceInfo(f"web{number}")
+    lines = cluster.describe().splitlines()
+    begin = lines.index("calls, 11 of 36:")
+    assert [line.partition(" at ")[0] for line in lines[begin + 1 : begin + 5]] == [
+        "  ... 5 calls ...",
+        "   6 node1 StopInstance('db1')",
+        "      -> HypervisorError: Failed to stop instance db1: not running",
+        "  ... 20 calls ...",
+    ]
+
+
+def test_calls_that_are_not_shown_though_all_of_them_raised(root):
+    cluster = FakeCluster(root)
+    for number in range(30):
+        with pytest.raises(HypervisorError):
+            cluster["node1"].StopInstance(cluster.instance(f"web{number}"))
+    lines = cluster.describe().splitlines()
+    begin = lines.index("calls, 16 of 30:")
+    gaps = [line for line in lines[begin:] if line.startswith("  ...")]
+    assert gaps == ["  ... 14 calls, 14 of which raised ..."]
+
+
+def test_a_line_that_just_has_room(tmp_path):
+    def told(name):
+        cluster = FakeCluster(tmp_path / str(len(name)))
+        cluster["node1"].GetInstanceInfo(name)
+        return [line for line in cluster.describe().splitlines() if "GetInstanceInfo" in line or "->" in line]
+
+    (line,) = told("web")
+    name = "w" * (100 - len(line) + len("web"))
+    assert list(map(len, told(name))) == [100]
+    assert len(told(f"{name}w")) == 2
+
+
+def test_like_calls_with_other_results(root):
+    cluster = FakeCluster(root)
+    for name in ("web1", "web2"):
+        cluster.add_instance(name)
+        cluster["node1"].ListInstances()
+    line = cluster.describe().splitlines()[-1]
+    assert line == f"  1-2 node1 ListInstances() at {cluster.journal[0].place} -> at last ['web1', 'web2']"
+
+
+def test_of_many_calls_that_raised_one_with_an_error_of_another_type(root):
+    cluster = FakeCluster(root)
+    node1 = cluster["node1"]
+
+    def stop(numbers):
+        for number in numbers:
+            with pytest.raises(HypervisorError):
+                node1.StopInstance(cluster.instance(f"web{number}"))
+
+    stop(range(20))
+    node1.crash()
+    stop([20])
+    node1.boot()
+    stop(range(21, 41))
+    lines = cluster.describe().splitlines()
+    assert sum("-> NodeDownError: " in line for line in lines) == 1
