@@ -55,6 +55,7 @@ def test_each_test_is_there_with_its_timeline_and_says_where_it_was(shards):
     assert "Tests without a timeline are not here: 2 passed." in page.words
     about = r"one\.html: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+, Python [\w.+]+, pytest [\w.]+"
     assert re.search(about, page.words)
+    assert "2 runs" in page.said
 
 
 def test_what_was_merged_can_be_merged_again(shards):
@@ -108,6 +109,21 @@ def test_a_page_that_is_none_is_named_and_nothing_is_written(shards, capsys, con
     assert merge("one.html", "bad.html", "--output=all.html") == 2
     assert capsys.readouterr() == ("", f"{message}\n")
     assert not (shards / "all.html").exists()
+
+
+def test_what_is_no_file_is_named(shards, capsys):
+    (shards / "bad.html").mkdir()
+    capsys.readouterr()
+    assert merge("one.html", "bad.html", "--output=all.html") == 2
+    assert capsys.readouterr() == ("", "nothing is merged: bad.html: it is a folder, not a file\n")
+
+
+def test_a_page_whose_data_unpack_to_too_much_is_refused(shards, capsys, monkeypatch):
+    monkeypatch.setattr("pytest_fakehv.story.page.run._LARGEST_DATA", 100)
+    capsys.readouterr()
+    assert merge("one.html", "--output=all.html") == 2
+    said = "nothing is merged: one.html: what it has of its run can't be read: JSONDecodeError: "
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_a_file_of_somebody_elses_stays(shards, capsys):
