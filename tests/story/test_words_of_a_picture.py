@@ -41,6 +41,15 @@ def test_each_marks_title_says_what_is_known_of_it_and_no_more():
     ]
 
 
+def test_what_the_test_did_to_no_node_names_none():
+    cluster = FakeCluster.in_memory(instances=[InstanceSpec("web1", memory=4096)])
+    cluster.script_migration("web1", dirty_rate=5000)
+    cluster["node2"].AcceptInstance(cluster.instance("web1"), "", "node2")
+    cluster["node1"].MigrateInstance("c", cluster.instance("web1"), "node2", True)
+    cluster.start_postcopy("web1")
+    assert titles(cluster.timeline())[-1].splitlines()[0] == "the test, 0 s: start_postcopy('web1')"
+
+
 def test_calls_that_are_not_shown_are_counted_and_no_more_is_said():
     cluster = FakeCluster.in_memory()
     for number in range(300):
