@@ -269,6 +269,19 @@ def test_a_node_may_go_down_in_the_middle():
     machine.teardown()
 
 
+def test_what_is_declared_is_written_without_what_it_would_be_anyway():
+    machine = state_machine(Reference)()
+    machine.build([(4096, True), (8192, False)], [(0, 1024), (1, 512)])
+    declared = [line for line in machine.script if line.startswith(("NodeSpec", "cluster.add_instance"))]
+    assert declared == [
+        "NodeSpec('node1', memory=4096),",
+        "NodeSpec('node2', memory=8192, overcommit=False),",
+        "cluster.add_instance('vm1', node='node1', state='stopped')",
+        "cluster.add_instance('vm2', node='node2', memory=512, state='stopped')",
+    ]
+    machine.teardown()
+
+
 def test_the_time_of_what_comes_is_as_exact_as_the_clock():
     machine = state_machine(Reference)()
     machine.build([(4096, True), (4096, True)], [(0, 1024)])

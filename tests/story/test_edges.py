@@ -212,3 +212,57 @@ def test_of_many_calls_that_raised_one_with_an_error_of_another_type(root):
     stop(range(21, 41))
     lines = cluster.describe().splitlines()
     assert sum("-> NodeDownError: " in line for line in lines) == 1
+
+
+def test_like_calls_that_all_raised(root):
+    cluster = FakeCluster(root)
+    for number in range(40):
+        for _ in range(2):
+            with pytest.raises(HypervisorError):
+                cluster["node1"].StopInstance(cluster.instance(f"web{number}"))
+    lines = cluster.describe().splitlines()
+    assert [line.partition(" at ")[0] for line in lines if " at " in line][:2] == [
+        "    1-2 node1 StopInstance('web0')",
+        "    3-4 node1 StopInstance('web1')",
+    ]
+
+
+def test_a_lie_long_ago_is_in_the_timeline_of_the_report(root):
+    cluster = FakeCluster(root)
+    node1, node2 = cluster
+    cluster.fault("ListInstances", node="node1", result=["web9"], times=1)
+    node1.ListInstances()
+    for _ in range(60):
+        node1.GetNodeInfo()
+        node2.ListInstances()
+    assert "  0 s ?ListInstances" in cluster.describe().splitlines()
+
+
+def test_an_error_of_another_type_is_in_the_timeline_of_the_report(root):
+    cluster = FakeCluster(root)
+    node1, node2 = cluster
+
+    def stop(numbers):
+        for number in numbers:
+            node2.ListInstances()
+            with pytest.raises(HypervisorError):
+                node1.StopInstance(cluster.instance(f"web{number}"))
+
+    stop(range(10, 50))
+    node1.crash()
+    stop([99])
+    node1.boot()
+    stop(range(50, 90))
+    assert "  0 s web99 !StopInstance" in cluster.describe().splitlines()
+
+
+def test_of_what_is_about_something_wrong_as_much_is_shown_as_has_room(root):
+    cluster = FakeCluster(root)
+    for node in cluster:
+        start(node, "web1")
+    for _ in range(150):
+        for node in cluster:
+            node.GetInstanceInfo("web1")
+    timeline = cluster.timeline()
+    assert [each.invariant for each in cluster.violations()] == ["double-start", "split-brain"]
+    assert len(timeline.steps) == 197
