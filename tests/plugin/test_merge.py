@@ -10,6 +10,7 @@ pytest.importorskip("jinja2")
 from parsed_page import Page
 
 from pytest_fakehv.__main__ import main
+from pytest_fakehv.story.page import run as page_run
 
 SHARD = """
 import pytest
@@ -119,7 +120,7 @@ def test_what_is_no_file_is_named(shards, capsys):
 
 
 def test_a_page_whose_data_unpack_to_too_much_is_refused(shards, capsys, monkeypatch):
-    monkeypatch.setattr("pytest_fakehv.story.page.run._LARGEST_DATA", 100)
+    monkeypatch.setattr(page_run, "_LARGEST_DATA", 100)
     capsys.readouterr()
     assert merge("one.html", "--output=all.html") == 2
     said = "nothing is merged: one.html: what it has of its run can't be read: JSONDecodeError: "
