@@ -206,11 +206,10 @@ class _Layout:
         for bar in self._timeline.bars:
             begin = self._x(bar.begin)
             end = max(self._x(bar.end, edge=self._end), begin + _SHORTEST_BAR)
-            words = f"{bar.instance} paused" if bar.state == "paused" else bar.instance
-            name = len(words) * _LETTER + 8
-            # Beside a short bar stands its name.
-            beside = name + 8 if end - begin < name and end - begin <= self._step * 3 else 0
-            spans[bar.node, bar.instance].append((begin, end + beside))
+            label = _bar_label(bar, bar.instance)
+            if self._stands_beside(label, end - begin):
+                end += len(label) * _LETTER + 16
+            spans[bar.node, bar.instance].append((begin, end))
         # Where a migration is to arrive there is room too.
         for arrow in self._timeline.arrows:
             for node in (arrow.source, arrow.target):
@@ -280,11 +279,10 @@ class _Layout:
             goes_on = key in before and before[key] == bar.begin
             before[key] = bar.end
             name = "" if goes_on else bar.instance
-            label = f"{name} paused".strip() if bar.state == "paused" else name
-            room = int((width - 8) / _LETTER)
-            fits = len(label) <= room
-            if not fits and width > self._step * 3:
-                label, fits = _cut(label, room), True
+            label = _bar_label(bar, name)
+            is_beside = self._stands_beside(label, width)
+            if not is_beside:
+                label = _cut(label, _room(width))
             is_aside = bool(involved) and bar.instance not in involved
             xs = [x + 6] if is_aside else _repeated(x + 6, width, len(label) * _LETTER)
             boxes.append(
@@ -296,10 +294,14 @@ class _Layout:
                     width=width,
                     lasts=bar.end is None,
                     label=label,
-                    label_xs=xs if fits else [x + width + 5],
+                    label_xs=[x + width + 5] if is_beside else xs,
                 )
             )
         return boxes
+
+    def _stands_beside(self, label: str, width: float) -> bool:
+        """Tell whether a label stands beside a bar, which is too short for it: a long one has it cut."""
+        return len(label) > _room(width) and width <= self._step * 3
 
     def _arrow_boxes(self, tops: dict[str, float], marks: Sequence[MarkBox]) -> list[ArrowBox]:
         boxes = []
@@ -389,6 +391,15 @@ def _arrow_label(arrow: Arrow) -> str:
         words = "under way" if arrow.outcome == "active" else arrow.outcome
         words = words if arrow.share is None or arrow.arrived else f"{arrow.share * 100:.0f} % {words}"
     return f"{_cut(arrow.instance, _LONGEST_NAME)}: {words}"
+
+
+def _bar_label(bar: Bar, name: str) -> str:
+    return f"{name} paused".strip() if bar.state == "paused" else name
+
+
+def _room(width: float) -> int:
+    """Return how many letters stand in a bar."""
+    return int((width - 8) / _LETTER)
 
 
 def _cut(text: str, most: int) -> str:

@@ -88,14 +88,14 @@ def begin(host: Host, domain: Domain, asked: Asked, doing: str, session: Session
         holds_job=holds_job,
     )
     try:
-        _is_led(host, domain, session)
+        _tie(host, domain, session)
     except ConnectionLost:
         give_up(host, domain)
         raise
     return xml
 
 
-def _is_led(host: Host, domain: Domain, session: Session | None) -> None:
+def _tie(host: Host, domain: Domain, session: Session | None) -> None:
     """Let a migration that begins end with the client that leads it; None where a host does.
 
     Raises:
@@ -340,7 +340,7 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: S
             abandon=partial(turn_away, host, domain.name),
         )
     try:
-        _is_led(host, domain, session)
+        _tie(host, domain, session)
         if not asked.has(Migrate.OFFLINE):
             _make_room(host, definition, asked, source)
             Crossing(host.machine, instance).accept()
