@@ -157,7 +157,10 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """See which clusters of the factory are whose."""
-    refuse_parameter(fixturedef, request)
+    func = fixturedef.func
+    if refuse := refuse_parameter(fixturedef, request):
+        # In its place, so that pytest remembers what it raised as it does of every fixture.
+        fixturedef.func = refuse  # type: ignore[misc]
     built = request.session.stash.get(BUILT, None)
     before = len(built.new) if built else 0
     ASKING.append(request)
@@ -165,6 +168,8 @@ def pytest_fixture_setup(
         result = yield
     finally:
         ASKING.pop()
+        if refuse:
+            fixturedef.func = func  # type: ignore[misc]
     if built := request.session.stash.get(BUILT, None):
         built.set_up(fixturedef, before)
     return result

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import cache, partial
 from importlib import import_module
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Unpack, cast
+from typing import TYPE_CHECKING, Final, NoReturn, Unpack, cast
 
 import pytest
 
@@ -418,24 +418,28 @@ def fakehv(fakehv_cluster: "FakeCluster") -> "FakeHypervisor":
     return fakehv_cluster.nodes[0]
 
 
-def refuse_parameter(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-    """Let a test fail that hands one of our fixtures a parameter, which none of them would look at.
+def refuse_parameter(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> "Callable[..., NoReturn] | None":
+    """Return what fails in the place of one of our fixtures that a test hands a parameter, else None.
 
-    A fixture that overrides one of them, and is given one, may ask for it.
+    None of them would look at it. A fixture that overrides one of them, and is given one, may ask for it.
     """
     is_ours = fixturedef.func.__module__ == __name__
-    if not (is_ours and hasattr(request, "param")):
-        return
     name = fixturedef.argname
-    if request._arg2fixturedefs[name][-1] is fixturedef:  # noqa: SLF001  # nothing else tells of overrides
-        refused = pytest.fail.Exception(
+    if not (is_ours and hasattr(request, "param")):
+        return None
+    if request._arg2fixturedefs[name][-1] is not fixturedef:  # noqa: SLF001  # nothing else tells of overrides
+        return None
+
+    def refuse(**_: object) -> NoReturn:
+        pytest.fail(
             f"{name} takes no parameter; give each case its markers: "
             "pytest.param(..., marks=pytest.mark.fakehv_node(...))",
             pytrace=False,
         )
-        # As pytest remembers what a fixture raises; else it would trip over this where the next test asks.
-        fixturedef.cached_result = None, fixturedef.cache_key(cast("Any", request)), (refused, None)
-        raise refused
+
+    return refuse
 
 
 def _root(settings: Settings, find: "Callable[[], tuple[Filesystem, str]]") -> "Root | InMemory":
