@@ -194,7 +194,7 @@ def _kill_on(node: InnerNode, instance: str, place: str) -> None:
     if node.holds(instance):
         try:
             shared.traffic.is_acting = True
-            node.store.remove(node.store.path(instance))
+            node.remove(node.store.path(instance))
         finally:
             shared.traffic.is_acting = False
     shared.traffic.was_killed(node.name, instance)
@@ -205,7 +205,7 @@ def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
     """Pause an instance, or let it run again; tell whether that was to do.
 
     Raises:
-        RefusedError: its file is malformed.
+        RefusedError: it doesn't run there, or its file is malformed.
         OSError: its file can't be read or written.
     """
     path, shared = node.store.path(instance), node.shared
@@ -213,7 +213,7 @@ def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
         record = node.store.read(path)
         if record and record.is_paused == paused:
             return False
-        node.store.change(path, lambda now: now._replace(pause=pause_of(paused)))
+        node.rewrite(path, lambda now: now._replace(pause=pause_of(paused)))
         call = shared.door.current_call
         shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
         shared.traffic.was_paused(node.name, instance, paused=paused)
@@ -246,7 +246,7 @@ def rename_on(node: InnerNode, instance: str, name: str, *, uuid: bytes) -> None
         raise RefusedError(RUNNING) from None
     shared.watcher.kin.becomes(node.name, instance, name, uuid)  # so that the old one has not vanished
     try:
-        store.remove(old)
+        node.remove(old)
     except BaseException:
         store.remove(new)
         raise

@@ -345,10 +345,19 @@ class InnerNode:
                 raise wanted
             return Record(amount, wanted[2], old.pause)
 
+        with self.shared.lock:
+            self.rewrite(path, decide)
+            self.shared.chronicle.ballooned(self.name, instance.name)
+
+    def rewrite(self, path: str, decide: Callable[[Record], Record]) -> None:
+        """Change what is kept of an instance, as a store does.
+
+        Raises:
+            RefusedError: it is not there, or no more; or it is malformed.
+            OSError: it can't be read or written.
+        """
         try:
-            with self.shared.lock:
-                self.store.change(path, decide)
-                self.shared.chronicle.ballooned(self.name, instance.name)
+            self.store.change(path, decide)
         except FileNotFoundError:
             self.store.check_root()
             raise RefusedError(NOT_RUNNING) from None

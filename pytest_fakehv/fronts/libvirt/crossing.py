@@ -69,14 +69,14 @@ class Crossing:
         """Pause it for its migration, be that a live one; where that is aborted, it runs again.
 
         Raises:
-            HypervisorError: its file can't be read or written.
+            HypervisorError: it has just been stopped, or its file can't be read or written.
         """
         inner, traffic = self._inner, self._shared.traffic
         with inner.doing(f"pause {self._name} on {inner.name}"), self._shared.lock:
             run, path = self.leaving, inner.store.path(self._name)
             record = inner.store.read(path)
             if run and record and not record.is_paused:
-                inner.store.change(path, lambda now: now._replace(pause="migrating"))
+                inner.rewrite(path, lambda now: now._replace(pause="migrating"))
                 run.is_held_still = True
                 traffic.on_pause(inner.name, self._name, "paused")
                 traffic.was_paused(inner.name, self._name, paused=True)

@@ -234,10 +234,7 @@ class Machine:
             HypervisorError: its file can't be read or written.
         """
         with in_libvirts_words(), self._inner.doing(f"{'pause' if paused else 'resume'} instance {name}"):
-            try:
-                set_paused_on(self._inner, name, paused=paused)
-            except FileNotFoundError:
-                raise RefusedError(NOT_RUNNING) from None
+            set_paused_on(self._inner, name, paused=paused)
 
     def rename(self, instance: str, name: str, *, uuid: bytes) -> None:
         """Let an instance that has just come here be called something else.
