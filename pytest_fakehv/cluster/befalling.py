@@ -5,7 +5,7 @@ from typing import Literal, NoReturn
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.beparams import pause_of
-from pytest_fakehv.cluster.inner import NOT_RUNNING, RUNNING, InnerNode
+from pytest_fakehv.cluster.inner import NOT_RUNNING, RUNNING, InnerNode, rewrite
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.errors import RefusedError
@@ -213,7 +213,7 @@ def set_paused_on(node: InnerNode, instance: str, *, paused: bool) -> bool:
         record = node.store.read(path)
         if record and record.is_paused == paused:
             return False
-        node.rewrite(path, lambda now: now._replace(pause=pause_of(paused)))
+        rewrite(node.store, path, lambda now: now._replace(pause=pause_of(paused)))
         call = shared.door.current_call
         shared.chronicle.changed(node.name, instance, "paused" if paused else "resumed", call)
         shared.traffic.was_paused(node.name, instance, paused=paused)

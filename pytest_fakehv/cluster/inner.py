@@ -346,21 +346,8 @@ class InnerNode:
             return Record(amount, wanted[2], old.pause)
 
         with self.shared.lock:
-            self.rewrite(path, decide)
+            rewrite(self.store, path, decide)
             self.shared.chronicle.ballooned(self.name, instance.name)
-
-    def rewrite(self, path: str, decide: Callable[[Record], Record]) -> None:
-        """Change what is kept of an instance, as a store does.
-
-        Raises:
-            RefusedError: it is not there, or no more; or it is malformed.
-            OSError: it can't be read or written.
-        """
-        try:
-            self.store.change(path, decide)
-        except FileNotFoundError:
-            self.store.check_root()
-            raise RefusedError(NOT_RUNNING) from None
 
     def remove(self, path: str) -> None:
         """Take an instance away.
@@ -465,3 +452,17 @@ def info(name: str, record: Record) -> InstanceInfo:
 
 def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
     return {name: info(name, records[name]) for name in sorted(records, key=natural_order)}
+
+
+def rewrite(store: Store, path: str, decide: Callable[[Record], Record]) -> None:
+    """Change what a store has of an instance.
+
+    Raises:
+        RefusedError: it is not there, or no more; or it is malformed.
+        OSError: it can't be read or written.
+    """
+    try:
+        store.change(path, decide)
+    except FileNotFoundError:
+        store.check_root()
+        raise RefusedError(NOT_RUNNING) from None

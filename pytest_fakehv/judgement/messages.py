@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pytest_fakehv.calls.events import TimedEvent
 from pytest_fakehv.calls.faults import DID_NOTHING, Fault
@@ -169,7 +169,7 @@ Expected = Mapping[str, str | tuple[str, ...] | None]
 
 
 def placement_differences(
-    actual: Placement,
+    actual: Expected,
     expected: Expected,
     *,
     partial: bool,
@@ -439,11 +439,7 @@ def comparison(left: object, right: object) -> list[str] | None:
     """
     for ours, other in ((left, right), (right, left)):
         if isinstance(ours, Placement) and isinstance(other, Mapping):
-            empty = [
-                f"  {shown(name)}: leave it out, as it runs nowhere" for name in other if other[name] is None
-            ]
-            differences = placement_differences(ours, other, partial=False)
-            return ["the placements differ:", *differences, *empty]
+            return ["the placements differ:", *_differing_places(ours, other)]
     if isinstance(left, Migration) and isinstance(right, Migration):
         keys = [each.name for each in fields(Migration)]
         return _differing("migrations", str(left), str(right), keys, *_values(left, right))
@@ -453,6 +449,28 @@ def comparison(left: object, right: object) -> list[str] | None:
     if one_is_ours and len(left) == len(right) == len(InstanceInfo._fields):
         return _differing("instances", shown(left), shown(right), InstanceInfo._fields, left, right)
     return None
+
+
+def _differing_places(actual: Placement, expected: Mapping[Any, Any]) -> list[str]:
+    """Say where a placement does not equal what may be the same in other words, or no placement at all."""
+    odd = {name for name, where in expected.items() if not (isinstance(name, str) and _is_expected(where))}
+    ours, others = (
+        {name: where for name, where in each.items() if name not in odd} for each in (actual, expected)
+    )
+    lines = placement_differences(ours, others, partial=False)
+    for name, wanted in expected.items():
+        where = actual.get(name)
+        if name in odd or (where and where != wanted and _places(where) == _places(wanted)):
+            lines.append(f"  {shown(name)}: {shown(where) if where else 'nowhere'} != {shown(wanted)}")
+        elif not where and not wanted:
+            lines.append(f"  {shown(name)}: leave it out, as it runs nowhere")
+    return lines
+
+
+def _is_expected(where: object) -> bool:
+    if isinstance(where, tuple):
+        return all(isinstance(each, str) for each in where)
+    return where is None or isinstance(where, str)
 
 
 def _values(*migrations: Migration) -> list[list[object]]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from fractions import Fraction
 from typing import Final
 
+from pytest_fakehv.cluster.inner import rewrite
 from pytest_fakehv.fronts.libvirt.translation import Machine, in_libvirts_words
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import InstanceLike, MigrationStatus
@@ -76,7 +77,7 @@ class Crossing:
             run, path = self.leaving, inner.store.path(self._name)
             record = inner.store.read(path)
             if run and record and not record.is_paused:
-                inner.rewrite(path, lambda now: now._replace(pause="migrating"))
+                rewrite(inner.store, path, lambda now: now._replace(pause="migrating"))
                 run.is_held_still = True
                 traffic.on_pause(inner.name, self._name, "paused")
                 traffic.was_paused(inner.name, self._name, paused=True)

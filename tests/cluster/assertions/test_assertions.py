@@ -492,3 +492,34 @@ def test_plain_comparisons_explain_themselves(pytester):
             "E         At index 5 diff: 6 != 7",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("expected", "line"),
+    [
+        ({"web1": ("node1",)}, "'web1': 'node1' != ('node1',)"),
+        ({"web1": ["node2"]}, "'web1': 'node1' != ['node2']"),
+        ({"web1": (1,)}, "'web1': 'node1' != (1,)"),
+        ({"web1": "node1", "web2": ("node2", "node1")}, "'web2': ('node1', 'node2') != ('node2', 'node1')"),
+        ({"web1": "node1", "web3": ()}, "'web3': leave it out, as it runs nowhere"),
+        ({"web1": "node1", "web3": ["node1"]}, "'web3': nowhere != ['node1']"),
+        ({"web1": "node1", 3: "node1"}, "3: nowhere != 'node1'"),
+    ],
+)
+def test_a_placement_that_is_written_otherwise_is_explained_too(pytester, expected, line):
+    several = {"web2": ("node1", "node2")} if "web2" in expected else {}
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.fakehv(strict=False)
+        def test_it(fakehv_cluster):
+            fakehv_cluster.add_instance("web1", node="node1")
+            for name in {several.get("web2", ())}:
+                node = fakehv_cluster[name]
+                node.StartInstance(node.instance("web2"), [], False)
+            assert fakehv_cluster.placement() == {expected}
+        """
+    )
+    said = [each for each in pytester.runpytest().outlines if each.startswith("E")]
+    assert said == ["E       AssertionError: assert the placements differ:", f"E           {line}"]
