@@ -246,7 +246,7 @@ class Watcher:
             return None
         if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
             return None
-        lie = run and self._told.lie("GetMigrationStatus", run.source_name, instance, run.call)
+        lie = run and self._told.status_lie(run)
         if run is None:
             why = "none began"
         elif before is not None:

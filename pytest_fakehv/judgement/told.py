@@ -1,5 +1,6 @@
 """What callers were told, by the journal: what they do against it is their own doing."""
 
+from math import inf
 from typing import Final
 
 from pytest_fakehv.calls.journal import Call, Journal
@@ -37,12 +38,31 @@ class Told:
             if call.error is not None
         )
 
-    def lie(self, method: str, node: str, instance: str, since: Call | None = None) -> Call | None:
-        """Return the lie that callers of a kind were told last since another call; None if that was true."""
+    def lie(
+        self, method: str, node: str, instance: str, since: Call | None = None, *, but_failed: bool = False
+    ) -> Call | None:
+        """Return the lie that callers of a kind were told last since another call; None if that was true.
+
+        Args:
+            method: of which method.
+            node: on which node.
+            instance: about which instance.
+            since: the other call, if any.
+            but_failed: whether a later call that raised has told its caller nothing.
+        """
         lie = self._journal._lies.get((method, node, instance))
         if lie is None or (since and lie.number <= since.number) or lie.error is not None:
             return None
-        return None if any(call.ended for call in self._calls(method, node, instance, lie)) else lie
+        later = (call for call in self._calls(method, node, instance, lie) if call.ended)
+        return None if any(not but_failed or call.error is None for call in later) else lie
+
+    def status_lie(self, run: Run) -> Call | None:
+        """Return the lie that callers were told last of how far a migration is; None if that was true.
+
+        A status call that raised has told nothing.
+        """
+        lie = self.lie("GetMigrationStatus", run.source_name, run.instance, run.call, but_failed=True)
+        return lie if lie and (run.successor is None or lie.number < run.successor.number) else None
 
     def remembers(self, call: Call) -> bool:
         """Tell whether it is known what callers were told since a call."""
@@ -63,9 +83,16 @@ class Told:
         return any(self.lie(method, node, instance, since) for node in sources)
 
     def completed(self, run: Run) -> Call | None:
-        """Return the last call that was told that a migration completed."""
-        polls = self._calls("GetMigrationStatus", run.source_name, run.instance, run.call)
-        return next((poll for poll in polls if status_of(poll) == "completed"), None)
+        """Return the last call that was told that a migration completed.
+
+        It was told nothing of it once another one has begun from there, or was said to.
+        """
+        node, instance = run.source_name, run.instance
+        tries = self._calls("MigrateInstance", node, instance, run.call)
+        begun = [call.number for call in tries if call.error is None]
+        end = min([*begun, run.successor.number if run.successor else inf])
+        polls = self._calls("GetMigrationStatus", node, instance, run.call)
+        return next((poll for poll in polls if poll.number < end and status_of(poll) == "completed"), None)
 
     def has_looked(self, run: Run, since: Call) -> bool:
         """Tell whether a caller was told since another call if the instance is on its migration's target."""

@@ -56,6 +56,7 @@ class Run:
         has_lost_instance: whether the instance was lost by the time that it ended.
         is_accepted: whether the target had got ready for it.
         call: the call that began it; None if that was none.
+        successor: the call that began the next one from its source; None if none has.
         is_held_still: whether the instance is paused for it though it is a live one, until it is finalized.
         lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
@@ -89,6 +90,7 @@ class Run:
     is_accepted: bool = False
     is_held_still: bool = False
     call: Call | None = None
+    successor: Call | None = None
     lost_nodes: set[str] = field(default_factory=set)
     unpaused: Course | None = None
     renamed: str | None = None

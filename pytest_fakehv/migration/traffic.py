@@ -178,6 +178,8 @@ class Traffic:
             self._runs.append(run)
             self._active[instance] = self._latest[instance] = run
             self._open.setdefault(instance, []).append(run)
+            if last:
+                last.successor = call
             self._leaving[source_name, instance] = run
             self._arriving[target_name, instance] = run
             self.schedule(run)

@@ -259,6 +259,33 @@ class TestWhatItWasTold:
         master.end_target()
         assert (broken(cluster), cluster.placement()) == ([], {"web1": "node2"})
 
+    def test_of_the_next_migration(self, cluster, master):
+        """It says nothing of the one before it, which had failed."""
+        cluster.script_migration("web1", outcome="failed", times=1)
+        master.begin()
+        cluster["node3"].AcceptInstance(master.web1, "", "node3")
+        cluster.script_migration("web1", bandwidth=1)
+        master.source.MigrateInstance("cluster", master.web1, "node3", True)
+        cluster.fault("GetMigrationStatus", result=COMPLETED)
+        assert master.status() == "completed"
+        master.end_target()
+        assert whats(cluster)[0] == (
+            "the migration of web1 was finalized with success on node2, though it failed"
+        )
+
+    @pytest.mark.parametrize("said", ["completed", "failed"])
+    def test_before_a_call_that_failed(self, cluster, master, said):
+        """One that raised has told nothing."""
+        cluster.fault("GetMigrationStatus", result=MigrationStatus(status=said), when="after", times=1)
+        cluster.fault("GetMigrationStatus", times=1)
+        cluster.script_migration("web1", **({"bandwidth": 1} if said == "completed" else {}))
+        master.begin()
+        with pytest.raises(HypervisorError):
+            master.status()
+        master.end_source()
+        what = "the migration of web1 was finalized with success on node1, though its status said 'failed'"
+        assert [each for each in whats(cluster) if "though" in each] == ([what] if said == "failed" else [])
+
     def test_the_truth_later(self, cluster, master):
         cluster.fault("GetMigrationStatus", result=MigrationStatus(status="active"), times=2)
         assert master.begin() == "completed"

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +14,7 @@ from pytest_fakehv import (
     FakeHypervisor,
     HypervisorError,
     InstanceSpec,
+    MigrationStatus,
     NodeSpec,
 )
 from pytest_fakehv.machine import Time
@@ -235,6 +236,40 @@ class TestAbortOfWhatCompleted:
         self.test_where_the_target_has_refused_it(cluster, master)
         cluster.script_migration("web1")
         assert master.begin() == "completed"
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert [each[0] for each in wrong(cluster)] == ["unearned"]
+
+    @pytest.mark.parametrize(
+        "second", [{}, {"effect": False}, {"error": "no", "when": "after"}], ids=["begun", "lie", "told late"]
+    )
+    def test_where_it_was_the_next_one_that_completed(self, cluster, master, second):
+        """What its status says since is said of that one."""
+        cluster.script_migration("web1", outcome="failed", times=1)
+        assert master.begin() == "failed"
+        node1, node3 = cluster["node1"], cluster["node3"]
+        node3.AcceptInstance(master.web1, "", "node3")
+        if second:
+            cluster.fault("MigrateInstance", times=1, **second)
+        if second.get("effect") is False:
+            cluster.fault("GetMigrationStatus", result=MigrationStatus(status="completed"))
+        with suppress(HypervisorError):
+            node1.MigrateInstance("cluster", master.web1, "node3", True)
+        assert master.status() == "completed"
+        master.end_target(success=False)
+        node1.FinalizeMigrationSource(master.web1, True, True)
+        node3.FinalizeMigrationDst(master.web1, "", True)
+        assert (wrong(cluster), cluster.placement()) == ([], {"web1": "node3"})
+
+    def test_where_the_next_one_was_refused(self, cluster, master):
+        """Then it is still this one that its status is of."""
+        cluster.script_migration("web1", polls=2)
+        master.accept()
+        master.migrate()
+        with pytest.raises(HypervisorError):
+            master.migrate()
+        while master.status() != "completed":
+            pass
         master.end_target(success=False)
         master.end_source(success=False)
         assert [each[0] for each in wrong(cluster)] == ["unearned"]
