@@ -154,9 +154,13 @@ class Watcher:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
-                target = run.target_name if run else None
-                may_arrive = run is not None and run.finalized_on_target is None
-                self._gone[instance] = _Gone(node, call, target, is_on_its_way=may_arrive)
+                self._gone[instance] = _Gone(
+                    node,
+                    call,
+                    run.target_name if run else None,
+                    has_arrived=run is not None and run.finalized_on_target is True,
+                    is_on_its_way=run is not None and self._may_arrive(run),
+                )
 
     def stopped(self, node: str, instance: str) -> None:
         """Note that an instance was stopped, by whatever call."""
@@ -248,7 +252,8 @@ class Watcher:
             return None
         lie = run and self._told.status_lie(run)
         if run is None:
-            why = "none began"
+            where = f"{'to' if is_target else 'from'} {node} "
+            why = f"none {where if self._traffic.latest(instance) else ''}began"
         elif before is not None:
             why = f"it was {'finalized' if before else 'aborted'} there before"
         elif lie and not run.has_moved and self._told.remembers(lie) and status_of(lie) != "completed":
@@ -393,6 +398,11 @@ class Watcher:
         source = {run.source_name} if run.finalized_on_source is None else set()
         return self._split.get(instance, set()).issuperset({*others} - source)
 
+    def _may_arrive(self, run: Run) -> bool:
+        """Tell whether an instance that leaves its source is on its way, as far as anybody may believe."""
+        has_failed = run.outcome in {"failed", "cancelled"} or (run.is_active and run.spec is not None)
+        return run.finalized_on_target is None and not (has_failed and self._told.completed(run) is None)
+
     def _is_excused(self, run: Run) -> bool:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
         return run.finalized_on_source is None and (
@@ -424,12 +434,15 @@ class _Gone:
     node: str
     call: Call
     target: str | None
+    has_arrived: bool
     is_on_its_way: bool
 
 
 def _vanished(instance: str, gone: _Gone) -> Violation:
     why = f"{gone.node} dropped its only copy"
-    if gone.target:
+    if gone.target and gone.has_arrived:
+        why = f"it left {gone.node} and was no longer on {printable(gone.target)}"
+    elif gone.target:
         why = f"it left {gone.node} and did not arrive on {printable(gone.target)}"
     what = f"{printable(instance)} runs nowhere: {why}"
     nodes = (gone.node, gone.target) if gone.target else (gone.node,)

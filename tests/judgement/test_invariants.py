@@ -65,6 +65,15 @@ def vanished_by_ending_it_half_on_each_side(cluster, master):
     ]
 
 
+def vanished_by_aborting_what_had_arrived(cluster, master):
+    master.begin()
+    master.end_target()
+    master.end_target(success=False)
+    master.end_source()
+    what = "web1 runs nowhere: it left node1 and was no longer on node2"
+    return [("vanished", what, 7, ("node1", "node2"))]
+
+
 def unfinished_after_accepting(cluster, master):
     master.accept()
     return [("unfinished", "web1 was accepted on node2 and neither migrated nor aborted", 1, ("node2",))]
@@ -117,6 +126,28 @@ def unearned_where_none_began_on_the_source(cluster, master):
     return [
         ("unearned", unearned("node1", "none began"), 1, ("node1",)),
         ("vanished", "web1 runs nowhere: node1 dropped its only copy", 1, ("node1",)),
+    ]
+
+
+def unearned_on_a_wrong_node(cluster, master):
+    master.begin()
+    cluster["node3"].FinalizeMigrationDst(master.web1, "", True)
+    master.end_source()
+    return [
+        ("unearned", unearned("node3", "none to node3 began"), 5, ("node3",)),
+        ("split-brain", "web1 ran on node1 and node3 at once", 5, ("node1", "node3")),
+        ("unfinished", "the migration of web1 from node1 to node2 is not finalized on node2", 3, ("node2",)),
+    ]
+
+
+def unearned_on_a_wrong_source(cluster, master):
+    master.begin()
+    master.end_source()
+    master.end_target()
+    master.target.FinalizeMigrationSource(master.web1, True, True)
+    return [
+        ("unearned", unearned("node2", "none from node2 began"), 7, ("node2",)),
+        ("vanished", "web1 runs nowhere: node2 dropped its only copy", 7, ("node2",)),
     ]
 
 
@@ -191,12 +222,15 @@ SCENARIOS = [
     vanished_by_aborting_what_has_moved,
     vanished_on_the_way,
     vanished_by_ending_it_half_on_each_side,
+    vanished_by_aborting_what_had_arrived,
     unfinished_after_accepting,
     unfinished_after_starting,
     unfinished_on_the_source,
     unfinished_after_a_failure,
     unearned_where_none_began,
     unearned_where_none_began_on_the_source,
+    unearned_on_a_wrong_node,
+    unearned_on_a_wrong_source,
     unearned_while_under_way,
     unearned_after_a_failure,
     unearned_after_a_cancellation,

@@ -82,6 +82,43 @@ class TestInFlight:
         cluster["node3"].StartInstance(master.web1, [], False)
         cluster.assert_consistent()
 
+    @pytest.mark.parametrize("script", [{"outcome": "failed"}, {"outcome": "cancelled"}, {"bandwidth": 1}])
+    def test_a_start_of_what_can_not_arrive(self, cluster, master, script):
+        """Who let it go did wrong; who looks and starts it did not, whatever is then let arrive."""
+        cluster.script_migration("web1", **script)
+        master.accept()
+        master.migrate()
+        master.status()
+        master.end_source()
+        assert [each.ListInstances() for each in cluster] == [[], [], []]
+        cluster["node3"].StartInstance(master.web1, [], False)
+        master.end_target()
+        assert [(each[0], each[2]) for each in wrong(cluster)] == [
+            ("unearned", "FinalizeMigrationSource"),
+            ("split-brain", "FinalizeMigrationDst"),
+            ("unearned", "FinalizeMigrationDst"),
+        ]
+
+    @pytest.mark.parametrize("befall", [FakeHypervisor.crash, FakeHypervisor.disconnect])
+    def test_the_target_of_what_can_not_arrive_excuses_nothing(self, cluster, master, befall):
+        cluster.script_migration("web1", outcome="failed")
+        master.begin()
+        master.end_source()
+        befall(cluster["node2"])
+        assert [each[0] for each in wrong(cluster)] == ["unearned", "vanished"]
+
+    def test_a_start_of_what_was_said_to_have_completed(self, cluster, master):
+        cluster.script_migration("web1", bandwidth=1)
+        cluster.fault("GetMigrationStatus", result=MigrationStatus(status="completed"))
+        master.begin()
+        master.end_source()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        master.end_target()
+        assert [(each[0], each[2]) for each in wrong(cluster)] == [
+            ("double-start", "StartInstance"),
+            ("split-brain", "StartInstance"),
+        ]
+
     def test_a_start_where_the_program_itself_called_the_target_wrongly(self, cluster, master):
         master.begin()
         master.end_source()
