@@ -52,6 +52,7 @@ class Watcher:
         self._departed: dict[str, Departure | None] = {}
         self._gone: dict[str, _Gone] = {}
         self._overtaken: dict[str, Call] = {}  # by which start, what was on its way
+        self._anew: dict[str, Call] = {}  # by which start, what its source had lost before it was finalized
         self._accepted: dict[tuple[str, str], Call | None] = {}
         self._split: dict[str, set[str]] = {}
         self._seen: list[Violation] = []
@@ -83,7 +84,7 @@ class Watcher:
         """Note that an instance runs on a node from now on, by a call or by none."""
         with self._lock:
             self.events += 1
-            if gone := self._gone.pop(instance, None):
+            if (gone := self._gone.pop(instance, None)) or instance not in self._where:
                 self._arrives(node, instance, gone, call)
             if self._stopped:
                 self._stopped.discard((node, instance))
@@ -95,17 +96,31 @@ class Watcher:
             if self.apart.others and call:  # what the test itself, or a script, brings together may be so
                 self._seen += self.apart.broken(node, instance, call, self.is_there)
 
-    def _arrives(self, node: str, instance: str, gone: "_Gone", call: Call | None) -> None:
+    def _arrives(self, node: str, instance: str, gone: "_Gone | None", call: Call | None) -> None:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
-        if call is None or call.method not in STARTS or not (gone.is_on_its_way and gone.target):
+        if call is None or call.method not in STARTS:
             return
-        if self._told.has_failed("FinalizeMigrationDst", gone.target, instance, gone.call):
+        since: Call | None
+        if gone and not gone.is_on_its_way:
             return
-        run = self._traffic.arriving(gone.target, instance)
-        if run and self._told.lie("FinalizeMigrationDst", gone.target, instance, run.call):
+        if gone:
+            target, since = gone.target, gone.call
+        else:
+            run = self._traffic.completed(instance)  # and its source has lost it since
+            told = self._told.completed(run) if run else None
+            if run is None or told is None:
+                return
+            self._anew[instance] = call
+            if self._told.has_looked(run, told):  # as with an abort
+                return
+            target, since = run.target_name, run.call
+        if target is None or self._told.has_failed("FinalizeMigrationDst", target, instance, since):
+            return
+        run = self._traffic.arriving(target, instance)
+        if run and self._told.lie("FinalizeMigrationDst", target, instance, run.call):
             return  # as far as anybody knows, it has arrived, and ended there
-        what = f"{printable(instance)} was started on {node} while it was on its way to {gone.target}"
-        self._saw("double-start", what, instance, dict.fromkeys([gone.target, node]), call)
+        what = f"{printable(instance)} was started on {node} while it was on its way to {target}"
+        self._saw("double-start", what, instance, dict.fromkeys([target, node]), call)
         self._overtaken[instance] = call
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
@@ -388,12 +403,16 @@ class Watcher:
         else:
             self._departed[instance] = Departure(node, f"went down with {node}") if took_it else None
             self._overtaken.pop(instance, None)
+            self._anew.pop(instance, None)
         self.kin.ended(node, instance)
 
     def _is_handover(self, node: str, instance: str, others: list[str], call: Call | None) -> bool:
         """Tell whether an instance may run on two nodes until the source's finalize, or is split already."""
         run = self._traffic.arriving(node, instance)
         if run is None or call is None or call.method != "FinalizeMigrationDst":
+            return False
+        start = self._anew.get(instance)
+        if start and run.call and run.call.number < start.number:  # it is not what the source had then
             return False
         source = {run.source_name} if run.finalized_on_source is None else set()
         return self._split.get(instance, set()).issuperset({*others} - source)

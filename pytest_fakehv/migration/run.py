@@ -130,6 +130,11 @@ class Run:
         return self.outcome == "completed" and self.finalized_on_source is None and not self.lost_nodes
 
     @property
+    def awaits_target(self) -> bool:
+        """Whether it is to be finalized on the target, which has lost nothing."""
+        return self.target_name in self.open_nodes
+
+    @property
     def is_active(self) -> bool:
         """Whether it is under way."""
         return self.outcome == "active"

@@ -106,6 +106,11 @@ class Traffic:
         """Tell whether an open migration of an instance is between just these nodes."""
         return any({*nodes} == {run.source_name, run.target_name} for run in self._open.get(instance, ()))
 
+    def completed(self, instance: str) -> Run | None:
+        """Return the newest migration of an instance that has completed, and that its target awaits."""
+        runs = self._open.get(instance, [])
+        return next((run for run in reversed(runs) if run.outcome == "completed" and run.awaits_target), None)
+
     @property
     def open_runs(self) -> list[Run]:
         """The migrations that are still to be finalized somewhere, in the order of their beginning."""

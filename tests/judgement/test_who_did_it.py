@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
-from by_hand import Master, small_cluster
+from by_hand import EVENTS, Master, small_cluster
 
 from pytest_fakehv import (
     DeclarationError,
@@ -142,6 +142,76 @@ class TestInFlight:
         cluster["node3"].add_instance("web1")
         master.end_target()
         assert "double-start" not in [each.invariant for each in cluster.violations()]
+
+
+class TestLostOnItsSource:
+    """Once the status has said that it completed: what has arrived is finalized all the same."""
+
+    @pytest.fixture(params=["stop", "power cycle", "crash and boot"])
+    def lose(self, request, master):
+        return lambda: EVENTS[request.param](master.source)
+
+    @pytest.mark.parametrize("node", ["node1", "node2", "node3"])
+    def test_a_start(self, cluster, master, lose, node):
+        master.begin()
+        lose()
+        cluster[node].StartInstance(master.web1, [], False)
+        master.end_target()
+        master.end_source()
+        what = f"web1 was started on {node} while it was on its way to node2"
+        split = ("split-brain", f"web1 ran on {node} and node2 at once", "StartInstance", node)
+        assert wrong(cluster) == [
+            ("double-start", what, "StartInstance", node),
+            *([] if node == "node2" else [split]),
+        ]
+
+    def test_a_start_by_who_has_looked(self, cluster, master, lose):
+        master.begin()
+        lose()
+        assert [each.ListInstances() for each in cluster] == [[], [], []]
+        master.source.StartInstance(master.web1, [], False)
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert (wrong(cluster), cluster.placement()) == ([], {"web1": "node1"})
+
+    def test_who_lets_it_arrive_beside_that(self, cluster, master, lose):
+        """Both run, though one is on the source and one on the target."""
+        master.begin()
+        lose()
+        assert master.target.ListInstances() == []
+        master.source.StartInstance(master.web1, [], False)
+        master.end_target()
+        master.end_source()
+        assert [each[0::2] for each in wrong(cluster)] == [("split-brain", "FinalizeMigrationDst")]
+
+    @pytest.mark.parametrize("why", ["refused", "aborted", "killed", "never told"])
+    def test_a_start_of_what_does_not_arrive(self, cluster, master, lose, why):
+        if why == "never told":
+            cluster.fault("GetMigrationStatus", when="after")
+        if why == "refused":
+            cluster.fault("FinalizeMigrationDst", times=1)
+        with suppress(HypervisorError):
+            master.begin()
+        lose()
+        if why == "killed":
+            master.target.kill("web1")
+        elif why in {"refused", "aborted"}:
+            with suppress(HypervisorError):
+                master.end_target(success=why == "refused")
+        cluster["node3"].StartInstance(master.web1, [], False)
+        assert "double-start" not in [each[0] for each in wrong(cluster)]
+
+    def test_what_migrates_again_is_handed_over(self, cluster, master, lose):
+        master.begin()
+        lose()
+        master.target.ListInstances()
+        master.source.StartInstance(master.web1, [], False)
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert master.begin() == "completed"
+        master.end_target()
+        master.end_source()
+        assert (wrong(cluster), cluster.placement()) == ([], {"web1": "node2"})
 
 
 class TestPostcopy:
