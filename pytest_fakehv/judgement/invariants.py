@@ -265,6 +265,9 @@ class Watcher:
             return None
         if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
             return None
+        method = "FinalizeMigrationDst" if is_target else "FinalizeMigrationSource"
+        if run and before and self._told.has_only_failed(method, node, instance, run.call):
+            return None  # it was done, and then the node went down: who was told that it failed tries again
         lie = run and self._told.status_lie(run)
         if run is None:
             where = f"{'to' if is_target else 'from'} {node} "

@@ -15,6 +15,13 @@ def status_of(poll: Call) -> object:
     return getattr(poll.result, "status", None)
 
 
+def _was_failed(call: Call) -> bool:
+    """Tell whether a call's caller was told that it failed, and didn't make it wrongly or break it off."""
+    if call.error is None:
+        return False
+    return bool(call.fault) or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
+
+
 class Told:
     """What the callers of one cluster were told.
 
@@ -32,11 +39,12 @@ class Told:
         """
         if since and since.number < self._journal._first:  # the test lets the journal forget
             return True
-        return any(
-            call.fault or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
-            for call in self._calls(method, node, instance, since)
-            if call.error is not None
-        )
+        return any(map(_was_failed, self._calls(method, node, instance, since)))
+
+    def has_only_failed(self, method: str, node: str, instance: str, since: Call | None) -> bool:
+        """Tell whether each caller was told since another call that one failed, and some were."""
+        over = [call for call in self._calls(method, node, instance, since) if call.ended]
+        return bool(over) and all(map(_was_failed, over))
 
     def lie(
         self, method: str, node: str, instance: str, since: Call | None = None, *, but_failed: bool = False

@@ -287,6 +287,27 @@ def test_a_finalize_that_failed_and_was_tried_again_is_quiet(cluster, master):
     cluster.assert_consistent()
 
 
+def test_a_finalize_that_was_done_as_its_node_went_down_is_tried_again_once(cluster, master):
+    """Its caller was told that it failed: what it starts then is no second success, as any after that is."""
+    cluster.fault("FinalizeMigrationDst", when="after", crash=True, times=1)
+    master.begin()
+    master.end_source()
+    with pytest.raises(HypervisorError):
+        master.end_target()
+    cluster["node2"].boot()
+    master.end_target()
+    cluster.assert_running("web1", on="node2")
+    cluster.assert_consistent()
+    cluster["node2"].crash()
+    with pytest.raises(HypervisorError):
+        master.end_target()
+    cluster["node2"].boot()
+    master.end_target()
+    assert [(each.invariant, each.call.number) for each in cluster.violations()] == [
+        ("unearned", cluster.journal.total)
+    ]
+
+
 @pytest.mark.parametrize("steps", [0, 3, 4, 5])
 def test_a_node_that_is_taken_out_is_quiet(cluster, master, steps):
     cluster.add_instance("web2", node="node1")
