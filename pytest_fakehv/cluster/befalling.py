@@ -125,7 +125,7 @@ class Befalling(View):
         holders = self._holders(deed, name, where)
         if not holders:
             self._refuse_absent(name, where)
-        targets = {each.target_name for each in self._scope.shared.traffic.open_runs if each.instance == name}
+        targets = {each.target_name for each in self._scope.shared.traffic.open_of(name)}
         return next((each for each in holders if each.name in targets), holders[0])
 
     @under_lock
@@ -156,7 +156,8 @@ class Befalling(View):
                 if each.holds(name):
                     found.append(each)
         names = [each.name for each in found]
-        if len(found) > 1 and not self._scope.shared.traffic.is_between(name, names):
+        runs = self._scope.shared.traffic.open_of(name)
+        if len(found) > 1 and not any(run.is_between(names) for run in runs):
             raise DeclarationError(
                 f"{shown(name)} runs on {' and '.join(names)}; say with node= which one is meant"
             )
@@ -164,8 +165,8 @@ class Befalling(View):
 
     def _half_arrived(self, name: str, where: str | None) -> list[InnerNode]:
         """Return the nodes that have some or all of an instance that is on its way to them."""
-        runs = self._scope.shared.traffic.open_runs
-        targets = {each.target_name for each in runs if each.instance == name and each.is_half_arrived}
+        runs = self._scope.shared.traffic.open_of(name)
+        targets = {each.target_name for each in runs if each.is_half_arrived}
         return [each for each in self._seen(where) if each.name in targets]
 
     def _refuse_absent(self, name: str, where: str | None) -> NoReturn:

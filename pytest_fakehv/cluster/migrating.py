@@ -149,11 +149,11 @@ class Migrating(NodeStage, Hooks):
                 run.remember()
             if success:
                 alive = bool(self._IsAlive(name))
-                wrong = watcher.finalizes(self.name, name, run, is_target=False, runs=alive)
+                wrong = watcher.ends.success(self.name, name, run, is_target=False, runs=alive)
                 if alive:
                     self._MarkDown(name)
             else:
-                wrong = watcher.aborts(self.name, run)
+                wrong = watcher.ends.abort(self.name, run)
             with self._shared.lock:
                 self._inner.check_up()
                 if not success:
@@ -187,9 +187,9 @@ class Migrating(NodeStage, Hooks):
                     raise RefusedError("its memory has not arrived")
             wrong = None
             if success and self.cluster is not None:  # else nothing is known of the source
-                wrong = watcher.finalizes(self.name, name, run, is_target=True, runs=alive)
+                wrong = watcher.ends.success(self.name, name, run, is_target=True, runs=alive)
             if not success:
-                wrong = watcher.aborts(self.name, run)
+                wrong = watcher.ends.abort(self.name, run)
                 if alive:
                     self._MarkDown(name)
             elif not alive:

@@ -261,7 +261,7 @@ class Scope:
         shared = self.shared
         with shared.lock:
             nodes, (calls, total) = _seen(self.everywhere), self._calls()
-            (scene, events), runs = shared.chronicle.read(), shared.traffic.runs
+            (scene, events), runs = shared.chronicle.read(), list(shared.traffic.runs)
             scripts, faults = [*shared.traffic.scripts.every], shared.faults.every
             timed = [*shared.clock._events.every]
         return paint(

@@ -5,19 +5,20 @@ do to the files is believed, and blamed on nobody.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pytest_fakehv.calls.journal import Call, Journal
 from pytest_fakehv.interface.constants import STARTS, STOPS
 from pytest_fakehv.judgement.apart import Apart
-from pytest_fakehv.judgement.departures import Departure
+from pytest_fakehv.judgement.departures import Departure, Gone, vanished
+from pytest_fakehv.judgement.ends import Ends
 from pytest_fakehv.judgement.kin import Kin
-from pytest_fakehv.judgement.told import Told, status_of
+from pytest_fakehv.judgement.told import Told
 from pytest_fakehv.judgement.violations import Invariant, Violation, by_itself
 from pytest_fakehv.migration.run import Run
 from pytest_fakehv.migration.traffic import Traffic
 from pytest_fakehv.storage.locks import Lock, under_lock
-from pytest_fakehv.text import listed, printable, shown
+from pytest_fakehv.text import listed, printable
 
 __tracebackhide__ = True  # a wrong call is shown at the line that made it
 
@@ -37,6 +38,7 @@ class Watcher:
         is_paused: tells of a node and an instance that is there whether it is paused.
         apart: which instances must not meet.
         kin: which machines have had several names.
+        ends: what is wrong with how migrations are finalized.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Watcher:
         self._alone: dict[str, tuple[str, ...]] = {}
         # What runs nowhere any more; and what took it, where that was no call.
         self._departed: dict[str, Departure | None] = {}
-        self._gone: dict[str, _Gone] = {}
+        self._gone: dict[str, Gone] = {}
         self._overtaken: dict[str, Call] = {}  # by which start, what was on its way
         self._anew: dict[str, Call] = {}  # by which start, what its source had lost before it was finalized
         self._accepted: dict[tuple[str, str], Call | None] = {}
@@ -63,6 +65,7 @@ class Watcher:
         self.is_paused: Callable[[str, str], bool] = lambda _node, _instance: False
         self.apart = Apart()
         self.kin = Kin(self._where, traffic)
+        self.ends = Ends(traffic, self._told, current_call)
 
     @property
     def known(self) -> set[str]:
@@ -84,8 +87,9 @@ class Watcher:
         """Note that an instance runs on a node from now on, by a call or by none."""
         with self._lock:
             self.events += 1
-            if (gone := self._gone.pop(instance, None)) or instance not in self._where:
-                self._arrives(node, instance, gone, call)
+            if call and call.method in STARTS:
+                self._starts(node, instance, call)
+            self._gone.pop(instance, None)
             if self._stopped:
                 self._stopped.discard((node, instance))
             if instance in self._where:  # it runs somewhere else, which is rare
@@ -96,24 +100,14 @@ class Watcher:
             if self.apart.others and call:  # what the test itself, or a script, brings together may be so
                 self._seen += self.apart.broken(node, instance, call, self.is_there)
 
-    def _arrives(self, node: str, instance: str, gone: "_Gone | None", call: Call | None) -> None:
+    def _starts(self, node: str, instance: str, call: Call) -> None:
         """See whether an instance is started that is on its way, and nobody was told that it won't arrive."""
-        if call is None or call.method not in STARTS:
-            return
-        since: Call | None
-        if gone and not gone.is_on_its_way:
-            return
-        if gone:
-            target, since = gone.target, gone.call
-        else:
-            run = self._traffic.completed(instance)  # and its source has lost it since
-            told = self._told.completed(run) if run else None
-            if run is None or told is None:
-                return
-            self._anew[instance] = call
-            if self._told.has_looked(run, told):  # as with an abort
-                return
-            target, since = run.target_name, run.call
+        gone = self._gone.get(instance)
+        target, since = (
+            (gone.target if gone.is_on_its_way else None, gone.call)
+            if gone
+            else self._awaiting(instance, call)
+        )
         if target is None or self._told.has_failed("FinalizeMigrationDst", target, instance, since):
             return
         run = self._traffic.arriving(target, instance)
@@ -122,6 +116,19 @@ class Watcher:
         what = f"{printable(instance)} was started on {node} while it was on its way to {target}"
         self._saw("double-start", what, instance, dict.fromkeys([target, node]), call)
         self._overtaken[instance] = call
+
+    def _awaiting(self, instance: str, call: Call) -> tuple[str | None, Call | None]:
+        """Return which target awaits what is started anew, and the call that began that migration, if any.
+
+        It has completed, and its source has lost the instance since. As with an abort, who has looked at the
+        target may start it.
+        """
+        runs = () if instance in self._where else self._traffic.open_of(instance)
+        for run in (each for each in runs if each.awaits_target):
+            if told := self._told.completed(run):
+                self._anew[instance] = call
+                return None if self._told.has_looked(run, told) else run.target_name, run.call
+        return None, None
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
         self._leave_to_others(instance, but=node)
@@ -169,12 +176,12 @@ class Watcher:
                 return
             run = self._traffic.leaving(node, instance) if call.method == "FinalizeMigrationSource" else None
             if run is None or not self._is_excused(run):
-                self._gone[instance] = _Gone(
+                self._gone[instance] = Gone(
                     node,
                     call,
                     run.target_name if run else None,
                     has_arrived=run is not None and run.finalized_on_target is True,
-                    is_on_its_way=run is not None and self._may_arrive(run),
+                    is_on_its_way=run is not None and self._told.may_arrive(run),
                 )
 
     def stopped(self, node: str, instance: str) -> None:
@@ -247,68 +254,6 @@ class Watcher:
             self._forgotten.discard((node, instance))
             return ready or self._told.has_accepted(node, instance)
 
-    def finalizes(
-        self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool
-    ) -> Violation | None:
-        """Return what is wrong with finalizing a migration with success, for `finalized` if that works.
-
-        Args:
-            node: on which node.
-            instance: the instance's name.
-            run: its migration, if there is one.
-            is_target: whether that node is the target.
-            runs: whether the instance ran there before.
-        """
-        before = run and (run.finalized_on_target if is_target else run.finalized_on_source)
-        # Nothing changes: not again, nor where it has moved, whoever did that.
-        if runs == is_target and (run is None or before is not None or not run.is_still_there):
-            return None
-        if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
-            return None
-        method = "FinalizeMigrationDst" if is_target else "FinalizeMigrationSource"
-        if run and before and self._told.has_only_failed(method, node, instance, run.call):
-            return None  # it was done, and then the node went down: who was told that it failed tries again
-        lie = run and self._told.status_lie(run)
-        if run is None:
-            where = f"{'to' if is_target else 'from'} {node} "
-            why = f"none {where if self._traffic.latest(instance) else ''}began"
-        elif before is not None:
-            why = f"it was {'finalized' if before else 'aborted'} there before"
-        elif lie and not run.has_moved and self._told.remembers(lie) and status_of(lie) != "completed":
-            why = f"its status said {shown(status_of(lie))}"
-        elif not lie and run.outcome != "completed" and not run.has_moved:
-            words = {"active": "is under way", "cancelled": "was cancelled", "failed": "failed"}
-            why = f"it {words[run.outcome]}"
-        elif not run.is_accepted:
-            why = f"{run.target_name} had not accepted the instance"
-        else:
-            return None
-        return _unearned(
-            node, instance, f"finalized with success on {node}, though {why}", self._current_call()
-        )
-
-    def aborts(self, node: str, run: Run | None) -> Violation | None:
-        """Return what is wrong with finalizing a migration without success on a node, likewise.
-
-        Whoever was told that it completed keeps the wrong copy, unless the target is lost, or has refused it;
-        who has looked at the target since cleans up after somebody else.
-        """
-        if (
-            run is None
-            or run.target is None  # nothing is known of what happens there
-            or (run.finalized_on_source, run.finalized_on_target) != (None, None)
-            or run.target_name in run.lost_nodes
-        ):
-            return None
-        told = self._told.completed(run)
-        if told is None or self._told.has_looked(run, told):
-            return None
-        if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
-            return None
-        return _unearned(
-            node, run.instance, f"aborted on {node}, though its status said completed", self._current_call()
-        )
-
     def finalized(
         self, node: str, instance: str, run: Run | None, wrong: Violation | None, *, is_target: bool
     ) -> None:
@@ -340,7 +285,8 @@ class Watcher:
         if len(self._where.get(instance, ())) > 1:
             self._leave_to_others(instance)
             places = self._where.get(instance, ())
-            if len(places) > 1 and not self._traffic.is_between(instance, places):
+            runs = self._traffic.open_of(instance)
+            if len(places) > 1 and not any(run.is_between(places) for run in runs):
                 self._saw_split(instance, self._current_call())
 
     # What is wrong
@@ -353,7 +299,7 @@ class Watcher:
             unreachable: the nodes that no program could call now.
         """
         found = self._seen + [
-            _vanished(instance, gone)
+            vanished(instance, gone)
             for instance, gone in self._gone.items()
             if not (gone.is_on_its_way and gone.target in unreachable)
         ]
@@ -420,11 +366,6 @@ class Watcher:
         source = {run.source_name} if run.finalized_on_source is None else set()
         return self._split.get(instance, set()).issuperset({*others} - source)
 
-    def _may_arrive(self, run: Run) -> bool:
-        """Tell whether an instance that leaves its source is on its way, as far as anybody may believe."""
-        has_failed = run.outcome in {"failed", "cancelled"} or (run.is_active and run.spec is not None)
-        return run.finalized_on_target is None and not (has_failed and self._told.completed(run) is None)
-
     def _is_excused(self, run: Run) -> bool:
         """Tell whether an instance that left its source was stopped on the target, or is nobody's fault."""
         return run.finalized_on_source is None and (
@@ -447,28 +388,6 @@ class Watcher:
         self._seen.append(
             Violation(invariant=invariant, what=what, instance=instance, nodes=tuple(nodes), call=call)
         )
-
-
-@dataclass(frozen=True)
-class _Gone:
-    """Where an instance was that runs nowhere, which call took it away, and where it was or is to arrive."""
-
-    node: str
-    call: Call
-    target: str | None
-    has_arrived: bool
-    is_on_its_way: bool
-
-
-def _vanished(instance: str, gone: _Gone) -> Violation:
-    why = f"{gone.node} dropped its only copy"
-    if gone.target and gone.has_arrived:
-        why = f"it left {gone.node} and was no longer on {printable(gone.target)}"
-    elif gone.target:
-        why = f"it left {gone.node} and did not arrive on {printable(gone.target)}"
-    what = f"{printable(instance)} runs nowhere: {why}"
-    nodes = (gone.node, gone.target) if gone.target else (gone.node,)
-    return Violation(invariant="vanished", what=what, instance=instance, nodes=nodes, call=gone.call)
 
 
 def _unfinished(
@@ -496,8 +415,3 @@ def _unfinished(
 
 def _unfinished_one(what: str, instance: str, nodes: Iterable[str], call: Call | None) -> Violation:
     return Violation(invariant="unfinished", what=what, instance=instance, nodes=tuple(nodes), call=call)
-
-
-def _unearned(node: str, instance: str, how: str, call: Call | None) -> Violation:
-    what = f"the migration of {printable(instance)} was {how}"
-    return Violation(invariant="unearned", what=what, instance=instance, nodes=(node,), call=call)

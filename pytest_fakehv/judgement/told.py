@@ -102,6 +102,11 @@ class Told:
         polls = self._calls("GetMigrationStatus", node, instance, run.call)
         return next((poll for poll in polls if poll.number < end and status_of(poll) == "completed"), None)
 
+    def may_arrive(self, run: Run) -> bool:
+        """Tell whether an instance that leaves its source is on its way, as far as anybody may believe."""
+        has_failed = run.outcome in {"failed", "cancelled"} or (run.is_active and run.spec is not None)
+        return run.finalized_on_target is None and not (has_failed and self.completed(run) is None)
+
     def has_looked(self, run: Run, since: Call) -> bool:
         """Tell whether a caller was told since another call if the instance is on its migration's target."""
         return any(

@@ -1,5 +1,6 @@
 """One migration under way, or over: what is kept of it."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -131,8 +132,12 @@ class Run:
 
     @property
     def awaits_target(self) -> bool:
-        """Whether it is to be finalized on the target, which has lost nothing."""
-        return self.target_name in self.open_nodes
+        """Whether it has completed, and is to be finalized on the target."""
+        return self.outcome == "completed" and self.target_name in self.open_nodes
+
+    def is_between(self, nodes: Iterable[str]) -> bool:
+        """Tell whether these are its two nodes."""
+        return {*nodes} == {self.source_name, self.target_name}
 
     @property
     def is_active(self) -> bool:

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Collection
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -49,6 +49,7 @@ class Traffic:
 
     Attributes:
         clock: as given.
+        runs: every migration, in the order of their beginning.
         is_acting: whether what happens now is a script's doing or a deed's, in whatever call that shows.
         moved: what scripts have moved behind everybody's back, in MiB, by node and instance.
         on_pause: called with node, instance and its new state, where a migration pauses it or lets it run.
@@ -64,7 +65,7 @@ class Traffic:
         self.on_pause: Callable[[str, str, _Pause], None] = lambda _node, _instance, _state: None
         self.on_loss: Callable[[str], None] = lambda _instance: None
         self._lock = lock
-        self._runs: list[Run] = []
+        self.runs: list[Run] = []
         self._active: dict[str, Run] = {}
         self._open: dict[str, list[Run]] = {}
         self._latest: dict[str, Run] = {}
@@ -80,13 +81,8 @@ class Traffic:
     def snapshots(self, node: str | None = None) -> list[Migration]:
         """Return every migration in the order in which they began; of a node, those from it and to it."""
         return [
-            run.snapshot() for run in self._runs if node is None or node in (run.source_name, run.target_name)
+            run.snapshot() for run in self.runs if node is None or node in (run.source_name, run.target_name)
         ]
-
-    @property
-    def runs(self) -> list[Run]:
-        """Every migration, in the order of their beginning."""
-        return list(self._runs)
 
     @under_lock
     def latest(self, instance: str) -> Migration | None:
@@ -102,14 +98,9 @@ class Traffic:
         """Return the newest migration of an instance to a node."""
         return self._arriving.get((node, instance))
 
-    def is_between(self, instance: str, nodes: Collection[str]) -> bool:
-        """Tell whether an open migration of an instance is between just these nodes."""
-        return any({*nodes} == {run.source_name, run.target_name} for run in self._open.get(instance, ()))
-
-    def completed(self, instance: str) -> Run | None:
-        """Return the newest migration of an instance that has completed, and that its target awaits."""
-        runs = self._open.get(instance, [])
-        return next((run for run in reversed(runs) if run.outcome == "completed" and run.awaits_target), None)
+    def open_of(self, instance: str) -> Sequence[Run]:
+        """Return an instance's migrations that are still to be finalized somewhere, the newest last."""
+        return self._open.get(instance, ())
 
     @property
     def open_runs(self) -> list[Run]:
@@ -158,7 +149,7 @@ class Traffic:
             if record.is_paused:  # also for an earlier migration, which nobody ended: so it stays
                 record = record._replace(pause="paused")
             run = Run(
-                number=len(self._runs) + 1,
+                number=len(self.runs) + 1,
                 instance=instance,
                 source=source,
                 source_name=source_name,
@@ -180,7 +171,7 @@ class Traffic:
                 self.on_pause(source_name, instance, "paused")
             if script:
                 self.scripts.use(script)
-            self._runs.append(run)
+            self.runs.append(run)
             self._active[instance] = self._latest[instance] = run
             self._open.setdefault(instance, []).append(run)
             if last:
