@@ -5,7 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pytest_fakehv.fronts.libvirt.errors import Code, LibvirtError, Origin, failure, wrong_argument
+from pytest_fakehv.fronts.libvirt.errors import (
+    Code,
+    ConnectionLost,
+    LibvirtError,
+    Origin,
+    failure,
+    wrong_argument,
+)
 from pytest_fakehv.fronts.libvirt.host.subjects import resources_of
 from pytest_fakehv.fronts.libvirt.values import Xml
 from pytest_fakehv.interface.errors import HypervisorError, NodeDownError
@@ -144,7 +151,9 @@ class Api:
 
         One of libvirt's bindings, which a test gives a fault, is told as it is.
         """
-        if isinstance(error, LibvirtError | NodeDownError) or not isinstance(error, Exception):
+        if isinstance(error, LibvirtError | NodeDownError | ConnectionLost) or not isinstance(
+            error, Exception
+        ):
             return error
         given, (_, origin) = getattr(error, "err", ()), self._driver
         if isinstance(given, tuple) and len(given) == _PARTS:

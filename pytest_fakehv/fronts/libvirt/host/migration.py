@@ -340,16 +340,16 @@ def prepare(host: Host, asked: Asked, source: str | None, doing: str, session: S
             abandon=partial(turn_away, host, domain.name),
         )
     try:
-        _tie(host, domain, session)
         if not asked.has(Migrate.OFFLINE):
             _make_room(host, definition, asked, source)
             Crossing(host.machine, instance).accept()
+        with host.machine.lock:
+            _tie(host, domain, session)  # only now: what ends with it is whole
+            if not asked.has(Migrate.OFFLINE):
+                host.prepares(domain, definition)
     except BaseException:
         turn_away(host, domain.name)
         raise
-    if not asked.has(Migrate.OFFLINE):
-        with host.machine.lock:
-            host.prepares(domain, definition)
     return asked.uri or f"tcp:{host.name}:{_PORT}"
 
 

@@ -1,7 +1,6 @@
 """What happens rarely: lies, answers that come late, and clients that ask for what no library asks for."""
 
 import subprocess
-from contextlib import suppress
 
 import pytest
 from moving import NEEDS_VIRSH, Begun, libvirt, refused
@@ -98,28 +97,37 @@ def test_a_client_that_is_gone_before_anything_is_sent(pair):
     pair.cluster.assert_consistent()
 
 
+@pytest.mark.parametrize("is_there", [False, True], ids=["new there", "defined there"])
 @pytest.mark.parametrize(
     "held", ["virDomainMigrateBegin3Params", "virDomainMigratePrepare3Params", "AcceptInstance"]
 )
-def test_a_client_that_is_gone_while_its_call_waits(pair, held):
+def test_a_client_that_is_gone_while_its_call_waits(pair, held, is_there):
     domain = known(pair.domain())
+    if is_there:
+        pair.b.defineXML(pair.a.lookupByName("web1").XMLDesc())
     client = Client(pair)
 
     def prepare():
-        with suppress(ConnectionLost):
-            cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
-            xml = Parameter("destination_xml", Kind.STRING, xml)
-            client.call("B", "virDomainMigratePrepare3Params", [xml], cookie, LIVE)
+        cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], LIVE | PROTECTED)
+        xml = Parameter("destination_xml", Kind.STRING, xml)
+        client.call("B", "virDomainMigratePrepare3Params", [xml], cookie, LIVE)
+
+    def told():
+        with pytest.raises(ConnectionLost) as caught:
+            prepare()
+        return str(caught.value)
 
     with pair.cluster.hold(held) as stop:
-        begun = Begun(prepare)
+        begun = Begun(told)
         stop.wait()
         client.goes()
         stop.release()
         begun.wait()
-    assert pair.ends == ([1, 1, True], None)
+    assert begun.result == "the client is gone that was to migrate 'web1'"
+    assert pair.ends == ([1, 1, True], [5, 0, True] if is_there else None)
+    pair.cluster.assert_consistent()
     pair.move(pair.a.lookupByName("web1"))
-    assert pair.ends == MOVED
+    assert pair.ends == ([5, 4, True], [1, 2, is_there])
     pair.cluster.assert_consistent()
 
 
