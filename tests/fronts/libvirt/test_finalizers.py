@@ -1,7 +1,10 @@
 """Objects of libvirt-python end in a thread of their own where they die in code of ours."""
 
 import _thread
+import os
 import queue
+import subprocess
+import sys
 import threading
 import types
 
@@ -104,6 +107,30 @@ def test_it_is_undone_when_the_last_front_ends(libvirt):
     die_in_ours(libvirt)
     assert libvirt.ended[1:] == ["MainThread"]
     assert [each for each in threading.enumerate() if each.name == "fakehv-libvirt reaper"] == []
+
+
+NOWHERE = """
+import atexit, types
+from pytest_fakehv.fronts.libvirt.finalizers import kept_off_servers
+
+class Connection:
+    def __del__(self):
+        print("ended", flush=True)
+
+libvirt = types.ModuleType("libvirt")
+libvirt.virConnect = Connection
+front = kept_off_servers(libvirt)
+front.__enter__()
+atexit.register(lambda connection: print("exits", flush=True), Connection())
+"""
+
+
+def test_where_no_code_runs_it_is_at_once():
+    """As the interpreter ends it forgets what it was to call then, and does so by itself."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", NOWHERE]
+    run = subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=50)
+    assert (run.stdout, run.stderr) == ("exits\nended\n", "")
 
 
 def test_which_threads_answers_may_depend_on():
