@@ -142,8 +142,9 @@ class Watcher:
         if call and call.method in STARTS:
             what = f"{printable(instance)} was started on {node} while it ran on {listed(others)}"
             self._saw("double-start", what, instance, [*others, node], call)
-        # Who started what was on its way has split it, not who let it arrive.
-        self._saw_split(instance, self._overtaken.pop(instance, call))
+            self._saw_split(instance, call)
+        else:  # who started what was on its way has split it, not who let it arrive
+            self._saw_split(instance, self._overtaken.pop(instance, call))
 
     def _leave_to_others(self, instance: str, *, but: str | None = None) -> None:
         """Note where another program has taken an instance away, as `look` does; but for one node, if any."""

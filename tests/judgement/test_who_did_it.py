@@ -58,6 +58,20 @@ class TestInFlight:
             ("web1 ran on node2 and node3 at once", second),
         ]
 
+    def test_a_second_start_of_what_runs_since_the_first(self, cluster, master):
+        """It is the second one that makes two of it."""
+        master.begin()
+        master.end_source()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        cluster["node1"].StartInstance(master.web1, [], False)
+        master.end_target()
+        first, second = (call.number for call in cluster.journal.calls("StartInstance"))
+        assert [(each.what, each.call.number) for each in cluster.violations()] == [
+            ("web1 was started on node3 while it was on its way to node2", first),
+            ("web1 was started on node1 while it ran on node3", second),
+            ("web1 ran on node3 and node1 at once", second),
+        ]
+
     def test_a_start_where_the_target_has_refused_it(self, cluster, master):
         """Somebody was told that it won't arrive; that a person should look is not said by a violation."""
         cluster.script_migration("web1", outcome="completed_but_lost")
