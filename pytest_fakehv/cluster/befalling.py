@@ -195,7 +195,7 @@ def _kill_on(node: InnerNode, instance: str, place: str) -> None:
     if node.holds(instance):
         try:
             shared.traffic.is_acting = True
-            node.remove(node.store.path(instance))
+            node.lose(node.store.path(instance))
         finally:
             shared.traffic.is_acting = False
     shared.traffic.was_killed(node.name, instance)
@@ -247,7 +247,7 @@ def rename_on(node: InnerNode, instance: str, name: str, *, uuid: bytes) -> None
         raise RefusedError(RUNNING) from None
     shared.watcher.kin.becomes(node.name, instance, name, uuid)  # so that the old one has not vanished
     try:
-        node.remove(old)
+        node.lose(old)
     except BaseException:
         store.remove(new)
         raise

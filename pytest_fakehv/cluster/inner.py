@@ -350,16 +350,26 @@ class InnerNode:
             self.shared.chronicle.ballooned(self.name, instance.name)
 
     def remove(self, path: str) -> None:
-        """Take an instance away.
+        """Take an instance away, in a call.
+
+        Raises:
+            RefusedError: it is not there.
+            NodeDownError: the node went down, or was cut off, since the call came.
+            OSError: it can't be removed.
+        """
+        with self.shared.lock:
+            self.check_up()
+            self.lose(path)
+
+    def lose(self, path: str) -> None:
+        """Take an instance away, whatever has befallen the node.
 
         Raises:
             RefusedError: it is not there.
             OSError: it can't be removed.
         """
         try:
-            with self.shared.lock:
-                self.check_up()
-                self.store.remove(path)
+            self.store.remove(path)
         except FileNotFoundError:
             self.store.check_root()
             raise RefusedError(NOT_RUNNING) from None

@@ -106,6 +106,16 @@ class TestWhere:
             "web1 runs nowhere; it went down with node2; nothing runs; "
         )
 
+    def test_what_another_program_has_put_on_a_node_that_is_down(self, tmp_path, deed):
+        """Such a node's folder is there."""
+        cluster = FakeCluster(tmp_path)
+        node1, _ = cluster
+        node1.crash()
+        other = FakeHypervisor(node1.root)
+        other.StartInstance(other.instance("web1"), [], deed == "resume")
+        getattr(cluster, deed)("web1")
+        assert other.runs("web1") == (deed != "kill")
+
     def test_nowhere_in_a_cluster_whose_first_node_is_down(self, cluster, deed):
         cluster["node1"].crash()
         cluster["node2"].StopInstance(cluster.instance("web1"))

@@ -311,6 +311,18 @@ def test_a_host_that_crashes_in_the_end(pair, phase, when, node):
     pair.cluster.assert_consistent()
 
 
+@pytest.mark.parametrize("name", ["web1", "web2"])
+def test_a_host_that_is_cut_off_on_its_arrival(pair, name):
+    """It runs there, by whichever name, and only nobody hears of it."""
+    domain = pair.domain()
+    pair.cluster.fault("FinalizeMigrationDst", when="after", do=lambda _call: pair.cluster["B"].disconnect())
+    with contextlib.suppress(libvirt.libvirtError):
+        pair.move(domain, "managed", LIVE, {"destination_name": name})
+    pair.cluster["B"].reconnect()
+    assert names(pair.connect("B")) == [name]
+    assert [*pair.cluster["B"].instances] == [name]
+
+
 # What else is known of it
 
 
