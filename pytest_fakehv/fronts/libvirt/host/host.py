@@ -159,9 +159,10 @@ class Host(Befalling):
         if client is None:  # its host went down before
             return
         for domain in filter(self.has, tied):
-            for move in (domain.outgoing, domain.incoming):
-                if move and move.session is session:
-                    move.abandon()
+            with self._lock:
+                for move in (domain.outgoing, domain.incoming):
+                    if move and move.session is session:
+                        move.abandon()
             if domain.ends_with is session and domain.is_active:
                 with suppress(LibvirtError, ConnectionLost):
                     self._end(client, domain)

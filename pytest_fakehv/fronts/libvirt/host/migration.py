@@ -161,7 +161,7 @@ def _send(
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     with host.machine.lock:
         if peer and (problem := _why_nothing_arrives(peer, domain)):  # by now
-            crossing.fail(f"{peer.name} {problem}")
+            _fail(crossing, peer, problem)
     outgoing.speed = asked.bandwidth or None
     if domain.speed or domain.max_downtime:
         crossing.change_pace(domain.speed, domain.max_downtime)
@@ -177,6 +177,13 @@ def _send(
         if is_copying and domain.is_active and peer and peer.is_up and _why_nothing_arrives(peer, domain):
             raise failure(Code.NO_DOMAIN, f"no domain with matching name '{outgoing.name_there}'")
         raise _failed(domain, crossing)
+
+
+def _fail(crossing: Crossing, peer: Host, problem: str) -> None:
+    """Let a migration fail that has just begun, since its target has a problem; under the lock."""
+    crossing.fail(f"{peer.name} {problem}")
+    if crossing.leaving and not peer.is_silent:  # what there was of it has ended there before
+        Crossing(peer.machine, crossing.leaving.instance).turn_away(crossing.leaving.name_there)
 
 
 def _why_nothing_arrives(peer: Host, domain: Domain) -> str | None:
@@ -230,7 +237,7 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
     if not asked.has(Migrate.OFFLINE):
         crossing = Crossing(machine, domain.name)
         elapsed = machine.now - outgoing.began
-        crossing.leave(success=not cancelled, live=asked.has(Migrate.LIVE))
+        _leave(host, domain, outgoing, crossing, success=not cancelled, live=asked.has(Migrate.LIVE))
         if not cancelled:
             domain.completed = figures(crossing.leaving, elapsed)
             with machine.lock:
@@ -244,6 +251,20 @@ def confirm(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> Non
                 machine.forget(outgoing.name_there, domain.uuid)
             if not domain.is_active:
                 host.drop(domain)
+
+
+def _leave(
+    host: Host, domain: Domain, outgoing: Outgoing, crossing: Crossing, *, success: bool, live: bool
+) -> None:
+    """End a migration on the source, be its client gone meanwhile: that counts where this fails alone."""
+    session, outgoing.session = outgoing.session, None
+    try:
+        crossing.leave(success=success, live=live)
+    except BaseException:
+        outgoing.session = session
+        if not host.tie(session, domain):
+            _abandon(host, domain)
+        raise
 
 
 def end(host: Host, domain: Domain, asked: Asked, *, cancelled: bool) -> None:
@@ -429,7 +450,9 @@ def finish(host: Host, name: str, asked: Asked, *, cancelled: bool) -> DomainRef
             _persist(host, domain, asked, incoming.definition)
             domain.stays()
         return domain.ref
-    with machine.lock:  # by what was asked for now: what is to be persistent is told in this phase
+    with machine.lock:
+        incoming.session = None  # whoever goes from now on, it is finished
+        # By what was asked for now: what is to be persistent is told in this phase.
         incoming.arrives = partial(_arrives, host, domain, asked)
     elapsed = machine.now - incoming.began
     try:

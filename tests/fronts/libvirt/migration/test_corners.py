@@ -131,6 +131,51 @@ def test_a_client_that_is_gone_while_its_call_waits(pair, held, is_there):
     pair.cluster.assert_consistent()
 
 
+LEFT_PAUSED = "web1 ran on A before its migration, which left it paused there"
+
+
+@pytest.mark.parametrize(
+    ("held", "ends", "wrong"),
+    [
+        ("MigrateInstance", ([1, 1, True], None), []),
+        ("GetMigrationStatus", ([1, 1, True], None), []),
+        ("FinalizeMigrationDst", ([3, 2, True], [1, 2, False]), ["web1 ran on A and B at once", LEFT_PAUSED]),
+        ("FinalizeMigrationSource", MOVED, []),
+    ],
+)
+def test_a_client_that_is_gone_in_the_middle_of_a_phase(pair, held, ends, wrong):
+    """Nothing is left that nobody could end, and no phase is blamed for what became of it meanwhile."""
+    domain, flags = known(pair.domain()), LIVE | PROTECTED
+    client = Client(pair)
+
+    def move():
+        cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], flags)
+        named = [
+            Parameter("destination_name", Kind.STRING, "web1"),
+            Parameter("destination_xml", Kind.STRING, xml),
+        ]
+        cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+        yield client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, flags)
+        yield client.call("B", "virDomainMigrateFinish3Params", named, b"", LIVE, 0)
+        yield client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0)
+
+    def move_until_it_is_gone():
+        for _ in move():
+            if gone:
+                break
+
+    gone = []
+    with pair.cluster.hold(held) as stop:
+        begun = Begun(move_until_it_is_gone)
+        stop.wait()
+        client.goes()
+        gone.append(client)
+        stop.release()
+        begun.wait()
+    assert pair.ends == ends
+    assert [each.what for each in pair.cluster.violations()] == wrong
+
+
 def test_a_client_that_is_gone_when_all_was_sent(pair):
     domain = known(pair.domain())
     client = Client(pair)
