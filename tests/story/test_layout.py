@@ -294,6 +294,22 @@ class TestBars:
         left, _, width, _ = rects["b" * 23]
         assert left + width < names["b" * 23][0][0] < left + width + 9
 
+    @pytest.mark.parametrize("count", [8, 30, 80])
+    @pytest.mark.parametrize("length", [6, 14, 40])
+    @pytest.mark.parametrize("end", [None, 0, 1])
+    def test_the_name_of_what_begins_or_ends_last_is_in_the_picture(self, count, length, end):
+        begin = count - 2
+        picture = Picture(
+            steps=calls(count), bars=[bar("n" * length, begin, None if end is None else begin + end)]
+        )
+        ((x, _, text),) = picture.texts("said")
+        assert text[:5] == "nnnnn"
+        assert x + len(text) * LETTER <= picture.width
+        ((left, _, width, _),) = picture.rects("bar")
+        if end is None:
+            assert left < x
+            assert left + width == pytest.approx(picture.width, abs=0.6)
+
 
 class TestMigrations:
     @pytest.mark.parametrize("down", [True, False])

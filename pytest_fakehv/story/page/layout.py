@@ -152,6 +152,7 @@ class _Layout:
         # The last label leans over the end.
         lean = max(self._step, longest * _LETTER * math.cos(_SLOPE))
         self._end = max(_NARROWEST, GUTTER + self._step * len(steps) + lean)
+        self._end = max([self._end, *map(self._label_end, timeline.bars)])
         self._lanes = [*timeline.lanes]
         names = {lane.name for lane in self._lanes}
         if "" not in names and any(step.node not in names for step in steps):
@@ -302,6 +303,15 @@ class _Layout:
     def _stands_beside(self, label: str, width: float) -> bool:
         """Tell whether a label stands beside a bar, which is too short for it: a long one has it cut."""
         return len(label) > _room(width) and width <= self._step * 3
+
+    def _label_end(self, bar: Bar) -> float:
+        """Return how far the picture must go for a bar's label, which is on one that lasts to its edge."""
+        label, begin = _bar_label(bar, bar.instance), self._x(bar.begin)
+        end = begin if bar.end is None else max(self._x(bar.end), begin + _SHORTEST_BAR)
+        if not self._stands_beside(label, end - begin):
+            return end
+        needed = len(label) * _LETTER + 9
+        return end + needed if bar.end is not None else begin + min(needed, self._step * 3 + 1)
 
     def _arrow_boxes(self, tops: dict[str, float], marks: Sequence[MarkBox]) -> list[ArrowBox]:
         boxes = []
