@@ -5,7 +5,7 @@ from typing import Literal, NoReturn
 from pytest_fakehv.calls.callers import caller
 from pytest_fakehv.checks import DeclarationError
 from pytest_fakehv.cluster.beparams import pause_of
-from pytest_fakehv.cluster.inner import NOT_RUNNING, RUNNING, InnerNode, rewrite
+from pytest_fakehv.cluster.inner import NOT_RUNNING, RUNNING, InnerNode, lose, rewrite
 from pytest_fakehv.cluster.scope import View
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.errors import RefusedError
@@ -195,7 +195,7 @@ def _kill_on(node: InnerNode, instance: str, place: str) -> None:
     if node.holds(instance):
         try:
             shared.traffic.is_acting = True
-            node.lose(node.store.path(instance))
+            lose(node.store, node.store.path(instance))
         finally:
             shared.traffic.is_acting = False
     shared.traffic.was_killed(node.name, instance)
@@ -247,7 +247,7 @@ def rename_on(node: InnerNode, instance: str, name: str, *, uuid: bytes) -> None
         raise RefusedError(RUNNING) from None
     shared.watcher.kin.becomes(node.name, instance, name, uuid)  # so that the old one has not vanished
     try:
-        node.lose(old)
+        lose(node.store, old)
     except BaseException:
         store.remove(new)
         raise

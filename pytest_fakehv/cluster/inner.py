@@ -359,20 +359,7 @@ class InnerNode:
         """
         with self.shared.lock:
             self.check_up()
-            self.lose(path)
-
-    def lose(self, path: str) -> None:
-        """Take an instance away, whatever has befallen the node.
-
-        Raises:
-            RefusedError: it is not there.
-            OSError: it can't be removed.
-        """
-        try:
-            self.store.remove(path)
-        except FileNotFoundError:
-            self.store.check_root()
-            raise RefusedError(NOT_RUNNING) from None
+            lose(self.store, path)
 
     def has_stopped(self, instance: str) -> None:
         """Note that an instance was stopped here, by whatever way."""
@@ -464,6 +451,9 @@ def _infos(records: Mapping[str, Record]) -> dict[str, InstanceInfo]:
     return {name: info(name, records[name]) for name in sorted(records, key=natural_order)}
 
 
+# What is kept of an instance, whatever has befallen the node
+
+
 def rewrite(store: Store, path: str, decide: Callable[[Record], Record]) -> None:
     """Change what a store has of an instance.
 
@@ -473,6 +463,20 @@ def rewrite(store: Store, path: str, decide: Callable[[Record], Record]) -> None
     """
     try:
         store.change(path, decide)
+    except FileNotFoundError:
+        store.check_root()
+        raise RefusedError(NOT_RUNNING) from None
+
+
+def lose(store: Store, path: str) -> None:
+    """Take an instance away from a store.
+
+    Raises:
+        RefusedError: it is not there.
+        OSError: it can't be removed.
+    """
+    try:
+        store.remove(path)
     except FileNotFoundError:
         store.check_root()
         raise RefusedError(NOT_RUNNING) from None

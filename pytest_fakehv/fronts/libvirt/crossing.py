@@ -88,11 +88,13 @@ class Crossing:
             if self.leaving and self.leaving.is_active and not self.leaving.is_postcopy:
                 self._shared.traffic.cancel(self._name, "a client")
 
-    def fail(self, reason: str) -> None:
-        """Let it fail, if it is under way."""
+    def fail(self, reason: str, *, over_on: Machine | None = None) -> None:
+        """Let it fail, if it is under way; and be over on its target, where that has ended it before."""
         with self._shared.lock:
             if any(run and run.is_active for run in (self.leaving, self.arriving)):
                 self._shared.traffic.fail(self._name, reason)
+            if over_on and (run := self.leaving):
+                Crossing(over_on, self._name).turn_away(run.name_there)
 
     def start_postcopy(self) -> None:
         """Let it go on as postcopy, unless it does, or has no script and so nothing left to send."""

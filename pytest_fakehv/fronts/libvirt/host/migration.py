@@ -161,7 +161,8 @@ def _send(
     crossing.begin(target, live=asked.has(Migrate.LIVE))
     with host.machine.lock:
         if peer and (problem := _why_nothing_arrives(peer, domain)):  # by now
-            _fail(crossing, peer, problem)
+            over_on = None if peer.is_silent else peer.machine
+            crossing.fail(f"{peer.name} {problem}", over_on=over_on)
     outgoing.speed = asked.bandwidth or None
     if domain.speed or domain.max_downtime:
         crossing.change_pace(domain.speed, domain.max_downtime)
@@ -177,13 +178,6 @@ def _send(
         if is_copying and domain.is_active and peer and peer.is_up and _why_nothing_arrives(peer, domain):
             raise failure(Code.NO_DOMAIN, f"no domain with matching name '{outgoing.name_there}'")
         raise _failed(domain, crossing)
-
-
-def _fail(crossing: Crossing, peer: Host, problem: str) -> None:
-    """Let a migration fail that has just begun, since its target has a problem; under the lock."""
-    crossing.fail(f"{peer.name} {problem}")
-    if crossing.leaving and not peer.is_silent:  # what there was of it has ended there before
-        Crossing(peer.machine, crossing.leaving.instance).turn_away(crossing.leaving.name_there)
 
 
 def _why_nothing_arrives(peer: Host, domain: Domain) -> str | None:

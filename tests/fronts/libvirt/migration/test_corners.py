@@ -134,6 +134,20 @@ def test_a_client_that_is_gone_while_its_call_waits(pair, held, is_there):
 LEFT_PAUSED = "web1 ran on A before its migration, which left it paused there"
 
 
+def phases(client, domain):
+    """Go through a migration's phases; stop before the last two as one likes."""
+    flags = LIVE | PROTECTED
+    cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], flags)
+    named = [
+        Parameter("destination_name", Kind.STRING, "web1"),
+        Parameter("destination_xml", Kind.STRING, xml),
+    ]
+    cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
+    yield client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, flags)
+    yield client.call("B", "virDomainMigrateFinish3Params", named, b"", LIVE, 0)
+    yield client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0)
+
+
 @pytest.mark.parametrize(
     ("held", "ends", "wrong"),
     [
@@ -145,22 +159,10 @@ LEFT_PAUSED = "web1 ran on A before its migration, which left it paused there"
 )
 def test_a_client_that_is_gone_in_the_middle_of_a_phase(pair, held, ends, wrong):
     """Nothing is left that nobody could end, and no phase is blamed for what became of it meanwhile."""
-    domain, flags = known(pair.domain()), LIVE | PROTECTED
-    client = Client(pair)
-
-    def move():
-        cookie, xml = client.call("A", "virDomainMigrateBegin3Params", domain, [], flags)
-        named = [
-            Parameter("destination_name", Kind.STRING, "web1"),
-            Parameter("destination_xml", Kind.STRING, xml),
-        ]
-        cookie, _ = client.call("B", "virDomainMigratePrepare3Params", named, cookie, LIVE)
-        yield client.call("A", "virDomainMigratePerform3Params", domain, None, named, cookie, flags)
-        yield client.call("B", "virDomainMigrateFinish3Params", named, b"", LIVE, 0)
-        yield client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0)
+    domain, client = known(pair.domain()), Client(pair)
 
     def move_until_it_is_gone():
-        for _ in move():
+        for _ in phases(client, domain):
             if gone:
                 break
 
@@ -174,6 +176,17 @@ def test_a_client_that_is_gone_in_the_middle_of_a_phase(pair, held, ends, wrong)
         begun.wait()
     assert pair.ends == ends
     assert [each.what for each in pair.cluster.violations()] == wrong
+
+
+def test_a_client_that_is_gone_in_the_middle_of_a_last_phase_that_fails(pair):
+    domain, client = known(pair.domain()), Client(pair)
+    pair.cluster.fault("FinalizeMigrationSource", do=lambda _call: client.goes(), error="it can't be")
+    *_, last = phases(client, domain)
+    assert last == (9, "operation failed: it can't be")
+    assert pair.ends == ([3, 2, True], [1, 2, False])
+    assert [each.what for each in pair.cluster.violations()] == [LEFT_PAUSED]
+    pair.a.lookupByName("web1").destroy()
+    pair.cluster.assert_consistent()
 
 
 def test_a_client_that_is_gone_when_all_was_sent(pair):
