@@ -61,6 +61,9 @@ _LAST_LOADED: Final = (
 BUILT: "Final[pytest.StashKey[Built]]" = pytest.StashKey()
 """On the session, once the factory was asked for: the clusters that it has built."""
 
+FOLDERS: "Final[pytest.StashKey[Folders]]" = pytest.StashKey()
+"""On the session: what hands out its folders, which a second time have other names."""
+
 RUNNING: Final = pytest.StashKey[pytest.Item]()
 """On the session: the test that runs."""
 
@@ -87,11 +90,13 @@ def load_engine() -> None:
 
 @pytest.fixture(scope="session", name="_fakehv_folders")
 def folders() -> "Folders":
-    """What hands out this worker's folders."""
+    """What hands out this worker's folders: one for all of a run, which may end all fixtures and go on."""
     load_engine()
     from pytest_fakehv.plugin.roots import Folders
 
     request = ASKING[-1]
+    if known := request.session.stash.get(FOLDERS, None):
+        return known
     settings = request.config.stash[SETTINGS]
 
     @cache
@@ -104,7 +109,7 @@ def folders() -> "Folders":
 
     if settings.backend == "tmp_path":
         find_base()  # now: pytest makes its temporary directory by functions that a test may patch
-    return Folders(find_base)
+    return request.session.stash.setdefault(FOLDERS, Folders(find_base))
 
 
 @pytest.fixture(scope="session")

@@ -207,6 +207,39 @@ class TestRootIsKept:
         assert result.parseoutcomes()["rerun"] == 2
 
 
+@pytest.mark.parametrize("args", [[], ["--fakehv-root=out"], ["--fakehv-backend=pyfakefs"]])
+def test_a_run_may_end_all_fixtures_and_go_on(pytester, args):
+    """As it does where a teardown fails that is run again, and under what isolates the tests."""
+    pytester.makeconftest(
+        """
+        import pytest
+        from _pytest.runner import runtestprotocol
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_protocol(item):
+            runtestprotocol(item, nextitem=None)
+            return True
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        ROOTS = set()
+
+        @pytest.mark.parametrize("number", range(2))
+        @pytest.mark.fakehv(backend="tmp_path")
+        def test_start(fakehv_factory, fakehv, number):
+            for node in (fakehv, fakehv_factory()["node1"]):
+                assert node.ListInstances() == []
+                node.StartInstance(node.instance("web1"), [], False)
+                assert node.root not in ROOTS or node.root.startswith("/fakehv")
+                ROOTS.add(node.root)
+        """
+    )
+    pytester.runpytest(*args).assert_outcomes(passed=2)
+
+
 class TestRootIsRefused:
     def refused(self, pytester, root, why):
         result = pytester.runpytest(f"--fakehv-root={root}")
