@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -18,6 +19,20 @@ __tracebackhide__ = True  # a hold that went wrong is shown at the test's own li
 
 LONGEST_HOLD: Final = 10.0
 """Seconds of the machine's time, unless a test says otherwise, so that no forgotten hold hangs a run."""
+
+
+class _Life:
+    """What goes with the thread that has it, whose number another one then gets."""
+
+
+class _Mine(threading.local):
+    """What each thread has."""
+
+    def __init__(self) -> None:
+        self.life = _Life()
+
+
+_mine: Final = _Mine()
 
 
 class HoldError(AssertionError):
@@ -43,6 +58,7 @@ class Hold(Referent):
         self._stopped: list[SimpleQueue[None]] = []
         self._mistake: str | None = None
         self._owner = threading.get_ident()
+        self._owner_is_there = weakref.ref(_mine.life)
 
     def __repr__(self) -> str:
         """Show which calls it holds."""
@@ -98,7 +114,7 @@ class Hold(Referent):
         Raises:
             HoldError: nobody can or does release it.
         """
-        if calling_thread() == self._owner:
+        if self._owner_is_there() and calling_thread() == self._owner:
             self._mistake = (
                 f"hold({self._selection}): the thread that holds the call made it itself, and could never "
                 "release it; make the call in another thread"

@@ -36,6 +36,10 @@ class Caller:
         except BaseException as error:  # noqa: BLE001
             self.error = error
 
+    @property
+    def number(self):
+        return self._thread.ident
+
     def end(self):
         """Wait for its end, and return what it returned or raised."""
         self._thread.join(LONG)
@@ -335,6 +339,28 @@ class TestMistakes:
         with pytest.raises(HoldError) as caught, cluster.hold("AcceptInstance"):
             cluster.migrate("web1", to="node2")
         assert str(caught.value).startswith("hold('AcceptInstance'): the thread that holds the call made it ")
+
+    def test_a_thread_that_has_the_number_of_one_that_held_and_ended_is_another(self, cluster, node1):
+        """So it is with one that answered another process, which holds."""
+        held = []
+
+        def hold():
+            held.append((cluster.hold("ListInstances"), threading.get_ident()))
+
+        def call():
+            return threading.get_ident() == number and node1.ListInstances()
+
+        Caller(hold).end()
+        ((held, number),) = held
+        for _ in range(1000):
+            caller = Caller(call)
+            if caller.number == number:
+                assert held.wait() is cluster.journal[0]
+                held.release()
+                assert caller.end() == ["web1", "web2"]
+                return
+            caller.end()
+        pytest.skip("no thread has got its number")  # pragma: no cover
 
     def test_the_code_under_test_swallows_it(self, cluster, node1):
         def swallow():
