@@ -190,7 +190,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
         verdict.forget(item)
     try:
         result = yield
-        _refuse_dropped_markers(item, has_run=False)
+        if not item.config.getoption("setupplan", default=False):  # which sets no fixture up
+            _refuse_dropped_markers(item, has_run=False)
     except BaseException:
         with suppress(Exception):
             if verdict := _verdict():
@@ -247,9 +248,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Check them again once it is torn down: that uses the clusters, too."""
+    """Check them again once it is torn down: that uses the clusters, too; not of one that was only set up."""
     verdict = _verdict()
     with verdict.taken_for_failures() if verdict else nullcontext():
+        if item.config.getoption("setuponly", default=False):
+            return (yield)
         return (yield from _judged(item))
 
 

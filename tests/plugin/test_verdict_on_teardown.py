@@ -238,6 +238,28 @@ def test_last(): pass
     }
 
 
+@pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
+def test_what_was_only_set_up_is_not_judged(pytester, option):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def half(fakehv_cluster):
+            web1 = fakehv_cluster.instance("web1")
+            fakehv_cluster["node2"].AcceptInstance(web1, "", "node2")
+            return web1
+
+        @pytest.mark.fakehv_instance("web1")
+        @pytest.mark.fakehv_fault("StopInstance")
+        def test_it(half, fakehv): pass
+        """
+    )
+    result = pytester.runpytest(option)
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes()
+
+
 def test_what_is_run_again_is_judged_again(pytester):
     result = run(
         pytester,
