@@ -34,6 +34,9 @@ __tracebackhide__ = True  # a failed call is shown at the line that made it
 _SPECIAL: Final = ("__contains__", "__getitem__", "__len__", "__repr__")
 """The methods with two underscores that a proxy asks for, where the object has them."""
 
+_ENDED: Final = (FileNotFoundError, ConnectionError)
+"""What is raised where the process that is asked has ended, before the question or since."""
+
 _MOST_WAITING: Final = 128
 
 _THREADS: Final = "/proc/self/task"
@@ -143,7 +146,12 @@ class _Proxy:
                 connection.shutdown(SHUT_WR)
                 is_result, value, cause = pickle.loads(_received(connection))  # noqa: S301  # it is ours
         except OSError as error:
-            problem = "has ended" if self._address else "could make no socket before it forked"
+            if not self._address:
+                problem = "could make no socket before it forked"
+            elif isinstance(error, _ENDED):
+                problem = "has ended"
+            else:  # as where this process has dropped its privileges
+                problem = f"can't be reached: {error.strerror}"
             raise DeclarationError(f"{what}: the process that has the cluster {problem}") from error
         if is_result:
             return value

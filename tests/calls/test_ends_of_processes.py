@@ -4,12 +4,13 @@ import errno
 import multiprocessing
 import os
 import pickle
+import resource
 import tempfile
 import threading
 
 import pytest
 from fresh import run
-from workers import start
+from workers import done_by, start, texts
 
 from pytest_fakehv import DeclarationError, FakeCluster
 
@@ -22,6 +23,20 @@ def test_a_process_that_has_ended(tmp_path):
         DeclarationError, match=r"^FakeHypervisor\.ListInstances: the process that has the cluster has ended$"
     ):
         node.ListInstances()
+
+
+def test_a_process_that_is_there_and_can_not_be_reached():
+    """As by one that has dropped its privileges; here, by one that may open nothing more."""
+
+    def ask(node):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        return texts(node.ListInstances)
+
+    assert done_by("fork", ask, FakeCluster.in_memory()["node1"]) == (
+        "DeclarationError: FakeHypervisor.ListInstances: the process that has the cluster can't be reached: "
+        + os.strerror(errno.EMFILE)
+    )
 
 
 @pytest.mark.parametrize(
