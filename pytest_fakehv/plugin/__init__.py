@@ -185,11 +185,20 @@ def pytest_fixture_post_finalizer(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Forget what an earlier run of this test did; what is half set up is not judged."""
+    """Forget what an earlier run of this test did; what is half set up is not judged.
+
+    What a fixture of wider scope breaks that is torn down now, to be set up with another parameter, is told
+    as pytest tells what that raises: it is an error of this setup, though that may skip the test.
+    """
     if verdict := _verdict():
         verdict.forget(item)
     try:
-        result = yield
+        try:
+            result = yield
+        except (pytest.skip.Exception, pytest.xfail.Exception):
+            _refuse_what_was_torn_down(item)
+            raise
+        _refuse_what_was_torn_down(item)
         if not item.config.getoption("setupplan", default=False):  # which sets no fixture up
             _refuse_dropped_markers(item, has_run=False)
     except BaseException:
@@ -198,6 +207,14 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
                 verdict.give_up(item)
         raise
     return result
+
+
+def _refuse_what_was_torn_down(item: pytest.Item) -> None:
+    """Let a setup fail for what the teardown in it has broken."""
+    if item.config.getoption("setuponly", default=False):
+        return
+    if (verdict := _verdict()) and (problem := verdict.end_of_torn_down(item)):
+        raise verdict.Failed(problem, pytrace=False) from None
 
 
 def _refuse_dropped_markers(item: pytest.Item, *, has_run: bool) -> None:

@@ -37,6 +37,12 @@ class Built:
         if fixture in self._of_fixtures:
             self._left.append(self._of_fixtures.pop(fixture))
 
+    @property
+    def left(self) -> "list[FakeCluster]":
+        """Those that no later test can ask for."""
+        ids = {id(cluster) for living in self._left for cluster in living}
+        return [each for each in self._older if id(each) in ids]
+
     def touched(self, names: Collection[str]) -> "list[FakeCluster]":
         """Return the older clusters that a test may have done something to.
 

@@ -73,11 +73,21 @@ def taken_for_failures() -> AbstractContextManager[None]:
 
 def give_up(item: pytest.Item) -> None:
     """Take what is wrong with a test that could not be set up as it is: it is not its teardown's doing."""
+    end_of_torn_down(item)
     clusters, used = _clusters(item)
     for cluster in clusters:
         cluster._scope.news()
         cluster._scope.halts()
-    item.stash[_VERDICT] = Verdict(used=used, text="", violations={})
+    before = item.stash.get(_VERDICT, Verdict(used=[], text="", violations={}))
+    every = dict.fromkeys([*before.used, *used])
+    item.stash[_VERDICT] = Verdict(used=[*every], text=before.text, violations=before.violations)
+
+
+def end_of_torn_down(item: pytest.Item) -> str:
+    """Look at the clusters whose fixtures a test's setup has torn down, and return what to say of them."""
+    built = item.session.stash.get(BUILT, None)
+    left = built.left if built else []
+    return _end(item, left, [each for each in left if each._scope.is_stirred], None) if left else ""
 
 
 def end(item: pytest.Item, error: BaseException | None) -> str:
@@ -88,10 +98,19 @@ def end(item: pytest.Item, error: BaseException | None) -> str:
         error: what that has raised, if it has: it is told of what was to end the test before. A property
             test has raised with its last cluster: what is wrong with others has nothing to do with it.
     """
-    before = item.stash.get(_VERDICT, None)
     clusters, used = _clusters(item)
-    if not clusters and before is None:  # as of each test that doesn't use us
+    if not clusters and _VERDICT not in item.stash:  # as of each test that doesn't use us
         return ""
+    return _end(item, clusters, used, error)
+
+
+def _end(
+    item: pytest.Item,
+    clusters: "list[FakeCluster]",
+    used: "list[FakeCluster]",
+    error: BaseException | None,
+) -> str:
+    before = item.stash.get(_VERDICT, None)
     settings, text = None, ""
     if clusters:
         try:

@@ -238,6 +238,41 @@ def test_last(): pass
     }
 
 
+@pytest.mark.parametrize("deed", ["pass", "pytest.skip()", "pytest.xfail()", "raise RuntimeError"])
+@pytest.mark.parametrize("place", ["setup", "call"])
+def test_a_fixture_that_is_torn_down_for_its_next_parameter(pytester, place, deed):
+    """It is so in the setup of the test that gets that; what this one does then hides nothing of it."""
+    result = run(
+        pytester,
+        f"""
+import pytest
+
+@pytest.fixture(scope="module", params=["one", "two"])
+def wide(request, fakehv_factory):
+    cluster = fakehv_factory()
+    yield cluster
+    if request.param == "one":
+        twice(cluster)
+
+def act(request, place):
+    if request.node.callspec.params["wide"] == "two" and place == "{place}":
+        {deed}
+
+@pytest.fixture
+def narrow(wide, request):
+    act(request, "setup")
+
+def test_it(wide, narrow, request):
+    act(request, "call")
+""",
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    if (place, deed) == ("setup", "raise RuntimeError"):
+        result.stdout.fnmatch_lines(["E * RuntimeError", "*invariants that did not hold*", TWICE[0]])
+    else:
+        assert said(result) == {"ERROR at setup of test_it[two]": TWICE}
+
+
 @pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
 def test_what_was_only_set_up_is_not_judged(pytester, option):
     pytester.makepyfile(
