@@ -267,6 +267,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Check them again once it is torn down: that uses the clusters, too; not of one that was only set up."""
     verdict = _verdict()
+    if built := item.session.stash.get(BUILT, None):
+        built.keep()
     with verdict.taken_for_failures() if verdict else nullcontext():
         if item.config.getoption("setuponly", default=False):
             return (yield)

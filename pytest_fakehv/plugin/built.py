@@ -1,6 +1,7 @@
 """The clusters that the factory has built, and which of them a test can have touched."""
 
 from collections.abc import Collection
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,25 +23,28 @@ class Built:
         self.new: list[FakeCluster] = []
         self._older: Living[FakeCluster] = Living()
         # By the fixtures of wider scope that are there; and those of fixtures that this test was the last of.
-        self._of_fixtures: dict[pytest.FixtureDef[Any], Living[FakeCluster]] = {}
-        self._left: list[Living[FakeCluster]] = []
+        # They are kept until they are judged, for nobody else has one once its fixture is torn down.
+        self._of_fixtures: dict[pytest.FixtureDef[Any], list[FakeCluster]] = {}
+        self._left: list[FakeCluster] = []
+        self._kept: list[FakeCluster] = []
 
     def set_up(self, fixture: pytest.FixtureDef[Any], before: int) -> None:
         """Note which fixture has built all clusters of this test but so many."""
         if fixture.scope != "function" and len(self.new) > before:
-            living = self._of_fixtures[fixture] = Living()
-            for cluster in self.new[before:]:
-                living.add(cluster)
+            self._of_fixtures[fixture] = self.new[before:]
 
     def torn_down(self, fixture: pytest.FixtureDef[Any]) -> None:
         """Note that no later test can ask for a fixture."""
-        if fixture in self._of_fixtures:
-            self._left.append(self._of_fixtures.pop(fixture))
+        self._left += self._of_fixtures.pop(fixture, ())
+
+    def keep(self) -> None:
+        """Keep what is there until the test is over, as its teardown may let go of what nobody has judged."""
+        self._kept = [*self._older]
 
     @property
     def left(self) -> "list[FakeCluster]":
         """Those that no later test can ask for."""
-        ids = {id(cluster) for living in self._left for cluster in living}
+        ids = {*map(id, self._left)}
         return [each for each in self._older if id(each) in ids]
 
     def touched(self, names: Collection[str]) -> "list[FakeCluster]":
@@ -52,8 +56,8 @@ class Built:
         Args:
             names: the fixtures that it asks for.
         """
-        asked_for = [living for fixture, living in self._of_fixtures.items() if fixture.argname in names]
-        ids = {id(cluster) for living in (*asked_for, *self._left) for cluster in living}
+        asked_for = [each for fixture, each in self._of_fixtures.items() if fixture.argname in names]
+        ids = {*map(id, chain(self._left, *asked_for))}
         return [each for each in self._older if id(each) in ids or each._scope.is_stirred]
 
     def next_test(self) -> None:
@@ -64,3 +68,4 @@ class Built:
             cluster._shared.limits.begin()
         self.new.clear()
         self._left.clear()
+        self._kept.clear()

@@ -273,6 +273,39 @@ def test_it(wide, narrow, request):
         assert said(result) == {"ERROR at setup of test_it[two]": TWICE}
 
 
+@pytest.mark.parametrize(
+    ("value", "build"), [("cluster", ""), ("", ""), ("made", "wide.append(fakehv_factory())")]
+)
+def test_garbage_that_is_collected_meanwhile(pytester, value, build):
+    """Once a fixture is torn down, nobody else has the cluster that it has built, or a test for it."""
+    result = run(
+        pytester,
+        f"""
+import gc
+
+@pytest.fixture(scope="module")
+def outer():
+    yield
+    gc.collect()
+
+@pytest.fixture(scope="module")
+def wide(outer, fakehv_factory):
+    cluster = None if "{build}" else fakehv_factory()
+    made = []
+    yield {value}
+    twice(cluster or made.pop())
+    del cluster
+    gc.collect()
+
+def test_first(wide, fakehv_factory): {build or "pass"}
+
+def test_last(): pass
+""",
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    assert said(result) == {"ERROR at teardown of test_last": TWICE}
+
+
 @pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
 def test_what_was_only_set_up_is_not_judged(pytester, option):
     pytester.makepyfile(
