@@ -19,12 +19,16 @@ class Ends:
         traffic: the cluster's migrations.
         told: what callers were told.
         current_call: returns the call that the asking thread is in, if any.
+
+    Attributes:
+        killed: where the test has killed an instance that is not there again.
     """
 
     def __init__(self, traffic: Traffic, told: Told, current_call: Callable[[], Call | None]) -> None:
         self._traffic = traffic
         self._told = told
         self._current_call = current_call
+        self.killed: set[tuple[str, str]] = set()
 
     def success(
         self, node: str, instance: str, run: Run | None, *, is_target: bool, runs: bool
@@ -44,6 +48,8 @@ class Ends:
             return None
         if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
             return None
+        if run is None and (node, instance) in self.killed:
+            return None  # who has seen it there before can't know
         method = "FinalizeMigrationDst" if is_target else "FinalizeMigrationSource"
         if run and before and self._told.has_only_failed(method, node, instance, run.call):
             return None  # it was done, and then the node went down: who was told that it failed tries again

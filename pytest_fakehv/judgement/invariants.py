@@ -92,6 +92,8 @@ class Watcher:
             self._gone.pop(instance, None)
             if self._stopped:
                 self._stopped.discard((node, instance))
+            if self.ends.killed:
+                self.ends.killed.discard((node, instance))
             if instance in self._where:  # it runs somewhere else, which is rare
                 self._appeared_again(node, instance, call)
             else:
@@ -204,6 +206,7 @@ class Watcher:
         """Note that what there was of an instance on a node was killed by the test, and where it did that."""
         with self._lock:
             self._lost_on_its_way(instance, node)
+            self.ends.killed.add((node, instance))
             run = self._traffic.arriving(node, instance)
             if run and node in run.lost_nodes:  # whose finalize there will be refused
                 self._accepted.pop((node, instance), None)
@@ -327,6 +330,7 @@ class Watcher:
         """Note that an instance is on a node, where another program has put it."""
         self._gone.pop(instance, None)
         self._stopped.discard((node, instance))
+        self.ends.killed.discard((node, instance))
         if self._arrive(node, instance):
             self._saw_split(instance, None)
 

@@ -351,6 +351,9 @@ class Storage:
         names = [name for name in found if not name_fault(name)]
         for gone in ledger.keys() - set(names):
             self._saw(f"{self.root}/{gone}", None)
+        for new in set(names) - ledger.keys():
+            with suppress(RefusedError, OSError):  # then nothing but its name is known
+                self.read(f"{self.root}/{new}")
         return names
 
     def read_all(self) -> dict[str, Record]:

@@ -783,3 +783,20 @@ class TestWhatAnotherProgramPutOnTheTarget:
         master.end_source()
         foreign.StopInstance(master.web1)
         assert [(each.invariant, each.call) for each in cluster.violations()] == [("split-brain", None)]
+
+    @pytest.mark.parametrize("is_there_again", [False, True])
+    def test_and_the_test_kills_before_a_program_that_has_seen_it_ends_its_migration(
+        self, cluster, master, foreign, is_there_again
+    ):
+        """Who has seen it there can't know that it is gone."""
+        foreign.StartInstance(master.web1, [], False)
+        cluster.kill("web1", node="node2")
+        if is_there_again:
+            foreign.StartInstance(master.web1, [], False)
+            cluster.violations()
+            foreign.StopInstance(master.web1)
+        cluster["node1"].StopInstance(master.web1)
+        master.end_target()
+        blamed = [(each.invariant, each.what) for each in cluster.violations() if each.call]
+        what = "the migration of web1 was finalized with success on node2, though none began"
+        assert blamed == ([("unearned", what)] if is_there_again else [])

@@ -290,3 +290,25 @@ def test_an_error_that_has_no_text_keeps_nothing_from_being_said(pytester):
     result.stdout.fnmatch_lines(
         ["*fakehv: invariants that did not hold*", "unfired: fault('StartInstance')*"]
     )
+
+
+def test_the_nodes_are_shown_as_the_verdict_has_found_them(pytester):
+    """Another program has put an instance there, without a call."""
+    result = run(
+        pytester,
+        """
+def test_it(fakehv_cluster):
+    node1, node2 = fakehv_cluster
+    (Path(node2.root) / "web1").write_text("0\\n512\\n2\\n")
+    (Path(node2.root) / "web2").write_text("nonsense")
+    node1.StartInstance(node1.instance("web1"), [], False)
+""",
+    )
+    lines = result.outlines
+    begin = lines.index(next(each for each in lines if each.startswith("node1: ")))
+    assert lines[begin : begin + 4] == [
+        "node1: 64512 of 65536 MiB free, 16 CPUs",
+        "  web1 running, 1024 MiB, 1 vcpus",
+        "node2: 65024 of 65536 MiB free, 16 CPUs",
+        "  web1 running, 512 MiB, 2 vcpus",
+    ]
