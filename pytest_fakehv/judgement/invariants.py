@@ -144,9 +144,9 @@ class Watcher:
         if call and call.method in STARTS:
             what = f"{printable(instance)} was started on {node} while it ran on {listed(others)}"
             self._saw("double-start", what, instance, [*others, node], call)
-            self._saw_split(instance, call)
-        else:  # who started what was on its way has split it, not who let it arrive
-            self._saw_split(instance, self._overtaken.pop(instance, call))
+        elif call:  # who started what was on its way has split it, not who let it arrive
+            call = self._overtaken.pop(instance, call)
+        self._saw_split(instance, call)
 
     def _leave_to_others(self, instance: str, *, but: str | None = None) -> None:
         """Note where another program has taken an instance away, as `look` does; but for one node, if any."""
@@ -290,8 +290,18 @@ class Watcher:
             self._leave_to_others(instance)
             places = self._where.get(instance, ())
             runs = self._traffic.open_of(instance)
-            if len(places) > 1 and not any(run.is_between(places) for run in runs):
+            is_split = len({*places} - self._left_paused(instance)) > 1
+            if is_split and not any(run.is_between(places) for run in runs):
                 self._saw_split(instance, self._current_call())
+
+    def _left_paused(self, instance: str) -> set[str]:
+        """Return where a migration has left an instance paused by itself: that counts once it is resumed."""
+        runs = [self._traffic.leaving(node, instance) for node in self._where.get(instance, ())]
+        return {
+            run.source_name
+            for run in runs
+            if run and run.is_left_paused and self.is_paused(run.source_name, instance)
+        }
 
     # What is wrong
 
@@ -369,6 +379,7 @@ class Watcher:
         if start and run.call and run.call.number < start.number:  # it is not what the source had then
             return False
         source = {run.source_name} if run.finalized_on_source is None else set()
+        source |= self._left_paused(instance)
         return self._split.get(instance, set()).issuperset({*others} - source)
 
     def _is_excused(self, run: Run) -> bool:

@@ -43,6 +43,15 @@ class TestInFlight:
         ]
         assert {each.instance for each in cluster.violations()} == {"web1"}
 
+    def test_a_third_one_that_the_test_declares(self, cluster, master):
+        """Whoever started it while it was on its way has not brought that about."""
+        master.begin()
+        master.end_source()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        cluster.add_instance("web1", node="node1")
+        (_, split) = [each for each in cluster.violations() if each.invariant != "unfinished"]
+        assert (split.what, split.call) == ("web1 ran on node3 and node1 at once", None)
+
     def test_a_second_start_after_it_has_arrived(self, cluster, master):
         """What the first one has started is stopped by then, and splits nothing."""
         master.begin()

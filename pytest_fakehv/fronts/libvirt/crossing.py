@@ -150,6 +150,7 @@ class Crossing:
             if lets_run:
                 shared.watcher.finalized(inner.name, self._name, run, None, is_target=False)
             else:
+                run.is_left_paused = True
                 self._note_left_paused()
 
     def strand(self) -> None:

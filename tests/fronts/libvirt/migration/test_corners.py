@@ -148,17 +148,8 @@ def phases(client, domain):
     yield client.call("A", "virDomainMigrateConfirm3Params", domain, [], b"", flags, 0)
 
 
-@pytest.mark.parametrize(
-    ("held", "ends", "wrong"),
-    [
-        ("MigrateInstance", ([1, 1, True], None), []),
-        ("GetMigrationStatus", ([1, 1, True], None), []),
-        ("FinalizeMigrationDst", ([3, 2, True], [1, 2, False]), ["web1 ran on A and B at once", LEFT_PAUSED]),
-        ("FinalizeMigrationSource", MOVED, []),
-    ],
-)
-def test_a_client_that_is_gone_in_the_middle_of_a_phase(pair, held, ends, wrong):
-    """Nothing is left that nobody could end, and no phase is blamed for what became of it meanwhile."""
+def goes_in(pair, held):
+    """Let a client go while a call is held that one of its phases makes."""
     domain, client = known(pair.domain()), Client(pair)
 
     def move_until_it_is_gone():
@@ -174,8 +165,29 @@ def test_a_client_that_is_gone_in_the_middle_of_a_phase(pair, held, ends, wrong)
         gone.append(client)
         stop.release()
         begun.wait()
+
+
+@pytest.mark.parametrize(
+    ("held", "ends", "wrong"),
+    [
+        ("MigrateInstance", ([1, 1, True], None), []),
+        ("GetMigrationStatus", ([1, 1, True], None), []),
+        ("FinalizeMigrationDst", ([3, 2, True], [1, 2, False]), [LEFT_PAUSED]),
+        ("FinalizeMigrationSource", MOVED, []),
+    ],
+)
+def test_a_client_that_is_gone_in_the_middle_of_a_phase(pair, held, ends, wrong):
+    """Nothing is left that nobody could end, and no phase is blamed for what became of it meanwhile."""
+    goes_in(pair, held)
     assert pair.ends == ends
     assert [each.what for each in pair.cluster.violations()] == wrong
+
+
+def test_what_such_a_client_has_left_paused_splits_the_machine_once_it_is_resumed(pair):
+    goes_in(pair, "FinalizeMigrationDst")
+    pair.a.lookupByName("web1").resume()
+    (split,) = pair.cluster.violations()
+    assert (split.what, split.call.method) == ("web1 ran on A and B at once", "virDomainResume")
 
 
 def test_a_client_that_is_gone_in_the_middle_of_a_last_phase_that_fails(pair):
