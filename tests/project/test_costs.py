@@ -115,8 +115,9 @@ class TestMemory:
         assert traced(lambda _number: hv.GetMigrationStatus(web1), 5000) < 350
 
     def test_a_call_that_returns_something_in_the_journal(self, hv):
+        """An object with a dict takes 8 bytes more from Python 3.12 on, and the journal's list has a tail."""
         hv.add_instance("web1")
-        assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 350
+        assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 360
 
 
 def calls(function):
