@@ -87,9 +87,10 @@ class Watcher:
         """Note that an instance runs on a node from now on, by a call or by none."""
         with self._lock:
             self.events += 1
-            if call and call.method in STARTS:
-                self._starts(node, instance, call)
-            self._gone.pop(instance, None)
+            if self._gone or self._traffic.open_of(instance):  # which is rare
+                if call and call.method in STARTS:
+                    self._starts(node, instance, call)
+                self._gone.pop(instance, None)
             if self._stopped:
                 self._stopped.discard((node, instance))
             if self.ends.killed:
