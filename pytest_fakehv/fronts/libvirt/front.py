@@ -28,13 +28,14 @@ from pytest_fakehv.fronts.libvirt.host.orphans import orphans
 from pytest_fakehv.fronts.libvirt.host.storage.declared import DeclaredPool
 from pytest_fakehv.fronts.libvirt.host.storage.space import Spaces
 from pytest_fakehv.fronts.libvirt.routes import Routes, routed
+from pytest_fakehv.fronts.libvirt.server import threads
 from pytest_fakehv.fronts.libvirt.server.server import Server
 from pytest_fakehv.fronts.libvirt.translation import Machine
 from pytest_fakehv.interface.contract import BaseHypervisor
 from pytest_fakehv.interface.errors import HypervisorError
 from pytest_fakehv.interface.objects import InstanceSpec
 from pytest_fakehv.judgement.violations import Violation
-from pytest_fakehv.machine import Os
+from pytest_fakehv.machine import Os, Time
 from pytest_fakehv.storage.filesystem import reason
 from pytest_fakehv.storage.locks import under_lock
 from pytest_fakehv.storage.temporary import temporary_directory
@@ -49,6 +50,9 @@ _LONGEST_DIRECTORY: Final = 60
 
 _LONGEST_NAME: Final = 40
 """Bytes of a node's name that may be a socket's."""
+
+_LONGEST_END: Final = 2.0
+"""Seconds of the machine's time that who looks waits for what goes on without a client: it may be held up."""
 
 
 class _Nodes(Mapping[str, tuple[Collection[str], str]]):
@@ -402,6 +406,14 @@ class FakeLibvirt(Referent):
     def orphans(self) -> list[Violation]:
         """Return which volumes programs have made and left; under the cluster's lock."""
         return orphans(self._hosts.values(), self._spaces, self.cluster.journal)
+
+    def settle(self) -> None:
+        """Wait for what hosts still do of calls whose clients are gone, but not for long; under no lock."""
+        if threads.is_answering():
+            return
+        until = Time.monotonic() + _LONGEST_END
+        for each in [*self._former, *list(self._servers.values())]:
+            each.settle(until)
 
     # Inside
 

@@ -101,11 +101,13 @@ class Connection:
     Attributes:
         is_read_only: Whether its client asked for that.
         peer: The number of its client's process; 0 where the system doesn't tell.
+        has_ended: Whether it is over, and all that it was asked for is done.
     """
 
     def __init__(self, connected: _socket.socket, host: Host, name: str) -> None:
         self.is_read_only = False
         self.peer = _peer_of(connected)
+        self.has_ended = threading.Event()
         self._socket = connected
         self._host = host
         self._name = name
@@ -166,6 +168,18 @@ class Connection:
         self._hears.set()
         if self._has_lost_answers:
             self._outgoing.drop()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is broken, or its client is gone and has said nothing more."""
+        if self._outgoing.is_over:
+            return True
+        try:
+            return not self._socket.recv(1, MSG_PEEK | MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:  # it is given back
+            return True
 
     # --- the reader ---
 

@@ -113,6 +113,11 @@ class Outgoing:
         if sender is not None:
             sender.join()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._is_over
+
     def drop(self) -> None:
         """Send nothing more, and let nobody receive."""
         with self._lock:  # the socket's number is nobody else's yet

@@ -54,6 +54,8 @@ class Server:
         self._closing = threading.Event()
         self._has_left = False
         self._connections: set[Connection] = set()
+        self._going_on: set[Connection] = set()
+        """Those without a client whose calls take longer than somebody has waited once."""
         self._readers = Workers(name)
         """Each reads a connection; when that is over, the next one."""
         # A test may replace `socket.socket`, and say how long its sockets wait: not this class, nor ours.
@@ -75,6 +77,14 @@ class Server:
         shut_down(self._listening)  # which wakes the thread that accepts
         for connection in list(self._connections):
             connection.drop()
+
+    def settle(self, until: float) -> None:
+        """Wait for what goes on of calls whose clients are gone, until a time of `time.monotonic` at most."""
+        for connection in [each for each in list(self._connections) if each.is_over]:
+            if connection not in self._going_on and not connection.has_ended.wait(
+                max(0.0, until - Time.monotonic())
+            ):
+                self._going_on.add(connection)
 
     def hide(self) -> None:
         """Let nobody in, as a host does that is cut off, until `show`; the connections stay."""
@@ -141,6 +151,8 @@ class Server:
             threading.excepthook(told)
         connection.close()
         self._connections.discard(connection)
+        connection.has_ended.set()
+        self._going_on.discard(connection)
 
     def forget(self) -> None:
         """Have, in a forked child, no part in it: neither answer, nor break what is the parent's.
