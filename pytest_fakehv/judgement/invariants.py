@@ -136,6 +136,9 @@ class Watcher:
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:
         self._leave_to_others(instance, but=node)
         others = self._arrive(node, instance)
+        if call and call.method in STARTS:  # what has gone on elsewhere, and is left paused, runs no more
+            left = self._left_paused(instance, for_good=True)
+            others = [each for each in others if each not in left]
         if not others:
             return
         if self._is_handover(node, instance, others, call):
@@ -278,7 +281,10 @@ class Watcher:
     def resumed(self, node: str, instance: str) -> None:
         """Note that an instance runs again that was paused on a node, perhaps since its migration."""
         with self._lock:
-            self._meets_kin(self._traffic.leaving(node, instance))
+            run = self._traffic.leaving(node, instance)
+            if run:
+                run.is_left_paused = False
+            self._meets_kin(run)
             others = [each for each in self._where.get(instance, ()) if each != node]
             if not all(self.is_paused(each, instance) for each in others):
                 self._meets_itself(instance)
@@ -295,13 +301,21 @@ class Watcher:
             if is_split and not any(run.is_between(places) for run in runs):
                 self._saw_split(instance, self._current_call())
 
-    def _left_paused(self, instance: str) -> set[str]:
-        """Return where a migration has left an instance paused by itself: that counts once it is resumed."""
+    def _left_paused(self, instance: str, *, for_good: bool = False) -> set[str]:
+        """Return where a migration has left an instance paused by itself: that counts once it is resumed.
+
+        Args:
+            instance: its name.
+            for_good: whether only what has run on the target since counts.
+        """
         runs = [self._traffic.leaving(node, instance) for node in self._where.get(instance, ())]
         return {
             run.source_name
             for run in runs
-            if run and run.is_left_paused and self.is_paused(run.source_name, instance)
+            if run
+            and run.is_left_paused
+            and (run.finalized_on_target or run.is_postcopy or not for_good)
+            and self.is_paused(run.source_name, instance)
         }
 
     # What is wrong
@@ -392,7 +406,8 @@ class Watcher:
         )
 
     def _saw_split(self, instance: str, call: Call | None) -> None:
-        nodes = list(self._where[instance])
+        left = self._left_paused(instance)
+        nodes = [each for each in self._where[instance] if each not in left]
         if self._split.get(instance) == set(nodes):
             return  # seen when it began
         self._split[instance] = set(nodes)

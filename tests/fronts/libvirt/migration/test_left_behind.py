@@ -13,8 +13,11 @@ LIVE, PERSIST, PAUSED, POSTCOPY = (
     libvirt.VIR_MIGRATE_POSTCOPY,
 )
 
+INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
+
 CONFIRM = "virDomainMigrateConfirm3Params"
 FINISH = "virDomainMigrateFinish3Params"
+PERFORM = "virDomainMigratePerform3Params"
 PREPARE = "virDomainMigratePrepare3Params"
 
 INJECTED = 9, 10, "operation failed: it can't be"
@@ -70,6 +73,56 @@ def test_what_is_left_paused_is_destroyed(pair):
     pair.b.lookupByName("web1").suspend()
     pair.b.lookupByName("web1").resume()
     pair.cluster.assert_consistent()
+
+
+def started_on_a_third_host(pair):
+    """Let what is left paused be started where it has never been, and return what that was."""
+    pair.cluster.add_node("C")
+    return pair.connect("C").defineXML(pair.a.lookupByName("web1").XMLDesc(INACTIVE)).create()
+
+
+def test_what_is_left_paused_is_no_reason_not_to_start_it_elsewhere(pair):
+    """It has run on since, and what it was is of no use: who restarts it has looked where it went."""
+    domain = pair.domain()
+    pair.cluster.fault(CONFIRM, error="it can't be")
+    pair.move(domain)
+    pair.cluster["B"].crash()
+    started_on_a_third_host(pair)
+    assert wrong(pair) == [LEFT_PAUSED]
+    domain.resume()
+    assert wrong(pair) == [("split-brain", "web1 ran on A and C at once")]
+
+
+def test_what_is_left_paused_is_not_where_it_was_started_twice(pair):
+    domain = pair.domain()
+    pair.cluster.fault(CONFIRM, error="it can't be")
+    pair.move(domain)
+    started_on_a_third_host(pair)
+    twice = ("double-start", "web1 was started on C while it ran on B")
+    assert wrong(pair) == [twice, ("split-brain", "web1 ran on B and C at once"), LEFT_PAUSED]
+
+
+def test_what_was_left_paused_and_is_resumed_must_not_start_elsewhere(pair):
+    domain = pair.domain()
+    pair.cluster.fault(CONFIRM, error="it can't be")
+    pair.move(domain)
+    pair.cluster["B"].crash()
+    domain.resume()
+    domain.suspend()
+    started_on_a_third_host(pair)
+    assert [each for each, _ in wrong(pair)] == ["double-start", "split-brain"]
+
+
+def test_what_is_left_paused_and_is_the_only_one_must_not_start_elsewhere(pair):
+    """All of it was sent, and turned away: it can go on from there, and nowhere else."""
+    domain = pair.domain()
+    pair.cluster.fault(PERFORM, when="after", do=lambda _call: pair.cluster["A"].disconnect())
+    assert Begun(pair.move, domain).wait() == BROKEN
+    pair.cluster["A"].reconnect()
+    pair.a = pair.connect("A")
+    assert pair.ends == ([3, 2, True], None)
+    started_on_a_third_host(pair)
+    assert wrong(pair)[0] == ("double-start", "web1 was started on C while it ran on A")
 
 
 def test_what_is_left_paused_stays_so_whatever_another_one_does(pair):
@@ -211,6 +264,16 @@ def test_a_postcopy_that_can_not_be_finished(pair, method, when, way):
     pair.cluster.fault(method, when=when, error="it can't be")
     assert refused(pair.move, domain, way, LIVE | POSTCOPY) == INJECTED
     is_stranded(pair, GONE)
+
+
+def test_what_can_never_run_again_is_no_reason_not_to_start_it_elsewhere(pair):
+    domain = goes_on_as_postcopy(pair)
+    pair.cluster.fault(FINISH, error="it can't be")
+    assert refused(pair.move, domain, "managed", LIVE | POSTCOPY) == INJECTED
+    started_on_a_third_host(pair)
+    assert wrong(pair) == [LEFT_PAUSED]
+    domain.destroy()
+    pair.cluster.assert_consistent()
 
 
 @pytest.mark.parametrize(("method", "way"), [(CONFIRM, "managed"), ("FinalizeMigrationSource", "p2p")])
