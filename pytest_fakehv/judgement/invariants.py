@@ -124,13 +124,15 @@ class Watcher:
         """Return which target awaits what is started anew, and the call that began that migration, if any.
 
         It has completed, and its source has lost the instance since. As with an abort, who has looked at the
-        target may start it.
+        target may start it; but not where a host has asked by itself, whose target shows what it awaits.
         """
         runs = () if instance in self._where else self._traffic.open_of(instance)
         for run in (each for each in runs if each.awaits_target):
-            if told := self._told.completed(run):
+            told = self._told.completed(run)
+            if told or run.is_known_sent:
                 self._anew[instance] = call
-                return None if self._told.has_looked(run, told) else run.target_name, run.call
+                has_looked = told is not None and self._told.has_looked(run, told)
+                return None if has_looked else run.target_name, run.call
         return None, None
 
     def _appeared_again(self, node: str, instance: str, call: Call | None) -> None:

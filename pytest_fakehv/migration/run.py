@@ -59,6 +59,7 @@ class Run:
         call: the call that began it; None if that was none.
         successor: the call that began the next one from its source; None if none has.
         is_held_still: whether the instance is paused for it though it is a live one, until it is finalized.
+        is_known_sent: whether its source, which has asked by itself, knows that it has completed.
         is_left_paused: whether its source has ended it by itself, and left the instance paused there.
         lost_nodes: those of its two nodes that went down since, or where what had arrived was killed.
     """
@@ -91,6 +92,7 @@ class Run:
     has_lost_instance: bool = False
     is_accepted: bool = False
     is_held_still: bool = False
+    is_known_sent: bool = False
     is_left_paused: bool = False
     call: Call | None = None
     successor: Call | None = None

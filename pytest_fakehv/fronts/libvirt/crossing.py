@@ -66,6 +66,12 @@ class Crossing:
         """
         return self._node.GetMigrationStatus(self._instance)
 
+    def note_sent(self) -> None:
+        """Note that the host knows that all of it was sent."""
+        with self._shared.lock:
+            if run := self.leaving:
+                run.is_known_sent = True
+
     def hold_still(self) -> None:
         """Pause it for its migration, be that a live one; where that is aborted, it runs again.
 

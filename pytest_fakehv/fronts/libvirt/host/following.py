@@ -147,6 +147,7 @@ class _Follower:
 
     def stops(self) -> None:
         """Pause the domain here, as all of it is there."""
+        self._crossing.note_sent()
         if self._outgoing.is_postcopy:
             return
         self._crossing.hold_still()

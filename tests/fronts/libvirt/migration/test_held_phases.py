@@ -125,3 +125,45 @@ def test_what_virsh_does_is_held_and_virsh_aborts_it(pair, way):
     assert begun.result.stderr.endswith("error: operation aborted: job 'migration out' canceled by client\n")
     assert pair.ends == STAYS
     pair.cluster.assert_consistent()
+
+
+def restart(pair, *, destroys):
+    """Start a domain on a third host, and first destroy what B has of it, or don't."""
+    definition = pair.a.lookupByName("web1").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    pair.cluster["A"].crash()
+    there = pair.connect("B").lookupByName("web1")
+    assert there.state() == [3, 2]
+    if destroys:
+        there.destroy()
+    pair.cluster.add_node("C")
+    pair.connect("C").defineXML(definition).create()
+
+
+@pytest.mark.parametrize("held", ["virDomainMigrateFinish3Params", "FinalizeMigrationDst"])
+@pytest.mark.parametrize("way", ["managed", "p2p"])
+def test_who_starts_what_is_about_to_arrive_is_blamed_and_not_the_phase(pair, way, held):
+    domain = pair.domain()
+    with pair.cluster.hold(held) as stop:
+        begun = Begun(pair.move, domain, way)
+        stop.wait()
+        restart(pair, destroys=False)
+        stop.release()
+        begun.wait()
+    assert [(each.what, each.call.method) for each in pair.cluster.violations()] == [
+        ("web1 was started on C while it was on its way to B", "virDomainCreate"),
+        ("web1 ran on C and B at once", "virDomainCreate"),
+    ]
+
+
+@pytest.mark.parametrize("held", ["virDomainMigrateFinish3Params", "FinalizeMigrationDst"])
+@pytest.mark.parametrize("way", ["managed", "p2p"])
+def test_who_first_destroys_what_is_about_to_arrive_may_start_it(pair, way, held):
+    domain = pair.domain()
+    with pair.cluster.hold(held) as stop:
+        begun = Begun(pair.move, domain, way)
+        stop.wait()
+        restart(pair, destroys=True)
+        stop.release()
+        begun.wait()
+    pair.cluster.assert_running("web1", on="C")
+    pair.cluster.assert_consistent()
