@@ -91,16 +91,18 @@ class Told:
         return any(self.lie(method, node, instance, since) for node in sources)
 
     def completed(self, run: Run) -> Call | None:
-        """Return the last call that was told that a migration completed.
+        """Return the call that was told last how far a migration is, if that was that it completed.
 
-        It was told nothing of it once another one has begun from there, or was said to.
+        It was told nothing of it once another one has begun from there, or was said to; nor by what raised.
         """
         node, instance = run.source_name, run.instance
         tries = self._calls("MigrateInstance", node, instance, run.call)
         begun = [call.number for call in tries if call.error is None]
         end = min([*begun, run.successor.number if run.successor else inf])
         polls = self._calls("GetMigrationStatus", node, instance, run.call)
-        return next((poll for poll in polls if poll.number < end and status_of(poll) == "completed"), None)
+        told = (poll for poll in polls if poll.number < end and poll.ended and poll.error is None)
+        last = next(told, None)
+        return last if last and status_of(last) == "completed" else None
 
     def may_arrive(self, run: Run) -> bool:
         """Tell whether an instance that leaves its source is on its way, as far as anybody may believe."""

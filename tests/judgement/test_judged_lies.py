@@ -228,6 +228,31 @@ class TestWhatItWasTold:
         master.end_source(success=False)
         assert (broken(cluster), cluster.placement()) == ([], {"web1": "node1"})
 
+    @pytest.mark.parametrize(
+        ("outcome", "lie", "after"), [("failed", "completed", 0), ("completed", "failed", 1)]
+    )
+    def test_that_it_completed_and_then_that_it_failed_and_it_aborts(
+        self, cluster, master, outcome, lie, after
+    ):
+        """Whichever was the lie, what was said last counts."""
+        cluster.script_migration("web1", outcome=outcome)
+        cluster.fault("GetMigrationStatus", result=MigrationStatus(status=lie), after=after, times=1)
+        assert [master.begin(), master.status()] == ["completed", "failed"]
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert (broken(cluster), cluster.placement()) == ([], {"web1": "node1"})
+
+    def test_that_it_failed_and_then_that_it_completed_and_it_aborts(self, cluster, master):
+        """A call that raised has told nothing."""
+        cluster.fault("GetMigrationStatus", result=MigrationStatus(status="failed"), times=1)
+        assert [master.begin(), master.status()] == ["failed", "completed"]
+        cluster.fault("GetMigrationStatus", times=1)
+        with pytest.raises(HypervisorError):
+            master.status()
+        master.end_target(success=False)
+        master.end_source(success=False)
+        assert broken(cluster) == [("unearned", "FinalizeMigrationDst")]
+
     def test_that_it_failed_where_it_has_moved(self, cluster, master):
         cluster.script_migration("web1", outcome="failed_but_moved")
         cluster.fault("GetMigrationStatus", result=MigrationStatus(status="failed"), when="after")
