@@ -22,6 +22,12 @@ def _was_failed(call: Call) -> bool:
     return bool(call.fault) or (isinstance(call.error, Exception) and not isinstance(call.error, TypeError))
 
 
+def _is_listed(instance: str, result: object) -> bool:
+    """Tell whether an instance is in what a look answered, which a lie may have made anything."""
+    rows = result if isinstance(result, list | tuple) else ()
+    return any((row[0] if row and isinstance(row, list | tuple) else row) == instance for row in rows)
+
+
 class Told:
     """What the callers of one cluster were told.
 
@@ -110,11 +116,12 @@ class Told:
         return run.finalized_on_target is None and not (has_failed and self.completed(run) is None)
 
     def has_looked(self, run: Run, since: Call) -> bool:
-        """Tell whether a caller was told since another call if the instance is on its migration's target."""
+        """Tell whether a caller was told since another call that an instance is not on the target."""
         return any(
             (call.node, call.ended, call.error) == (run.target_name, True, None)
             and call.method in _LOOKS
             and call.instance in (None, run.instance)
+            and not _is_listed(run.instance, call.result)
             for call in self._journal._since(since.number)
         )
 

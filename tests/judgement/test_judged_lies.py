@@ -383,6 +383,24 @@ class TestWhatItWasTold:
         master.end_source(success=False)
         assert (broken(cluster), cluster.placement()) == ([], {"web1": "node1"})
 
+    @pytest.mark.parametrize(
+        ("method", "answer"),
+        [
+            ("ListInstances", ["web1"]),
+            ("GetInstanceInfo", ("web1", 1, 1024, 1, 0, 0)),
+            ("GetAllInstancesInfo", [("web1", 1, 1024, 1, 0, 0)]),
+        ],
+    )
+    def test_that_it_is_there_and_it_starts_it_elsewhere_or_aborts(self, cluster, master, method, answer):
+        """Who looks, and finds it, has no reason to."""
+        cluster.fault(method, node="node2", result=answer)
+        master.begin()
+        getattr(master.target, method)(*["web1"] * (method == "GetInstanceInfo"))
+        master.source.crash()
+        cluster["node3"].StartInstance(master.web1, [], False)
+        master.end_target(success=False)
+        assert broken(cluster) == [("double-start", "StartInstance"), ("unearned", "FinalizeMigrationDst")]
+
 
 def reset(node):
     """Let a node's connections break."""
