@@ -76,7 +76,7 @@ class Ends:
         """Return what is wrong with finalizing a migration without success on a node, likewise.
 
         Whoever was told that it completed keeps the wrong copy, unless the target is lost, or has refused it;
-        who has looked at the target since cleans up after somebody else.
+        who has looked at the target since cleans up after somebody else. What was stopped is not to arrive.
         """
         if (
             run is None
@@ -86,7 +86,7 @@ class Ends:
         ):
             return None
         told = self._told.completed(run)
-        if told is None or self._told.has_looked(run, told):
+        if told is None or self._told.has_looked(run, told) or self._told.has_stopped(run):
             return None
         if self._told.has_failed("FinalizeMigrationDst", run.target_name, run.instance, run.call):
             return None

@@ -125,6 +125,11 @@ class Told:
             for call in self._journal._since(since.number)
         )
 
+    def has_stopped(self, run: Run) -> bool:
+        """Tell whether a caller was told since a migration began that it was stopped on the source."""
+        stops = self._calls("StopInstance", run.source_name, run.instance, run.call)
+        return any(call.ended and call.error is None for call in stops)
+
     def _calls(self, method: str, node: str, instance: str, since: Call | None) -> list[Call]:
         """Return the calls of a kind that came after another one, the newest first."""
         later = self._journal._since(since.number if since else 0)

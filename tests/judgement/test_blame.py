@@ -154,6 +154,27 @@ def test_an_abort_is_quiet_though_the_status_of_an_earlier_migration_said_comple
     cluster.assert_consistent()
 
 
+@pytest.mark.parametrize("sides", [("target", "source"), ("source", "target")])
+def test_what_is_stopped_after_its_status_said_completed_may_be_aborted(cluster, master, sides):
+    """Finalized with success, it would run again."""
+    master.begin()
+    master.source.StopInstance(master.web1)
+    for side in sides:
+        (master.end_target if side == "target" else master.end_source)(success=False)
+    cluster["node3"].StartInstance(master.web1, [], False)
+    assert (cluster.violations(), cluster.placement()) == ([], {"web1": "node3"})
+
+
+def test_a_stop_that_failed_excuses_no_abort(cluster, master):
+    master.begin()
+    cluster.fault("StopInstance", times=1)
+    with pytest.raises(HypervisorError):
+        master.source.StopInstance(master.web1)
+    master.end_target(success=False)
+    master.end_source(success=False)
+    assert [each.invariant for each in cluster.violations()] == ["unearned"]
+
+
 def test_what_is_lost_in_postcopy_with_a_power_cycle_of_the_target_has_not_vanished(cluster, master):
     cluster.script_migration("web1", bandwidth=1, postcopy=0)
     master.accept()
