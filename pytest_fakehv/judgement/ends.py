@@ -48,7 +48,7 @@ class Ends:
             return None
         if (run is None or before is not None) and self._told.has_begun(instance, run.call if run else None):
             return None
-        if run is None and (node, instance) in self.killed:
+        if (run is None or before is not None) and (node, instance) in self.killed:
             return None  # who has seen it there before can't know
         method = "FinalizeMigrationDst" if is_target else "FinalizeMigrationSource"
         if run and before and self._told.has_only_failed(method, node, instance, run.call):

@@ -793,6 +793,23 @@ class TestWhatAnotherProgramPutOnTheTarget:
         foreign.StopInstance(master.web1)
         assert [(each.invariant, each.call) for each in cluster.violations()] == [("split-brain", None)]
 
+    @pytest.mark.parametrize("is_killed", [True, False])
+    def test_and_the_test_kills_what_was_started_after_an_abort(self, cluster, master, is_killed):
+        """Who ends that migration again has seen it there, and can't know that it is gone."""
+        cluster.script_migration("web1", outcome="failed")
+        master.begin()
+        master.end_target(success=False)
+        master.end_source(success=False)
+        master.source.StopInstance(master.web1)
+        if is_killed:
+            master.target.StartInstance(master.web1, [], False)
+            assert [each.ListInstances() for each in (master.source, master.target)] == [[], ["web1"]]
+            cluster.kill("web1", node="node2")
+        master.end_source()
+        master.end_target()
+        what = "the migration of web1 was finalized with success on node2, though it was aborted there before"
+        assert [each.what for each in cluster.violations()] == ([] if is_killed else [what])
+
     @pytest.mark.parametrize("is_there_again", [False, True])
     def test_and_the_test_kills_before_a_program_that_has_seen_it_ends_its_migration(
         self, cluster, master, foreign, is_there_again
