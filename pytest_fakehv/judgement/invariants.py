@@ -410,8 +410,8 @@ class Watcher:
     def _saw_split(self, instance: str, call: Call | None) -> None:
         left = self._left_paused(instance)
         nodes = [each for each in self._where[instance] if each not in left]
-        if self._split.get(instance) == set(nodes):
-            return  # seen when it began
+        if len(nodes) == 1 or self._split.get(instance) == set(nodes):
+            return  # what is left paused is not met by another one; or it was seen when it began
         self._split[instance] = set(nodes)
         what = f"{printable(instance)} ran on {' and '.join(nodes)} at once{by_itself(call)}"
         self._saw("split-brain", what, instance, nodes, call)

@@ -93,6 +93,15 @@ def test_what_is_left_paused_is_no_reason_not_to_start_it_elsewhere(pair):
     assert wrong(pair) == [("split-brain", "web1 ran on A and C at once")]
 
 
+def test_what_is_left_paused_meets_nothing_that_the_test_declares_elsewhere(pair):
+    pair.cluster.fault(CONFIRM, error="it can't be")
+    pair.move(pair.domain())
+    pair.cluster["B"].crash()
+    pair.cluster.add_node("C")
+    pair.cluster.add_instance("web1", node="C")
+    assert wrong(pair) == [LEFT_PAUSED]
+
+
 def test_what_is_left_paused_is_not_where_it_was_started_twice(pair):
     domain = pair.domain()
     pair.cluster.fault(CONFIRM, error="it can't be")
