@@ -106,6 +106,7 @@ class Door:
         journal: where the calls are written down.
         holds: what stops calls here until it lets them go.
         within: which calls a thread or a task is in.
+        own_steps: which methods of a migration a class of the user's own has overridden, each with its node.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -114,6 +115,9 @@ class Door:
     journal: Journal = field(default_factory=Journal)
     holds: list[Hold] = field(default_factory=list)
     within: Within = field(default_factory=Within)
+    own_steps: set[tuple[str, str]] = field(default_factory=set)
+    # The calls of them that have come to ours by `super`.
+    _reached: set[int] = field(default_factory=set)
 
     @property
     def current_call(self) -> Call | None:
@@ -126,6 +130,18 @@ class Door:
         """After how many calls something comes about that is part of none."""
         aside = self.within.thread.aside
         return self.journal.total if aside is None else aside
+
+    def migrated_otherwise(self) -> set[str | None]:
+        """Return which instances a class of the user's own has migrated, or begun or ended to, without us."""
+        if not self.own_steps:  # as a rule
+            return set()
+        return {
+            call.instance
+            for call in self.journal
+            if (call.node, call.method) in self.own_steps
+            and (call.ended, call.error, call.lie) == (True, None, None)
+            and call.number not in self._reached
+        }
 
     def call(  # noqa: C901, PLR0912  # a function for each step would cost each call of each test
         self,
@@ -160,6 +176,8 @@ class Door:
             check_not_lost(node._troubles, outer)
             if outer.method in STEPS_OF_A_FRONT and calls and calls[-1] is outer:
                 return self._step(node, method, function, arguments, outer)
+            if self.own_steps and method.name == outer.method:
+                self._reached.add(outer.number)
             try:
                 return function(node, *arguments, **keywords)
             except HypervisorError as error:

@@ -49,6 +49,7 @@ class Hooks(BaseHypervisor):
     _has_own_node_info: ClassVar[bool] = False
     _has_own_hooks: bool = False
     _has_own_size: ClassVar[bool] = False
+    _own_steps: ClassVar[tuple[str, ...]] = ()
 
     def __setattr__(self, name: str, value: object) -> None:
         """Notice an inner method that is put in place on one node alone, as a test's patch does."""

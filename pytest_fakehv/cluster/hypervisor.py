@@ -14,7 +14,7 @@ from pytest_fakehv.cluster.migrating import Cluster, Migrating
 from pytest_fakehv.cluster.node import NodeSpec
 from pytest_fakehv.cluster.scope import Scope
 from pytest_fakehv.cluster.shared import Shared
-from pytest_fakehv.interface.constants import HV_MIGRATION_MODE
+from pytest_fakehv.interface.constants import HV_MIGRATION_MODE, MIGRATION_STEPS
 from pytest_fakehv.interface.contract import HvParams, check_instance
 from pytest_fakehv.interface.errors import HypervisorError, RefusedError, check_error_class
 from pytest_fakehv.interface.objects import (
@@ -96,6 +96,7 @@ class FakeHypervisor(Migrating):
         )
         if cluster is None:
             self._shared.watcher.is_there = lambda _node, instance: self._inner.has_file(instance)
+        self._door.own_steps.update((self._inner.name, step) for step in self._own_steps)
         self._troubles = self._inner.troubles
         is_ours = not (self._has_own_hooks or (self._has_own_size and spec is None))
         self._together = lock if is_ours else nullcontext()
@@ -357,6 +358,7 @@ class FakeHypervisor(Migrating):
         cls._has_own_node_info = has_own("GetNodeInfo")
         cls._has_own_hooks = cls._has_own_node_info or any(map(has_own, HOOKS))
         cls._has_own_size = has_own("GetLinuxNodeInfo")
+        cls._own_steps = tuple(filter(has_own, MIGRATION_STEPS))
 
 
 for _name, _function in vars(Migrating).items():

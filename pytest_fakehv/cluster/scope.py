@@ -238,6 +238,12 @@ class Scope:
         if "orphaned" in shared.forbidden:
             found += shared.orphans
             found += [each for front in shared.fronts for each in front.orphans()]
+        if otherwise := shared.door.migrated_otherwise():
+            found = [
+                each
+                for each in found
+                if each.invariant not in {"unearned", "unfinished"} or each.instance not in otherwise
+            ]
         for node in nodes:
             if surplus := node.surplus():
                 found.append(Violation(invariant="overcommit", what=surplus, nodes=(node.name,)))

@@ -26,6 +26,63 @@ def wrong(cluster):
     return [(each.invariant, each.what, each.call.method, each.call.node) for each in cluster.violations()]
 
 
+class AcceptsAlone(FakeHypervisor):
+    def AcceptInstance(self, instance, info, target):
+        pass
+
+
+class BeginsAlone(FakeHypervisor):
+    def MigrateInstance(self, cluster_name, instance, target, live):
+        pass
+
+
+class LeavesAlone(FakeHypervisor):
+    def FinalizeMigrationSource(self, instance, success, live):
+        self._MarkDown(instance.name)
+
+
+class ArrivesAlone(FakeHypervisor):
+    def FinalizeMigrationDst(self, instance, info, success):
+        self._MarkUp(instance, 1024)
+
+
+class WithUs(FakeHypervisor):
+    def AcceptInstance(self, *arguments):
+        super().AcceptInstance(*arguments)
+
+    def FinalizeMigrationDst(self, *arguments):
+        super().FinalizeMigrationDst(*arguments)
+
+
+class TestAClassOfTheUsersOwn:
+    """What it does of a migration without `super`, the account can't know."""
+
+    @pytest.mark.parametrize("hypervisor", [AcceptsAlone, BeginsAlone, LeavesAlone, ArrivesAlone, WithUs])
+    def test_that_migrates(self, hypervisor):
+        with FakeCluster.temporary(NodeSpec("node1"), NodeSpec("node2"), hypervisor=hypervisor) as cluster:
+            cluster.add_instance("web1", node="node1")
+            assert cluster.migrate("web1", to="node2").outcome == "completed"
+            assert cluster.placement() == {"web1": "node2"}
+            assert cluster.violations() == []
+
+    def test_that_ends_none(self):
+        with FakeCluster.temporary(NodeSpec("node1"), NodeSpec("node2"), hypervisor=WithUs) as cluster:
+            web1 = cluster.add_instance("web1", node="node1")
+            cluster["node2"].AcceptInstance(web1, "", "node2")
+            assert [each.invariant for each in cluster.violations()] == ["unfinished"]
+            cluster["node2"].FinalizeMigrationDst(web1, "", True)
+            assert [each.invariant for each in cluster.violations()] == ["split-brain", "unearned"]
+
+    def test_whose_override_a_fault_strikes(self):
+        """It was not asked, and so has done nothing of its own."""
+        with FakeCluster.temporary(NodeSpec("node1"), NodeSpec("node2"), hypervisor=AcceptsAlone) as cluster:
+            web1 = cluster.add_instance("web1", node="node1")
+            with cluster.fault("AcceptInstance", effect=False):
+                cluster["node2"].AcceptInstance(web1, "", "node2")
+            cluster["node2"].FinalizeMigrationDst(web1, "", True)
+            assert [each.invariant for each in cluster.violations()] == ["split-brain", "unearned"]
+
+
 class TestInFlight:
     """Between the source's finalize and the target's."""
 
