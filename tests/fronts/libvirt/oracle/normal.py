@@ -15,6 +15,8 @@ ANYWHERE = [
     (re.compile("qemu unexpectedly closed the monitor"), "process exited while connecting to monitor"),
     # Whether what was to arrive still has its number when its end is told, likewise.
     (re.compile(r"(lifecycle stopped, failed: \w+) (?:-1|\d+)(?= on node2)"), r"\1 #"),
+    # virsh says so anew each half a second for which it waits, which depends on the machine.
+    (re.compile(r"(\nBlock \w+: \[[^\]]*\])\1+"), r"\1"),
     (re.compile(r"/dev/pts/\d+"), "/dev/pts/#"),
     (re.compile(r"(?<=on process )\d+"), "#"),
     (re.compile(r"/tmp/oracle-\w+"), "FOLDER"),
