@@ -29,9 +29,12 @@ def test_a_process_that_is_there_and_can_not_be_reached():
     """As by one that has dropped its privileges; here, by one that may open nothing more."""
 
     def ask(node):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-        return texts(node.ListInstances)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            return texts(node.ListInstances)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
     assert done_by("fork", ask, FakeCluster.in_memory()["node1"]) == (
         "DeclarationError: FakeHypervisor.ListInstances: the process that has the cluster can't be reached: "

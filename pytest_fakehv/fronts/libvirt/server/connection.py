@@ -176,10 +176,8 @@ class Connection:
             return True
         try:
             return not self._socket.recv(1, MSG_PEEK | MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:  # it is given back
-            return True
+        except OSError as error:  # there is nothing yet; or it is given back
+            return not isinstance(error, BlockingIOError)
 
     # --- the reader ---
 
