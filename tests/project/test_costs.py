@@ -115,9 +115,10 @@ class TestMemory:
         assert traced(lambda _number: hv.GetMigrationStatus(web1), 5000) < 350
 
     def test_a_call_that_returns_something_in_the_journal(self, hv):
-        """An object with a dict takes 8 bytes more from Python 3.12 on, and the journal's list has a tail."""
+        """Python takes 8 bytes more for an object with a dict from 3.12 on, which are none of ours."""
+        more = 8 if sys.version_info >= (3, 12) else 0
         hv.add_instance("web1")
-        assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 360
+        assert traced(lambda _number: hv.GetInstanceInfo("web1"), 5000) < 350 + more
 
 
 def calls(function):
